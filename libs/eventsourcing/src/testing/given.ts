@@ -8,6 +8,7 @@ import {
   type EventsOf,
   evolve,
   type GivenOf,
+  type Instant,
   instantFrom,
   isRefusal,
   type Refusal,
@@ -27,6 +28,27 @@ export type Sent<Of extends Aggregate> = {
 /** What surrounds the commands of a spec: who sends them, to which aggregate, from when on, how far apart (milliseconds). */
 export type Setting = Pick<DecisionContext, 'id' | 'actor'> & { readonly start: number; readonly step: number };
 
+/** An aggregate to which some commands were done. */
+export interface Scenario<Of extends Aggregate> {
+  readonly state: StateOf<Of>;
+  /** The events that the commands led to, with when they took effect. */
+  readonly told: readonly { readonly type: string; readonly at: Instant }[];
+  /** The same, with more done to it. */
+  and(...more: readonly Sent<Of>[]): Scenario<Of>;
+  /** @param offset in milliseconds after the start; a step after the last command unless said */
+  when<Name extends keyof CommandsOf<Of> & string>(
+    name: Name,
+    command: CommandsOf<Of>[Name],
+    offset?: number,
+    outside?: GivenOf<Of, Name>,
+  ): {
+    /** What the command leads to; fails when it is refused. */
+    events(): readonly EventOf<EventsOf<Of>>[];
+    /** Why it is refused; fails when it is done. */
+    refusal(): Refusal;
+  };
+}
+
 /** For specs of deciders: `given(...commands).when(name, command).events()`, or `.refusal()`. */
 export function scenariosOf<Of extends Aggregate>(aggregate: Of, { start, step, ...sender }: Setting) {
   const contextAt = (offset: number, commandId: string): DecisionContext & EventFacts => {
@@ -36,38 +58,33 @@ export function scenariosOf<Of extends Aggregate>(aggregate: Of, { start, step, 
   const decide = (name: string, command: object, state: StateOf<Of>, context: DecisionContext, outside?: unknown) =>
     (aggregate.commands[name] as Of['commands'][string]).decide(command, state, context, outside);
 
-  /** An aggregate to which these commands were done. */
-  return function given(...commands: readonly Sent<Of>[]) {
+  return function given(...commands: readonly Sent<Of>[]): Scenario<Of> {
     let state = aggregate.initial as StateOf<Of>;
     let last = 0;
+    const told: { readonly type: string; readonly at: Instant }[] = [];
     commands.forEach(([name, command, offset, outside], index) => {
       last = offset ?? last + step;
       const context = contextAt(last, `given-${index}`);
       const decision = decide(name, command as object, state, context, outside);
       if (isRefusal(decision)) throw new Error(`given ${name}: ${JSON.stringify(decision)}`);
-      state = decision.reduce<StateOf<Of>>(
-        (before, event: AnyEvent) =>
-          evolve(aggregate, before, event, { ...context, effectiveAt: event.effectiveAt ?? context.effectiveAt }),
-        state,
-      );
+      for (const event of decision as readonly AnyEvent[]) {
+        const effectiveAt = event.effectiveAt ?? context.effectiveAt;
+        state = evolve(aggregate, state, event, { ...context, effectiveAt });
+        told.push({ type: event.type, at: effectiveAt });
+      }
     });
     return {
       state,
-      when<Name extends keyof CommandsOf<Of> & string>(
-        name: Name,
-        command: CommandsOf<Of>[Name],
-        offset = last + step,
-        outside?: GivenOf<Of, Name>,
-      ) {
+      told,
+      and: (...more) => given(...commands, ...more),
+      when(name, command, offset = last + step, outside = undefined) {
         const decision = decide(name, command as object, state, contextAt(offset, 'command'), outside);
         return {
-          /** What the command leads to; fails when it is refused. */
-          events: (): readonly EventOf<EventsOf<Of>>[] => {
+          events() {
             if (isRefusal(decision)) throw new Error(JSON.stringify(decision));
             return decision as readonly EventOf<EventsOf<Of>>[];
           },
-          /** Why it is refused; fails when it is done. */
-          refusal: (): Refusal => {
+          refusal() {
             if (!isRefusal(decision)) throw new Error(`done: ${JSON.stringify(decision)}`);
             return decision;
           },

@@ -1,11 +1,13 @@
-import { type DecisionContext, evolve, type Instant, instantFrom, isRefusal } from '#eventsourcing';
+import { type Instant, instantFrom } from '#eventsourcing';
 import fc from 'fast-check';
 import { Temporal } from 'temporal-polyfill';
+import { scenariosOf, type Sent } from '../../../eventsourcing/src/testing/given.js';
 import { WEEKDAYS } from '../contract/business-calendar.js';
-import { answersAt, onCall, onCallAt, type OnCallCommands, type OnCallRotation, type OnCallSchedule } from './on-call.js';
+import { answersAt, onCall, onCallAt, type OnCallRotation, type OnCallSchedule } from './on-call.js';
 
 const at = (text: string): Instant => instantFrom(Date.parse(text));
-const context: DecisionContext = { commandId: 'c', actor: { id: 'lead', kind: 'agent' }, effectiveAt: at('2026-11-21T08:00:00Z') };
+const start = Date.parse('2026-11-21T08:00:00Z');
+const given = scenariosOf(onCall, { id: 'network', actor: { id: 'lead', kind: 'agent' }, start, step: 0 });
 const people = (...ids: string[]) => ids.map((id) => ({ id }));
 const weekly: OnCallRotation = {
   zone: 'Europe/Rome',
@@ -17,18 +19,7 @@ const weekly: OnCallRotation = {
 
 const office = Object.fromEntries(WEEKDAYS.slice(0, 5).map((day) => [day, [{ from: '09:00', to: '17:00' }]]));
 
-function after(
-  ...commands: { [Name in keyof OnCallCommands]: readonly [Name, OnCallCommands[Name]] }[keyof OnCallCommands][]
-): OnCallSchedule {
-  return commands.reduce<OnCallSchedule>((state, [name, body]) => {
-    const decision = onCall.commands[name].decide(body as never, state, context);
-    if (isRefusal(decision)) throw new Error(JSON.stringify(decision));
-    return decision.reduce<OnCallSchedule>(
-      (folded, event) => evolve(onCall, folded, event, { ...context, recordedAt: context.effectiveAt }),
-      state,
-    );
-  }, null);
-}
+const after = (...commands: readonly Sent<typeof onCall>[]): OnCallSchedule => given(...commands).state;
 const set = (...rotations: OnCallRotation[]) => ['SetOnCallRotations', { schedule: 'network', rotations }] as const;
 const override = (id: string, from: string, to: string) => ['OverrideOnCall', { schedule: 'network', person: { id }, from, to }] as const;
 const end = (overrideId: string, at?: string) => ['EndOnCallOverride', { schedule: 'network', overrideId, ...(at && { at }) }] as const;
@@ -207,13 +198,10 @@ describe('who is not there', () => {
 });
 
 describe('an override', () => {
-  const planned = after(set(weekly), override('henrik', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z'));
-  const id = planned?.overrides[0]?.id ?? '';
-  const decided = (name: 'EndOnCallOverride' | 'CallOffOnCallOverride', state: OnCallSchedule, now: string, when?: string) => {
-    const [, body] = name === 'EndOnCallOverride' ? end(id, when) : callOff(id);
-    const decision = onCall.commands[name].decide(body, state, { ...context, effectiveAt: at(now) });
-    return isRefusal(decision) ? decision.refused : decision.map(({ type, data }) => ({ type, data }));
-  };
+  const planned = given(set(weekly), override('henrik', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z'));
+  const id = planned.state?.overrides[0]?.id ?? '';
+  const ending = (schedule: typeof planned, now: string, when?: string) => schedule.when(...end(id, when), Date.parse(now) - start);
+  const callingOff = (schedule: typeof planned, now: string) => schedule.when(...callOff(id), Date.parse(now) - start);
 
   it('has an id, which is the same whenever its event is read', () => {
     expect(id).toMatch(/^[0-9a-f-]{36}$/);
@@ -221,61 +209,54 @@ describe('an override', () => {
   });
 
   it('ends early, and the rotation answers from then on', () => {
-    expect(decided('EndOnCallOverride', planned, '2026-11-24T08:00:00Z')).toEqual([
+    expect(ending(planned, '2026-11-24T08:00:00Z').events()).toEqual([
       { type: 'OnCallOverrideEnded', data: { schedule: 'network', overrideId: id, endedAt: '2026-11-24T08:00:00.000Z' } },
     ]);
-    const ended = after(set(weekly), override('henrik', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z'), end(id, '2026-11-25T00:00:00Z'));
-    expect(who(ended, '2026-11-24T23:59:59Z', '2026-11-25T00:00:00Z')).toEqual(['henrik', 'ada']);
-    expect(ended?.overrides).toMatchObject([{ id, endedAt: '2026-11-25T00:00:00.000Z' }]);
-    expect(decided('EndOnCallOverride', ended, '2026-11-25T08:00:00Z')).toEqual([]);
+    const ended = planned.and(end(id, '2026-11-25T00:00:00Z'));
+    expect(who(ended.state, '2026-11-24T23:59:59Z', '2026-11-25T00:00:00Z')).toEqual(['henrik', 'ada']);
+    expect(ended.state?.overrides).toMatchObject([{ id, endedAt: '2026-11-25T00:00:00.000Z' }]);
+    expect(ending(ended, '2026-11-25T08:00:00Z').events()).toEqual([]);
   });
 
   it('is called off before it begins, and ended when it has begun', () => {
-    expect(decided('CallOffOnCallOverride', planned, '2026-11-23T08:00:00Z')).toEqual([
+    expect(callingOff(planned, '2026-11-23T08:00:00Z').events()).toEqual([
       { type: 'OnCallOverrideCalledOff', data: { schedule: 'network', overrideId: id } },
     ]);
-    expect(decided('CallOffOnCallOverride', planned, '2026-11-24T08:00:00Z')).toMatchObject([{ type: 'OnCallOverrideEnded' }]);
-    const off = after(set(weekly), override('henrik', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z'), callOff(id));
-    expect(who(off, '2026-11-24T12:00:00Z')).toEqual(['ada']);
-    expect(decided('CallOffOnCallOverride', off, '2026-11-23T08:00:00Z')).toEqual([]);
+    expect(callingOff(planned, '2026-11-24T08:00:00Z').events()).toMatchObject([{ type: 'OnCallOverrideEnded' }]);
+    const off = planned.and(callOff(id));
+    expect(who(off.state, '2026-11-24T12:00:00Z')).toEqual(['ada']);
+    expect(callingOff(off, '2026-11-23T08:00:00Z').events()).toEqual([]);
     // The same again is another one.
-    expect(
-      onCall.commands.OverrideOnCall.decide(override('henrik', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z')[1], off, context),
-    ).toHaveLength(1);
+    expect(off.when(...override('henrik', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z')).events()).toHaveLength(1);
   });
 
   it('is not taken back when it is over, nor at a time at which it does not last, nor when there is none', () => {
-    expect(decided('CallOffOnCallOverride', planned, '2026-11-26T00:00:00Z')).toBe('on-call-invalid');
-    expect(decided('EndOnCallOverride', planned, '2026-11-23T08:00:00Z')).toBe('on-call-invalid');
-    expect(decided('EndOnCallOverride', planned, '2026-11-24T08:00:00Z', '2026-11-26T00:00:00Z')).toBe('on-call-invalid');
-    expect(decided('EndOnCallOverride', after(set(weekly)), '2026-11-24T08:00:00Z')).toBe('override-not-found');
-    expect(decided('CallOffOnCallOverride', after(set(weekly)), '2026-11-24T08:00:00Z')).toBe('override-not-found');
-    expect(decided('CallOffOnCallOverride', null, '2026-11-24T08:00:00Z')).toBe('on-call-not-found');
+    expect(callingOff(planned, '2026-11-26T00:00:00Z').refusal().refused).toBe('on-call-invalid');
+    expect(ending(planned, '2026-11-23T08:00:00Z').refusal().refused).toBe('on-call-invalid');
+    expect(ending(planned, '2026-11-24T08:00:00Z', '2026-11-26T00:00:00Z').refusal().refused).toBe('on-call-invalid');
+    expect(ending(given(set(weekly)), '2026-11-24T08:00:00Z').refusal().refused).toBe('override-not-found');
+    expect(callingOff(given(set(weekly)), '2026-11-24T08:00:00Z').refusal().refused).toBe('override-not-found');
+    expect(callingOff(given(), '2026-11-24T08:00:00Z').refusal().refused).toBe('on-call-not-found');
   });
 });
 
 describe('commands of a schedule', () => {
-  const refused = (state: OnCallSchedule, ...[name, body]: ReturnType<typeof set> | ReturnType<typeof override>) => {
-    const decision = onCall.commands[name].decide(body as never, state, context);
-    if (!isRefusal(decision)) throw new Error('done');
-    return [decision.refused, ...(decision.faults ?? []).map(({ field }) => field)];
+  const refused = (schedule: ReturnType<typeof given>, ...[name, body]: ReturnType<typeof set> | ReturnType<typeof override>) => {
+    const { refused, faults = [] } = schedule.when(name, body).refusal();
+    return [refused, ...faults.map(({ field }) => field)];
   };
 
   it('stay quiet when it is so already', () => {
-    const state = after(set(weekly), override('x', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z'));
-    expect(onCall.commands.SetOnCallRotations.decide(set(weekly)[1], state, context)).toEqual([]);
-    expect(onCall.commands.OverrideOnCall.decide(override('x', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z')[1], state, context)).toEqual(
-      [],
-    );
-    expect(
-      after(set(weekly), override('x', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z'), set({ ...weekly, days: 1 }))?.overrides,
-    ).toHaveLength(1);
+    const holiday = override('x', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z');
+    const schedule = given(set(weekly), holiday);
+    for (const [name, body] of [set(weekly), holiday]) expect(schedule.when(name, body).events()).toEqual([]);
+    expect(schedule.and(set({ ...weekly, days: 1 })).state?.overrides).toHaveLength(1);
   });
 
   it('refuse what cannot be', () => {
-    expect(refused(null, ...set())).toEqual(['on-call-invalid', 'rotations']);
+    expect(refused(given(), ...set())).toEqual(['on-call-invalid', 'rotations']);
     expect(
-      refused(null, ...set({ ...weekly, zone: 'Mars/Olympus', people: [], startsOn: '2026-02-30', handOverAt: '25:00', days: 0 })),
+      refused(given(), ...set({ ...weekly, zone: 'Mars/Olympus', people: [], startsOn: '2026-02-30', handOverAt: '25:00', days: 0 })),
     ).toEqual([
       'on-call-invalid',
       'rotations[0].zone',
@@ -284,9 +265,9 @@ describe('commands of a schedule', () => {
       'rotations[0].handOverAt',
       'rotations[0].days',
     ]);
-    expect(refused(null, ...set({ ...weekly, colour: 'red' } as never))).toEqual(['on-call-invalid', 'rotations[0].colour']);
-    expect(refused(null, ...override('x', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z'))).toEqual(['on-call-not-found']);
-    expect(refused(after(set(weekly)), ...override('x', '2026-11-26T00:00:00Z', '2026-11-26T00:00:00Z'))).toEqual([
+    expect(refused(given(), ...set({ ...weekly, colour: 'red' } as never))).toEqual(['on-call-invalid', 'rotations[0].colour']);
+    expect(refused(given(), ...override('x', '2026-11-24T00:00:00Z', '2026-11-26T00:00:00Z'))).toEqual(['on-call-not-found']);
+    expect(refused(given(set(weekly)), ...override('x', '2026-11-26T00:00:00Z', '2026-11-26T00:00:00Z'))).toEqual([
       'on-call-invalid',
       'to',
     ]);

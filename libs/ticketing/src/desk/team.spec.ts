@@ -1,32 +1,14 @@
-import { type DecisionContext, evolve, type Instant, instantFrom, isRefusal, type Refusal } from '#eventsourcing';
+import { type Instant, instantFrom } from '#eventsourcing';
+import { scenariosOf, type Sent } from '../../../eventsourcing/src/testing/given.js';
 import { nextShiftOf, type Shift, shiftAt, team, type TeamCommands, type TeamState } from './team.js';
 
 const at = (text: string): Instant => instantFrom(Date.parse(text));
-const context: DecisionContext = {
-  commandId: 'c',
-  id: 'desk',
-  actor: { id: 'lead', kind: 'agent' },
-  effectiveAt: at('2026-11-21T08:00:00Z'),
-};
+const given = scenariosOf(team, { id: 'desk', actor: { id: 'lead', kind: 'agent' }, start: Date.parse('2026-11-21T08:00:00Z'), step: 0 });
+const after = (...commands: readonly Sent<typeof team>[]): TeamState => given(...commands).state;
 
-type Sent = { [Name in keyof TeamCommands]: readonly [Name, TeamCommands[Name]] }[keyof TeamCommands];
-
-const decide = (state: TeamState, [name, body]: Sent) => team.commands[name].decide(body as never, state, context);
-
-function after(...commands: readonly Sent[]): TeamState {
-  return commands.reduce<TeamState>((state, sent) => {
-    const decision = decide(state, sent);
-    if (isRefusal(decision)) throw new Error(JSON.stringify(decision));
-    return decision.reduce<TeamState>(
-      (folded, event) => evolve(team, folded, event, { ...context, recordedAt: context.effectiveAt }),
-      state,
-    );
-  }, null);
-}
-
-const define = (tiers: TeamCommands['DefineTeam']['tiers'] = ['L1']): Sent => ['DefineTeam', { name: 'Desk', tiers }];
-const join = (agent: string): Sent => ['AddTeamMember', { agent }];
-const shifts = (...all: readonly Shift[]): Sent => ['SetShifts', { shifts: all }];
+const define = (tiers: TeamCommands['DefineTeam']['tiers'] = ['L1']) => ['DefineTeam', { name: 'Desk', tiers }] as const;
+const join = (agent: string) => ['AddTeamMember', { agent }] as const;
+const shifts = (...all: readonly Shift[]) => ['SetShifts', { shifts: all }] as const;
 const office = (zone: string, agents?: readonly string[]): Shift => ({
   name: zone,
   zone,
@@ -38,11 +20,11 @@ const next = (state: TeamState, agent: string, instant: string) => state && next
 
 describe('a team', () => {
   it('is defined, staffed and given shifts; what is so already changes nothing', () => {
-    const commands = [define(['L2', 'L1']), join('ada'), join('grace'), shifts(office('Europe/Rome'))];
-    const state = after(...commands, ['RemoveTeamMember', { agent: 'grace' }]);
-    expect(state).toEqual({ team: 'desk', name: 'Desk', tiers: ['L1', 'L2'], members: ['ada'], shifts: [office('Europe/Rome')] });
-    for (const again of [define(['L1', 'L2']), join('ada'), commands[3] as Sent, ['RemoveTeamMember', { agent: 'grace' }] as const])
-      expect(decide(state, again)).toEqual([]);
+    const leaves = ['RemoveTeamMember', { agent: 'grace' }] as const;
+    const staffed = given(define(['L2', 'L1']), join('ada'), join('grace'), shifts(office('Europe/Rome')), leaves);
+    expect(staffed.state).toEqual({ team: 'desk', name: 'Desk', tiers: ['L1', 'L2'], members: ['ada'], shifts: [office('Europe/Rome')] });
+    for (const [name, again] of [define(['L1', 'L2']), join('ada'), shifts(office('Europe/Rome')), leaves])
+      expect(staffed.when(name, again).events()).toEqual([]);
   });
 
   it('keeps members and shifts when it is defined anew', () => {
@@ -54,8 +36,8 @@ describe('a team', () => {
   });
 
   it('must be defined first', () => {
-    for (const sent of [join('ada'), shifts(), ['RemoveTeamMember', { agent: 'ada' }] as const])
-      expect(decide(null, sent)).toMatchObject({ refused: 'team-not-found' });
+    for (const [name, body] of [join('ada'), shifts(), ['RemoveTeamMember', { agent: 'ada' }] as const])
+      expect(given().when(name, body).refusal()).toMatchObject({ refused: 'team-not-found' });
   });
 
   it('refuses invalid shifts, each fault by its field as it was given', () => {
@@ -66,24 +48,24 @@ describe('a team', () => {
         { from: '10:00', to: '10:00' },
       ],
     };
-    const refused = decide(after(define()), [
-      'SetShifts',
-      {
-        shifts: [
-          { name: 'night', zone: 'Europe/Rome', week },
-          { name: 'night', zone: 'Mars/Olympus', week: '24x7', agents: [], seats: 3 } as unknown as Shift,
-        ],
-      },
-    ]);
-    expect(refused).toMatchObject({ refused: 'team-invalid' });
-    expect((refused as Refusal).faults).toEqual([
+    const elsewhere = { name: 'night', zone: 'Mars/Olympus', week: '24x7', agents: [], seats: 3 } as Shift;
+    const refused = given(define())
+      .when(...shifts({ name: 'night', zone: 'Europe/Rome', week }, elsewhere))
+      .refusal();
+    expect(refused.refused).toBe('team-invalid');
+    expect(refused.faults).toEqual([
       { field: 'shifts[0].week.tuesday[1]', message: 'must end after it begins' },
       { field: 'shifts[0].week.tuesday[0]', message: 'must not overlap 22:00 to 06:00 of monday' },
       { field: 'shifts[1].zone', message: expect.any(String) },
       { field: 'shifts[1].agents', message: 'must be a list of 1 to 500 ids of agents' },
       { field: 'shifts[1].seats', message: 'is not a known field' },
     ]);
-    expect(decide(after(define()), shifts(office('UTC'), { ...office('Europe/Rome'), name: 'UTC' }))).toMatchObject({
+    const twice = shifts(office('UTC'), { ...office('Europe/Rome'), name: 'UTC' });
+    expect(
+      given(define())
+        .when(...twice)
+        .refusal(),
+    ).toMatchObject({
       refused: 'team-invalid',
       faults: [{ field: 'shifts[1].name' }],
     });

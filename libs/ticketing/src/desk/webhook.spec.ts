@@ -1,27 +1,23 @@
-import { evolve, type Instant, isRefusal } from '#eventsourcing';
-import { type CommandsOf } from '#eventsourcing';
+import type { GivenOf, Instant } from '#eventsourcing';
+import { scenariosOf } from '../../../eventsourcing/src/testing/given.js';
 import { isWithinReach } from '../identity/principal.js';
-import { webhook, type WebhookState } from './webhook.js';
+import { webhook } from './webhook.js';
 
 const at = '2026-11-27T10:00:00.000Z' as Instant;
-const context = { commandId: 'c', id: 'w', actor: { id: 'ada', kind: 'agent' as const }, effectiveAt: at };
-
-type Commands = CommandsOf<typeof webhook>;
-
-/** What a command to a webhook leads to. */
-function when<Name extends keyof Commands>(state: WebhookState, name: Name, command: Commands[Name], given?: unknown) {
-  const decision = webhook.commands[name].decide(command as never, state as never, context, given as never);
-  if (isRefusal(decision)) return decision.refused;
-  return decision.reduce<WebhookState>((after, event) => evolve(webhook, after, event, { ...context, recordedAt: at }), state);
-}
+const actor = { id: 'ada', kind: 'agent' } as const;
+const given = scenariosOf(webhook, { id: 'w', actor, start: Date.parse(at), step: 0 });
 
 const asked = { url: 'https://hooks.example/x', clients: ['northwind'] };
 const facts = { from: '355/355', types: ['TicketEscalated'], faults: [] };
-const subscribed = when(null, 'SubscribeWebhook', asked, facts) as Exclude<WebhookState, string | null>;
+const faulty = [{ field: 'from', message: 'm' }];
+const subscribe = ['SubscribeWebhook', asked, 0, facts] as const;
+const subscribed = given(subscribe);
+const paused = subscribed.and(['PauseWebhook', {}]);
+const deleted = subscribed.and(['DeleteWebhook', {}]);
 
 describe('a webhook', () => {
   it('is subscribed for some clients or for all, and not twice', () => {
-    expect(subscribed).toEqual({
+    expect(subscribed.state).toEqual({
       webhook: 'w',
       url: 'https://hooks.example/x',
       filter: { types: ['TicketEscalated'] },
@@ -33,52 +29,52 @@ describe('a webhook', () => {
       pings: 0,
       replays: [],
       subscribedAt: at,
-      subscribedBy: context.actor,
+      subscribedBy: actor,
     });
-    expect(when(null, 'SubscribeWebhook', { url: asked.url, allClients: true }, facts)).toMatchObject({ clients: 'all' });
-    expect(when(null, 'SubscribeWebhook', { ...asked, allClients: true }, facts)).toBe('webhook-invalid');
-    expect(when(null, 'SubscribeWebhook', { url: asked.url }, facts)).toBe('webhook-invalid');
-    expect(when(null, 'SubscribeWebhook', asked, { ...facts, faults: [{ field: 'from', message: 'm' }] })).toBe('webhook-invalid');
-    expect(when(subscribed, 'SubscribeWebhook', asked, facts)).toBe('webhook-exists');
+    expect(given(['SubscribeWebhook', { url: asked.url, allClients: true }, 0, facts]).state).toMatchObject({ clients: 'all' });
+    const refused = (body: object, outside: GivenOf<typeof webhook, 'SubscribeWebhook'> = facts) =>
+      given()
+        .when('SubscribeWebhook', { url: asked.url, ...body }, 0, outside)
+        .refusal().refused;
+    expect(refused({ clients: asked.clients, allClients: true })).toBe('webhook-invalid');
+    expect(refused({})).toBe('webhook-invalid');
+    expect(refused(asked, { ...facts, faults: faulty })).toBe('webhook-invalid');
+    expect(subscribed.when(...subscribe).refusal().refused).toBe('webhook-exists');
   });
 
   it('pauses and goes on; doing so again changes nothing', () => {
-    const paused = when(subscribed, 'PauseWebhook', {}) as WebhookState;
-    expect(paused).toMatchObject({ state: 'paused' });
-    expect(when(paused, 'PauseWebhook', {})).toBe(paused);
-    expect(when(paused, 'ResumeWebhook', {})).toEqual(subscribed);
-    expect(when(subscribed, 'ResumeWebhook', {})).toBe(subscribed);
+    expect(paused.state).toMatchObject({ state: 'paused' });
+    expect(paused.when('PauseWebhook', {}).events()).toEqual([]);
+    expect(paused.and(['ResumeWebhook', {}]).state).toEqual(subscribed.state);
+    expect(subscribed.when('ResumeWebhook', {}).events()).toEqual([]);
   });
 
   it('has another secret, and for a day the one before, too', () => {
-    expect(when(subscribed, 'RotateWebhookSecret', {})).toMatchObject({ secretVersion: 2, overlapUntil: '2026-11-28T10:00:00.000Z' });
+    const { state } = subscribed.and(['RotateWebhookSecret', {}]);
+    expect(state).toMatchObject({ secretVersion: 2, overlapUntil: '2026-11-28T10:00:00.000Z' });
   });
 
   it('begins again from a place', () => {
-    expect(when(subscribed, 'RewindWebhook', { from: 'start' }, { from: 'start', faults: [] })).toMatchObject({
-      from: 'start',
-      generation: 2,
-    });
-    expect(when(subscribed, 'RewindWebhook', { from: 'x' }, { from: 'start', faults: [{ field: 'from', message: 'm' }] })).toBe(
-      'webhook-invalid',
-    );
+    const rewound = subscribed.and(['RewindWebhook', { from: 'start' }, 0, { from: 'start', faults: [] }]);
+    expect(rewound.state).toMatchObject({ from: 'start', generation: 2 });
+    const refusal = subscribed.when('RewindWebhook', { from: 'x' }, 0, { from: 'start', faults: faulty }).refusal();
+    expect(refusal.refused).toBe('webhook-invalid');
   });
 
   it('counts test events and requests to send dead letters again', () => {
-    expect(when(subscribed, 'PingWebhook', {})).toMatchObject({ pings: 1 });
-    const once = when(subscribed, 'ReplayDeadLetters', { events: ['e'] }) as WebhookState;
-    expect(when(once, 'ReplayDeadLetters', {})).toMatchObject({ replays: [{ number: 1, events: ['e'] }, { number: 2 }] });
+    expect(subscribed.and(['PingWebhook', {}]).state).toMatchObject({ pings: 1 });
+    const twice = subscribed.and(['ReplayDeadLetters', { events: ['e'] }], ['ReplayDeadLetters', {}]);
+    expect(twice.state).toMatchObject({ replays: [{ number: 1, events: ['e'] }, { number: 2 }] });
   });
 
   it('is gone once it is deleted', () => {
-    const deleted = when(subscribed, 'DeleteWebhook', {}) as WebhookState;
-    expect(deleted).toBe('deleted');
-    expect(when(deleted, 'DeleteWebhook', {})).toBe('deleted');
+    expect(deleted.state).toBe('deleted');
+    expect(deleted.when('DeleteWebhook', {}).events()).toEqual([]);
     for (const name of ['PauseWebhook', 'ResumeWebhook', 'PingWebhook', 'RotateWebhookSecret', 'ReplayDeadLetters'] as const) {
-      expect(when(deleted, name, {})).toBe('webhook-not-found');
-      expect(when(null, name, {})).toBe('webhook-not-found');
+      expect(deleted.when(name, {}).refusal().refused).toBe('webhook-not-found');
+      expect(given().when(name, {}).refusal().refused).toBe('webhook-not-found');
     }
-    expect(when(null, 'DeleteWebhook', {})).toBe('webhook-not-found');
+    expect(given().when('DeleteWebhook', {}).refusal().refused).toBe('webhook-not-found');
   });
 
   it('is seen by those who see all that it sends', () => {
