@@ -320,6 +320,39 @@ describe('walls between clients', () => {
     expect(await lengths()).toEqual(before);
   });
 
+  it('make a ticket of another that is named in a body the same as one that never was', async () => {
+    const [mine, other] = clients as readonly [Client, Client];
+    const own = `/v1/tickets/${mine.tickets[0]}`;
+    const opening = {
+      client: mine.name,
+      kind: 'incident',
+      summary: 's',
+      reporter: { id: 'joe' },
+      channel: 'phone',
+      impact: 'low',
+      urgency: 'low',
+    };
+    const naming: readonly (readonly [string, (ticketId: string) => object])[] = [
+      [`${own}/links`, (ticketId) => ({ ticketId, relation: 'relates-to' })],
+      [`${own}/links`, (ticketId) => ({ ticketId, relation: 'child-of' })],
+      [`${own}/merge`, (into) => ({ into, reason: 'r' })],
+      ['/v1/tickets', (follows) => ({ ...opening, follows })],
+      [`/v1/problems/${mine.problem}/tickets`, (ticketId) => ({ ticketId })],
+      ['/v1/automation-tasks', (ticketId) => ({ ticketId, action: 'restart' })],
+    ];
+    const [theirs, none] = [other.tickets[0] ?? '', randomUUID()];
+    for (const [path, bodyOf] of naming) {
+      const answers = [theirs, none].map(async (id) => {
+        const headers = { Authorization: `Bearer ${mine.tokens.lead}` };
+        const { status, json } = await send(api.url, 'POST', path, { body: bodyOf(id), headers });
+        return { path, status, code: json.code, detail: json.detail, faults: json.faults };
+      });
+      const [one, another] = await Promise.all(answers);
+      expect(one).toEqual(another);
+      expect(one).toMatchObject({ status: 422, code: 'other-ticket-not-found' });
+    }
+  });
+
   it('hold for simulations, too', async () => {
     const [mine, other] = clients as readonly [Client, Client];
     const headers = { Authorization: `Bearer ${mine.tokens.lead}` };

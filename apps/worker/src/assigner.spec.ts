@@ -243,6 +243,19 @@ describe('the tickets of somebody who goes away', () => {
     expect((await types(resolved)).slice(2)).toEqual(['TicketResolved', 'TicketReopened', 'TicketUnassigned', 'TicketAssigned']);
   });
 
+  it('go from somebody who has left meanwhile, too, when it is told late that they were given them', async () => {
+    const desk = await Desk.open();
+    await desk.staff('desk', ['ada']);
+    await desk.agent('ada', 'PlanAbsence', { reason: 'Lunch' });
+    const ticketId = await desk.ticket();
+    const effectiveAt = instantFrom(Date.now());
+    await desk.staff('relief', ['grace'], { tiers: ['L2'] });
+    await desk.agent('ada', 'OffboardAgent', {});
+    await tell(ticketId, 'ClaimTicket', { agent: { id: desk.id('ada') }, effectiveAt });
+    await eventually(async () => (await types(ticketId)).includes('TicketUnassigned'), Boolean);
+    expect(await desk.owner(ticketId)).toBeUndefined();
+  });
+
   it('go to somebody else when an absence begins that wants it so; any other absence changes nothing', async () => {
     const desk = await Desk.open();
     await desk.staff('desk', ['ada']);

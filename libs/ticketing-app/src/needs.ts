@@ -15,7 +15,9 @@ import {
   type AgentAtWork,
   type AlertFacts,
   type AlertState,
+  areOfOneCustomer,
   attention,
+  type Belonging,
   type ClockedTicketState,
   contract,
   contractInForce,
@@ -37,12 +39,14 @@ import {
   pinned,
   type PinnedClocks,
   type PinnedContract,
+  type Principal,
   type ProblemState,
   type PublishedRunbook,
   publicEventType,
   type RecordAlerts,
   type StartRunbook,
   question,
+  seesClient,
   ticket,
   type TicketState,
   type WhoHasLeft,
@@ -58,28 +62,29 @@ interface Asking {
   readonly revision: number;
   readonly effectiveAt: Instant;
   readonly actor: Actor;
+  readonly principal: Principal;
 }
 
 type LookUp = (store: EventStore, asking: Asking) => Promise<unknown> | unknown;
 
 /** What commands need from outside their aggregate, by the name in their `needs`. */
 const lookUps: Readonly<Record<string, LookUp>> = {
-  opening: async (store, { body, effectiveAt }): Promise<OpeningFacts> => {
+  opening: async (store, { body, effectiveAt, principal }): Promise<OpeningFacts> => {
     const { client, follows, question: asked } = body as OpenTicket;
     const [contract, followed, found] = await Promise.all([
       contractInForceAt(store, client, effectiveAt),
-      follows && ticketOf(store, follows),
+      follows === undefined ? null : ticketOf(store, follows),
       asked === undefined ? undefined : readAggregate(store, question, asked).catch(ofDeletedStream),
     ]);
     return {
       ...(contract && { contract }),
-      ...(follows !== undefined && { followed: followed || null }),
+      ...(follows !== undefined && { followed: unlessHidden(followed, { client, ...(contract && { contract }) }, principal) }),
       ...(found && { question: found.state }),
     };
   },
-  'other-ticket': (store, { body }) => {
+  'other-ticket': async (store, { body, state, principal }) => {
     const named = body as Partial<LinkTicket & MergeTicket>;
-    return ticketOf(store, named.into ?? named.ticketId ?? '');
+    return unlessHidden(await ticketOf(store, named.into ?? named.ticketId ?? ''), state as Belonging | null, principal);
   },
   runbook: (store, { body }) => publishedRunbook(store, (body as StartRunbook).article),
   'who-has-left': (store, { body, actor }) => whoHasLeft(store, body as PersonNamed, actor),
@@ -112,6 +117,12 @@ export async function lookUp(needs: string, store: EventStore, asking: Asking): 
 /** A ticket as the log has it; null where there is none, or none any more. */
 async function ticketOf(store: EventStore, id: string): Promise<TicketState> {
   return (await readAggregate(store, ticket, id).catch(ofDeletedStream)).state;
+}
+
+/** Nobody is told of a ticket that they may not see, not even that it exists; those of one customer may be related all the same. */
+function unlessHidden(other: TicketState, one: Belonging | null, principal: Principal): TicketState {
+  if (other === null || seesClient(principal, other.client)) return other;
+  return one !== null && areOfOneCustomer(one, other) ? other : null;
 }
 
 async function publishedRunbook(store: EventStore, id: string): Promise<PublishedRunbook | undefined> {

@@ -134,7 +134,9 @@ export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<O
             ? {}
             : {
                 given: (state: StateOf<Of>, revision: number) =>
-                  lookUp(needs, store, { id, body: body as object, state, revision, effectiveAt, actor }) as Promise<GivenOf<Of, Name>>,
+                  lookUp(needs, store, { id, body: body as object, state, revision, effectiveAt, actor, principal }) as Promise<
+                    GivenOf<Of, Name>
+                  >,
               }),
         },
       );

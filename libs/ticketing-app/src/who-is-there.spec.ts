@@ -25,7 +25,8 @@ async function run<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
 }
 
 /** Names that no other spec uses. */
-const [ada, grace, henrik, ida, full, left, away, unknown, night] = Array.from({ length: 9 }, () => randomUUID()) as [
+const [ada, grace, henrik, ida, full, left, away, others, unknown, night] = Array.from({ length: 10 }, () => randomUUID()) as [
+  string,
   string,
   string,
   string,
@@ -53,6 +54,8 @@ describe('who is told by a step', () => {
       await run(team, name, 'DefineTeam', { name, tiers: ['L1'] });
       for (const member of members) await run(team, name, 'AddTeamMember', { agent: member });
     }
+    await run(team, others, 'DefineTeam', { name: others, tiers: ['L1'], clients: [randomUUID()] });
+    await run(team, others, 'AddTeamMember', { agent: ada });
     const turns = {
       people: [grace, henrik, unknown].map((id) => ({ id })),
       zone: 'UTC',
@@ -64,7 +67,7 @@ describe('who is told by a step', () => {
 
     const targets: EscalationTarget[] = [
       ...[ada, grace, henrik, unknown].map(person),
-      ...[full, left, away, unknown].map(ofTeam),
+      ...[full, left, away, others, unknown].map(ofTeam),
       { kind: 'on-call', schedule: night },
       { kind: 'on-call', schedule: unknown },
     ];
@@ -92,6 +95,7 @@ describe('who is told by a step', () => {
           { target: ofTeam(left), because: 'no-members' },
           { target: ofTeam(away), because: 'all-absent' },
           { target: { kind: 'on-call', schedule: unknown }, because: 'nobody-on-call' },
+          { target: ofTeam(others), because: 'not-of-client' },
         ],
       },
     });

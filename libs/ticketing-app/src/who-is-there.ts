@@ -68,8 +68,8 @@ export async function contactOf(
 ): Promise<Contact | 'not-of-client' | undefined> {
   if (target.kind === 'team') {
     const { state } = await readAggregate(store, team, target.team).catch(deleted);
-    if (state?.contact === undefined) return undefined;
-    return state.clients === undefined || state.clients.includes(client) ? state.contact : 'not-of-client';
+    if (state?.clients?.includes(client) === false) return 'not-of-client';
+    return state?.contact;
   }
   if (target.kind !== 'person') return undefined;
   const { id } = target.person;

@@ -59,11 +59,26 @@ function releaseIfAway({ stream }: Pick<RecordedEvent<TicketEvents>, 'stream'>, 
   return [{ category: ticket.category, id: streamId(stream), name: 'ReleaseIfAway', body: { assignee: state.assignee.id } }];
 }
 
-/** A ticket that comes back to who had it does not stay there when that one has gone away meanwhile. */
+type ToldOfTicket = Pick<RecordedEvent<TicketEvents>, 'stream' | 'metadata'>;
+
+/** Who was given a ticket, or began to work on it, may have gone away by the time it is told. */
+function releaseIfToldLate(event: ToldOfTicket, state: TicketState): readonly Reaction<AssignmentTasks>[] {
+  const { effectiveAt, recordedAt } = event.metadata;
+  return effectiveAt < recordedAt ? releaseIfAway(event, state) : [];
+}
+
+/** A ticket that comes back to who had it, or is told late to have been given to somebody, does not stay with who has gone away meanwhile. */
 export const ticketsThatComeBack: Policy<TicketEvents, TicketState, AssignmentTasks> = {
   name: 'tickets-that-come-back',
   aggregate: ticket,
-  react: { TicketReopened: releaseIfAway, EscalationReturned: releaseIfAway },
+  react: {
+    TicketReopened: releaseIfAway,
+    EscalationReturned: releaseIfAway,
+    TicketAssigned: releaseIfToldLate,
+    TicketTakenOver: releaseIfToldLate,
+    WorkStarted: releaseIfToldLate,
+    EscalationAccepted: releaseIfToldLate,
+  },
 };
 
 /** Who leaves, or is absent and wants it so, has no open tickets. */
