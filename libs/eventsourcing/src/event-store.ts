@@ -59,7 +59,10 @@ export type FeedItem =
   | { readonly kind: 'caught-up' };
 
 /** Which events of the log a feed carries. One of both: servers filter by stream or by type, not by both at once. */
-export type FeedFilter = { readonly streamPrefixes: readonly string[] } | { readonly eventTypes: readonly string[] };
+export type FeedFilter = ({ readonly streamPrefixes: readonly string[] } | { readonly eventTypes: readonly string[] }) & {
+  /** The only client whose personal data is read; that of the others' events stays encrypted, which costs nothing. All clients', unless said. */
+  readonly personalOf?: string;
+};
 
 /** The event store as the application sees it. Its own dependency-injection token. */
 export abstract class EventStore {

@@ -20,6 +20,7 @@ import {
 import {
   epochMillis,
   EventStore,
+  PERSONAL_DATA_ERASED,
   StoreUnavailable,
   type Appended,
   type ExpectedRevision,
@@ -268,7 +269,7 @@ export class EventStoreDB extends EventStore {
           // What others wrote is passed over, but it counts as looked at.
           yield event === undefined
             ? { kind: 'checkpoint', position: item.event.position }
-            : { kind: 'event', event: await this.#opened(event, true) };
+            : { kind: 'event', event: isLeftEncrypted(event, filter) ? event : await this.#opened(event, true) };
         }
       }
     } catch (error) {
@@ -343,6 +344,11 @@ export class EventStoreDB extends EventStore {
     this.#onRetry(what, error);
     await pause(wait, this.#closed.signal);
   }
+}
+
+/** Whoever reads the log learns of each erasure, whatever else is read of it. */
+function isLeftEncrypted({ type, metadata }: StoredEvent, { personalOf }: FeedFilter): boolean {
+  return personalOf !== undefined && metadata.client !== personalOf && type !== PERSONAL_DATA_ERASED;
 }
 
 function clientFilter(filter: FeedFilter, onCheckpoint: (position: ClientPosition) => void): Filter {

@@ -280,3 +280,18 @@ it('reads up to a position, and no further', async () => {
   ]);
   expect(batches.at(-1)?.position).toEqual(until);
 });
+
+it('folds no tickets of other clients for a reader of one', async () => {
+  const client = clientName();
+  const { id: other, position: after } = await open(clientName());
+  await note(other, 'theirs');
+  const { position: until } = await open(client);
+  const store = new Counted();
+  const { signal } = new AbortController();
+  const seen: LoggedEvent[] = [];
+  for await (const batch of new PublicLog(store).read({ filter: { client }, sees: everything, after, until, signal }))
+    seen.push(...batch.events);
+  expect(seen.map(short)).toEqual([['ticket.opened.v1', 0]]);
+  // What was said in the middle of a ticket's life could only be told with the ticket.
+  expect(store.reads).toBe(0);
+});

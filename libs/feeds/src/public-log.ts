@@ -206,7 +206,9 @@ export class PublicLog {
     let characters = 0;
     let looks = 0;
     for await (const stored of this.#history(filter, after)) {
-      for (const logged of await this.#logged(stored)) {
+      // Of other clients nothing is decrypted or folded.
+      const isOthers = filter.client !== undefined && stored.metadata.client !== filter.client;
+      for (const logged of isOthers ? [] : await this.#logged(stored)) {
         if (comparePlaces(logged.position, after) <= 0 || !wants(logged.event)) continue;
         events.push(logged);
         characters += logged.json.length;
@@ -218,7 +220,7 @@ export class PublicLog {
   }
 
   /** The events after a place among which those are that pass the filter. Of one of which only parts are left, the event itself. */
-  async *#history({ ticket: id, types }: EventFilter, after: FeedPosition | 'start'): AsyncIterable<StoredEvent> {
+  async *#history({ ticket: id, types, client }: EventFilter, after: FeedPosition | 'start'): AsyncIterable<StoredEvent> {
     if (id !== undefined) {
       for await (const event of this.store.readStream(streamName(ticket, id))) if (comparePlaces(event.position, after) > 0) yield event;
       return;
@@ -226,7 +228,8 @@ export class PublicLog {
     const begun = after === 'start' || after.part === undefined ? undefined : await this.store.eventAt(after);
     if (begun !== undefined) yield begun;
     // Of what is derived the server knows nothing.
-    const filter = types === undefined || types.some(isDerived) ? { streamPrefixes: publicStreamPrefixes } : { eventTypes: types };
+    const read = types === undefined || types.some(isDerived) ? { streamPrefixes: publicStreamPrefixes } : { eventTypes: types };
+    const filter = client === undefined ? read : { ...read, personalOf: client };
     yield* this.store.readAll(filter, after === 'start' ? undefined : { commit: after.commit, prepare: after.prepare });
   }
 }

@@ -108,6 +108,15 @@ it('keeps personal data encrypted in the log, and gives it back to every process
   expect(new Set(keys).size).toBe(2);
 });
 
+it('leaves encrypted what other clients’ events say, for whoever reads the log for one client', async () => {
+  const [mine, theirs] = [await opened(one), await opened(other)];
+  const read = new Map<string, StoredEvent>();
+  const filter = { streamPrefixes: [mine, theirs].map((id) => streamName(ticket, id)), personalOf: `client-${mine}` };
+  for await (const event of one.readAll(filter)) read.set(event.stream, event);
+  expect(read.get(streamName(ticket, mine))).toMatchObject({ data: { reporter: jane } });
+  expect(read.get(streamName(ticket, theirs))).toMatchObject({ data: { reporter: { ...jane, name: WITHHELD }, summary: WITHHELD } });
+});
+
 it('hashes what is stored: a chain holds with keys and without', async () => {
   const id = await opened(one);
   await send(other, id, 'AddInternalNote', { text: 'Jane called' });
