@@ -80,7 +80,7 @@ type Folded = SlaClocks & Pick<PinnedClocks, 'contract' | 'defaultTerms' | 'over
 /** The clocks after one more event of the ticket; null before its opening. */
 export function evolvePinnedClocks(sla: PinnedClocks | null, event: TicketEvent, facts: Facts): PinnedClocks | null {
   const effects = clockEffectsOf(event);
-  const lateAt = isToldLate(facts) ? facts.recordedAt : sla?.lateAt;
+  const lateAt = isToldLate(event, facts) ? facts.recordedAt : sla?.lateAt;
   if (sla === null) {
     if (event.type !== 'TicketOpened' || effects === null) return null;
     const { contract: opensUnder, defaultTerms } = event.data;
@@ -110,9 +110,13 @@ export function evolvePinnedClocks(sla: PinnedClocks | null, event: TicketEvent,
   }
 }
 
-/** Told by a person or a service so long after it happened that it is not for want of a common time. */
-function isToldLate(facts: Facts): boolean {
-  return facts.imported === undefined && !isAutomatic(facts) && epochMillis(facts.recordedAt) - epochMillis(facts.effectiveAt) > CLOCK_SKEW;
+/**
+ * Told so long after it happened that it is not for want of a common time: by a person or a service, or by a policy that opens a ticket because
+ * of what one of them told late (a split, a reply).
+ */
+function isToldLate({ type }: TicketEvent, facts: Facts): boolean {
+  if (facts.imported !== undefined || (isAutomatic(facts) && type !== 'TicketOpened')) return false;
+  return epochMillis(facts.recordedAt) - epochMillis(facts.effectiveAt) > CLOCK_SKEW;
 }
 
 function happened(facts: Facts): Pick<ClockFact, 'at' | 'automatic'> {

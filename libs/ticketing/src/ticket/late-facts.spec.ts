@@ -39,7 +39,7 @@ class Desk {
     return decision.map(({ type }) => type);
   }
 
-  open(happened = 0, told = happened): this {
+  open(happened = 0, told = happened, actor = ada): this {
     const command = {
       client: 'c',
       kind: 'incident',
@@ -49,7 +49,7 @@ class Desk {
       impact: 'high',
       urgency: 'critical',
     } as const;
-    expect(this.tell('OpenTicket', command, happened, told)).toContain('TicketOpened');
+    expect(this.tell('OpenTicket', command, happened, told, actor)).toContain('TicketOpened');
     return this;
   }
 
@@ -190,6 +190,11 @@ describe('a fact that is told late', () => {
     expect(later.told('SlaThresholdReached').map((event) => event.at)).toEqual([at(1.25), at(-2.5)]);
     later.look(5.1);
     expect(later.told('SlaBreached').map((event) => event.at)).toEqual([at(5)]);
+  });
+
+  it('waits as well where a policy opened the ticket because of what was told late, such as a split', () => {
+    expect(nextMomentAt(new Desk(always).open(-600, 0, policy).ticket.sla)).toBe(at(2));
+    expect(nextMomentAt(new Desk(always).open(0, 0.1, policy).ticket.sla)).toBe(at(7.5));
   });
 
   it('waits as long as the contract says', () => {
