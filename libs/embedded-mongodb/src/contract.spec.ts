@@ -1046,6 +1046,37 @@ describe('what tools and other drivers ask first', () => {
     await expect(client.db('admin').command(command)).rejects.toMatchObject({ code, codeName });
   });
 
+  test.each<readonly [Document, number]>([
+    [{ create: 'made', validator: { a: { $near: [0, 0] } } }, 5626500],
+    [{ create: 'made', validator: { $or: [{ $text: { $search: 'a' } }] } }, 2],
+    [{ create: 'made', validator: { a: { $regex: 'a'.repeat(16_385) } } }, 51091],
+    [{ create: 'made', validationLevel: 1 }, 14],
+    [{ create: 'made', validationAction: 'Warn' }, 2],
+    [{ create: 'made', viewOn: '' }, 2],
+    [{ create: 'made', viewOn: 'a', validator: {} }, 72],
+    [{ dropDatabase: 2 }, 5255100],
+    [{ getMore: Long.fromNumber(1), collection: '' }, 73],
+    [{ distinct: new Binary(Buffer.alloc(16), 4), key: 'a' }, 26],
+    [{ find: 'a', batchSize: Decimal128.fromString('-1') }, 51024],
+    [{ insert: 'a', documents: [{}], writeConcern: { provenance: 'me' } }, 2],
+    [{ insert: 'a', documents: [{}], writeConcern: { j: true, fsync: 1 } }, 9],
+    [{ aggregate: 'a', pipeline: [], cursor: {}, bypassDocumentValidation: 'a' }, 14],
+    [{ aggregate: 'a', pipeline: [], cursor: {}, readConcern: { level: 1 } }, 14],
+  ])('%j is refused with %d', async (command, code) => {
+    await expect(db.command(command)).rejects.toMatchObject({ code });
+  });
+
+  test.each<readonly [unknown, number]>([
+    [Decimal128.fromString('1.5'), 2],
+    [Decimal128.fromString('0.5'), 0],
+    [1.9, 1],
+    [-0.9, 0],
+    [Number.NaN, 0],
+  ])('a batch size of %j is one of %d', async (batchSize, size) => {
+    const { collectionName } = await fresh([{}, {}, {}]);
+    expect((await db.command({ find: collectionName, batchSize }))['cursor'].firstBatch).toHaveLength(size);
+  });
+
   test('$collStats comes first, and is of a collection', async () => {
     const collection = await fresh([{ a: 1 }]);
     await expect(collection.aggregate([{ $match: {} }, { $collStats: { count: {} } }]).toArray()).rejects.toMatchObject({ code: 40602 });

@@ -24,6 +24,7 @@ const aggregate: Handler = async (call) => {
   if (fields.boolean('explain')) return explainCommand(call, 'queryPlanner');
   if (!cursorSpec) throw failedToParse("The 'cursor' option is required, except for aggregate with the explain argument");
   const batchSize = cursorBatch(cursorSpec, 'aggregate');
+  const bypassed = bypass(fields);
   const variables = letOf(fields);
   if (!(pipeline instanceof Arr)) throw new ServerError(14, `'pipeline' option must be specified as an array`);
   const last = pipeline.values.at(-1);
@@ -62,7 +63,7 @@ const aggregate: Handler = async (call) => {
     } else if (statistics) source = compiled.run(listed([statistics]), contextOf(scope, variables, 0));
     else source = runPipeline(scope, name, compiled, variables, 0, hintOf(fields));
     if (!target_) return await answerWithCursor(call, `${database}.${name}`, snapshot, source, batchSize, false);
-    await target_(node, source, paceOf(call), bypass(fields));
+    await target_(node, source, paceOf(call), bypassed);
     snapshot.close();
     return withOk(cursorReply(0n, `${database}.${name}`, 'firstBatch', []));
   } catch (error) {

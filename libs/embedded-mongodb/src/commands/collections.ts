@@ -1,5 +1,5 @@
 import { Arr, Binary, Doc, encode, type Value } from '../bson/values.js';
-import { ServerError } from '../errors.js';
+import { badValue, ServerError } from '../errors.js';
 import { compilePipeline } from '../execution/pipeline.js';
 import { compileFilter, parseFilter } from '../query/filter.js';
 import { fieldsOf, ok, type Command, type Handler } from './call.js';
@@ -48,6 +48,8 @@ const create: Handler = async (call) => {
   checkValidation(options);
   const viewOn = fields.string('viewOn');
   const pipeline = fields.documents('pipeline');
+  if (viewOn === '') throw badValue(`'viewOn' cannot be empty`);
+  if (viewOn !== undefined && keys.length) throw new ServerError(72, `option not supported on a view: ${keys[0] as string}`);
   if (pipeline && viewOn === undefined) throw new ServerError(72, `'pipeline' requires 'viewOn' to also be specified`);
   if (pipeline) compilePipeline(Arr.of(pipeline));
   return call.node.store.write((writer) => {
@@ -117,8 +119,9 @@ const drop: Handler = async (call) => {
   });
 };
 
-const dropDatabase: Handler = async ({ node, database }) => {
+const dropDatabase: Handler = async ({ node, database, command }) => {
   checkDatabase(database);
+  if (Number(command.get('dropDatabase')) !== 1) throw new ServerError(5255100, 'Have to pass 1 as dropDatabase parameter');
   if (database === 'admin') throw new ServerError(20, `Dropping the 'admin' database is prohibited.`);
   return node.store.write((writer) => {
     const collections = [...writer.catalog.collections.values()].filter((collection) => collection.database === database);

@@ -38,6 +38,7 @@ const getMore: Handler = async (call) => {
   if (typeof id !== 'bigint') throw typeError('getMore.getMore', id, 'long');
   const fields = fieldsOf(call);
   const name = fields.need(fields.string('collection'), 'collection');
+  if (!name) throw new ServerError(73, `Invalid namespace specified '${database}.'`);
   const count = fields.count('batchSize');
   const cursor = node.cursors.find(id);
   if (!cursor) throw new ServerError(43, `cursor id ${id} not found`);

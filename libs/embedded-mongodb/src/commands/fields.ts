@@ -1,7 +1,7 @@
-import { isNumber, isTrue, numberOf } from '../bson/order.js';
+import { isNumber, isTrue } from '../bson/order.js';
 import { Arr, bsonTypeName, Doc, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
-import { parseCollation, type Collation } from '../query/collation.js';
+import { parseCollation, wholeOf, type Collation } from '../query/collation.js';
 
 export const typeError = (path: string, value: Value | undefined, expected: string): ServerError =>
   new ServerError(14, `BSON field '${path}' is the wrong type '${bsonTypeName(value)}', expected type '${expected}'`);
@@ -14,7 +14,7 @@ export class Fields {
   ) {}
 
   #path(key: string): string {
-    return `${this.name}.${key}`;
+    return this.name ? `${this.name}.${key}` : key;
   }
 
   only(allowed: readonly string[]): this {
@@ -51,6 +51,13 @@ export class Fields {
     });
   }
 
+  oneOf(key: string, values: readonly string[]): string | undefined {
+    const value = this.string(key);
+    if (value !== undefined && !values.includes(value))
+      throw badValue(`Enumeration value '${value}' for field '${this.#path(key)}' is not a valid value.`);
+    return value;
+  }
+
   boolean(key: string): boolean {
     const value = this.doc.get(key);
     if (value === undefined || value === null) return false;
@@ -63,8 +70,7 @@ export class Fields {
     const value = this.doc.get(key);
     if (value === undefined || value === null) return undefined;
     if (!isNumber(value)) throw typeError(this.#path(key), value, 'long');
-    const number = numberOf(value);
-    if (!Number.isInteger(number)) throw badValue(`BSON field '${this.#path(key)}' must be a whole number`);
+    const number = wholeOf(value);
     if (number < 0) throw new ServerError(51024, `BSON field '${key}' value must be >= 0, actual value '${number}'`);
     return number;
   }

@@ -2,6 +2,7 @@ import { isNumber, numberOf } from '../bson/order.js';
 import { bsonTypeName, Doc } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
 import type { Command } from './call.js';
+import { Fields } from './fields.js';
 
 /** Fields that every command may have. */
 export const genericFields = new Set([
@@ -63,6 +64,9 @@ const versionOne = new Set([
 
 export const knows = ({ fields }: Command, key: string): boolean => fields === 'any' || fields.includes(key) || genericFields.has(key);
 
+/** Where a concern may say that it comes from. */
+const PROVENANCES = ['clientSupplied', 'implicitDefault', 'customDefault', 'getLastErrorDefaults'];
+
 export const checkGeneric = (command: Doc): void => {
   if (command.has('txnNumber') || command.has('autocommit') || command.has('startTransaction'))
     throw new ServerError(20, 'Transaction numbers are only allowed on a replica set member or mongos');
@@ -78,27 +82,29 @@ export const checkGeneric = (command: Doc): void => {
     throw new ServerError(322, 'Provided apiStrict and/or apiDeprecationErrors without passing apiVersion');
   if (command.get('apiStrict') === true && !versionOne.has(command.firstKey))
     throw new ServerError(323, `Provided apiStrict:true, but the command ${command.firstKey} is not in API Version 1`);
-  const concern = command.get('readConcern');
-  if (concern !== undefined) {
-    if (!(concern instanceof Doc))
-      throw new ServerError(14, `BSON field 'readConcern' is the wrong type '${bsonTypeName(concern)}', expected type 'object'`);
+  const concern = new Fields('', command).document('readConcern');
+  if (concern) {
+    const fields = new Fields('readConcern', concern);
+    fields.oneOf('provenance', PROVENANCES);
     for (const key of concern.keys) {
       if (key === 'afterClusterTime' || key === 'atClusterTime') throw new ServerError(72, `readConcern ${key} requires a replica set`);
       if (key !== 'level' && key !== 'provenance') throw new ServerError(40415, `BSON field 'readConcern.${key}' is an unknown field.`);
     }
-    const level = concern.get('level');
+    const level = fields.oneOf('level', ['local', 'available', 'majority', 'linearizable', 'snapshot']);
     if (level === 'linearizable') throw new ServerError(123, 'node needs to be a replica set member to use read concern');
     if (level === 'snapshot') throw new ServerError(123, 'node needs to be a replica set member to use readConcern level snapshot');
-    if (level !== undefined && !['local', 'available', 'majority'].includes(level as string))
-      throw badValue(`Enumeration value '${String(level)}' for field 'readConcern.level' is not a valid value.`);
   }
   const write = command.get('writeConcern');
   if (write !== undefined) {
     if (!(write instanceof Doc))
       throw new ServerError(14, `BSON field 'writeConcern' is the wrong type '${bsonTypeName(write)}', expected type 'object'`);
     for (const key of write.keys)
-      if (!['w', 'j', 'wtimeout', 'fsync', 'provenance', 'wtimeoutMS'].includes(key))
+      if (!['w', 'j', 'wtimeout', 'fsync', 'provenance', 'wtimeoutMS', 'getLastError'].includes(key))
         throw failedToParse(`unrecognized write concern field: ${key}`);
+    const fields = new Fields('writeConcern', write);
+    fields.oneOf('provenance', PROVENANCES);
+    const journaled = fields.boolean('j');
+    if (fields.boolean('fsync') && journaled) throw failedToParse('fsync and j options cannot be used together');
     const w = write.get('w');
     if (isNumber(w)) {
       if (numberOf(w) < 0 || numberOf(w) > 50) throw failedToParse('w has to be a non-negative number and not greater than 50');

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { bsonTypeName, Doc } from '../bson/values.js';
+import { Binary, bsonTypeName, Doc } from '../bson/values.js';
 import { ServerError } from '../errors.js';
 import { sameCollation, type Collation } from '../query/collation.js';
 import { collationIn, namespaceOf, readIndex, readyIndexes, type Collection, type Reader, type Writer } from '../storage/store.js';
@@ -16,14 +16,20 @@ export const checkCollectionName = (database: string, name: string): string => {
   if (!name) throw new ServerError(73, `Invalid namespace specified '${database}.'`);
   if (name.includes('\0') || name.startsWith('.') || name.endsWith('.') || (name.includes('$') && !name.startsWith('$cmd')))
     throw new ServerError(73, `Invalid collection name: ${name}`);
-  if (Buffer.byteLength(`${database}.${name}`) > 255)
-    throw new ServerError(73, `Fully qualified namespace is too long. Namespace: ${database}.${name} Max: 255`);
   return name;
 };
 
+/** Commands that may name their collection by its UUID. */
+const BY_UUID: ReadonlySet<string> = new Set(['count', 'distinct', 'find', 'listIndexes']);
+
 /** The collection that a command is about: its first field. */
-export const target = ({ command, database }: Call): string => {
+export const target = ({ node, command, database }: Call): string => {
   const value = command.values[0];
+  if (value instanceof Binary && value.subtype === 4 && BY_UUID.has(command.firstKey)) {
+    for (const collection of node.store.catalog.collections.values())
+      if (collection.database === database && collection.uuid.equals(value.bytes)) return collection.name;
+    throw new ServerError(26, `Unable to resolve the UUID ${value.bytes.toString('hex')} in ${database}`);
+  }
   if (typeof value !== 'string') throw new ServerError(73, `collection name has invalid type ${bsonTypeName(value)}`);
   return checkCollectionName(database, value);
 };
@@ -80,6 +86,8 @@ export const newCollection = (
   view?: Collection['view'],
 ): Collection => {
   checkCollectionName(database, name);
+  if (Buffer.byteLength(`${database}.${name}`) > 255)
+    throw new ServerError(73, `Fully qualified namespace is too long. Namespace: ${database}.${name} Max: 255`);
   if (name.startsWith('system.')) throw new ServerError(73, `Invalid system namespace: ${database}.${name}`);
   const uuid = randomBytes(16);
   uuid[6] = ((uuid[6] as number) & 0x0f) | 0x40;

@@ -1,4 +1,4 @@
-import { Doc, show } from '../bson/values.js';
+import { Arr, Doc, show, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
 import { withCollation } from '../query/collation.js';
 import { compileFilter, parseFilter, type Predicate } from '../query/filter.js';
@@ -35,14 +35,27 @@ export const validate = (collection: Collection, doc: Doc, bypassed: boolean, be
 
 export const createOptions = ['validator', 'validationLevel', 'validationAction'];
 
+/** @throws ServerError where a validator has what needs an index */
+const checkAllowed = (query: Value): void => {
+  if (query instanceof Arr) query.values.forEach(checkAllowed);
+  if (!(query instanceof Doc)) return;
+  query.keys.forEach((key, index) => {
+    if (key === '$text') throw badValue('$text is not allowed in a collection validator');
+    if (key === '$near' || key === '$nearSphere' || key === '$geoNear')
+      throw new ServerError(5626500, `${key} is not allowed in a collection validator`);
+    // What other operators hold is a value, or an expression.
+    if (!key.startsWith('$') || ['$and', '$or', '$nor', '$not', '$elemMatch'].includes(key)) checkAllowed(query.values[index] as Value);
+  });
+};
+
 export const checkValidation = (options: Doc): void => {
   const validator = options.get('validator');
   if (validator !== undefined && !(validator instanceof Doc)) throw typeError('create.validator', validator, 'object');
-  if (validator instanceof Doc) compileFilter(parseFilter(validator, { NOW: now() }));
-  const level = options.get('validationLevel');
-  if (level !== undefined && !['off', 'strict', 'moderate'].includes(level as string))
-    throw badValue(`Enumeration value '${show(level)}' for field 'create.validationLevel' is not a valid value.`);
-  const action = options.get('validationAction');
-  if (action !== undefined && !['error', 'warn'].includes(action as string))
-    throw badValue(`Enumeration value '${show(action)}' for field 'create.validationAction' is not a valid value.`);
+  if (validator instanceof Doc) {
+    checkAllowed(validator);
+    compileFilter(parseFilter(validator, { NOW: now() }));
+  }
+  const fields = new Fields('create', options);
+  fields.oneOf('validationLevel', ['off', 'strict', 'moderate']);
+  fields.oneOf('validationAction', ['error', 'warn']);
 };

@@ -101,10 +101,11 @@ const wrongType = (key: string, value: Value, expected: string): ServerError =>
 
 const unsupported = (what: string): ServerError => new ServerError(238, `collation: ${what} is not supported by this node`);
 
-/** A whole number as commands read one: doubles are cut, decimals rounded half to even. */
-const wholeOf = (value: Value): number => {
+/** A whole number as commands read one: doubles are cut, decimals rounded half to even, NaN is 0. */
+export const wholeOf = (value: Value): number => {
   const number = numberOf(value);
-  if (!(value instanceof Decimal128)) return Math.trunc(number);
+  if (Number.isNaN(number)) return 0;
+  if (!(value instanceof Decimal128) || !Number.isFinite(number)) return Math.trunc(number);
   const down = Math.floor(number);
   const rest = number - down;
   return rest > 0.5 || (rest === 0.5 && down % 2 !== 0) ? down + 1 : down;

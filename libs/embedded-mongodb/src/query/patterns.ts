@@ -10,7 +10,7 @@ import { badValue, ServerError } from '../errors.js';
  */
 export const compileJsRegex = (pattern: string, options: string, more = ''): RegExp => {
   for (const option of options) if (!'imsxu'.includes(option)) throw new ServerError(51108, `invalid flag in regex options: ${option}`);
-  if (pattern.length > 32764) throw invalid('regular expression is too large');
+  if (Buffer.byteLength(pattern) > 16_384) throw invalid('regular expression is too large');
   if (pattern.includes('\0')) throw badValue('Regular expression cannot contain an embedded null byte');
   if (hasVariableLookbehind(pattern)) throw invalid('lookbehind assertion is not fixed length');
   const leading = /^\(\?([imsx]+)\)/.exec(pattern);
