@@ -22,6 +22,7 @@ import {
   attention,
   automation,
   contract,
+  HOUR,
   DAY,
   majorIncident,
   majorIncidentId,
@@ -560,5 +561,32 @@ describe('a rule of a contract', () => {
     // Its summary has the words of the rule: what rules open fires none.
     expect(types(await eventsOf(ticketId)).filter((type) => type === 'TicketTriaged')).toEqual([]);
     expect(types(await eventsOf(other))).toEqual(['TicketOpened']);
+  });
+
+  it('acts on what a clock shows when that is noticed', async () => {
+    const late = `${client}-late`;
+    const system = async (aggregate: Aggregate, id: string | undefined, name: string, body: object) => {
+      const commandId = randomUUID();
+      const context = { commandId, actor: ada, correlationId: commandId, causationId: commandId };
+      const done = await runSystemCommand(store, { aggregate, id, name, body, context } as never);
+      if (isRefusal(done)) throw new Error(JSON.stringify(done));
+    };
+    const rules = [
+      { name: 'nearly', on: 'SlaThresholdReached', if: [{ field: 'percent', is: ['75'] }], then: [{ do: 'note', text: 'Nearly late' }] },
+      { name: 'late', on: 'SlaBreached', if: [{ field: 'clock', is: ['response'] }], then: [{ do: 'note', text: 'Late' }] },
+    ];
+    const effectiveFrom = instantFrom(Date.now() - 2 * HOUR);
+    const terms = { rules, quietTime: 0, tierTargets: {} };
+    await system(contract, late, 'AgreeContract', { client: late, effectiveFrom, terms });
+    const effectiveAt = instantFrom(Date.now() - HOUR);
+    const id = await open('No sound', { client: late, effectiveAt } as never);
+    await system(ticket, id, 'RecordSlaMoments', {});
+    const notes = await eventually(
+      async () => (await eventsOf(id)).filter(({ type }) => type === 'InternalNoteAdded'),
+      (found) => found.length === 2,
+    );
+    expect(notes.map(({ data }) => (data as { text: string }).text)).toEqual(['Nearly late', 'Late']);
+    const told = (await eventsOf(id)).filter(({ type }) => type === 'SlaThresholdReached' || type === 'SlaBreached');
+    for (const { metadata } of notes) expect(told.map((one) => one.metadata.recordedAt)).toContain(metadata.effectiveAt);
   });
 });

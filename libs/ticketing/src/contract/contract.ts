@@ -2,7 +2,7 @@ import { type BusinessCalendar, calendarSchema, type CompiledCalendar, compileCa
 import { messageTemplateSchema } from './escalation-message.js';
 import { escalationPoliciesSchema } from './escalation-policy.js';
 import { handOffRequirementsSchema } from './hand-off.js';
-import { rulesSchema } from './rule.js';
+import { rulesSchema, thresholdBreaches } from './rule.js';
 import { without } from '../plain-json.js';
 import {
   about,
@@ -408,7 +408,7 @@ function ascending(numbers: readonly number[]): readonly Breach[] {
   );
 }
 
-function contractBreaches({ tiers, tierTargets = {}, thresholds, escalationPolicies = [] }: Contract): readonly Breach[] {
+function contractBreaches({ tiers, tierTargets = {}, thresholds, escalationPolicies = [], rules = [] }: Contract): readonly Breach[] {
   return [
     ...Object.keys(tierTargets)
       .filter((tier) => !tiers.includes(tier as Tier))
@@ -418,5 +418,6 @@ function contractBreaches({ tiers, tierTargets = {}, thresholds, escalationPolic
         ? [{ at: ['escalationPolicies', index, 'trigger', 'percent'], message: 'must be one of the thresholds of the contract' }]
         : [],
     ),
+    ...thresholdBreaches(rules, thresholds),
   ];
 }

@@ -15,7 +15,7 @@ import {
   that,
   uuid,
 } from '../schema.js';
-import { IMPACTS, LINK_RELATIONS, URGENCIES } from '../vocabulary.js';
+import { CLOCK_KINDS, IMPACTS, LINK_RELATIONS, URGENCIES } from '../vocabulary.js';
 
 /** Events of tickets that rules may be about. */
 export const RULE_TRIGGERS = [
@@ -28,10 +28,12 @@ export const RULE_TRIGGERS = [
   'MajorIncidentDeclared',
   'TicketResolved',
   'TicketReopened',
+  'SlaThresholdReached',
+  'SlaBreached',
 ] as const;
 export type RuleTrigger = (typeof RULE_TRIGGERS)[number];
 
-/** What conditions look at, of the ticket right after the event. */
+/** What conditions look at: of the ticket right after the event; of an SLA moment its `clock`, and of a warning its `percent`. */
 export const RULE_FIELDS = [
   'kind',
   'channel',
@@ -44,6 +46,8 @@ export const RULE_FIELDS = [
   'service',
   'component',
   'category',
+  'clock',
+  'percent',
 ] as const;
 export type RuleField = (typeof RULE_FIELDS)[number];
 
@@ -56,7 +60,10 @@ const values = fewOf(
 
 const conditionSchema = obeys(
   fields({
-    field: about(oneOf(RULE_FIELDS), 'A field of the ticket'),
+    field: about(
+      oneOf(RULE_FIELDS),
+      'A field of the ticket; `clock`: the kind of clock that was warned of or breached; `percent`: the threshold that was reached, such as `75`',
+    ),
     is: optional(about(values, 'It has one of these values')),
     isNot: optional(about(values, 'It has none of these values, or no value')),
     contains: optional(about(values, 'It has one of these in it, in whatever case')),
@@ -121,12 +128,15 @@ const actionSchema = oneOfKinds(
 export type RuleAction = Static<typeof actionSchema>;
 
 export const ruleSchema = about(
-  fields({
-    name: about(name(100), 'Unique in its contract'),
-    on: about(oneOf(RULE_TRIGGERS), 'The event that it is about'),
-    if: optional(about(fewOf(conditionSchema, 0, 20, 'conditions'), 'What must hold then, all of it; always, if left out')),
-    then: about(fewOf(actionSchema, 1, 10, 'actions'), 'What is done, in order'),
-  }),
+  obeys(
+    fields({
+      name: about(name(100), 'Unique in its contract'),
+      on: about(oneOf(RULE_TRIGGERS), 'The event that it is about'),
+      if: optional(about(fewOf(conditionSchema, 0, 20, 'conditions'), 'What must hold then, all of it; always, if left out')),
+      then: about(fewOf(actionSchema, 1, 10, 'actions'), 'What is done, in order'),
+    }),
+    ({ on, if: conditions = [] }) => conditions.flatMap((condition, index) => momentBreaches(on, condition, ['if', index])),
+  ),
   'What is done by itself when something happens to a ticket',
 );
 
@@ -138,6 +148,41 @@ export const rulesSchema = obeys(fewOf(ruleSchema, 0, 50, 'rules'), (rules) =>
     rules.findIndex((other) => other.name === name) === index ? [] : [{ at: [index, 'name'], message: 'must be unique in its contract' }],
   ),
 );
+
+/** A condition on a clock or a threshold must be able to hold: it would never fire otherwise, and nobody would notice. */
+function momentBreaches(on: RuleTrigger, condition: RuleCondition, at: readonly (string | number)[]): readonly Breach[] {
+  const { field } = condition;
+  if (field === 'percent' && on !== 'SlaThresholdReached')
+    return [{ at: [...at, 'field'], message: 'must not be percent, which only SlaThresholdReached has' }];
+  if (field !== 'clock') return [];
+  if (on !== 'SlaThresholdReached' && on !== 'SlaBreached')
+    return [{ at: [...at, 'field'], message: 'must not be clock, which only SlaThresholdReached and SlaBreached have' }];
+  return namedValues(condition).flatMap(({ value, place }) =>
+    (CLOCK_KINDS as readonly string[]).includes(value)
+      ? []
+      : [{ at: [...at, ...place], message: `must be one of ${CLOCK_KINDS.join(', ')}` }],
+  );
+}
+
+/** The thresholds that rules wait for must be among those of the contract. */
+export function thresholdBreaches(rules: readonly Rule[], thresholds: readonly number[]): readonly Breach[] {
+  return rules.flatMap(({ if: conditions = [] }, rule) =>
+    conditions.flatMap((condition, index) =>
+      (condition.field === 'percent' ? namedValues(condition) : []).flatMap(({ value, place }) =>
+        thresholds.some((threshold) => String(threshold) === value)
+          ? []
+          : [{ at: ['rules', rule, 'if', index, ...place], message: 'must be one of the thresholds of the contract' }],
+      ),
+    ),
+  );
+}
+
+/** The values that a field must have, or must not have, and where each stands in the condition. */
+function namedValues(condition: RuleCondition): readonly { readonly value: string; readonly place: readonly [string, number] }[] {
+  return (['is', 'isNot'] as const).flatMap((operator) =>
+    (condition[operator] ?? []).map((value, index) => ({ value, place: [operator, index] as const })),
+  );
+}
 
 /** The rules that an event of a ticket fires. Pure. @param ticket right after the event */
 export function rulesThatFire(

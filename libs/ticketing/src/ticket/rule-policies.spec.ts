@@ -5,7 +5,8 @@ import { RULE_TRIGGERS, type Rule, rulesThatFire } from '../contract/rule.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { comparisonOf, evolveReplay, isChanged, type Replay, SimulationSums } from '../what-if/what-if.js';
 import type { ClockedTicketState } from './clocked-ticket.js';
-import { contractRules } from './rule-policies.js';
+import { Life, pin } from '../testing/ticket-life.js';
+import { contractRules, firedBy } from './rule-policies.js';
 
 const opening = {
   client: 'northwind',
@@ -97,7 +98,43 @@ describe('rules of a contract', () => {
     expect(Object.keys(contractRules.react)).toEqual([...RULE_TRIGGERS]);
   });
 
+  it('fire on what clocks show, of one kind and at one threshold, while the ticket is worked', () => {
+    const nearly = rule({
+      name: 'nearly',
+      on: 'SlaThresholdReached',
+      if: [
+        { field: 'clock', is: ['resolution'] },
+        { field: 'percent', is: ['75'] },
+      ],
+    });
+    const late = rule({ name: 'late', on: 'SlaBreached', if: [{ field: 'priority', is: ['critical'] }] });
+    const life = new Life(pin(1, { rules: [nearly, late, rule()] })).open();
+    const fired = (minutes: number) =>
+      life.tell(minutes).flatMap((event) => firedBy(event as never, life.state as never).map(({ name }) => name));
+    expect([fired(15), fired(16), fired(179), fired(180), fired(200), fired(241)]).toEqual([[], ['late'], [], ['nearly'], [], ['late']]);
+    const resolved = new Life(pin(1, { rules: [nearly, late] })).open();
+    resolved.do(250, 'StartWork', { agent: { id: 'ada' } });
+    resolved.do(251, 'ResolveTicket', { category: 'network', article: 'KB-1' });
+    const told = resolved.tell(252);
+    expect(told.map(({ type }) => type)).toContain('SlaBreached');
+    expect(told.flatMap((event) => firedBy(event as never, resolved.state as never))).toEqual([]);
+  });
+
+  it('act on what a clock shows when it is noticed, not when it was', () => {
+    const [effectiveAt, recordedAt] = [instantFrom(0), instantFrom(3_600_000)];
+    const terms = { ...defaultContract, rules: [rule({ on: 'SlaBreached', then: [{ do: 'ask', action: 'page' }] })] };
+    const state = { ...opening, work: { status: 'new' }, contract: { version: 1, tzdata: '', terms } } as unknown as ClockedTicketState;
+    const breached = { ...opened(), type: 'SlaBreached', data: { clock: 'response', cycle: 1, terms: 1, target: 1 } } as never;
+    const { metadata } = opened();
+    const event = Object.assign({}, breached, { metadata: { ...metadata, effectiveAt, recordedAt } });
+    expect(contractRules.react.SlaBreached?.(event, state)).toMatchObject([{ name: 'AskRunner', body: { effectiveAt: recordedAt } }]);
+  });
+
   it.each<[unknown, string]>([
+    [rule({ if: [{ field: 'clock', is: ['response'] }] }), 'terms.rules[0].if[0].field'],
+    [rule({ on: 'SlaBreached', if: [{ field: 'percent', is: ['75'] }] }), 'terms.rules[0].if[0].field'],
+    [rule({ on: 'SlaBreached', if: [{ field: 'clock', isNot: ['response', 'lunch'] }] }), 'terms.rules[0].if[0].isNot[1]'],
+    [rule({ on: 'SlaThresholdReached', if: [{ field: 'percent', is: ['80'] }] }), 'terms.rules[0].if[0].is[0]'],
     [rule({ on: 'Something' as never }), 'terms.rules[0].on'],
     [rule({ if: [{ field: 'channel' }] }), 'terms.rules[0].if[0]'],
     [rule({ then: [{ do: 'assign', to: 'x' } as never] }), 'terms.rules[0].then[0].to'],
@@ -120,6 +157,17 @@ describe('rules of a contract', () => {
     const untouched = compared([rule({ if: [{ field: 'channel', is: ['phone'] }] })]);
     expect([untouched.rules, isChanged(untouched)]).toEqual([[], false]);
     expect(compared([rule()], 'policy:contract-rules').rules).toEqual([]);
+    const [nearly, late] = [rule({ name: 'nearly', on: 'SlaThresholdReached' }), rule({ name: 'late', on: 'SlaBreached' })];
+    const onClocks = [{ field: 'clock', is: ['response'] }] as const;
+    const response = [
+      { ...nearly, if: [...onClocks, { field: 'percent', is: ['75'] }] },
+      { ...late, if: onClocks },
+    ] satisfies readonly Rule[];
+    const asOf = instantFrom(defaultContract.targets.low.response + 2);
+    expect(comparisonOf('t', replayed(response), asOf).rules).toEqual([
+      { rule: 'nearly', on: 'SlaThresholdReached', at: instantFrom(defaultContract.targets.low.response * 0.75) },
+      { rule: 'late', on: 'SlaBreached', at: instantFrom(defaultContract.targets.low.response) },
+    ]);
     const sums = new SimulationSums();
     for (const one of [touched, touched, untouched]) sums.add(one);
     expect(sums.totals().rules).toEqual([{ rule: 'vpn', tickets: 2, fired: 2 }]);

@@ -1,9 +1,11 @@
-import { deterministicId, type Reaction, type RecordedEvent, streamId } from '#eventsourcing';
+import { deterministicId, type EventOf, type Reaction, type RecordedEvent, streamId } from '#eventsourcing';
 import { termsOf } from '../contract/contract.js';
-import { RULE_TRIGGERS, type RuleAction, rulesThatFire } from '../contract/rule.js';
+import { type Rule, RULE_TRIGGERS, type RuleAction, rulesThatFire } from '../contract/rule.js';
 import type { TicketEvents } from '../events/ticket-events.js';
+import type { Ticket } from '../events/ticket.js';
 import { omitUndefined } from '../plain-json.js';
 import type { ClockedTicket, ClockedTicketState } from './clocked-ticket.js';
+import { unlessActive } from './guards.js';
 import { toTicket, withItsCause } from './ticket-policies.js';
 import { ticket, type TicketCommands } from './ticket.js';
 
@@ -18,6 +20,25 @@ const NAME = 'contract-rules';
 /** Whether an event is one that rules are about: not what they have brought about themselves. */
 export function isForRules({ metadata }: { readonly metadata: { readonly actor: { readonly id: string } } }): boolean {
   return metadata.actor.id !== `policy:${NAME}`;
+}
+
+/**
+ * The rules of a ticket's contract that one of its events fires. What its clocks show fires none once the ticket is resolved or over: a worker
+ * that was down tells it late.
+ * @param ticket right after the event
+ */
+export function firedBy(event: EventOf<TicketEvents>, ticket: Ticket): readonly Rule[] {
+  const { rules } = termsOf(ticket);
+  switch (event.type) {
+    case 'SlaThresholdReached':
+    case 'SlaBreached': {
+      if (unlessActive(ticket) !== undefined) return [];
+      const percent = event.type === 'SlaThresholdReached' ? { percent: String(event.data.percent) } : {};
+      return rulesThatFire(rules, event.type, { ...ticket, clock: event.data.clock, ...percent });
+    }
+    default:
+      return rulesThatFire(rules, event.type, ticket);
+  }
 }
 
 function follow(
@@ -55,9 +76,13 @@ function follow(
 function fire(event: RecordedEvent<TicketEvents>, state: ClockedTicketState): readonly Reaction<Commands>[] {
   if (state === null) return [];
   const id = streamId(event.stream);
-  return rulesThatFire(termsOf(state).rules, event.type, state).flatMap(({ name, then }) =>
+  const reactions = firedBy(event, state).flatMap(({ name, then }) =>
     then.flatMap((action, index) => follow(action, id, state, deterministicId('rule-ticket', event.id, name, String(index)))),
   );
+  if (event.type !== 'SlaThresholdReached' && event.type !== 'SlaBreached') return reactions;
+  // What a clock shows is acted on when it is noticed: nobody was asked to do anything while the workers were down.
+  const { recordedAt } = event.metadata;
+  return reactions.map((one) => ({ ...one, body: { ...one.body, effectiveAt: recordedAt } }) as Reaction<Commands>);
 }
 
 /** Does what the rules of a ticket's contract say when something happens to it. */

@@ -25,7 +25,7 @@ function idOf({ stream }: Pick<RecordedEvent<TicketEvents>, 'stream'>): string {
   return streamId(stream);
 }
 
-/** What follows happened when its cause did, whenever the policy gets to it. */
+/** What follows happened when its cause did, whenever the policy gets to it; unless the reaction itself says when. */
 export function withItsCause<Events extends EventMap, State, Commands extends object>({
   react,
   ...policy
@@ -35,7 +35,7 @@ export function withItsCause<Events extends EventMap, State, Commands extends ob
     type,
     (event, state) =>
       reactions(event, state).map(
-        (one) => ({ ...one, body: { ...(one.body as object), effectiveAt: event.metadata.effectiveAt } }) as Reaction<Commands>,
+        (one) => ({ ...one, body: { effectiveAt: event.metadata.effectiveAt, ...(one.body as object) } }) as Reaction<Commands>,
       ),
   ]);
   return { ...policy, react: Object.fromEntries(timed) as never };

@@ -8,6 +8,7 @@ import { ticket as aggregate } from '../ticket/ticket.js';
 import { type Person, tierSchema } from '../vocabulary.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import type { Ticket } from '../events/ticket.js';
+import { firedBy } from '../ticket/rule-policies.js';
 import { about, count, instant, oneOf, open, optional, refer, type Static, text } from '../schema.js';
 
 const firedEscalation = {
@@ -22,6 +23,15 @@ export const firedEscalationSchema = open({ ...firedEscalation, at: about(instan
 /** A step of an escalation policy that told somebody (`hierarchical`), or that handed the work on by itself (`functional`). */
 export type FiredEscalation = Static<typeof firedEscalationSchema>;
 
+export const firedRuleSchema = open({
+  rule: about(text, 'Name of the rule'),
+  on: about(text, 'The event that it would have followed'),
+  at: about(instant, 'When'),
+});
+
+/** A rule of the contract that would have fired. */
+export type FiredRule = Static<typeof firedRuleSchema>;
+
 /** A ticket's life under one contract, with escalation policies that are seen to on time. */
 export interface SimulatedLife {
   readonly promises: TicketPromises;
@@ -29,6 +39,7 @@ export interface SimulatedLife {
   readonly heard: number;
   /** What the policies did. */
   readonly fired: readonly FiredEscalation[];
+  readonly rules: readonly FiredRule[];
 }
 
 type TicketEvent = EventOf<TicketEvents>;
@@ -57,12 +68,15 @@ export function evolveSimulated(life: SimulatedLife | null, event: TicketEvent, 
 export function onTime(life: SimulatedLife, ticket: Ticket, until: Instant): SimulatedLife {
   for (let now = life; ;) {
     const { promises } = now;
-    if (termsOf(promises).escalationPolicies === undefined && promises.chains.length === 0) return now;
+    const { escalationPolicies, rules } = termsOf(promises);
+    const waits = escalationPolicies !== undefined || rules?.some(({ on }) => on === 'SlaThresholdReached' || on === 'SlaBreached');
+    if (!waits && promises.chains.length === 0) return now;
     const [untold] = untoldMoments(promises, until);
     const stepAt = nextStepAt(promises.chains);
     let next: SimulatedLife | null = null;
     if (untold !== undefined && (stepAt === undefined || untold.moment.effectiveAt <= stepAt)) {
-      next = heardOf(now, toldMoment(untold), untold.moment.effectiveAt);
+      const told = toldMoment(untold);
+      next = withRules(heardOf(now, told, told.effectiveAt), told, ticket, told.effectiveAt);
     } else if (stepAt !== undefined && stepAt < until) {
       next = withStepsAt(now, ticket, stepAt);
     }
@@ -95,7 +109,15 @@ function withStepsAt(life: SimulatedLife, ticket: Ticket, at: Instant): Simulate
 function heardOf(life: SimulatedLife | null, event: TicketEvent, at: Instant): SimulatedLife | null {
   const heard = life?.heard ?? 0;
   const promises = evolvePromises(life?.promises ?? null, event, { effectiveAt: at, recordedAt: at }, heard);
-  return promises && { promises, heard: heard + 1, fired: life?.fired ?? [] };
+  return promises && { promises, heard: heard + 1, fired: life?.fired ?? [], rules: life?.rules ?? [] };
+}
+
+/** The life after an event, with the rules of its contract that fire then. The priority is the one that the contract gives. */
+export function withRules<Life extends SimulatedLife | null>(life: Life, event: TicketEvent, ticket: Ticket, at: Instant): Life {
+  if (life === null) return life;
+  const { contract, priority } = life.promises;
+  const fired = firedBy(event, omitUndefined({ ...ticket, contract, priority }));
+  return fired.length === 0 ? life : { ...life, rules: [...life.rules, ...fired.map(({ name, on }) => ({ rule: name, on, at }))] };
 }
 
 /** Chains that an acknowledgement is of: those of the same policies; where the contract has none of them, whatever is at work. */

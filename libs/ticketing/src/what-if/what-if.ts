@@ -2,7 +2,6 @@ import { type EventFacts, type EventMetadata, type EventOf, evolve, type Instant
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Fields, Name, WholeNumber } from '../command-fields.js';
 import { type Contract, termsOf } from '../contract/contract.js';
-import { rulesThatFire } from '../contract/rule.js';
 import { omitUndefined } from '../plain-json.js';
 import { isForRules } from '../ticket/rule-policies.js';
 import {
@@ -26,8 +25,10 @@ import {
   escalationComparisonSchema,
   evolveSimulated,
   firedEscalationSchema,
+  firedRuleSchema,
   onTime,
   type SimulatedLife,
+  withRules,
 } from './what-if-escalations.js';
 import { about, count, forEach, instant, listOf, oneOf, open, optional, parts, refer, type Static, text, uuid } from '../schema.js';
 
@@ -58,12 +59,6 @@ const clockComparisonSchema = open({
 
 /** One clock under the contract that its ticket had, and under the proposed one. Absent where that contract promises nothing. */
 export type ClockComparison = Static<typeof clockComparisonSchema>;
-
-const firedRuleSchema = open({
-  rule: about(text, 'Name of the rule'),
-  on: about(text, 'The event that it would have followed'),
-  at: about(instant, 'When'),
-});
 
 const ticketComparisonSchema = open({
   ticketId: about(uuid, 'Id of the ticket'),
@@ -130,8 +125,6 @@ export interface Replay {
   /** Under the contract that its own events pin. */
   readonly actual: SimulatedLife;
   readonly proposed: SimulatedLife;
-  /** Rules of the proposed contract that would have fired. */
-  readonly rules: TicketComparison['rules'];
 }
 
 /**
@@ -148,9 +141,10 @@ export function evolveReplay(proposed: Contract, replay: Replay | null, event: T
   const would = underProposed(event, termsOf(actual.promises), proposed);
   const after = would === undefined ? before?.proposed : evolveSimulated(before?.proposed ?? null, would, effectiveAt);
   if (!after) return null;
-  const fired = isForRules(event) ? rulesThatFire(proposed.rules, event.type, ticket) : [];
-  const rules = [...(replay?.rules ?? []), ...fired.map(({ name, on }) => ({ rule: name, on, at: effectiveAt }))];
-  return { client: replay?.client ?? client, openedAt: replay?.openedAt ?? effectiveAt, ticket, actual, proposed: after, rules };
+  // What clocks show was shown under another contract: under this one the rules about it fire on time, see `onTime`.
+  const firesRules = isForRules(event) && event.type !== 'SlaThresholdReached' && event.type !== 'SlaBreached';
+  const life = firesRules ? withRules(after, event, ticket, effectiveAt) : after;
+  return { client: replay?.client ?? client, openedAt: replay?.openedAt ?? effectiveAt, ticket, actual, proposed: life };
 }
 
 /** The ticket at an instant, with what the timekeeper would have done before it. */
@@ -161,7 +155,7 @@ function seenToUntil(replay: Replay, until: Instant): Replay {
 
 /** What a proposed contract would have made of a ticket, as it stood at an instant after the last event that was replayed. */
 export function comparisonOf(ticketId: string, replay: Replay, asOf: Instant): TicketComparison {
-  const { client, openedAt, actual, proposed, rules } = seenToUntil(replay, asOf);
+  const { client, openedAt, actual, proposed } = seenToUntil(replay, asOf);
   return {
     ticketId,
     client,
@@ -169,7 +163,7 @@ export function comparisonOf(ticketId: string, replay: Replay, asOf: Instant): T
     openedAt,
     clocks: compareClocks(actual.promises.clocks, proposed.promises.clocks, asOf),
     escalations: compareEscalations(actual.fired, proposed.fired),
-    rules,
+    rules: proposed.rules,
   };
 }
 
