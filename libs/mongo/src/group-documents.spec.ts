@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { instantFrom, type StoredEvent } from '#eventsourcing';
 import { foldName, prepareCollections, viewCollection } from './documents.js';
 import { GroupDocuments, ProjectionFailed } from './group-documents.js';
-import { storedTrailEvent, trailFace, trailGroup, type TrailEvents } from './testing/trails.js';
+import { storedTrailEvent, type Trail, trailFace, trailGroup, type TrailEvents } from './testing/trails.js';
 import { testViews, type TestViews } from '../../../test/stores.js';
 
 let database: TestViews;
@@ -136,6 +136,41 @@ describe('projecting a batch', () => {
       ['1', 0],
       ['2', 0],
     ]);
+  });
+
+  it('writes the events before one whose document cannot be made, wherever it stands in the batch', async () => {
+    const log = logOf(Array.from({ length: 9 }, (_, i) => [i % 2, i < 2 ? 'Began' : 'Added']));
+    for (const [fails, suffix] of [0, 1, 4, 8].map((at) => [at, `_${at}`] as const)) {
+      const document = (trail: Trail | null) => {
+        if (trail?.trail.split(',').includes(String(fails))) throw new Error('no document');
+        return trail;
+      };
+      const group = trailGroup('t', { name, faces: [trailFace(name, { document })] });
+      const broken = new GroupDocuments(database.mongo.db, noStore, group, { nameOf: (collection) => `${collection}${suffix}` });
+      const { count, failure } = await broken.project(log);
+      expect({ count, message: failure?.message }).toEqual({
+        count: fails,
+        message: expect.stringMatching(/failed at .* \(t-\d revision \d\): no document$/),
+      });
+      await project(log.slice(0, fails), `${suffix}_before`);
+      expect(await docs(suffix)).toEqual(await docs(`${suffix}_before`));
+    }
+  });
+
+  it('makes the same documents, with the same places, however the log is cut into batches', async () => {
+    /** It comes, goes and comes back, and most events leave it as it is. */
+    const document = (trail: Trail | null) => (trail === null || trail.count % 5 === 0 ? null : { half: Math.floor(trail.count / 3) % 2 });
+    const group = trailGroup('t', { name, faces: [trailFace(name, { document })] });
+    const log = logOf(Array.from({ length: 60 }, (_, i) => [i % 2, i < 2 ? 'Began' : i % 9 === 0 ? 'Noted' : 'Added']));
+    const projected = async (suffix: string, sizes: readonly number[]) => {
+      const mine = new GroupDocuments(database.mongo.db, noStore, group, { nameOf: (collection) => `${collection}${suffix}` });
+      for (let from = 0, i = 0; from < log.length; from += sizes[i++ % sizes.length] ?? 1)
+        await mine.project(log.slice(from, from + (sizes[i % sizes.length] ?? 1)));
+      return [await docs(suffix), await folds(suffix)];
+    };
+    const one = await projected('_1', [1]);
+    expect(await projected('_2', [7, 2, 31])).toEqual(one);
+    expect(await projected('_3', [60])).toEqual(one);
   });
 
   it('refuses a position that a number cannot hold', async () => {

@@ -55,6 +55,15 @@ interface Folded {
   readonly shown: readonly Shown[];
 }
 
+/** An aggregate after one of the events of a batch. */
+type Step = Omit<Folded, 'shown'>;
+
+/** An aggregate while a batch is folded: as it was before, and after each event of it. */
+interface Folding {
+  readonly before: Folded | undefined;
+  readonly steps: Step[];
+}
+
 const NOT_SHOWN: Shown = { document: null, position: -1, revision: -1 };
 
 /** Characters of JSON of the folds that are kept in memory. */
@@ -112,9 +121,15 @@ export class GroupDocuments {
   ): Promise<Projected> {
     if (events.length === 0) return { count: 0, checkpointed: false };
     const before = await this.#load(events);
-    const after = new Map<string, Folded>();
+    const folding = new Map<string, Folding>();
     const entries = new Map<string, DocumentWrite>();
-    const done = this.#fold(events, before, after, entries, await this.#readAnew(events));
+    const done = this.#fold(events, before, folding, entries, await this.#readAnew(events));
+    const after = new Map<string, Folded>();
+    try {
+      for (const [id, one] of folding) after.set(id, this.#shownAfter(one));
+    } catch (error) {
+      return this.#projectByHalves(events, error, checkpoint);
+    }
     const { faces, folds, weights } = this.#writes(before, after);
     try {
       const checkpointed = await writeDocuments(this.db, [...entries.values(), ...faces], folds, checkpoint?.(done));
@@ -125,6 +140,22 @@ export class GroupDocuments {
       for (const id of after.keys()) this.#forget(id);
       throw error;
     }
+  }
+
+  /** A face has failed at one of the events: those before it are projected all the same. */
+  async #projectByHalves(
+    events: readonly StoredEvent[],
+    error: unknown,
+    checkpoint?: (done: Omit<Projected, 'checkpointed'>) => CheckpointWrite | undefined,
+  ): Promise<Projected> {
+    const [only, ...others] = events;
+    if (only !== undefined && others.length === 0)
+      return { count: 0, failure: new ProjectionFailed(this.group.name, only, error), checkpointed: false };
+    const middle = Math.floor(events.length / 2);
+    const first = await this.project(events.slice(0, middle));
+    if (first.failure !== undefined) return first;
+    const rest = await this.project(events.slice(middle), checkpoint && ((done) => checkpoint({ ...done, count: middle + done.count })));
+    return { ...rest, count: middle + rest.count };
   }
 
   /** The folds of the aggregates that the events are of, as far as there are any. */
@@ -176,7 +207,7 @@ export class GroupDocuments {
   #fold(
     events: readonly StoredEvent[],
     before: ReadonlyMap<string, Folded>,
-    after: Map<string, Folded>,
+    folding: Map<string, Folding>,
     entries: Map<string, DocumentWrite>,
     readAnew: ReadonlyMap<StoredEvent, readonly StoredEvent[]>,
   ): Omit<Projected, 'checkpointed'> {
@@ -185,13 +216,19 @@ export class GroupDocuments {
       try {
         const event = upcast(this.group.aggregate, stored) as Event;
         const id = streamId(event.stream);
-        const folded = after.get(id) ?? before.get(id);
+        const known = folding.get(id) ?? { before: before.get(id), steps: [] };
+        const folded = known.steps.at(-1) ?? known.before;
         const position = positionNumber(event.position);
         if (folded === undefined || position > folded.position) {
+          const { revision } = event;
           const anew = readAnew.get(stored)?.map((one) => upcast(this.group.aggregate, one) as Event);
-          const next = anew === undefined ? this.#next(folded, event, position) : this.#foldedAnew(anew, position, event.revision);
-          const told = (anew ?? [event]).flatMap((one) => this.#entries(one, position, one.revision === event.revision));
-          after.set(id, next);
+          if (anew !== undefined) folding.set(id, { before: this.#foldedAnew(anew, position, revision), steps: [] });
+          else {
+            const state: unknown = this.group.fold(folded === undefined ? this.group.initial : folded.state, event);
+            known.steps.push({ state, position, revision });
+            folding.set(id, known);
+          }
+          const told = (anew ?? [event]).flatMap((one) => this.#entries(one, position, one.revision === revision));
           for (const entry of told) {
             const key = `${entry.collection} ${entry.id}`;
             entries.set(key, { ...entry, isNew: entry.isNew || entries.get(key)?.isNew === true });
@@ -227,16 +264,25 @@ export class GroupDocuments {
     };
   }
 
-  #next(folded: Folded | undefined, event: Event, position: number): Folded {
-    const { revision } = event;
-    const state: unknown = this.group.fold(folded === undefined ? this.group.initial : folded.state, event);
-    if (folded !== undefined && state === folded.state) return { ...folded, position, revision };
+  /** What is shown after a batch. Documents between its events are only derived as far as it takes to tell which event changed them last. */
+  #shownAfter({ before, steps }: Folding): Folded {
+    const last = steps.at(-1);
+    if (last === undefined) return before as Folded;
     const shown = this.#stateFaces.map((face, index): Shown => {
-      const was = folded?.shown[index] ?? NOT_SHOWN;
-      const document = face.document(state, folded && { state: folded.state, document: was.document });
-      return sameContent(document, was.document) ? was : { document, position, revision };
+      const was = before?.shown[index] ?? NOT_SHOWN;
+      const document = face.document(last.state, before && { state: before.state, document: was.document });
+      let after = document;
+      for (let index = steps.length - 1; index >= 0; index--) {
+        const { state, position, revision } = steps[index] as Step;
+        const earlier = steps[index - 1];
+        const earlierDocument =
+          earlier === undefined ? was.document : earlier.state === state ? after : face.document(earlier.state, { state, document: after });
+        if (!sameContent(earlierDocument, after)) return { document, position, revision };
+        after = earlierDocument;
+      }
+      return was;
     });
-    return { state, position, revision, shown };
+    return { ...last, shown };
   }
 
   #writes(
