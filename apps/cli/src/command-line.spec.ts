@@ -262,6 +262,9 @@ describe('keys', () => {
   it('are refused with roles, instants and ids that are none', async () => {
     for (const words of [
       ['issue', 'x', '--id', 'x', '--roles', 'root'],
+      ['issue', 'x\u001b[2J', '--id', 'x', '--roles', 'agent'],
+      ['issue', 'x', '--id', 'x\u202e', '--roles', 'agent'],
+      ['issue', 'x', '--id', 'x', '--roles', 'agent', '--clients', 'a,'],
       ['issue', 'x', '--id', 'x', '--roles', 'agent', '--tiers', 'L9'],
       ['issue', 'x', '--id', 'x', '--roles', 'agent', '--expires', 'soon'],
       ['issue', 'x', '--id', 'x', '--roles', 'agent', '--routes', '/v1/tickets'],

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { instantFrom, parseInstant, parsePosition, StoreUnavailable, type Instant, type Position } from '#eventsourcing';
+import { instantFrom, isName, parseInstant, parsePosition, StoreUnavailable, type Instant, type Position } from '#eventsourcing';
 import { CannotStart } from '#local';
 import { ConfigError, createLog, loadConfig, type Config, type JsonLog, type Terminal } from '#platform';
 import { isRouteOfKey, PRINCIPAL_KINDS, type Principal, ROLES, type Tier, TIERS } from '#ticketing';
@@ -184,7 +184,7 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
   const importCommand = (command: Command, mapping?: string): void => {
     command
       .argument('<file>', 'the log, as CSV, NDJSON or XES, gzipped or not')
-      .option('--client <name>', 'the client whose tickets these are, where the mapping names none, or another one')
+      .option('--client <name>', 'the client whose tickets these are, where the mapping names none, or another one', named)
       .option('--name <name>', 'name of the source, where several logs have the same mapping: with the case it identifies a ticket')
       .option('--zone <zone>', 'IANA time zone of times without an offset, where the mapping names none')
       .option('--dry-run', 'tell what would be made of the file; nothing is written')
@@ -308,11 +308,11 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
   keys
     .command('issue')
     .description('issue a key, and print it: nothing prints it again')
-    .argument('<label>', 'what it is for')
-    .requiredOption('--id <id>', 'id of who has it, as events name it')
+    .argument('<label>', 'what it is for', named)
+    .requiredOption('--id <id>', 'id of who has it, as events name it', named)
     .requiredOption('--roles <roles>', `comma-separated, of ${ROLES.join(', ')}`, roles)
     .option('--kind <kind>', `one of ${PRINCIPAL_KINDS.slice(0, 3).join(', ')}`, principalKind, 'service')
-    .option('--clients <names>', 'the clients whose data it opens, comma-separated; all unless given', (text: string) => text.split(','))
+    .option('--clients <names>', 'the clients whose data it opens, comma-separated; all unless given', names)
     .option('--tiers <tiers>', 'the tiers that it works at, comma-separated; all unless given', tiers)
     .option('--routes <routes>', 'the only routes that it opens, comma-separated, such as "GET /v1/tickets"; all unless given', routes)
     .option('--on-behalf-of', 'it may act on behalf of others')
@@ -345,14 +345,14 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
   program
     .command('login-link')
     .description('print a link to log in with, in a browser: it works once, within the hour')
-    .option('--id <id>', 'id of the person, as events name it', 'administrator')
+    .option('--id <id>', 'id of the person, as events name it', named, 'administrator')
     .option(
       '--account <account>',
       'an account that the link is for: it logs in or sets a password, within three days; what the account may do holds',
     )
-    .option('--name <name>', 'their name')
+    .option('--name <name>', 'their name', named)
     .option('--roles <roles>', `comma-separated, of ${ROLES.join(', ')}; administrator unless given`, roles)
-    .option('--clients <names>', 'the clients whose data they see, comma-separated; all unless given', (text: string) => text.split(','))
+    .option('--clients <names>', 'the clients whose data they see, comma-separated; all unless given', names)
     .option('--tiers <tiers>', 'the tiers that they work at, comma-separated; all unless given', tiers)
     .action(({ account, id, name, roles = ['administrator'], clients, tiers }: LoginLinkOptions) =>
       withSession(async (session, { config: { host, port } }) => {
@@ -458,6 +458,13 @@ function some<const Word extends string>(words: readonly Word[], text: string): 
   });
 }
 
+/** What events name somebody or something by. */
+function named(text: string): string {
+  if (!isName(text)) throw new InvalidArgumentError('It must be one line of up to 200 characters, without signs that are not seen.');
+  return text;
+}
+
+const names = (text: string) => text.split(',').map(named);
 const roles = (text: string) => some(ROLES, text);
 const tiers = (text: string) => some(TIERS, text);
 

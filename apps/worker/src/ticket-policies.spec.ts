@@ -184,7 +184,7 @@ describe('tickets that recur', () => {
     const terms = { recurrence: { tickets: 2, within: DAY } };
     const commandId = randomUUID();
     const context = { commandId, actor: ada, correlationId: commandId, causationId: commandId };
-    const agreed = { client: `${client}-recurs`, terms };
+    const agreed = { client: `${client}-recurs`, terms, effectiveFrom: instantFrom(Date.now() - DAY) };
     await runSystemCommand(store, { aggregate: contract, id: agreed.client, name: 'AgreeContract', body: agreed, context });
     const about = { client: agreed.client, service: 'printing', category: 'hardware/printer' };
     const said = async (id: string, status: string) =>
@@ -220,6 +220,16 @@ describe('tickets that recur', () => {
     const { state: reopened } = await readAggregate(store, problem, problemId);
     expect(reopened).toMatchObject({ tickets: [one, two, three], failedFixes: [{ change: 'CHG-1' }], status: 'known-error' });
     expect(types(await eventsOf(other))).toEqual(['TicketOpened', 'TicketTriaged']);
+
+    // Two that are told late: what follows happened when the second one did.
+    const late = { ...about, category: 'scanner', effectiveAt: instantFrom(Date.now() - 3_600_000) };
+    await open('Jams', late);
+    const told = await first(await open('Jams', late), 'TicketToldOfProblem');
+    expect(told.metadata.effectiveAt).toBe(late.effectiveAt);
+    const instants = new Set<string>();
+    for await (const { metadata } of store.readStream(streamName(problem, (told.data as ProblemOfTicket).problemId)))
+      instants.add(metadata.effectiveAt);
+    expect([...instants]).toEqual([late.effectiveAt]);
   });
 });
 

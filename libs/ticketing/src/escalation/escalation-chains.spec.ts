@@ -143,6 +143,16 @@ describe('an escalation policy at work', () => {
       });
     });
 
+    it('ends before a step that was due is told: why says that it was due', () => {
+      const life = new Life(under(critical)).open();
+      triaged(life, 15, 'low');
+      const answer = `It was due at ${at(10)}, but nobody was told before the policy ended at ${at(15)}: priority-changed`;
+      expect(whyEscalated(life.sla, at(500))[0]?.steps[0]).toMatchObject({ fired: false, answer });
+      const earlier = new Life(under(critical)).open();
+      triaged(earlier, 5, 'low');
+      expect(whyEscalated(earlier.sla, at(500))[0]?.steps[0]?.answer).toMatch(/^It was not due before the policy ended/);
+    });
+
     it('does not tell the same level twice when it goes down and up again, and goes on with the next after its delay', () => {
       const life = new Life(under(critical)).open();
       run(life, 10);

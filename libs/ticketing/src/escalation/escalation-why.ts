@@ -11,7 +11,7 @@ import {
   stepPlaceSchema,
 } from './escalation-chains.js';
 import { type EscalationPolicy, type EscalationTarget, escalationTargetSchema, type PassedOver } from '../contract/escalation-policy.js';
-import { omitUndefined } from '../plain-json.js';
+import { omitUndefined, without } from '../plain-json.js';
 import type { Person } from '../vocabulary.js';
 import type { TicketPromises } from './promises.js';
 import { about, count, instant, listOf, literal, oneOfKinds, open, optional, parts, type Static, text } from '../schema.js';
@@ -93,16 +93,20 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
         answer: `It was due at ${at}, but: ${because}${butNot(passedOver)}`,
       });
     }
+    const isNext = chain.next?.round === place.round && chain.next.step === place.step;
     if (ended !== undefined) {
+      const wasDue = isNext ? nextOf(without(chain, 'ended', 'acknowledged')) : undefined;
       return {
         ...place,
         fired: false,
         because: ended.because,
         revision: ended.revision,
-        answer: `It was not due before the policy ended at ${ended.at}: ${ended.because}`,
+        answer:
+          wasDue === undefined || wasDue > ended.at || acknowledged !== undefined
+            ? `It was not due before the policy ended at ${ended.at}: ${ended.because}`
+            : `It was due at ${wasDue}, but nobody was told before the policy ended at ${ended.at}: ${ended.because}`,
       };
     }
-    const isNext = chain.next?.round === place.round && chain.next.step === place.step;
     const due = isNext ? nextOf(chain) : undefined;
     if (isNext && acknowledged !== undefined) {
       return omitUndefined({

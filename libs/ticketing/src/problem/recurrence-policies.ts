@@ -1,9 +1,10 @@
-import { type Instant, type Policy, type Reaction, type RecordedEvent, type StoredEvent, streamId } from '#eventsourcing';
+import { type Instant, type Reaction, type RecordedEvent, type StoredEvent, streamId } from '#eventsourcing';
 import { type Recurrence, termsOf } from '../contract/contract.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { omitUndefined } from '../plain-json.js';
 import { type ClockedTicketState, openedAtOf } from '../ticket/clocked-ticket.js';
 import type { TellOfProblem } from '../ticket/recurrence.js';
+import { withItsCause } from '../ticket/ticket-policies.js';
 import { ticket, type TicketCommands } from '../ticket/ticket.js';
 import { problem, type ProblemCommands, type ProblemEvents } from './problem.js';
 import type { ProblemState } from './problem-record.js';
@@ -57,7 +58,7 @@ function rememberFix(
 }
 
 /** Counts incidents of contracts that ask for it by what they are about, and remembers what fixed them. */
-export const ticketsThatRecur: Policy<TicketEvents, ClockedTicketState, RecurrenceCommands> = {
+export const ticketsThatRecur = withItsCause<TicketEvents, ClockedTicketState, RecurrenceCommands>({
   name: 'tickets-that-recur',
   aggregate: ticket,
   concerns: ({ type, data }) => type !== 'TicketOpened' || data.contract?.terms.recurrence !== undefined,
@@ -74,17 +75,17 @@ export const ticketsThatRecur: Policy<TicketEvents, ClockedTicketState, Recurren
     TicketResolved: rememberFix,
     TicketResolvedWithRootCause: rememberFix,
   },
-};
+});
 
 /** Opens a problem when tickets recur, links those that come after it, and tells a ticket that it was fixed before. */
-export const recurrencesToProblems: Policy<RecurrenceEvents, RecurrenceState, ProblemCommands & TicketCommands> = {
+export const recurrencesToProblems = withItsCause<RecurrenceEvents, RecurrenceState, ProblemCommands & TicketCommands>({
   name: 'recurrences-to-problems',
   aggregate: recurrence,
   react: {
-    TicketCounted: ({ data: { ticketId, openedAt, recursFrom }, metadata: { effectiveAt } }, state) => [
+    TicketCounted: ({ data: { ticketId, openedAt, recursFrom } }, state) => [
       ...(recursFrom === undefined
         ? []
-        : [{ category: ticket.category, id: ticketId, name: 'RecognizeRecurrence' as const, body: { fix: recursFrom, effectiveAt } }]),
+        : [{ category: ticket.category, id: ticketId, name: 'RecognizeRecurrence' as const, body: { fix: recursFrom } }]),
       ...(state?.problemId === undefined
         ? []
         : [{ category: problem.category, id: state.problemId, name: 'RecordRecurrence' as const, body: { ticketId, openedAt } }]),
@@ -113,10 +114,9 @@ export const recurrencesToProblems: Policy<RecurrenceEvents, RecurrenceState, Pr
             })),
           ],
   },
-};
+});
 
 function tellTickets(
-  { metadata: { effectiveAt } }: RecordedEvent<ProblemEvents>,
   state: ProblemState,
   tickets?: readonly string[],
   status?: TellOfProblem['problem']['status'],
@@ -128,14 +128,14 @@ function tellTickets(
     category: ticket.category,
     id,
     name: 'TellOfProblem',
-    body: { problem: told, effectiveAt },
+    body: { problem: told },
   }));
 }
 
-const tellAll = (event: RecordedEvent<ProblemEvents>, state: ProblemState) => tellTickets(event, state);
+const tellAll = (_event: RecordedEvent<ProblemEvents>, state: ProblemState) => tellTickets(state);
 
 /** Tells the tickets of a problem how it stands; new ones like them go to the problem, also where somebody opened it by hand. */
-export const problemsToTickets: Policy<ProblemEvents, ProblemState, TicketCommands & RecurrenceCommands> = {
+export const problemsToTickets = withItsCause<ProblemEvents, ProblemState, TicketCommands & RecurrenceCommands>({
   name: 'problems-to-tickets',
   aggregate: problem,
   react: {
@@ -143,11 +143,11 @@ export const problemsToTickets: Policy<ProblemEvents, ProblemState, TicketComman
       const fingerprint = fingerprintOf(data);
       return fingerprint === undefined ? [] : toRecurrence(fingerprint, 'FollowProblem', { fingerprint, problemId });
     },
-    TicketLinkedToProblem: (event, state) => tellTickets(event, state, [event.data.ticketId]),
-    TicketUnlinkedFromProblem: (event, state) => tellTickets(event, state, [event.data.ticketId], 'unlinked'),
+    TicketLinkedToProblem: ({ data }, state) => tellTickets(state, [data.ticketId]),
+    TicketUnlinkedFromProblem: ({ data }, state) => tellTickets(state, [data.ticketId], 'unlinked'),
     ProblemWorkaroundRecorded: tellAll,
     ProblemFixRecorded: tellAll,
     ProblemClosed: tellAll,
     ProblemReopened: tellAll,
   },
-};
+});
