@@ -15,6 +15,8 @@ const STEP = JSON.stringify({ action: 'Restarted the print spooler', outcome: 'N
 
 /** How many tickets a command is sent to in turns: each grows by a few events only. */
 const TICKETS = 40;
+/** How many tickets are seeded at once: the last ones have been seeded when these have. */
+const WRITERS = 8;
 
 /**
  * What commands cost: OpenTicket, and a command on tickets of 10, 200 and 600 events, durable in the embedded event store before they are
@@ -34,14 +36,15 @@ export async function benchHttp(): Promise<void> {
 /** A server that is put under load. */
 export interface Server extends Served {
   readonly pid: number;
+  readonly views: 'off' | 'on';
 }
 
 /** Runs something on a server of its own, on an empty directory. */
 export function withServer(views: 'off' | 'on', run: (server: Server) => Promise<void>, env: NodeJS.ProcessEnv = {}): Promise<void> {
-  return withProcess('./bench-server.js', { BENCH_WORKER: views, ...env }, run);
+  return withProcess('./bench-server.js', { BENCH_WORKER: views, ...env }, (server) => run({ ...server, views }));
 }
 
-async function withProcess(file: string, env: NodeJS.ProcessEnv, run: (server: Server) => Promise<void>): Promise<void> {
+async function withProcess(file: string, env: NodeJS.ProcessEnv, run: (server: Omit<Server, 'views'>) => Promise<void>): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'tierline-bench-'));
   const server: ChildProcess = spawn(process.execPath, [fileURLToPath(new URL(file, import.meta.url))], {
     env: { ...process.env, DATA_DIR: directory, EMBEDDED_EVENTSTOREDB_PORT: '0', EMBEDDED_MONGODB_PORT: '0', ...env },
@@ -58,10 +61,11 @@ async function withProcess(file: string, env: NodeJS.ProcessEnv, run: (server: S
 }
 
 /** Until the code is compiled and the worker has settled. */
-export async function warmUp({ api, key, bench, pid }: Server): Promise<void> {
+export async function warmUp(server: Server): Promise<void> {
+  const { api, key, bench, pid } = server;
   await load(`${bench}/empty`, [''], 64, 4_000);
   await load(`${api}/v1/tickets`, [OPEN], 64, 4_000, { key });
-  const ids = await seed({ bench }, TICKETS, 10);
+  const ids = await seed(server, TICKETS, 10);
   await loadSteps({ api, key }, ids, 8, 2_000);
   await post(`${bench}/append?count=2000&inFlight=64`);
   await untilIdle(pid);
@@ -88,7 +92,7 @@ export async function measureCommands(server: Server, about: string): Promise<vo
   }
 }
 
-async function measurePlainTable(server: Server): Promise<void> {
+async function measurePlainTable(server: Omit<Server, 'views'>): Promise<void> {
   await load(`${server.bench}/tickets`, [OPEN], 64, 4_000);
   for (const [inFlight, amount] of [
     [1, 600],
@@ -103,7 +107,12 @@ async function measurePlainTable(server: Server): Promise<void> {
 type Latencies = readonly number[];
 
 /** Runs something, waits until nothing follows from it any more, and prints what each of its operations took. */
-async function measure({ pid, threads }: Server, name: string, amount: number, run: () => Promise<Latencies | void>): Promise<void> {
+export async function measure(
+  { pid, threads }: Omit<Server, 'views'>,
+  name: string,
+  amount: number,
+  run: () => Promise<Latencies | void>,
+): Promise<void> {
   const before = threadTimes(pid);
   const began = performance.now();
   const latencies = (await run()) ?? [];
@@ -138,10 +147,15 @@ export async function untilIdle(pid: number): Promise<void> {
   }
 }
 
-/** Tickets with so many events each: their ids. */
-export async function seed({ bench }: Pick<Server, 'bench'>, tickets: number, events: number): Promise<readonly string[]> {
+/** Tickets with so many events each, in the views, too, where there are any: their ids. */
+export async function seed({ bench, api, key, views }: Server, tickets: number, events: number): Promise<readonly string[]> {
   const answer = await fetch(`${bench}/seed?tickets=${tickets}&events=${events}`, { method: 'POST' });
-  return (await answer.json()) as readonly string[];
+  const ids = (await answer.json()) as readonly string[];
+  const headers = { authorization: `Bearer ${key}` };
+  // A process that gets little of a busy machine looks idle before it has done what there is to do.
+  for (const id of views === 'on' ? ids.slice(-WRITERS) : [])
+    while (!(await fetch(`${api}/v1/tickets/${id}?atLeast=${events - 1}`, { headers })).ok) await sleep(250);
+  return ids;
 }
 
 async function post(url: string): Promise<void> {

@@ -15,15 +15,17 @@ import { benchSize } from './bench-size.js';
 import { benchTimekeeper } from './bench-timekeeper.js';
 import { benchTimeTravel } from './bench-time-travel.js';
 import { benchTurns } from './bench-turns.js';
+import { benchVisible } from './bench-visible.js';
 
 /**
- * `npm run bench [eventstore] [http] [feed] [projector] [mongodb] [turns] [audit] [clocks] [timekeeper] [kpis] [exports] [import] [past] [growth] [size]`: prints ratios measured in one run, since absolute figures say more about the machine
+ * `npm run bench [eventstore] [http] [visible] [feed] [projector] [mongodb] [turns] [audit] [clocks] [timekeeper] [kpis] [exports] [import] [past] [growth] [size]`: prints ratios measured in one run, since absolute figures say more about the machine
  * than about the product.
  */
 const log = process.env['BPIC2013_LOG'];
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   eventstore: benchEventStore,
   http: benchHttp,
+  visible: benchVisible,
   feed: benchFeed,
   projector: benchProjector,
   mongodb: benchMongoDB,

@@ -1,0 +1,60 @@
+import { measure, seed, type Server, untilIdle, warmUp, withServer } from './bench-http.js';
+import { opening } from './seeded-ticket.js';
+
+/** Tickets that are opened one after the other. */
+const OPENED = 400;
+/** Tickets that all have the word that is searched for. */
+const SEARCHED = 8_000;
+const SEARCHES = 500;
+const WORD = 'invoices';
+
+/**
+ * How soon a ticket that was opened can be read in its view, beside the answer to the command alone; and the first page of a word that all of
+ * 8,000 tickets have, beside the first page of all tickets.
+ */
+export async function benchVisible(): Promise<void> {
+  await withServer('on', async (server) => {
+    await warmUp(server);
+    await measure(server, 'POST to the answer', OPENED, () => oneByOne(OPENED, () => opened(server)));
+    await measure(server, 'POST to the visible ticket', OPENED, () => oneByOne(OPENED, () => visible(server)));
+    for (let left = SEARCHED; left > 0; left -= 1_000) await seed(server, 1_000, 2);
+    await untilIdle(server.pid);
+    // In turns, and the first round only to compile.
+    for (const round of ['', ', again']) {
+      await measure(server, `page of all tickets${round}`, SEARCHES, () => oneByOne(SEARCHES, () => page(server, '')));
+      await measure(server, `page of a word of all tickets${round}`, SEARCHES, () => oneByOne(SEARCHES, () => page(server, `?q=${WORD}`)));
+    }
+  });
+}
+
+/** Does something so often. @returns how long each time took in milliseconds, sorted */
+async function oneByOne(times: number, act: () => Promise<unknown>): Promise<readonly number[]> {
+  const taken: number[] = [];
+  while (taken.length < times) {
+    const began = performance.now();
+    await act();
+    taken.push(performance.now() - began);
+  }
+  return taken.sort((one, other) => one - other);
+}
+
+async function opened(server: Server): Promise<{ readonly ticketId: string; readonly revision: number }> {
+  return (await asked(server, '', { method: 'POST', body: JSON.stringify(opening) })) as { ticketId: string; revision: number };
+}
+
+async function visible(server: Server): Promise<void> {
+  const { ticketId, revision } = await opened(server);
+  await asked(server, `/${ticketId}?atLeast=${revision}`);
+}
+
+async function page(server: Server, query: string): Promise<void> {
+  const { items } = (await asked(server, query)) as { readonly items: readonly unknown[] };
+  if (items.length === 0) throw new Error(`nothing is found: ${query}`);
+}
+
+async function asked({ api, key }: Server, path: string, request: RequestInit = {}): Promise<unknown> {
+  const url = `${api}/v1/tickets${path}`;
+  const answer = await fetch(url, { headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' }, ...request });
+  if (!answer.ok) throw new Error(`${url}: ${answer.status} ${await answer.text()}`);
+  return answer.json();
+}
