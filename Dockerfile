@@ -36,7 +36,7 @@ FROM program AS api
 # Without TLS the API answers on loopback only, so nothing is exposed; see docker-compose.yml for how to reach it.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["node", "-e", "process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'; fetch(`${process.env.TLS_CERT_FILE ? 'https' : 'http'}://127.0.0.1:${process.env.PORT ?? 3000}/health/live`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "dist/apps/api/src/main.js"]
+CMD ["node", "dist/bundled/apps/api/src/main.js"]
 
 FROM program AS worker
-CMD ["node", "dist/apps/worker/src/main.js"]
+CMD ["node", "dist/bundled/apps/worker/src/main.js"]

@@ -20,7 +20,7 @@ function sources() {
       .map(({ name }) => join(parent, name)),
   );
   return [
-    ...['package-lock.json', 'nest-cli.json', 'tsconfig.json', 'tsconfig.build.json'],
+    ...['bin/bundle.js', 'package-lock.json', 'nest-cli.json', 'tsconfig.json', 'tsconfig.build.json'],
     ...COPIED.flatMap((folder) => readdirSync(join(root, folder)).map((file) => join(folder, file))),
     ...folders.flatMap((folder) => [
       join(folder, 'tsconfig.build.json'),

@@ -1,4 +1,4 @@
 // `npm start`.
 import './build-newer.js';
 
-await import('../dist/apps/standalone/src/main.js');
+await import('../dist/bundled/apps/standalone/src/main.js');

@@ -2,7 +2,7 @@
 // `npx tierline`: committed, so that npm can link it before the first build and its executable bit survives every build.
 import { existsSync } from 'node:fs';
 
-const program = new URL('../dist/apps/cli/src/main.js', import.meta.url);
+const program = new URL('../dist/bundled/apps/cli/src/main.js', import.meta.url);
 if (existsSync(program)) {
   await import(program.href);
 } else {

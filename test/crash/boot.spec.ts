@@ -67,6 +67,17 @@ describe('npm start', () => {
     expect(statSync('dist/.built').mtimeMs).toBe(built);
   }, 60_000);
 
+  it('serves what it serves from its sources: schemas under the names of their classes, pages and templates from their files', async () => {
+    const { api } = await start().ready(dataDir);
+    const get = (path: string): Promise<Response> => fetch(`${api}${path}`, { headers: keyIn(dataDir) });
+    const { components } = (await (await get('/openapi.json')).json()) as { components: { schemas: Record<string, object> } };
+    const names = Object.keys(components.schemas);
+    expect(names).toEqual(expect.arrayContaining(['OpenTicket', 'StartWork', 'LinkTicketToProblem', 'ForgetPerson']));
+    expect(names.filter((name) => /[0-9_]$/.test(name))).toEqual([]);
+    expect((await get('/docs/swagger-ui.css')).status).toBe(200);
+    expect((await get('/login/page.css')).status).toBe(200);
+  }, 60_000);
+
   it('names the process that holds the data directory', async () => {
     const first = start();
     await first.ready(dataDir);

@@ -27,6 +27,7 @@ describe('what npm start builds', () => {
     const sources = ['apps/api/src/main.ts', 'apps/api/src/main.spec.ts', 'libs/http/src/json/body.ts', 'tsconfig.json'];
     for (const source of [
       ...sources,
+      'bin/bundle.js',
       'apps/cli/src/main.ts',
       'apps/cli/mappings/log.yaml',
       'apps/api/log-in/page.js',

@@ -99,7 +99,11 @@ export class Program {
   /** The worker alone, beside stores that run elsewhere. */
   static worker(env: Environment): Program {
     return new Program(
-      spawn(process.execPath, ['dist/apps/worker/src/main.js'], { cwd: root, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] }),
+      spawn(process.execPath, ['dist/bundled/apps/worker/src/main.js'], {
+        cwd: root,
+        env: environment(env),
+        stdio: ['ignore', 'pipe', 'pipe'],
+      }),
     );
   }
 
