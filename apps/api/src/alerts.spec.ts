@@ -12,6 +12,14 @@ afterAll(async () => {
   await api?.stop();
 });
 
+/** Types of the public events about a subject, without what all of them begin with. */
+async function published(subject: string, client: string): Promise<readonly string[]> {
+  const headers = { Accept: 'application/x-ndjson' };
+  const { text } = await send(api.url, 'GET', `/v1/events?client=${client}`, { headers });
+  const events = text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as { subject: string; type: string }]));
+  return events.filter((event) => event.subject === subject).map(({ type }) => type.replace('com.tierline.', ''));
+}
+
 describe('alerts', () => {
   const put = (source: string, settings: object, client = api.client) =>
     send(api.url, 'PUT', `/v1/alert-sources/${source}`, { body: { client, settings } });
@@ -35,6 +43,8 @@ describe('alerts', () => {
     expect((await send(api.url, 'GET', path)).json).toMatchObject({ source, firing: false, truncatedAlerts: 1, summary: 'DiskFull' });
     const { items } = (await send(api.url, 'GET', `${path}/history`)).json;
     expect(items.map(({ type }: { type: string }) => type)).toEqual(['AlertNoted', 'AlertOpened', 'AlertsTruncated', 'AlertResolved']);
+    const told = await published(`alert/${decided.alertId}`, api.client);
+    expect(told).toEqual(['alert.noted.v1', 'alert.opened.v1', 'alert.truncated.v1', 'alert.resolved.v1']);
     await eventually(
       async () => (await send(api.url, 'GET', `/v1/alerts?source=${source}&firing=false`)).json.items,
       ({ length }) => length === 1,
@@ -121,6 +131,13 @@ describe('major incidents', () => {
       updates: [{ text: 'Soon' }],
       review: { status: 'done', summary: 'One disk', actions: ['Mirror it'] },
     });
+    expect((await published(`majorincident/${id}`, client)).map((type) => type.replace('majorincident.', ''))).toEqual([
+      'proposed.v1',
+      'confirmed.v1',
+      'update-broadcast.v1',
+      'ended.v1',
+      'reviewed.v1',
+    ]);
     expect((await send(api.url, 'GET', `/v1/major-incidents/${randomUUID()}`)).json).toMatchObject({ code: 'major-incident-not-found' });
   });
 

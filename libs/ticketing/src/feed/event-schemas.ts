@@ -3430,6 +3430,275 @@ export const publicEventSchemas = {
     },
     required: ['report', 'from', 'run', 'sha256', 'bytes', 'to', 'position', 'evaluatedAt'],
   },
+  AlertNoted: {
+    type: 'object',
+    properties: {
+      client: { type: 'string' },
+      summary: { type: 'string' },
+      key: { type: 'string' },
+      alertId: { type: 'string' },
+      source: { type: 'string' },
+    },
+    required: ['client', 'summary', 'key', 'alertId', 'source'],
+  },
+  AlertOpened: {
+    type: 'object',
+    properties: {
+      fact: {
+        type: 'object',
+        properties: {
+          fingerprint: { type: 'string' },
+          status: { enum: ['resolved', 'firing'] },
+          startsAt: { type: 'string', format: 'date-time' },
+          endsAt: {
+            description: 'Of one that is resolved: when it is told, unless its source says when.',
+            type: 'string',
+            format: 'date-time',
+          },
+        },
+        required: ['fingerprint', 'status', 'startsAt'],
+      },
+      ticketId: { type: 'string' },
+      opening: {
+        type: 'object',
+        properties: {
+          client: { type: 'string' },
+          kind: { enum: ['incident', 'service-request'] },
+          summary: { type: 'string' },
+          description: { type: 'string' },
+          reporter: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+          channel: { enum: ['phone', 'chat', 'email', 'portal', 'social', 'monitoring', 'walk-in'] },
+          impact: { enum: ['low', 'medium', 'high', 'major'] },
+          urgency: { enum: ['low', 'medium', 'high', 'critical'] },
+          tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
+          team: { type: 'string' },
+          service: { type: 'string' },
+          component: { type: 'string' },
+          category: { type: 'string' },
+          articlesShown: { type: 'array', items: { type: 'string' } },
+          question: { type: 'string' },
+          follows: { type: 'string' },
+          majorIncident: { type: 'boolean' },
+          securityIncident: { type: 'boolean' },
+          entryReason: { type: 'string' },
+          form: {
+            description: 'The form that was filled in. Has no rule, and so cannot come from outside.',
+            type: 'object',
+            properties: { form: { type: 'string' }, version: { type: 'number' } },
+            required: ['form', 'version'],
+          },
+          splitFrom: { description: 'The ticket that it was a part of. Has no rule, and so cannot come from outside.', type: 'string' },
+          effectiveAt: { type: 'string' },
+        },
+        required: ['client', 'kind', 'summary', 'reporter', 'channel', 'impact', 'urgency'],
+      },
+    },
+    required: ['fact', 'ticketId', 'opening'],
+  },
+  AlertDeduplicated: {
+    type: 'object',
+    properties: {
+      fact: {
+        type: 'object',
+        properties: {
+          fingerprint: { type: 'string' },
+          status: { enum: ['resolved', 'firing'] },
+          startsAt: { type: 'string', format: 'date-time' },
+          endsAt: {
+            description: 'Of one that is resolved: when it is told, unless its source says when.',
+            type: 'string',
+            format: 'date-time',
+          },
+        },
+        required: ['fingerprint', 'status', 'startsAt'],
+      },
+      ticketId: { type: 'string' },
+    },
+    required: ['fact', 'ticketId'],
+  },
+  AlertSilenced: {
+    type: 'object',
+    properties: {
+      fact: {
+        type: 'object',
+        properties: {
+          fingerprint: { type: 'string' },
+          status: { enum: ['resolved', 'firing'] },
+          startsAt: { type: 'string', format: 'date-time' },
+          endsAt: {
+            description: 'Of one that is resolved: when it is told, unless its source says when.',
+            type: 'string',
+            format: 'date-time',
+          },
+        },
+        required: ['fingerprint', 'status', 'startsAt'],
+      },
+      window: { type: 'string' },
+      title: { type: 'string' },
+      until: { type: 'string', format: 'date-time' },
+    },
+    required: ['fact', 'window', 'title', 'until'],
+  },
+  AlertDamped: {
+    type: 'object',
+    properties: {
+      fact: {
+        type: 'object',
+        properties: {
+          fingerprint: { type: 'string' },
+          status: { enum: ['resolved', 'firing'] },
+          startsAt: { type: 'string', format: 'date-time' },
+          endsAt: {
+            description: 'Of one that is resolved: when it is told, unless its source says when.',
+            type: 'string',
+            format: 'date-time',
+          },
+        },
+        required: ['fingerprint', 'status', 'startsAt'],
+      },
+      firings: { type: 'number' },
+      within: { type: 'number' },
+    },
+    required: ['fact', 'firings', 'within'],
+  },
+  AlertResolved: {
+    type: 'object',
+    properties: {
+      fact: {
+        type: 'object',
+        properties: {
+          fingerprint: { type: 'string' },
+          status: { enum: ['resolved', 'firing'] },
+          startsAt: { type: 'string', format: 'date-time' },
+          endsAt: {
+            description: 'Of one that is resolved: when it is told, unless its source says when.',
+            type: 'string',
+            format: 'date-time',
+          },
+        },
+        required: ['fingerprint', 'status', 'startsAt'],
+      },
+      ticketId: { type: 'string' },
+      resolves: { type: 'boolean' },
+    },
+    required: ['fact', 'resolves'],
+  },
+  AlertIgnored: {
+    type: 'object',
+    properties: {
+      fact: {
+        type: 'object',
+        properties: {
+          fingerprint: { type: 'string' },
+          status: { enum: ['resolved', 'firing'] },
+          startsAt: { type: 'string', format: 'date-time' },
+          endsAt: {
+            description: 'Of one that is resolved: when it is told, unless its source says when.',
+            type: 'string',
+            format: 'date-time',
+          },
+        },
+        required: ['fingerprint', 'status', 'startsAt'],
+      },
+      because: { enum: ['older', 'resolved-already', 'others-fire', 'had-not-fired'] },
+    },
+    required: ['fact', 'because'],
+  },
+  AlertsTruncated: { type: 'object', properties: { truncatedAlerts: { type: 'number' } }, required: ['truncatedAlerts'] },
+  AlertTicketRefused: {
+    type: 'object',
+    properties: { ticketId: { type: 'string' }, code: { type: 'string' }, message: { type: 'string' } },
+    required: ['ticketId', 'code', 'message'],
+  },
+  MajorIncidentOpened: {
+    type: 'object',
+    properties: {
+      client: { type: 'string' },
+      service: { type: 'string' },
+      reason: { type: 'string' },
+      parent: { type: 'string' },
+      tickets: { type: 'array', items: { type: 'string' } },
+      majorIncident: { type: 'string' },
+    },
+    required: ['client', 'reason', 'parent', 'tickets', 'majorIncident'],
+  },
+  MajorIncidentProposed: {
+    type: 'object',
+    properties: {
+      client: { type: 'string' },
+      service: { type: 'string' },
+      reason: { type: 'string' },
+      parent: { type: 'string' },
+      tickets: { type: 'array', items: { type: 'string' } },
+      majorIncident: { type: 'string' },
+    },
+    required: ['client', 'reason', 'parent', 'tickets', 'majorIncident'],
+  },
+  MajorIncidentConfirmed: { type: 'object', properties: { reason: { type: 'string' } }, required: ['reason'] },
+  MajorIncidentDismissed: { type: 'object', properties: { reason: { type: 'string' } }, required: ['reason'] },
+  TicketJoinedMajorIncident: { type: 'object', properties: { ticketId: { type: 'string' } }, required: ['ticketId'] },
+  UpdateBroadcast: { type: 'object', properties: { text: { type: 'string' } }, required: ['text'] },
+  MajorIncidentEnded: {
+    type: 'object',
+    properties: { reason: { type: 'string' }, reviewDueAt: { type: 'string', format: 'date-time' }, withTicket: { const: true } },
+    required: ['reason', 'reviewDueAt'],
+  },
+  IncidentReviewPlanned: {
+    type: 'object',
+    properties: {
+      owner: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      dueAt: { type: 'string', format: 'date-time' },
+    },
+    required: ['owner', 'dueAt'],
+  },
+  IncidentReviewOverdue: {
+    type: 'object',
+    properties: {
+      dueAt: { type: 'string', format: 'date-time' },
+      owner: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+    },
+    required: ['dueAt'],
+  },
+  IncidentReviewed: {
+    type: 'object',
+    properties: { summary: { type: 'string' }, actions: { type: 'array', items: { type: 'string' } } },
+    required: ['summary'],
+  },
+  AutomationAsked: {
+    type: 'object',
+    properties: {
+      client: { type: 'string' },
+      input: { type: 'object', properties: {} },
+      action: { type: 'string' },
+      ticketId: { type: 'string' },
+      runbook: { type: 'object', properties: { run: { type: 'string' }, step: { type: 'number' } }, required: ['run', 'step'] },
+      task: { type: 'string' },
+      leaseUntil: { type: 'string', format: 'date-time' },
+    },
+    required: ['client', 'action', 'ticketId', 'task'],
+  },
+  AutomationClaimed: { type: 'object', properties: { leaseUntil: { type: 'string', format: 'date-time' } }, required: ['leaseUntil'] },
+  AutomationAnswered: {
+    type: 'object',
+    properties: {
+      evidence: {
+        type: 'object',
+        properties: {
+          name: { type: 'string' },
+          kind: { enum: ['log', 'screenshot', 'diagnostic-data', 'configuration', 'other'] },
+          url: { type: 'string' },
+          mediaType: { type: 'string' },
+          sha256: { type: 'string' },
+          bytes: { type: 'number' },
+        },
+        required: ['name', 'kind', 'url', 'mediaType', 'sha256', 'bytes'],
+      },
+      outcome: { enum: ['done', 'failed'] },
+      output: { type: 'string' },
+    },
+    required: ['outcome', 'output'],
+  },
+  AutomationLeaseExpired: { type: 'object', properties: { leaseUntil: { type: 'string', format: 'date-time' } }, required: ['leaseUntil'] },
   SlaMet: {
     type: 'object',
     properties: {

@@ -29,6 +29,14 @@ describe('the name of an event for other services', () => {
     ['ContractAgreed', 'com.tierline.contract.agreed.v1'],
     ['OnCallOverridden', 'com.tierline.oncall.overridden.v1'],
     ['AgentLeft', 'com.tierline.agent.left.v1'],
+    ['AlertDeduplicated', 'com.tierline.alert.deduplicated.v1'],
+    ['AlertsTruncated', 'com.tierline.alert.truncated.v1'],
+    ['AutomationLeaseExpired', 'com.tierline.automation.lease-expired.v1'],
+    ['MajorIncidentOpened', 'com.tierline.majorincident.opened.v1'],
+    ['TicketJoinedMajorIncident', 'com.tierline.majorincident.ticket-joined.v1'],
+    ['IncidentReviewed', 'com.tierline.majorincident.reviewed.v1'],
+    ['MajorIncidentDeclared', 'com.tierline.ticket.major-incident-declared.v1'],
+    ['TicketLinkedToProblem', 'com.tierline.ticket.linked-to-problem.v1'],
   ] as const)('%s is %s', (type, name) => {
     expect(cloudEventType(type)).toBe(name);
     expect([publicEventType(name), publicEventType(type)]).toEqual([type, type]);
@@ -70,11 +78,22 @@ describe('an event as other services read it', () => {
       stored('ticket-7', 'TicketOpened', { client: 'northwind', contract: { version: 4, terms: {}, tzdata: 'x' } }),
     );
     expect(opened?.data).toEqual({ client: 'northwind', contractVersion: 4 });
+    const asked = { task: 'f1', client: 'northwind', ticketId: '7', action: 'reset-password', leaseUntil: '2026-11-20T10:00:00.000Z' };
+    expect(publicEvent(stored('automation-f1', 'AutomationAsked', { ...asked, input: { initial: 'hunter2' } }))).toMatchObject({
+      type: 'com.tierline.automation.asked.v1',
+      subject: 'automation/f1',
+      data: asked,
+    });
+    expect(publicEvent(stored('automation-f1', 'AutomationAsked', { ...asked, input: {} }))?.data).not.toHaveProperty('input');
+    const fact = { fingerprint: 'f', status: 'firing', startsAt: '2026-11-20T09:00:00.000Z' };
+    const alerted = publicEvent(stored('alert-c1', 'AlertOpened', { fact, ticketId: '7', opening: { description: 'all labels' } }));
+    expect(alerted?.data).toEqual({ fact, ticketId: '7' });
   });
 
   it('is none for what nobody else is told', () => {
     expect(publicEvent(stored('ticket-7', 'ImportedNoteRecorded', { text: 'x' }))).toBeUndefined();
     expect(publicEvent(stored('filter-x', 'TicketFilterSaved', {}))).toBeUndefined();
+    expect(publicEvent(stored('alertsource-x', 'AlertSourceDefined', {}))).toBeUndefined();
     expect(publicEvent(stored('ticket-7', 'constructor', {}))).toBeUndefined();
     expect(publicEvent(stored('other-7', 'TicketClosed', {}))).toBeUndefined();
   });

@@ -1,4 +1,6 @@
 import { type Aggregate, deterministicId, type Instant, type StoredEvent, streamId, upcast } from '#eventsourcing';
+import { alert, type AlertEvents } from '../alerts/alert.js';
+import { automation, type AutomationEvents } from '../automation/automation.js';
 import type { ContractEvents } from '../contract/contract-agreement.js';
 import { contract } from '../contract/contract-agreement.js';
 import { agent, type AgentEvents } from '../desk/agent.js';
@@ -7,6 +9,7 @@ import { report, type ReportEvents } from '../desk/report.js';
 import { team, type TeamEvents } from '../desk/team.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { omitUndefined, without } from '../plain-json.js';
+import { majorIncident, type MajorIncidentEvents } from '../major-incident/major-incident.js';
 import { problem, type ProblemEvents } from '../problem/problem.js';
 import { ticket } from '../ticket/ticket.js';
 import { formatPlace } from './feed-position.js';
@@ -14,9 +17,18 @@ import type { SlaMet } from './sla-met.js';
 import type { Priority, Tier } from '../vocabulary.js';
 
 /** The aggregates whose events other services may follow. */
-const published = [ticket, contract, onCall, team, agent, problem, report] as const;
+const published = [ticket, contract, onCall, team, agent, problem, report, alert, majorIncident, automation] as const;
 
-type Events = TicketEvents & ContractEvents & OnCallEvents & TeamEvents & AgentEvents & ProblemEvents & ReportEvents;
+type Events = TicketEvents &
+  ContractEvents &
+  OnCallEvents &
+  TeamEvents &
+  AgentEvents &
+  ProblemEvents &
+  ReportEvents &
+  AlertEvents &
+  MajorIncidentEvents &
+  AutomationEvents;
 
 /** What other services are told of an event where that is not all of its data. */
 const shown = {
@@ -29,6 +41,10 @@ const shown = {
   /** Only the desk reads what is not said yet, or a note. */
   ActProposed: ({ proposalId, act }: Events['ActProposed']) => ({ proposalId, act }),
   InternalNoteAdded: ({ author }: Events['InternalNoteAdded']) => ({ author }),
+  /** What the ticket is opened with is in its own `TicketOpened`. */
+  AlertOpened: (data: Events['AlertOpened']) => without(data, 'opening'),
+  /** The parameters are for the runner that claims the task: they may hold what nobody else is to know. */
+  AutomationAsked: (data: Events['AutomationAsked']) => without(data, 'input'),
 };
 
 /** Nobody else's business: rows of an imported record that changed nothing, addresses of the desk, schedules of reports. */
@@ -84,15 +100,21 @@ const PUBLIC_VERSION = 1;
 
 /**
  * The name of an event for other services: `TicketEscalated` is `com.tierline.ticket.escalated.v1`, `SlaBreached` `com.tierline.sla.breached.v1`,
- * `WorkStarted` `com.tierline.ticket.work-started.v1`.
+ * `WorkStarted` `com.tierline.ticket.work-started.v1`, `UpdateBroadcast` `com.tierline.majorincident.update-broadcast.v1`.
  */
 export function cloudEventType(type: PublicEventType): string {
-  const words = type.replace('OnCall', 'Oncall').split(/(?=[A-Z])/);
+  const words = aboutItsSubject(type).split(/(?=[A-Z])/);
   const [subject = '', ...what] = SUBJECTS.includes(words[0] ?? '') ? words : ['Ticket', ...words];
   return `com.tierline.${subject.toLowerCase()}.${what.join('-').toLowerCase()}.v${PUBLIC_VERSION}`;
 }
 
-const SUBJECTS = ['Ticket', 'Sla', 'Contract', 'Oncall', 'Team', 'Agent', 'Problem', 'Report'];
+const SUBJECTS = ['Ticket', 'Sla', 'Contract', 'Oncall', 'Team', 'Agent', 'Problem', 'Report', 'Alert', 'Majorincident', 'Automation'];
+
+/** The type with the subject as its first word: `MajorIncidentEnded` and `IncidentReviewed` are both about a major incident. */
+function aboutItsSubject(type: PublicEventType): string {
+  if (Object.hasOwn(majorIncident.events, type)) return `Majorincident${type.replace(/^Incident|MajorIncident/, '')}`;
+  return type.replace('OnCall', 'Oncall').replace('AlertsTruncated', 'AlertTruncated');
+}
 
 const byCloudEventType = new Map(publicEventTypes.map((type) => [cloudEventType(type), type]));
 
