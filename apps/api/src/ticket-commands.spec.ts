@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { streamName } from '#eventsourcing';
 import { defaultContract, isPublic, type PublicCommandName, ticket } from '#ticketing';
-import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
+import { type Answer, keyFor, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
 beforeAll(async () => {
@@ -326,6 +326,22 @@ describe('ClaimTicket', () => {
     expect((await eventsOf(id)).map(({ type }) => type)).toEqual(['TicketOpened', 'TicketAssigned']);
     // Whoever has it may claim it again: that is so already.
     expect((await post(`/v1/tickets/${id}/claim`, {}, { 'X-Actor-Id': winner.id })).json).toMatchObject({ events: [] });
+  });
+});
+
+describe('an entryReason', () => {
+  it('lets a ticket enter above L1 where a lead gives it, and nobody else', async () => {
+    for (const role of ['requester', 'agent', 'service', 'assistant', 'lead', 'administrator'] as const) {
+      const token = await keyFor(api.store, { kind: 'person', id: 'jane', roles: [role], clients: [api.client], tiers: 'all', teams: [] });
+      const body = { ...open, client: api.client, reporter: { id: 'jane' }, tier: 'L2', entryReason: 'Known to L2' };
+      const { status, json } = await send(api.url, 'POST', '/v1/tickets', { body, headers: { Authorization: `Bearer ${token}` } });
+      const mayEnter = role === 'lead' || role === 'administrator';
+      expect({ role, status, code: json.code }).toEqual({
+        role,
+        status: mayEnter ? 201 : 409,
+        code: mayEnter ? undefined : 'tier-skipped',
+      });
+    }
   });
 });
 

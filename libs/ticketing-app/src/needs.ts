@@ -44,6 +44,7 @@ import {
   type PublishedRunbook,
   publicEventType,
   type RecordAlerts,
+  type Role,
   type StartRunbook,
   question,
   seesClient,
@@ -65,6 +66,9 @@ interface Asking {
   readonly principal: Principal;
 }
 
+/** Who may let a ticket enter above the usual tiers. */
+const LEADS = ['lead', 'administrator'] as const satisfies readonly Role[];
+
 type LookUp = (store: EventStore, asking: Asking) => Promise<unknown> | unknown;
 
 /** What commands need from outside their aggregate, by the name in their `needs`. */
@@ -80,6 +84,7 @@ const lookUps: Readonly<Record<string, LookUp>> = {
       ...(contract && { contract }),
       ...(follows !== undefined && { followed: unlessHidden(followed, { client, ...(contract && { contract }) }, principal) }),
       ...(found && { question: found.state }),
+      byLead: principal.kind === 'system' || LEADS.some((role) => principal.roles.includes(role)),
     };
   },
   'other-ticket': async (store, { body, state, principal }) => {

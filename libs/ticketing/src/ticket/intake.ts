@@ -136,6 +136,8 @@ export interface OpeningFacts {
   readonly followed?: ClockedTicketState;
   /** The question that it names: null where there is none. */
   readonly question?: { readonly client: string; readonly articles: readonly string[] } | null;
+  /** Whether a lead opens it, or the system itself; absent where nobody has looked. */
+  readonly byLead?: boolean;
 }
 
 @JSONSchema({
@@ -194,7 +196,7 @@ export const intakeCommands = {
     route: 'POST /v1/tickets',
     refuses: [...TIER_MISSING, ...UNCLASSIFIABLE, ...UNRELATABLE, 'ticket-exists', 'tier-skipped', 'can-be-reopened', 'question-not-found'],
     needs: 'opening',
-    decide(body, state, { effectiveAt }, { contract: offered, followed, question: asked }: OpeningFacts = {}) {
+    decide(body, state, { effectiveAt }, { contract: offered, followed, question: asked, byLead }: OpeningFacts = {}) {
       const {
         client,
         kind,
@@ -224,7 +226,7 @@ export const intakeCommands = {
         unlessInContract(body, contract) ??
         unlessOfOneCustomer(omitUndefined({ client, contract: offered }), followed, 'follows') ??
         unlessToReopen(followed, effectiveAt) ??
-        unlessMayEnter(tier, contract, body, followed) ??
+        unlessMayEnter(tier, contract, body, followed, byLead) ??
         unlessAsked(client, asked);
       if (barred) return barred;
       if (state !== null) return refuse('ticket-exists', 'The ticket exists already');
@@ -329,18 +331,19 @@ function unlessMayEnter(
   contract: Contract,
   { majorIncident, securityIncident, entryReason, splitFrom }: OpenTicket,
   followed: ClockedTicketState | undefined,
+  byLead = true,
 ): Refusal<'tier-skipped'> | undefined {
   const entry = entryTier(contract);
   if (splitFrom !== undefined || rank(tier) <= Math.max(rank('L1'), rank(entry))) return undefined;
   const fault = (message: string) => [{ field: 'tier', message }];
   if (tier === 'L4') return refuse('tier-skipped', 'L4 is entered by a hand-off only', fault('must not be L4'));
-  const mayEnter = majorIncident || securityIncident || entryReason !== undefined || followed?.rootCause !== undefined;
+  const mayEnter = majorIncident || securityIncident || (entryReason !== undefined && byLead) || followed?.rootCause !== undefined;
   return mayEnter
     ? undefined
     : refuse(
         'tier-skipped',
         `A ticket enters at ${entry}. Only a major or security incident or the recurrence of a closed root cause enters at ${tier}, or what a lead gives an entryReason for`,
-        fault(`must be ${entry}, L1 or L0, unless there is an entryReason`),
+        fault(`must be ${[...new Set([entry, 'L1', 'L0'])].join(', ')}, unless a lead gives an entryReason`),
       );
 }
 

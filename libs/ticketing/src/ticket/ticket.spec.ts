@@ -94,6 +94,12 @@ describe('OpenTicket', () => {
     expect(at({ tier: 'L3', majorIncident: true }).events()).toMatchObject([{ data: { tier: 'L3', majorIncident: true } }]);
     expect(at({ tier: 'L2', securityIncident: true }).events()).toMatchObject([{ data: { tier: 'L2', securityIncident: true } }]);
     expect(at({ tier: 'L2', entryReason: 'Known to L2' }).events()).toMatchObject([{ data: { tier: 'L2', entryReason: 'Known to L2' } }]);
+    const asked = { tier: 'L2', entryReason: 'Known to L2' } as const;
+    expect(at(asked, { byLead: true }).events()).toMatchObject([{ data: asked }]);
+    expect(at(asked, { byLead: false }).refusal()).toMatchObject({
+      refused: 'tier-skipped',
+      faults: [{ field: 'tier', message: 'must be L1, L0, unless a lead gives an entryReason' }],
+    });
     for (const flag of [{ majorIncident: true }, { entryReason: 'The vendor must' }])
       expect(at({ tier: 'L4', ...flag }).refusal()).toMatchObject({ refused: 'tier-skipped', faults: [{ field: 'tier' }] });
     const entersAtL2 = { contract: { version: 1, tzdata: '2025b', terms: { ...defaultContract, tiers: ['L2' as const, 'L3' as const] } } };
