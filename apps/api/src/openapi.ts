@@ -457,7 +457,7 @@ const views = {
   },
   board: {
     query: 'slaBoard',
-    summary: 'The clocks that go on, whichever is due first first: what is left of them, which are warned, breached or paused, and why',
+    summary: 'The clocks that go on, sorted by when they are due: what is left of them, which are warned, breached or paused, and why',
     schema: {
       ...page('SlaBoardLine'),
       required: ['items', 'evaluatedAt'],
@@ -825,7 +825,7 @@ const records = {
   preventiveActions: {
     tag: 'problems',
     query: 'preventiveActions',
-    summary: 'The preventive actions of all problems, whichever is due first first',
+    summary: 'The preventive actions of all problems, sorted by when they are due',
     schema: page('ActionOfProblem'),
   },
   problem: {
