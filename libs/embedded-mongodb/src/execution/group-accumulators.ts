@@ -75,7 +75,7 @@ const ranked = (name: string, spec: Doc, n: number, list: boolean): AccumulatorS
 export const compileAccumulator = (name: string, argument: Value): AccumulatorSpec => {
   const plain = plainAccumulator(name);
   if (plain && name === '$mergeObjects' && isGrouped()) {
-    const evaluate = compileExpression(argument instanceof Arr && argument.length === 1 ? (argument.values[0] as Value) : argument);
+    const evaluate = compileExpression(argument);
     return {
       evaluate: (doc, variables) => {
         const value = evaluate(doc, variables);
@@ -86,13 +86,7 @@ export const compileAccumulator = (name: string, argument: Value): AccumulatorSp
       start: plain,
     };
   }
-  if (plain) {
-    if (argument instanceof Arr) {
-      if (argument.length !== 1) throw new ServerError(40237, `The ${name} accumulator is a unary operator`);
-      return { evaluate: compileExpression(argument.values[0] as Value), start: plain };
-    }
-    return { evaluate: compileExpression(argument), start: plain };
-  }
+  if (plain) return { evaluate: compileExpression(argument), start: plain };
   switch (name) {
     case '$count':
       if (!(argument instanceof Doc) || argument.size) throw new ServerError(4460700, '$count takes no arguments, i.e. $count:{}');

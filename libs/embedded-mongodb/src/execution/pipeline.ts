@@ -151,6 +151,7 @@ const accumulatorAt = (name: string, value: Value): AccumulatorSpec => {
   if (!(value instanceof Doc) || !value.keys[0]?.startsWith('$'))
     throw new ServerError(40234, `The field '${name}' must be an accumulator object`);
   if (value.size !== 1) throw new ServerError(40238, `The field '${name}' must specify one accumulator`);
+  if (value.values[0] instanceof Arr) throw new ServerError(40237, `The ${value.keys[0]} accumulator is a unary operator`);
   return compileAccumulator(value.keys[0], value.values[0] as Value);
 };
 

@@ -125,7 +125,8 @@ const overWindow =
   };
 
 const ranks = (name: string, sort: readonly KeyField[]): Compute => {
-  if (!sort.length) throw new ServerError(5371602, `${name} must be specified with a top level sortBy expression with exactly one element`);
+  if (sort.length !== 1)
+    throw new ServerError(5371602, `${name} must be specified with a top level sortBy expression with exactly one element`);
   return (rows) => {
     let rank = 0;
     let dense = 0;
@@ -170,6 +171,8 @@ const compileOutput = (spec: Value, sort: readonly KeyField[]): Compute => {
   if (!(spec instanceof Doc)) throw failedToParse(`The field in 'output' must be an object`);
   const names = spec.keys.filter((key) => key !== 'window');
   const [name] = names;
+  if (spec.size > 1 && ['$rank', '$denseRank', '$documentNumber'].includes(spec.keys[0] as string))
+    throw new ServerError(5371601, `${spec.keys[0] as string} takes no other fields`);
   if (name === undefined || names.length !== 1) throw failedToParse(`Each window function must be one operator, with an optional 'window'`);
   const argument = spec.get(name) as Value;
   const window = spec.get('window');
