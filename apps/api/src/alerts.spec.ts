@@ -192,4 +192,35 @@ describe('runners', () => {
     expect(items.map(({ type }: { type: string }) => type)).toEqual(['AutomationAsked', 'AutomationClaimed', 'AutomationAnswered']);
     expect((await by(first, '', { ticketId: randomUUID(), action: 'a' })).json).toMatchObject({ code: 'other-ticket-not-found' });
   });
+
+  it('are given the oldest task that waits, each its own, also with the same key, and the same one when they ask again', async () => {
+    const principal = { kind: 'service', id: 'workers', roles: ['service'], clients: [api.client], tiers: 'all', teams: [] } as const;
+    const headers = { Authorization: `Bearer ${await keyFor(api.store, principal)}` };
+    const post = (path: string, body: object, more: object = {}) =>
+      send(api.url, 'POST', `/v1/automation-tasks${path}`, { body, headers: { ...headers, ...more } });
+    const next = (more: object = {}, body: object = {}) => post('/next', { actions: ['reset-password'], leaseSeconds: 300, ...body }, more);
+    const { ticketId } = (await send(api.url, 'POST', '/v1/tickets', { body: openingOf(api.client) })).json;
+    expect(await next()).toMatchObject({ status: 204, text: '' });
+    const asked: string[] = [];
+    for (let count = 0; count < 3; count++) asked.push((await post('', { ticketId, action: 'reset-password' })).json.task);
+    const waiting = () => send(api.url, 'GET', `/v1/automation-tasks?client=${api.client}&status=waiting&action=reset-password`);
+    await eventually(waiting, ({ json }) => json.items.length === 3);
+
+    expect((await next({}, { actions: ['reboot'] })).status).toBe(204);
+    expect((await next({}, { client: 'another' })).status).toBe(204);
+    const first = await next({ 'Idempotency-Key': 'one' });
+    expect(first).toMatchObject({ status: 200, json: { task: asked[0], status: 'claimed', claims: 1, runner: { id: 'workers' } } });
+    const others = await Promise.all([next(), next(), next({ 'Idempotency-Key': 'one' })]);
+    expect(new Set(others.map(({ json }) => json.task))).toEqual(new Set(asked));
+    expect(others[2]?.json).toEqual(first.json);
+    expect((await next()).status).toBe(204);
+
+    const answer = { outcome: 'done', output: 'reset' };
+    const { task, claim } = first.json;
+    expect((await post(`/${task}/answer`, { ...answer, claim: randomUUID() })).json).toMatchObject({ code: 'task-claimed' });
+    expect((await post(`/${task}/answer`, { ...answer, claim })).status).toBe(200);
+    expect((await next({ 'If-Match': '"1"' })).json).toMatchObject({ status: 400, code: 'invalid-header' });
+    const agent = await keyFor(api.store, { kind: 'person', id: 'ada', roles: ['agent'], clients: [api.client], tiers: 'all', teams: [] });
+    expect((await next({ Authorization: `Bearer ${agent}` })).json).toMatchObject({ status: 403, code: 'forbidden' });
+  });
 });

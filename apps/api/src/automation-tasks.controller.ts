@@ -1,13 +1,14 @@
-import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
-import { QueryBus } from '@nestjs/cqrs';
-import type { FastifyReply } from 'fastify';
-import { QueryParameters } from '#http';
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { isRefusal } from '#eventsourcing';
+import { JsonBody, Problem, QueryParameters } from '#http';
 import { oneOf, type QueryOf, text } from '#platform';
-import { TASK_STATUSES } from '#ticketing';
-import { type Asker, queries } from '#ticketing-app';
-import { RunQuery } from '#ticketing-nest';
+import { automation, type AutomationTask, ClaimNextAutomationTask, TASK_STATUSES } from '#ticketing';
+import { type Asker, type NextTasksAsked, queries } from '#ticketing-app';
+import { RunCommand, RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
-import { taggedState } from './command-answer.js';
+import { sentWith, taggedState } from './command-answer.js';
 import { documented } from './documented.js';
 import { pageByName, pageParameters } from './pages.js';
 import { PathName } from './path-name.js';
@@ -24,10 +25,19 @@ const readListQuery = new QueryParameters(listQuery);
 const noQuery = new QueryParameters({});
 const taskId = new PathName('task-not-found', 'There is no such task');
 
+/** Tasks that are looked at together. Others may claim the first ones meanwhile. */
+const LOOK = 20;
+
+/** Codes of a claim that came too late. */
+const GONE = ['task-claimed', 'task-over'];
+
 /** The queue of what runners are asked to do. */
 @Controller('v1/automation-tasks')
 export class AutomationTasksController {
-  constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
+  constructor(
+    @Inject(QueryBus) private readonly queries: QueryBus,
+    @Inject(CommandBus) private readonly commands: CommandBus,
+  ) {}
 
   @Get()
   @documented((openapi) => openapi.documentRecord('automationTasks'))
@@ -48,5 +58,39 @@ export class AutomationTasksController {
     @Caller() caller: Asker,
   ) {
     return taggedState(reply, unlessRefused(await this.queries.execute(new RunQuery(caller, queries.automationTask, { id }))));
+  }
+
+  @Post('next')
+  @HttpCode(200)
+  @documented((openapi) => openapi.documentNextTask())
+  async next(
+    @Body(new JsonBody(ClaimNextAutomationTask)) { actions, client, leaseSeconds }: ClaimNextAutomationTask,
+    @Req() request: FastifyRequest,
+    @Query(noQuery) _query: object,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Caller() caller: Asker,
+  ): Promise<AutomationTask | undefined> {
+    const sent = sentWith(request, 'automation-tasks/next');
+    if (sent.ifRevisions !== undefined) {
+      throw Problem.of('invalid-header', 'If-Match says nothing about a task that is not known yet', {
+        faults: [{ field: 'If-Match', message: 'must be left out' }],
+      });
+    }
+    for (let after: NextTasksAsked['after']; ;) {
+      const asked = { actions, client, claim: sent.commandId, after, limit: LOOK };
+      const tasks = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.nextAutomationTask, asked)));
+      for (const { task } of tasks) {
+        const claimed = await this.commands.execute(new RunCommand(automation, task, 'ClaimAutomationTask', { leaseSeconds }, sent));
+        if (isRefusal(claimed) && GONE.includes(claimed.refused)) continue;
+        unlessRefused(claimed);
+        const found = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.automationTask, { id: task })));
+        // Another call with the same key may have it, or this one had it before its lease ran out.
+        if (found.state.claim === sent.commandId) return taggedState(reply, found);
+      }
+      after = tasks.at(-1);
+      if (tasks.length < LOOK) break;
+    }
+    void reply.code(204);
+    return undefined;
   }
 }

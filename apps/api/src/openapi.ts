@@ -314,6 +314,29 @@ export function documentMail(): MethodDecorator {
   );
 }
 
+export function documentNextTask(): MethodDecorator {
+  const name = 'ClaimNextAutomationTask';
+  const { description = '', examples: [example = {}] = [] } = schemas[name] ?? {};
+  const [idempotencyKey, _ifMatch, ...actor] = commandHeaders('task', true) as [MethodDecorator, MethodDecorator, ...MethodDecorator[]];
+  return applyDecorators(
+    ApiTags('automation'),
+    ApiOperation({ operationId: name, summary: summary(description), description }),
+    reads('nextAutomationTask'),
+    ApiBody({ required: true, schema: ref(name) as never, examples: { example: { summary: 'Works as it stands', value: example } } }),
+    idempotencyKey,
+    ...actor,
+    correlationHeader,
+    ApiResponse({
+      status: 200,
+      description: 'The task, claimed',
+      content: { 'application/json': { schema: ref('AutomationTask') as never } },
+      headers: etag,
+    }),
+    ApiResponse({ status: 204, description: 'No task waits' }),
+    problems(...everywhere, ...ofBodies, ...ofCommands),
+  );
+}
+
 export function documentAlertDelivery(): MethodDecorator {
   const decision = {
     type: 'object',

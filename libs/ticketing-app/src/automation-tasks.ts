@@ -1,7 +1,7 @@
 import { refuse, type Refusal } from '#eventsourcing';
 import { automation, type AutomationTask, automationTasks, omitUndefined, type TASK_STATUSES } from '#ticketing';
 import { type AtRevision, readKnown } from './at-revision.js';
-import { type ByName, type Page, readByName, type Sources } from './read-models.js';
+import { type ByName, find, type Page, reached, readByName, type Sources } from './read-models.js';
 
 /** Which tasks are asked for: those that have all of it. */
 export interface AutomationTasksAsked extends ByName {
@@ -25,4 +25,31 @@ export function readAutomationTask(
   { id }: { readonly id: string },
 ): Promise<AtRevision<AutomationTask> | Refusal<'task-not-found'>> {
   return readKnown(sources, automation, id, refuse('task-not-found', 'There is no such task'));
+}
+
+/** Tasks that a runner may be given next. */
+export interface NextTasksAsked {
+  readonly actions: readonly string[];
+  readonly client?: string | undefined;
+  /** A claim that may have been made already: its task comes first. */
+  readonly claim: string;
+  /** The last task of the page before. */
+  readonly after?: Pick<AutomationTask, 'task' | 'askedAt'> | undefined;
+  readonly limit: number;
+}
+
+/** Tasks that wait for a runner, oldest first, in pages. */
+export async function readNextTasks(
+  sources: Sources,
+  { actions, client, claim, after, limit }: NextTasksAsked,
+): Promise<readonly AutomationTask[]> {
+  const { name } = automationTasks;
+  const { askedAt, task: _id } = after ?? {};
+  const rest = after && { $or: [{ askedAt: { $gt: askedAt } }, { askedAt, _id: { $gt: _id } }] };
+  const waiting = omitUndefined({ status: 'waiting', action: { $in: actions }, client, ...rest });
+  const found = await reached(find<AutomationTask>(sources, name, waiting).sort({ askedAt: 1, _id: 1 }).limit(limit).toArray());
+  if (after !== undefined) return found;
+  // Read second: a task that the view takes from those that wait meanwhile is found here.
+  const claimed = await reached(find<AutomationTask>(sources, name, { claim }).limit(1).toArray());
+  return claimed.length > 0 ? claimed : found;
 }

@@ -56,7 +56,7 @@ import { readFlow } from './flow-query.js';
 import { readCapacity } from './capacity-query.js';
 import { readArticle, readArticles } from './article-queries.js';
 import { readMajorIncident, readMajorIncidents } from './major-incidents.js';
-import { readAutomationTask, readAutomationTasks } from './automation-tasks.js';
+import { readAutomationTask, readAutomationTasks, readNextTasks } from './automation-tasks.js';
 import { historyOf } from './history-query.js';
 import { readPastBoard, readPastQueue, readPastTickets, readTicketCounts } from './past-lists.js';
 import { readReport, readReportRun, readReportRuns } from './report-queries.js';
@@ -213,6 +213,7 @@ export const queries = {
   statusPage: query('statusPage', readStatusPage),
   automationTasks: query('automationTasks', readAutomationTasks),
   automationTask: queryOfLog('automationTask', readAutomationTask),
+  nextAutomationTask: query('nextAutomationTask', readNextTasks),
   /** Whether alerts may be brought. */
   takeAlerts: queryOfLog('takeAlerts', async (_sources, _asked: object) => ({ allowed: true }) as const),
   privacy: queryOfLog('privacy', readPrivacy),

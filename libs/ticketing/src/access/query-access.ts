@@ -61,6 +61,7 @@ export const queryAccess = {
   statusPage: { ...everybody, requester: 'all' },
   automationTasks: everybody,
   automationTask: everybody,
+  nextAutomationTask: { service: 'all', administrator: 'all' },
   automationTaskHistory: reader,
   maintenances: everybody,
   maintenance: everybody,

@@ -74,18 +74,45 @@ describe('a task for runners', () => {
     expect(others().state).toBeNull();
   });
 
-  it('is for a person when its time runs out, or it fails', () => {
+  it('is offered again when a lease runs out, three times or as often as its asker says', () => {
+    const lost = (time: number) => [[...claim, 30 * time * MINUTE] as const, ['ExpireLease', {}, (30 * time + 5) * MINUTE] as const];
     const expire = (at: number) => given(ask, claim).when('ExpireLease', {}, at).events();
-    const leaseUntil = instantFrom(2 * MINUTE + 300_000);
+    const leaseUntil = instantFrom(7 * MINUTE + HOUR);
     expect(expire(6 * MINUTE)).toEqual([]);
-    expect(expire(7 * MINUTE)).toEqual([{ type: 'AutomationLeaseExpired', data: { leaseUntil } }]);
+    expect(expire(7 * MINUTE)).toEqual([{ type: 'AutomationOfferedAgain', data: { leaseUntil } }]);
+    const again = given(ask, ...lost(1)).state;
+    expect(again).toMatchObject({ status: 'waiting', claims: 1 });
+    expect(again).not.toHaveProperty('runner');
+    expect(again).not.toHaveProperty('claim');
+    const ends = (attempts?: number) => (times: number) => {
+      const asked = ['AskRunner', { ...ask[1], ...(attempts && { attempts }) }, MINUTE, ticket] as const;
+      return given(asked, ...Array.from({ length: times }, (_, index) => lost(index + 1)).flat()).state?.status;
+    };
+    expect([1, 2, 3].map(ends())).toEqual(['waiting', 'waiting', 'expired']);
+    expect(ends(1)(1)).toBe('expired');
+  });
+
+  it('takes no answer under a claim that it was claimed again after', () => {
+    const state = given(ask, claim).state;
+    const answered = (claim?: string) =>
+      given(ask, ['ClaimAutomationTask', { leaseSeconds: 300 }]).when('AnswerAutomationTask', {
+        outcome: 'done',
+        output: 'x',
+        ...(claim && { claim }),
+      });
+    expect(answered('00000000-0000-4000-8000-0000000000aa').refusal()).toMatchObject({ refused: 'task-claimed' });
+    expect(answered(state?.claim).events()).toMatchObject([{ type: 'AutomationAnswered' }]);
+    expect(answered().events()).toHaveLength(1);
+  });
+
+  it('is for a person when its time runs out, or it fails', () => {
     expect(
       given(ask)
         .when('ExpireLease', {}, 2 * HOUR)
         .events(),
     ).toHaveLength(1);
     expect(
-      given(ask, claim, ['ExpireLease', {}, HOUR])
+      given(ask, ['ExpireLease', {}, 2 * HOUR])
         .when(...answer('done'))
         .refusal().refused,
     ).toBe('task-over');

@@ -10,7 +10,7 @@ import {
   refuse,
 } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { Fields, Name, OneOf, Part, Text, Uuid, WholeNumber } from '../command-fields.js';
+import { Fields, Name, OneOf, Part, Text, TextList, Uuid, WholeNumber } from '../command-fields.js';
 import { HOUR } from '../contract/contract.js';
 import { evidenceSchema, type TicketState } from '../events/ticket.js';
 import { omitUndefined, without } from '../plain-json.js';
@@ -18,7 +18,10 @@ import { about, anyObject, count, instant, oneOf, open, optional, refer, type St
 import { AttachEvidence } from '../ticket/work.js';
 import { actorSchema } from '../vocabulary.js';
 
-/** `waiting` for a runner; `claimed` by one under a lease; `done` or `failed` as it says; `expired` when nobody took it, or its lease ran out without an answer. */
+/**
+ * `waiting` for a runner; `claimed` by one under a lease, and `waiting` again when that runs out without an answer; `done` or `failed` as it says;
+ * `expired` when nobody took it in time, or the lease of its last attempt ran out.
+ */
 export const TASK_STATUSES = ['waiting', 'claimed', 'done', 'failed', 'expired'] as const;
 
 export const automationTaskSchema = about(
@@ -37,6 +40,9 @@ export const automationTaskSchema = about(
     status: about(oneOf(TASK_STATUSES), 'Where it stands'),
     askedBy: about(refer(actorSchema), 'Who asked for it'),
     askedAt: about(instant, 'When'),
+    attempts: optional(about(count, 'How many times it may be claimed, as leases run out; 3 unless said')),
+    claims: optional(about(count, 'How many times it was claimed')),
+    claim: optional(about(uuid, 'Id of the claim in force, or of the one that was answered')),
     runner: optional(about(refer(actorSchema), 'Who has claimed it')),
     leaseUntil: optional(about(instant, 'Until when a runner must claim it, and then answer')),
     output: optional(about(text, 'What the runner says')),
@@ -71,6 +77,15 @@ export class AskRunner {
   @Fields({ description: 'What the runner needs for it', optional: true })
   input?: object;
 
+  @WholeNumber({
+    description: 'How many times it may be claimed, as leases run out: 1 for what must not be tried twice. 3 unless said',
+    example: 3,
+    min: 1,
+    max: 10,
+    optional: true,
+  })
+  attempts?: number;
+
   @Part(() => StepRefBody, { description: 'The step of a runbook on the ticket that is ticked off with the answer', optional: true })
   runbook?: StepRefBody;
 }
@@ -79,6 +94,19 @@ export class AskRunner {
 export class ClaimAutomationTask {
   @WholeNumber({ description: 'Seconds within which the runner answers', example: 300, min: 1, max: 86_400 })
   leaseSeconds!: number;
+}
+
+@JSONSchema({
+  description:
+    'Claims the oldest task that waits for one of the actions, as `claim` does: no two calls are given the same task, also with the same key. Answers the task, or 204 when none waits.',
+  examples: [{ actions: ['restart-service'], leaseSeconds: 300 }],
+})
+export class ClaimNextAutomationTask extends ClaimAutomationTask {
+  @TextList({ description: 'What the runner can do', example: ['restart-service'], max: 100, atLeastOne: true })
+  actions!: readonly string[];
+
+  @Name({ description: 'Only for tickets of this client (tenant)', example: 'northwind', optional: true, max: 100 })
+  client?: string;
 }
 
 @JSONSchema({
@@ -92,6 +120,12 @@ export class AnswerAutomationTask {
   @Text({ description: 'What came of it', max: 2000 })
   output!: string;
 
+  @Uuid('a claim', {
+    description: 'Id of the claim, from the task: refused where the task was claimed again since. For runners that share a key',
+    optional: true,
+  })
+  claim?: string;
+
   @Part(() => AttachEvidence, { description: 'Evidence, such as a log that was kept at /v1/attachments', optional: true })
   evidence?: AttachEvidence;
 }
@@ -99,17 +133,25 @@ export class AnswerAutomationTask {
 const change = <Data>(evolve: (task: AutomationTask, data: Data, at: Instant, by: AutomationTask['askedBy']) => AutomationTask) =>
   event<AutomationState, Data>({ evolve: (state, data, { effectiveAt, actor }) => state && evolve(state, data, effectiveAt, actor) });
 
-type Asked = Pick<AutomationTask, 'task' | 'client' | 'ticketId' | 'action' | 'input' | 'runbook' | 'leaseUntil'>;
+type Asked = Pick<AutomationTask, 'task' | 'client' | 'ticketId' | 'action' | 'input' | 'runbook' | 'attempts' | 'leaseUntil'>;
+type Claimed = Required<Pick<AutomationTask, 'leaseUntil'>> & Pick<AutomationTask, 'claim'>;
 type Answered = Pick<AutomationTask, 'evidence'> & { readonly outcome: 'done' | 'failed'; readonly output: string };
 
 const events = {
   AutomationAsked: event<AutomationState, Asked>({
     evolve: (_state, asked, { actor, effectiveAt }) => ({ ...asked, status: 'waiting', askedBy: actor, askedAt: effectiveAt }),
   }),
-  AutomationClaimed: change<{ readonly leaseUntil: Instant }>((task, { leaseUntil }, _at, runner) => ({
+  AutomationClaimed: change<Claimed>((task, { leaseUntil, claim }, _at, runner) => ({
     ...task,
     status: 'claimed',
+    claims: (task.claims ?? 0) + 1,
+    ...(claim !== undefined && { claim }),
     runner,
+    leaseUntil,
+  })),
+  AutomationOfferedAgain: change<{ readonly leaseUntil: Instant }>((task, { leaseUntil }) => ({
+    ...without(task, 'claim', 'runner'),
+    status: 'waiting',
     leaseUntil,
   })),
   AutomationAnswered: change<Answered>((task, { outcome, output, evidence }, endedAt) => ({
@@ -129,6 +171,8 @@ const events = {
 const command = commandsOn<AutomationState, EventsOf<{ readonly events: typeof events }>>();
 /** How long a task waits for a runner before it is for a person, in milliseconds. */
 const WAITS = HOUR;
+/** How many times a task may be claimed unless its asker says otherwise. */
+const ATTEMPTS = 3;
 
 const after = (at: Instant, milliseconds: number): Instant => instantFrom(epochMillis(at) + milliseconds);
 const notFound = () => refuse('task-not-found', 'There is no such task');
@@ -147,7 +191,7 @@ export const automation = {
       route: 'POST /v1/automation-tasks',
       refuses: ['other-ticket-not-found', 'runbook-step-not-found'],
       needs: 'other-ticket',
-      decide({ ticketId, action, input, runbook: ref }, state, { id: task = '', effectiveAt }, ticket: TicketState = null) {
+      decide({ ticketId, action, input, attempts, runbook: ref }, state, { id: task = '', effectiveAt }, ticket: TicketState = null) {
         if (state !== null) return [];
         if (ticket === null) {
           const faults = [{ field: 'ticketId', message: 'must be the id of a ticket' }];
@@ -159,7 +203,7 @@ export const automation = {
           return refuse('runbook-step-not-found', 'The ticket has no such step of a runbook', faults);
         }
         const runbook = ref && { run: ref.run, step: ref.step };
-        const asked = { task, client: ticket.client, ticketId, action, input, runbook, leaseUntil: after(effectiveAt, WAITS) };
+        const asked = { task, client: ticket.client, ticketId, action, input, attempts, runbook, leaseUntil: after(effectiveAt, WAITS) };
         return [{ type: 'AutomationAsked', data: omitUndefined(asked) }];
       },
     }),
@@ -167,31 +211,34 @@ export const automation = {
       body: ClaimAutomationTask,
       route: 'POST /v1/automation-tasks/{task}/claim',
       refuses: ['task-not-found', 'task-claimed', 'task-over'],
-      decide({ leaseSeconds }, state, { effectiveAt, actor }) {
+      decide({ leaseSeconds }, state, { effectiveAt, actor, commandId: claim }) {
         if (state === null) return notFound();
         if (state.status === 'claimed') return state.runner?.id === actor.id ? [] : refuse('task-claimed', 'Another runner has the task');
         if (state.status !== 'waiting') return refuse('task-over', 'The task is over');
-        return [{ type: 'AutomationClaimed', data: { leaseUntil: after(effectiveAt, leaseSeconds * 1000) } }];
+        return [{ type: 'AutomationClaimed', data: { leaseUntil: after(effectiveAt, leaseSeconds * 1000), claim } }];
       },
     }),
     AnswerAutomationTask: command({
       body: AnswerAutomationTask,
       route: 'POST /v1/automation-tasks/{task}/answer',
       refuses: ['task-not-found', 'task-claimed', 'task-over'],
-      decide({ outcome, output, evidence }, state, { actor }) {
+      decide({ outcome, output, evidence, claim }, state, { actor }) {
         if (state === null) return notFound();
         if (state.status === outcome && state.output === output) return [];
         if (state.status !== 'claimed')
           return state.status === 'waiting' ? refuse('task-claimed', 'Claim the task first') : refuse('task-over', 'The task is over');
-        if (state.runner?.id !== actor.id) return refuse('task-claimed', 'Another runner has the task');
+        if (state.runner?.id !== actor.id || (claim !== undefined && claim !== state.claim))
+          return refuse('task-claimed', 'Another runner has the task');
         return [{ type: 'AutomationAnswered', data: omitUndefined({ outcome, output, evidence: evidence && plain(evidence) }) }];
       },
     }),
     ExpireLease: command({
       refuses: [],
       decide(_command: Readonly<Record<never, never>>, state, { effectiveAt }) {
-        const { leaseUntil } = state ?? {};
+        const { leaseUntil, status, claims = 0, attempts = ATTEMPTS } = state ?? {};
         if (leaseUntil === undefined || leaseUntil > effectiveAt) return [];
+        if (status === 'claimed' && claims < attempts)
+          return [{ type: 'AutomationOfferedAgain', data: { leaseUntil: after(effectiveAt, WAITS) } }];
         return [{ type: 'AutomationLeaseExpired', data: { leaseUntil } }];
       },
     }),

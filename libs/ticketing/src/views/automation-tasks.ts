@@ -5,8 +5,8 @@ import { documentSchema } from './stored.js';
 /** One document a task for runners, by its id. */
 export const automationTasks: StateFace<AutomationState> = {
   name: 'automation_tasks',
-  version: 1,
+  version: 2,
   schema: () => documentSchema(automationTaskSchema, 'Id of the task'),
   document: (state) => state,
-  indexes: [{ key: { status: 1, action: 1 } }, { key: { ticketId: 1 } }, { key: { leaseUntil: 1 } }],
+  indexes: [{ key: { status: 1, action: 1, askedAt: 1 } }, { key: { ticketId: 1 } }, { key: { leaseUntil: 1 } }, { key: { claim: 1 } }],
 };
