@@ -214,7 +214,7 @@ describe('tickets that recur', () => {
     expect(await said(two, 'fixed')).toMatchObject({ problemId });
 
     const three = await open('Jams', about);
-    expect(await said(three, 'known-error')).toMatchObject({ problemId });
+    expect(await said(three, 'known-error')).toMatchObject({ problemId, fixedAt: expect.any(String) });
     expect((await first(three, 'TicketRecurred')).data).toMatchObject({ ticketId: one, tier: 'L2', rootCause: false });
     await tell(three, 'EscalateToTier', { ...handOff, tier: 'L3' });
     const { state: reopened } = await readAggregate(store, problem, problemId);

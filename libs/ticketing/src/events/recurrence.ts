@@ -11,9 +11,10 @@ export const recurrenceEvents = {
 
   TicketToldOfProblem: note<Omit<ProblemOfTicket, 'status'> & { readonly status: ProblemOfTicket['status'] | 'unlinked' }>({
     says: 'it was linked to a problem, or unlinked; or the problem has moved on: known error with its workaround, fixed, closed',
-    evolve: (ticket, { problemId, title, status, workaround }) => {
+    evolve: (ticket, { problemId, title, status, workaround, fixedAt }) => {
       const others = ticket.problems?.filter((one) => one.problemId !== problemId) ?? [];
-      if (status !== 'unlinked') return { ...ticket, problems: [...others, omitUndefined({ problemId, title, status, workaround })] };
+      if (status !== 'unlinked')
+        return { ...ticket, problems: [...others, omitUndefined({ problemId, title, status, workaround, fixedAt })] };
       return others.length === 0 ? without(ticket, 'problems') : { ...ticket, problems: others };
     },
   }),

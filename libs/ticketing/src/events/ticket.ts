@@ -131,6 +131,7 @@ const problemOfTicketSchema = open({
   title: about(text, 'What it is about'),
   status: about(oneOf(PROBLEM_STATUSES), 'Where it stands'),
   workaround: optional(about(text, 'How service is restored meanwhile')),
+  fixedAt: optional(about(instant, 'When it was last fixed, whether or not the fix held')),
 });
 
 /** A problem as its tickets know it. */

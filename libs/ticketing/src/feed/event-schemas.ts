@@ -1245,6 +1245,7 @@ export const publicEventSchemas = {
     properties: {
       title: { type: 'string' },
       workaround: { type: 'string' },
+      fixedAt: { type: 'string', format: 'date-time' },
       problemId: { type: 'string' },
       status: { enum: ['open', 'closed', 'known-error', 'fixed', 'unlinked'] },
     },
@@ -3672,12 +3673,18 @@ export const publicEventSchemas = {
       action: { type: 'string' },
       ticketId: { type: 'string' },
       runbook: { type: 'object', properties: { run: { type: 'string' }, step: { type: 'number' } }, required: ['run', 'step'] },
+      attempts: { type: 'number' },
       task: { type: 'string' },
       leaseUntil: { type: 'string', format: 'date-time' },
     },
     required: ['client', 'action', 'ticketId', 'task'],
   },
-  AutomationClaimed: { type: 'object', properties: { leaseUntil: { type: 'string', format: 'date-time' } }, required: ['leaseUntil'] },
+  AutomationClaimed: {
+    type: 'object',
+    properties: { leaseUntil: { type: 'string', format: 'date-time' }, claim: { type: 'string' } },
+    required: ['leaseUntil'],
+  },
+  AutomationOfferedAgain: { type: 'object', properties: { leaseUntil: { type: 'string', format: 'date-time' } }, required: ['leaseUntil'] },
   AutomationAnswered: {
     type: 'object',
     properties: {

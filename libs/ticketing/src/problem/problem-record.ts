@@ -10,6 +10,8 @@ export const changeSchema = open({
   after: optional(about(text, 'How it is after it')),
 });
 
+const failedFixSchema = open({ ...changeSchema.entries, fixedAt: about(instant, 'When it was done') });
+
 /** A change that was made, with its reference. */
 export type Change = Static<typeof changeSchema>;
 
@@ -86,7 +88,7 @@ export const problemSchema = about(
     rootCause: optional(about(text, 'Why the tickets came')),
     fix: optional(about(changeSchema, 'What removes the root cause')),
     fixedAt: optional(about(instant, 'When the fix was done')),
-    failedFixes: about(listOf(changeSchema), 'Fixes that did not hold, oldest first'),
+    failedFixes: about(listOf(failedFixSchema), 'Fixes that did not hold, oldest first'),
     prevented: optional(preventedSchema),
     actions: about(listOf(preventiveActionSchema), 'What is done so that it does not come back, in the order in which it was planned'),
     nextActionDueAt: optional(about(instant, 'When the first of its planned actions is due')),
@@ -102,6 +104,11 @@ export type ProblemRecord = Static<typeof problemSchema>;
 
 /** Never opened, or a problem. */
 export type ProblemState = ProblemRecord | null;
+
+/** When a problem was last fixed, whether or not the fix held; undefined if it never was. */
+export function lastFixedAt({ fixedAt, failedFixes }: ProblemRecord): Instant | undefined {
+  return fixedAt ?? failedFixes.at(-1)?.fixedAt;
+}
 
 /** A change of a problem that is there. Without one, the event says nothing. */
 export function change<Data>(evolve: (problem: ProblemRecord, data: Data, at: Instant) => ProblemRecord) {

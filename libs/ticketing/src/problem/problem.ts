@@ -166,7 +166,7 @@ const events = {
     readonly ticketId?: string;
   }>((problem) => ({
     ...without(problem, 'fix', 'fixedAt', 'prevented', 'closedAt'),
-    failedFixes: problem.fix === undefined ? problem.failedFixes : [...problem.failedFixes, problem.fix],
+    failedFixes: failedFixesOf(problem),
     status: problem.workaround === undefined ? 'open' : 'known-error',
   })),
   ...fiveWhysEvents,
@@ -293,6 +293,11 @@ export const problem = {
 
 export type ProblemEvents = EventsOf<typeof problem>;
 export type ProblemCommands = CommandsOf<typeof problem>;
+
+/** Those of a problem that is reopened. */
+function failedFixesOf({ fix, fixedAt, failedFixes }: ProblemRecord): ProblemRecord['failedFixes'] {
+  return fix === undefined || fixedAt === undefined ? failedFixes : [...failedFixes, { ...fix, fixedAt }];
+}
 
 function unlessRecorded(state: ProblemRecord, ...fields: readonly ('rootCause' | 'fix')[]): Refusal<'problem-incomplete'> | undefined {
   const faults = fields.filter((field) => state[field] === undefined).map((field) => ({ field, message: 'must be recorded first' }));

@@ -7,7 +7,7 @@ import type { TellOfProblem } from '../ticket/recurrence.js';
 import { withItsCause } from '../ticket/ticket-policies.js';
 import { ticket, type TicketCommands } from '../ticket/ticket.js';
 import { problem, type ProblemCommands, type ProblemEvents } from './problem.js';
-import type { ProblemState } from './problem-record.js';
+import { lastFixedAt, type ProblemState } from './problem-record.js';
 import {
   type Fingerprint,
   fingerprintOf,
@@ -123,7 +123,7 @@ function tellTickets(
 ): readonly Reaction<TicketCommands & RecurrenceCommands>[] {
   if (state === null) return [];
   const { problemId, title, workaround } = state;
-  const told = omitUndefined({ problemId, title, status: status ?? state.status, workaround });
+  const told = omitUndefined({ problemId, title, status: status ?? state.status, workaround, fixedAt: lastFixedAt(state) });
   return (tickets ?? state.tickets).map((id) => ({
     category: ticket.category,
     id,

@@ -82,6 +82,19 @@ describe('a ticket that recurs', () => {
     expect(skip()).toMatchObject([{ type: 'TicketEscalated', data: { from: 'L1', to: 'L3', skipped: 'recurrence' } }]);
   });
 
+  it.each([
+    ['came after the fix of its problem', at(-1), true],
+    ['was there before the fix of its problem', at(1), false],
+    ['is of a problem that was never fixed', undefined, false],
+  ])('%s: whether it goes straight to L3', (_, fixedAt, goes) => {
+    const life = new Life(pin(1, {})).open();
+    const problem = { problemId: fix.ticketId, title: 'Printers stop', status: 'open' as const, ...(fixedAt && { fixedAt }) };
+    expect(life.do(2, 'TellOfProblem', { problem })).toEqual([{ type: 'TicketToldOfProblem', data: problem }]);
+    const skip = () => life.do(3, 'EscalateToTier', { tier: 'L3', reason: 'r', handoff: completeHandOff });
+    if (goes) expect(skip()).toMatchObject([{ data: { from: 'L1', to: 'L3', skipped: 'recurrence' } }]);
+    else expect(skip).toThrow('tier-skipped');
+  });
+
   it('is told of its problem: linked, how it goes on, unlinked; once done with only whether it is linked', () => {
     const life = new Life(pin(1, {})).open();
     const problem = { problemId: fix.ticketId, title: 'Printers stop', status: 'open' as const };

@@ -7,6 +7,7 @@ import type { TicketEvents } from '../events/ticket-events.js';
 import { activeWork, handedOver, type HandedOver, isOver, type Ticket } from '../events/ticket.js';
 import { omitUndefined } from '../plain-json.js';
 import { rank, type SkipReason, type Tier, TIERS } from '../vocabulary.js';
+import { type ClockedTicket, openedAtOf } from './clocked-ticket.js';
 import { command, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { asPerson, event, namedOrActor } from './decisions.js';
 import {
@@ -227,7 +228,7 @@ export const handOffCommands = {
       if (tier !== next && skipped === undefined) {
         return refuse(
           'tier-skipped',
-          `From ${ticket.tier} the work goes to ${next}. Only a major incident, a security incident or a recurrence that L2 has fixed before goes straight to L3`,
+          `From ${ticket.tier} the work goes to ${next}. Only a major incident, a security incident or a recurrence of what was fixed before goes straight to L3`,
           [{ field: 'tier', message: `must be ${next}` }],
         );
       }
@@ -402,11 +403,18 @@ function pending(ticket: Ticket): HandedOver | Refusal<(typeof NOT_PENDING)[numb
   return handedOver(ticket) ?? unlessActive(ticket) ?? refuse('no-escalation-pending', 'No hand-off waits to be accepted or returned');
 }
 
-function skipReason(ticket: Ticket, to: Tier): SkipReason | undefined {
+function skipReason(ticket: ClockedTicket, to: Tier): SkipReason | undefined {
   if (to !== 'L3') return undefined;
   if (ticket.majorIncident) return 'major-incident';
   if (ticket.securityIncident) return 'security-incident';
-  return ticket.resolvedBy.includes('L2') || ticket.recursFrom !== undefined ? 'recurrence' : undefined;
+  const isRecurrence = ticket.resolvedBy.includes('L2') || ticket.recursFrom !== undefined || cameAfterFix(ticket);
+  return isRecurrence ? 'recurrence' : undefined;
+}
+
+/** Opened after the fix of a problem that it is linked to. */
+function cameAfterFix(ticket: ClockedTicket): boolean {
+  const openedAt = openedAtOf(ticket);
+  return openedAt !== undefined && ticket.problems?.some(({ fixedAt }) => fixedAt !== undefined && fixedAt < openedAt) === true;
 }
 
 /** A hand-off with what the ticket already holds: recorded steps, attached logs and diagnostic data. */

@@ -29,9 +29,9 @@ export const recurrenceCommands = {
   TellOfProblem: internal({
     refuses: [],
     late: true,
-    decide({ problem: { problemId, title, status, workaround } }: TellOfProblem, ticket) {
+    decide({ problem: { problemId, title, status, workaround, fixedAt } }: TellOfProblem, ticket) {
       const known = ticket.problems?.find((one) => one.problemId === problemId);
-      const told = omitUndefined({ problemId, title, status, workaround });
+      const told = omitUndefined({ problemId, title, status, workaround, fixedAt });
       if (known === undefined ? status === 'unlinked' : same(known, told)) return [];
       // How a problem goes on is no news to who is done with the ticket.
       const isNews = !isOver(ticket) || ((known === undefined || status === 'unlinked') && unlessOver(ticket) === undefined);

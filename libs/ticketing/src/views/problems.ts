@@ -5,7 +5,7 @@ import { documentSchema } from './stored.js';
 /** One document a problem, by its id. */
 export const problems: StateFace<ProblemState> = {
   name: 'problems',
-  version: 4,
+  version: 5,
   schema: () => documentSchema(problemSchema, 'Id of the problem'),
   document: (state) => state,
   indexes: [{ key: { client: 1, status: 1 } }, { key: { tickets: 1 } }, { key: { nextActionDueAt: 1 } }, { key: { nextReminderAt: 1 } }],
