@@ -82,7 +82,7 @@ const law = {
     later: [{ file: 'mail', packages: ['nodemailer'] }],
   },
   'libs/ticketing-app': {
-    packages: ['@simplewebauthn/server', 'date-holidays', 'minisearch', 'otpauth', 'node:*'],
+    packages: ['@simplewebauthn/server', 'date-holidays', 'lru-cache', 'minisearch', 'otpauth', 'node:*'],
     libs: ['audit', 'eventsourcing', 'exports', 'feeds', 'mongo', 'ticketing', 'platform', 'privacy', 'webhooks'],
     later: [{ file: 'public-holidays', packages: ['date-holidays'] }],
   },

@@ -19,6 +19,7 @@ import {
   TicketTimes,
   ticketViews,
 } from '#ticketing';
+import { LRUCache } from 'lru-cache';
 import { isDuplicateKey } from '#mongo';
 import { QUERY_WITHIN_MS, type ReadModels, reached } from './read-model-database.js';
 
@@ -53,9 +54,13 @@ export async function discardTicketInstants({ db }: ReadModels): Promise<void> {
     });
 }
 
-/** Events that are read at once, and tickets that are kept at hand for those that follow. */
+/** Events that are read at once. */
 const BATCH = 2_000;
-const AT_HAND = 2_000;
+/**
+ * Events whose tickets are kept at hand for those that follow, those that were used last. A ticket that is not is read from its first event, for
+ * each of its events in the worst case: it must be more than the tickets that are open at once have. Each takes some 2.5 kB.
+ */
+const AT_HAND = 30_000;
 const PATIENCE_MS = 5_000;
 const NAMESPACE_NOT_FOUND = 26;
 
@@ -68,7 +73,7 @@ const kept = new WeakMap<EventStore, TicketInstants>();
  */
 export class TicketInstants {
   #growing: Promise<void> | undefined;
-  readonly #atHand = new Map<string, TicketTimes>();
+  readonly #atHand = new LRUCache<string, TicketTimes>({ maxSize: AT_HAND });
 
   private constructor(
     private readonly store: EventStore,
@@ -222,17 +227,15 @@ export class TicketInstants {
   /** The times of a ticket before an event of it. */
   async #timesBefore(id: string, revision: number): Promise<TicketTimes> {
     const known = this.#atHand.get(id);
-    if (known !== undefined && known.events >= revision) return known;
-    const times = new TicketTimes();
-    if (revision > 0) {
+    const times = known !== undefined && known.events >= revision ? known : new TicketTimes();
+    if (times !== known && revision > 0) {
       for await (const event of this.store.readStream(streamName(ticket, id))) {
         if (event.revision >= revision) break;
         times.add(event);
       }
     }
-    const [oldest] = this.#atHand.keys();
-    if (oldest !== undefined && this.#atHand.size >= AT_HAND) this.#atHand.delete(oldest);
-    this.#atHand.set(id, times);
+    // With the event that is taken next.
+    this.#atHand.set(id, times, { size: Math.min(times.events + 1, AT_HAND) });
     return times;
   }
 }

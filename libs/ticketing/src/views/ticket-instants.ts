@@ -47,6 +47,8 @@ export class TicketTimes {
   readonly #positions: number[] = [];
   /** Word → since when it is said. */
   readonly #said = new Map<string, Instant>();
+  /** What the stretch that began last is as a document: the next event cuts it, and mostly no other. */
+  #last: { readonly stretch: Stretch<TicketFold | null>; readonly document: TicketInstant | undefined } | undefined;
   #known: Instant | undefined;
 
   /** How many events it has seen. */
@@ -79,7 +81,12 @@ export class TicketTimes {
     return words.length === 0 ? [] : [{ document, cuts: [] }];
   }
 
-  #documentOf(id: string, { state, revision, from, known }: Stretch<TicketFold | null>): TicketInstant | undefined {
+  #documentOf(id: string, stretch: Stretch<TicketFold | null>): TicketInstant | undefined {
+    if (this.#last?.stretch !== stretch) this.#last = { stretch, document: this.#made(id, stretch) };
+    return this.#last.document;
+  }
+
+  #made(id: string, { state, revision, from, known }: Stretch<TicketFold | null>): TicketInstant | undefined {
     const [line, place, board] = [ticketList, tierQueue, slaBoard].map((face) => face.document(state)) as [
       TicketListEntry | null,
       QueueEntry | null,
