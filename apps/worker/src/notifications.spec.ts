@@ -15,6 +15,9 @@ import {
   contract,
   DAY,
   type EscalationTarget,
+  majorIncident,
+  majorIncidentId,
+  majorIncidentViews,
   problem,
   problemViews,
   team,
@@ -95,7 +98,7 @@ let deliverer: Deliverer | undefined;
 beforeAll(async () => {
   [stores, mail] = await Promise.all([testStores(), new MailServer().start()]);
   const { store, mongo } = stores;
-  const worker = startWorker({ store, db: mongo.db, groups: [agentViews, problemViews, teamViews], policies: [], log });
+  const worker = startWorker({ store, db: mongo.db, groups: [agentViews, majorIncidentViews, problemViews, teamViews], policies: [], log });
   stores.onClose(() => worker.stop());
   chat = createServer((request, response) => {
     let body = '';
@@ -302,6 +305,30 @@ describe('messages of escalation steps', () => {
       expect(state?.actions[0]?.reminded).toMatchObject({ overdue: true, messages: [{ by: 'email', target: person('owner') }] });
       expect(mail.at(addressOf('owner'))).toHaveLength(1);
       expect(mail.at(addressOf('owner'))[0]).toContain('Subject: [overdue] PA-1: Printers stop');
+    } finally {
+      await timekeeper.stop();
+    }
+  });
+
+  it('remind the owner of a review that is overdue, once, and the major incident says what became of it', async () => {
+    await withMail('reviewer');
+    const parent = randomUUID();
+    const id = majorIncidentId(parent);
+    const begin = { client, service: 'printing', parent, tickets: [], reason: 'r' };
+    await tell(majorIncident, id, 'BeginMajorIncident', begin);
+    await tell(majorIncident, id, 'EndMajorIncident', { reason: 'r' });
+    const dueAt = instantFrom(Date.now() - DAY);
+    await tell(majorIncident, id, 'PlanIncidentReview', { owner: { id: named('reviewer') }, dueAt });
+    await deliver();
+    const timekeeper = startTimekeeper({ store: stores.store, db: stores.mongo.db, log, pollMs: 20 });
+    try {
+      const { state } = await eventually(
+        () => readAggregate(stores.store, majorIncident, id),
+        ({ state }) => state?.review?.reminded?.messages[0]?.state === 'delivered',
+      );
+      expect(state?.review).toMatchObject({ status: 'overdue', reminded: { messages: [{ by: 'email', target: person('reviewer') }] } });
+      expect(mail.at(addressOf('reviewer'))).toHaveLength(1);
+      expect(mail.at(addressOf('reviewer'))[0]).toContain('Subject: [overdue] Review of a major incident: printing');
     } finally {
       await timekeeper.stop();
     }

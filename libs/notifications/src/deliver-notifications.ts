@@ -4,6 +4,8 @@ import type { MailConfig } from '#platform';
 import {
   agents,
   agentViews,
+  majorIncident,
+  type MajorIncidentEvents,
   type Message,
   type Notification,
   problem,
@@ -54,12 +56,13 @@ interface Sent extends Notification, Message {
   /** What it is about, and is told what became of it. */
   readonly ticketId?: string;
   readonly problemId?: string;
+  readonly majorIncident?: string;
   readonly client: string;
 }
 
 /**
  * Sends the messages of escalation steps and reminders by e-mail and to chat channels: each at least once, with the same id, until it is taken or a
- * quarter of an hour has passed. What became of it is recorded with its ticket or problem.
+ * quarter of an hour has passed. What became of it is recorded with its ticket, problem or major incident.
  */
 export function deliverNotifications({
   mail,
@@ -98,20 +101,22 @@ export function deliverNotifications({
   }
 
   async function settled({ body }: Parcel, outcome: Tried['outcome'], attempts: number, last: Attempt): Promise<void> {
-    const { id: notification, ticketId = '', problemId } = JSON.parse(body) as Sent;
+    const { id: notification, ticketId = '', problemId, majorIncident: incident } = JSON.parse(body) as Sent;
     const told = { notification, attempts, ...(outcome !== 'taken' && { failed: failureOf(outcome, last) }) };
     const commandId = deterministicId('notified', notification);
     const context = { commandId, actor: NOTIFIER, correlationId: commandId, causationId: notification };
     const recorded =
-      problemId === undefined
-        ? runSystemCommand(store, { aggregate: ticket, id: ticketId, name: 'RecordNotification', body: told, context })
-        : runSystemCommand(store, { aggregate: problem, id: problemId, name: 'RecordReminder', body: told, context });
+      problemId !== undefined
+        ? runSystemCommand(store, { aggregate: problem, id: problemId, name: 'RecordReminder', body: told, context })
+        : incident !== undefined
+          ? runSystemCommand(store, { aggregate: majorIncident, id: incident, name: 'RecordReviewReminder', body: told, context })
+          : runSystemCommand(store, { aggregate: ticket, id: ticketId, name: 'RecordNotification', body: told, context });
     const result = await recorded.catch((error: unknown) => {
       if (error instanceof StreamDeleted) return undefined;
       throw error;
     });
     if (result !== undefined && isRefusal(result))
-      log.warn({ ticketId, problemId, refused: result.refused }, 'what became of a message cannot be recorded');
+      log.warn({ ticketId, problemId, majorIncident: incident, refused: result.refused }, 'what became of a message cannot be recorded');
   }
 
   /** @param takes whether a message goes there */
@@ -123,7 +128,7 @@ export function deliverNotifications({
       from: 'start',
       replays: [],
       patience,
-      filter: { types: ['EscalationStepDispatched', 'ProblemActionReminded'] },
+      filter: { types: ['EscalationStepDispatched', 'ProblemActionReminded', 'IncidentReviewOverdue'] },
       sees: () => true,
       parcels: (logged) => parcelsOf(logged, takes),
       send: (parcel, _at, abandoned) => send(parcel, abandoned),
@@ -153,11 +158,17 @@ export function deliverNotifications({
 }
 
 function parcelsOf({ event }: LoggedEvent, takes: (notification: Notification) => boolean): readonly Parcel[] {
-  const { notifications = [], message } = event.data as TicketEvents['EscalationStepDispatched'] | ProblemEvents['ProblemActionReminded'];
+  const { notifications = [], message } = event.data as
+    TicketEvents['EscalationStepDispatched'] | ProblemEvents['ProblemActionReminded'] | MajorIncidentEvents['IncidentReviewOverdue'];
   if (message === undefined) return [];
   const { client, subject: about, position, recordedtime } = event;
   const [category, subjectId = ''] = about.split('/');
-  const recipient = category === problem.category ? { problemId: subjectId } : { ticketId: subjectId };
+  const recipient =
+    category === problem.category
+      ? { problemId: subjectId }
+      : category === majorIncident.category
+        ? { majorIncident: subjectId }
+        : { ticketId: subjectId };
   return notifications.filter(takes).map((notification) => {
     const sent: Sent = { ...notification, ...message, ...recipient, client };
     // Each by itself: none waits for another one.

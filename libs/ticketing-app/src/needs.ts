@@ -32,6 +32,7 @@ import {
   type LinkTicket,
   maintenance,
   type MajorIncident,
+  type MajorIncidentState,
   type MergeTicket,
   type OpeningFacts,
   type OpenTicket,
@@ -53,7 +54,7 @@ import {
   type WhoHasLeft,
 } from '#ticketing';
 import { readSavedQuery } from './ticket-list-parameters.js';
-import { ownersReached, whoIsThere } from './who-is-there.js';
+import { ownerOfReviewReached, ownersReached, whoIsThere } from './who-is-there.js';
 
 /** A command that needs something from outside its aggregate, and the state that it decides on. */
 interface Asking {
@@ -95,6 +96,7 @@ const lookUps: Readonly<Record<string, LookUp>> = {
   'who-has-left': (store, { body, actor }) => whoHasLeft(store, body as PersonNamed, actor),
   'agent-at-work': (store, { body, actor }) => agentAtWork(store, body as PersonNamed, actor),
   'who-is-there': (store, { state, effectiveAt }) => whoIsThere(store, state as ClockedTicketState, effectiveAt),
+  'owner-of-review': (store, { state, effectiveAt }) => ownerOfReviewReached(store, state as MajorIncidentState, effectiveAt),
   'owners-of-actions': (store, { state, effectiveAt }) => ownersReached(store, state as ProblemState, effectiveAt),
   'clocks-in-hindsight': (store, { id, state, revision }) =>
     state === null ? undefined : clocksInHindsight(store, id, (state as { readonly client: string }).client, revision),

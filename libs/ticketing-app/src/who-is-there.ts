@@ -10,6 +10,7 @@ import {
   type Contact,
   type EscalationTarget,
   inOrder,
+  type MajorIncidentState,
   onCall,
   type OwnersReached,
   type Person,
@@ -53,6 +54,13 @@ export async function whoIsThere(store: EventStore, ticket: ClockedTicketState, 
 export function ownersReached(store: EventStore, problem: ProblemState, now: Instant): Promise<OwnersReached> {
   const owners = new Set(actionsToRemindOf(problem, now).map(({ owner }) => owner.id));
   return those(owners, (id) => reachOf(store, { kind: 'person', person: { id } }, problem?.client ?? ''));
+}
+
+/** How the owner of a review is reached that is overdue by now; undefined where nobody is to be reminded. */
+export async function ownerOfReviewReached(store: EventStore, incident: MajorIncidentState, now: Instant): Promise<Reach | undefined> {
+  const { client, review, nextReminderAt } = incident ?? {};
+  if (client === undefined || review?.owner === undefined || nextReminderAt === undefined || nextReminderAt > now) return undefined;
+  return reachOf(store, { kind: 'person', person: review.owner }, client);
 }
 
 async function reachOf(store: EventStore, target: EscalationTarget, client: string): Promise<Reach | undefined> {

@@ -331,6 +331,7 @@ const rows = {
     EndMajorIncident: leads,
     PlanIncidentReview: leads,
     RemindOfIncidentReview: system,
+    RecordReviewReminder: system,
     RecordIncidentReview: desk,
   } satisfies Rows<typeof majorIncident>,
   outage: {

@@ -124,6 +124,24 @@ export type Notification = Static<typeof notificationSchema>;
 export const UNDELIVERED = ['refused', 'given-up', 'no-address', 'not-configured', 'not-of-client'] as const;
 export type Undelivered = (typeof UNDELIVERED)[number];
 
+export const sentNotificationSchema = open({
+  ...notificationSchema.entries,
+  state: about(oneOf(['on-its-way', 'delivered', 'failed']), 'What became of it'),
+  because: optional(about(oneOf(UNDELIVERED), 'Why it did not get through')),
+});
+
+/** A message, and what became of it. */
+export type SentNotification = Static<typeof sentNotificationSchema>;
+
+/** Tells what became of a message. Sent by whoever delivers them. */
+export interface NotificationOutcome {
+  /** Id of the message. */
+  readonly notification: string;
+  readonly attempts: number;
+  /** Why it did not get through; it did, where nothing is said. */
+  readonly failed?: { readonly because: Undelivered; readonly detail?: string };
+}
+
 const LONGEST = 366 * 86_400_000;
 
 const stepSchema = obeys(

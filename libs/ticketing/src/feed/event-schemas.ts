@@ -3657,8 +3657,92 @@ export const publicEventSchemas = {
     properties: {
       dueAt: { type: 'string', format: 'date-time' },
       owner: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      notifications: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            id: { type: 'string' },
+            target: {
+              anyOf: [
+                {
+                  type: 'object',
+                  properties: {
+                    kind: { const: 'person' },
+                    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+                  },
+                  required: ['kind', 'person'],
+                },
+                { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+                {
+                  type: 'object',
+                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
+                  required: ['kind', 'schedule'],
+                },
+              ],
+            },
+            by: { enum: ['chat', 'email'] },
+            channel: { type: 'string' },
+          },
+          required: ['id', 'target', 'by'],
+        },
+      },
+      message: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } }, required: ['subject', 'text'] },
     },
     required: ['dueAt'],
+  },
+  IncidentReminderDelivered: {
+    type: 'object',
+    properties: {
+      id: { type: 'string' },
+      target: {
+        anyOf: [
+          {
+            type: 'object',
+            properties: {
+              kind: { const: 'person' },
+              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+            },
+            required: ['kind', 'person'],
+          },
+          { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+          { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+          { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
+        ],
+      },
+      by: { enum: ['chat', 'email'] },
+      channel: { type: 'string' },
+      attempts: { type: 'number' },
+    },
+    required: ['id', 'target', 'by', 'attempts'],
+  },
+  IncidentReminderFailed: {
+    type: 'object',
+    properties: {
+      id: { type: 'string' },
+      target: {
+        anyOf: [
+          {
+            type: 'object',
+            properties: {
+              kind: { const: 'person' },
+              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+            },
+            required: ['kind', 'person'],
+          },
+          { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+          { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+          { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
+        ],
+      },
+      by: { enum: ['chat', 'email'] },
+      channel: { type: 'string' },
+      attempts: { type: 'number' },
+      because: { enum: ['not-of-client', 'refused', 'given-up', 'no-address', 'not-configured'] },
+      detail: { type: 'string' },
+    },
+    required: ['id', 'target', 'by', 'attempts', 'because'],
   },
   IncidentReviewed: {
     type: 'object',

@@ -38,6 +38,7 @@ const shown = {
   /** The mail server's own words stay inside. */
   NotificationFailed: (data: Events['NotificationFailed']) => without(data, 'detail'),
   ProblemReminderFailed: (data: Events['ProblemReminderFailed']) => without(data, 'detail'),
+  IncidentReminderFailed: (data: Events['IncidentReminderFailed']) => without(data, 'detail'),
   /** Only the desk reads what is not said yet, or a note. */
   ActProposed: ({ proposalId, act }: Events['ActProposed']) => ({ proposalId, act }),
   InternalNoteAdded: ({ author }: Events['InternalNoteAdded']) => ({ author }),

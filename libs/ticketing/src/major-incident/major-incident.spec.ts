@@ -162,7 +162,7 @@ describe('a major incident', () => {
     expect(given(declared, ended, remind).when('RemindOfIncidentReview', {}).events()).toEqual([]);
     const plan = ['PlanIncidentReview', { owner: { id: 'bob' }, dueAt: minute(99) }] as const;
     const planned = given(declared, ended, remind, plan);
-    expect(planned.state?.review).toEqual({ status: 'due', dueAt: minute(99), owner: { id: 'bob' } });
+    expect(planned.state?.review).toMatchObject({ status: 'due', dueAt: minute(99), owner: { id: 'bob' } });
     expect(planned.when(...plan).events()).toEqual([]);
     const review = ['RecordIncidentReview', { summary: 'One disk', actions: ['Mirror it'] }] as const;
     expect(given(declared, ended, plan, review).state?.review).toMatchObject({ status: 'done', ...review[1], owner: { id: 'bob' } });
@@ -183,6 +183,48 @@ describe('a major incident', () => {
           .when(...(command as typeof plan))
           .refusal().refused,
       ).toBe('no-review-due');
+  });
+
+  it('reminds the owner of a review that is overdue by every means, once, and says what became of each message', () => {
+    const owner = { id: 'bob' };
+    const planned = [declared, ended, ['PlanIncidentReview', { owner, dueAt: minute(99) }]] as const;
+    const reach = [{ by: 'email' as const }, { by: 'chat' as const, channel: 'noc' }];
+    const [reminded] = given(...planned)
+      .when('RemindOfIncidentReview', {}, 99 * MINUTE, reach)
+      .events();
+    const target = { kind: 'person', person: owner };
+    expect(reminded).toMatchObject({
+      type: 'IncidentReviewOverdue',
+      data: {
+        owner,
+        notifications: [
+          { target, by: 'email' },
+          { target, by: 'chat', channel: 'noc' },
+        ],
+        message: { subject: '[overdue] Review of a major incident: printing', text: expect.stringContaining(minute(99)) },
+      },
+    });
+    const again = given(...planned).when('RemindOfIncidentReview', {}, 100 * MINUTE, reach);
+    expect(again.events()).toEqual([reminded]);
+    for (const nobody of ['not-of-client' as const, []])
+      expect(
+        given(...planned)
+          .when('RemindOfIncidentReview', {}, 99 * MINUTE, nobody)
+          .events(),
+      ).toEqual([{ type: 'IncidentReviewOverdue', data: { dueAt: minute(99), owner } }]);
+
+    const told = given(...planned, ['RemindOfIncidentReview', {}, 99 * MINUTE, reach]);
+    const [mail, chat] = told.state?.review?.reminded?.messages ?? [];
+    const delivered = ['RecordReviewReminder', { notification: mail?.id ?? '', attempts: 1 }] as const;
+    const failed = { because: 'refused' as const, detail: 'no such channel' };
+    expect(told.when(...delivered).events()).toMatchObject([{ type: 'IncidentReminderDelivered', data: { id: mail?.id, attempts: 1 } }]);
+    const after = given(...planned, ['RemindOfIncidentReview', {}, 99 * MINUTE, reach], delivered, [
+      'RecordReviewReminder',
+      { notification: chat?.id ?? '', attempts: 3, failed },
+    ]);
+    expect(after.state?.review?.reminded?.messages).toMatchObject([{ state: 'delivered' }, { state: 'failed', because: 'refused' }]);
+    expect(after.when(...delivered).events()).toEqual([]);
+    expect(after.when('RemindOfIncidentReview', {}, 200 * MINUTE, reach).events()).toEqual([]);
   });
 
   it.each([

@@ -14,8 +14,17 @@ import {
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Part, PersonRef, Text, TextList } from '../command-fields.js';
 import { DAY, type MajorIncidentTerms } from '../contract/contract.js';
-import { omitUndefined, same } from '../plain-json.js';
+import { type Message, subjectLine } from '../contract/escalation-message.js';
+import {
+  type Notification,
+  type NotificationOutcome,
+  sentNotificationSchema,
+  type SentNotification,
+  type Undelivered,
+} from '../contract/escalation-policy.js';
+import { omitUndefined, same, without } from '../plain-json.js';
 import { about, instant, listOf, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
+import type { Reach } from '../ticket/escalation.js';
 import { actorSchema, personSchema } from '../vocabulary.js';
 
 /** `proposed` by a rule until somebody confirms or dismisses it; `declared` until it is stood down. */
@@ -34,6 +43,15 @@ const reviewSchema = open({
   status: about(oneOf(REVIEW_STATUSES), 'Where it stands'),
   dueAt: about(instant, 'When it must be done'),
   owner: optional(about(refer(personSchema), 'Who answers for it')),
+  reminded: optional(
+    about(
+      open({
+        at: about(instant, 'When'),
+        messages: about(listOf(sentNotificationSchema), 'What was sent to the owner; none to one without an address'),
+      }),
+      'The reminder that it is overdue',
+    ),
+  ),
   summary: optional(about(text, 'What was found')),
   actions: optional(about(listOf(text), 'What is done so that it does not happen again')),
   doneAt: optional(about(instant, 'When it was done')),
@@ -133,6 +151,9 @@ export class RecordIncidentReview {
   actions?: readonly string[];
 }
 
+/** Tells what became of a message to the owner of a review. */
+export type RecordReviewReminder = NotificationOutcome;
+
 /** How long after it is stood down the review is due, in milliseconds, unless the contract says otherwise. */
 export const REVIEW_WITHIN = 5 * DAY;
 
@@ -160,6 +181,8 @@ const begun = (status: 'proposed' | 'declared') =>
     }),
   });
 
+type Settled = Notification & { readonly attempts: number };
+
 type Review = NonNullable<MajorIncident['review']>;
 
 /** Somebody is reminded once it is due. */
@@ -168,6 +191,14 @@ function withReview(incident: MajorIncident, changed: Partial<Review>): MajorInc
   const review = { ...incident.review, ...changed };
   const { nextReminderAt: _, ...rest } = incident;
   return { ...rest, review, ...(review.status === 'due' && { nextReminderAt: review.dueAt }) };
+}
+
+function settled(incident: MajorIncident, id: string, became: Pick<SentNotification, 'state' | 'because'>): MajorIncident {
+  const { reminded } = incident.review ?? {};
+  if (reminded === undefined) return incident;
+  return withReview(incident, {
+    reminded: { ...reminded, messages: reminded.messages.map((sent) => (sent.id === id ? { ...sent, ...became } : sent)) },
+  });
 }
 
 const events = {
@@ -201,8 +232,18 @@ const events = {
   IncidentReviewPlanned: change<{ readonly owner: Static<typeof personSchema>; readonly dueAt: Instant }>((incident, { owner, dueAt }) =>
     withReview(incident, { owner, dueAt, status: 'due' }),
   ),
-  IncidentReviewOverdue: change<{ readonly dueAt: Instant; readonly owner?: Static<typeof personSchema> }>((incident) =>
-    withReview(incident, { status: 'overdue' }),
+  IncidentReviewOverdue: change<{
+    readonly dueAt: Instant;
+    readonly owner?: Static<typeof personSchema>;
+    readonly notifications?: readonly Notification[];
+    readonly message?: Message;
+  }>((incident, { notifications = [] }, at) => {
+    const messages = notifications.map((sent): SentNotification => ({ ...sent, state: 'on-its-way' }));
+    return withReview(incident, { status: 'overdue', reminded: { at, messages } });
+  }),
+  IncidentReminderDelivered: change<Settled>((incident, { id }) => settled(incident, id, { state: 'delivered' })),
+  IncidentReminderFailed: change<Settled & { readonly because: Undelivered; readonly detail?: string }>((incident, { id, because }) =>
+    settled(incident, id, { state: 'failed', because }),
   ),
   IncidentReviewed: change<{ readonly summary: string; readonly actions?: readonly string[] }>((incident, { summary, actions }, doneAt) =>
     withReview(incident, { status: 'done', summary, doneAt, ...(actions && { actions }) }),
@@ -303,10 +344,30 @@ export const majorIncident = {
     }),
     RemindOfIncidentReview: command({
       refuses: [],
-      decide(_command: Readonly<Record<never, never>>, state, { effectiveAt }) {
+      needs: 'owner-of-review',
+      decide(_command: Readonly<Record<never, never>>, state, { effectiveAt }, reach: Reach = []) {
         const { nextReminderAt: dueAt, review } = state ?? {};
-        if (dueAt === undefined || dueAt > effectiveAt) return [];
-        return [{ type: 'IncidentReviewOverdue', data: omitUndefined({ dueAt, owner: review?.owner }) }];
+        if (state === null || dueAt === undefined || dueAt > effectiveAt) return [];
+        const { owner } = review ?? {};
+        if (owner === undefined || reach === 'not-of-client' || reach.length === 0)
+          return [{ type: 'IncidentReviewOverdue', data: omitUndefined({ dueAt, owner }) }];
+        const notifications = reach.map((means): Notification => ({
+          id: deterministicId('notification', state.majorIncident, dueAt, owner.id, means.by),
+          target: { kind: 'person', person: owner },
+          ...means,
+        }));
+        return [{ type: 'IncidentReviewOverdue', data: { dueAt, owner, notifications, message: messageOf(state, dueAt) } }];
+      },
+    }),
+    RecordReviewReminder: command({
+      refuses: [],
+      decide({ notification, attempts, failed }: RecordReviewReminder, state) {
+        const sent = state?.review?.reminded?.messages.find(({ id }) => id === notification);
+        if (sent?.state !== 'on-its-way') return [];
+        const about = { ...without(sent, 'state'), attempts };
+        return failed === undefined
+          ? [{ type: 'IncidentReminderDelivered', data: about }]
+          : [{ type: 'IncidentReminderFailed', data: omitUndefined({ ...about, ...failed }) }];
       },
     }),
     RecordIncidentReview: command({
@@ -326,6 +387,13 @@ export const majorIncident = {
 
 export type MajorIncidentEvents = EventsOf<typeof majorIncident>;
 export type MajorIncidentCommands = CommandsOf<typeof majorIncident>;
+
+function messageOf({ majorIncident, client, service, parent }: MajorIncident, dueAt: Instant): Message {
+  return {
+    subject: subjectLine(`[overdue] Review of a major incident${service === undefined ? '' : `: ${service}`}`),
+    text: `The review of major incident ${majorIncident} (${client}) is overdue.\n\nDue: ${dueAt}\nTicket: ${parent}`,
+  };
+}
 
 function goesOn({ status }: MajorIncident): boolean {
   return status === 'proposed' || status === 'declared';

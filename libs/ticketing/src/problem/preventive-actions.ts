@@ -14,7 +14,7 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Name, Part, PersonRef, Text } from '../command-fields.js';
 import { DAY } from '../contract/contract.js';
 import { type Message, subjectLine } from '../contract/escalation-message.js';
-import type { Notification, Undelivered } from '../contract/escalation-policy.js';
+import type { Notification, NotificationOutcome, Undelivered } from '../contract/escalation-policy.js';
 import { omitUndefined, same, without } from '../plain-json.js';
 import type { Reach } from '../ticket/escalation.js';
 import type { Person } from '../vocabulary.js';
@@ -77,14 +77,8 @@ export class CancelPreventiveAction {
 /** How an owner is reached, by their id. */
 export type OwnersReached = Readonly<Record<string, Reach>>;
 
-/** Tells what became of a message to an owner. Sent by whoever delivers them. */
-export interface RecordReminder {
-  /** Id of the message. */
-  readonly notification: string;
-  readonly attempts: number;
-  /** Why it did not get through; it did, where nothing is said. */
-  readonly failed?: { readonly because: Undelivered; readonly detail?: string };
-}
+/** Tells what became of a message to an owner. */
+export type RecordReminder = NotificationOutcome;
 
 type Planned = Pick<PreventiveAction, 'action' | 'description' | 'owner' | 'dueAt'>;
 type About = { readonly action: string; readonly owner: Person; readonly dueAt: Instant };

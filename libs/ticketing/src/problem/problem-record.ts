@@ -1,5 +1,5 @@
 import { event, type Instant, refuse, type Refusal } from '#eventsourcing';
-import { notificationSchema, UNDELIVERED } from '../contract/escalation-policy.js';
+import { sentNotificationSchema } from '../contract/escalation-policy.js';
 import { about, count, flag, instant, listOf, literal, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
 import { actorSchema, personSchema, PROBLEM_STATUSES } from '../vocabulary.js';
 
@@ -30,16 +30,7 @@ export type ActionState = (typeof ACTION_STATES)[number];
 const reminderSchema = open({
   at: about(instant, 'When'),
   overdue: about(flag, 'Whether it was overdue then'),
-  messages: about(
-    listOf(
-      open({
-        ...notificationSchema.entries,
-        state: about(oneOf(['on-its-way', 'delivered', 'failed']), 'What became of it'),
-        because: optional(about(oneOf(UNDELIVERED), 'Why it did not get through')),
-      }),
-    ),
-    'What was sent to the owner; none to one without an address',
-  ),
+  messages: about(listOf(sentNotificationSchema), 'What was sent to the owner; none to one without an address'),
 });
 
 export const preventiveActionSchema = about(

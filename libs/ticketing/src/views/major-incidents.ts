@@ -5,7 +5,7 @@ import { documentSchema } from './stored.js';
 /** One document a major incident, by its id. */
 export const majorIncidents: StateFace<MajorIncidentState> = {
   name: 'major_incidents',
-  version: 1,
+  version: 2,
   schema: () => documentSchema(majorIncidentSchema, 'Id of the major incident'),
   document: (state) => state,
   indexes: [{ key: { client: 1, status: 1 } }, { key: { 'review.status': 1, 'review.dueAt': 1 } }],
