@@ -39,8 +39,8 @@ function askForNext(run: string, state: TicketState, ticketId: string): readonly
   const next = started && nextStep(started);
   if (next?.step.runner === undefined || next.step.status !== 'waiting') return [];
   const { number: step } = next;
-  const { action, input } = next.step.runner;
-  const body = omitUndefined({ ticketId, action, input, runbook: { run, step } });
+  const { action, input, attempts } = next.step.runner;
+  const body = omitUndefined({ ticketId, action, input, attempts, runbook: { run, step } });
   return [{ category: automation.category, id: deterministicId('runbook-step', run, String(step)), name: 'AskRunner', body }];
 }
 

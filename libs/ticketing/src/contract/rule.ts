@@ -14,6 +14,7 @@ import {
   text,
   that,
   uuid,
+  whole,
 } from '../schema.js';
 import { CLOCK_KINDS, IMPACTS, LINK_RELATIONS, URGENCIES } from '../vocabulary.js';
 
@@ -115,6 +116,7 @@ const actionSchema = oneOfKinds(
       do: about(literal('ask'), 'Asks a runner to do something'),
       action: about(name(100), 'What is to be done, by a name that runners know'),
       input: optional(about(recordOf(text, 'must be an object with text'), 'What the runner needs for it')),
+      attempts: optional(about(whole(1, 10), 'How many times it may be claimed, as leases run out; 3 unless said')),
     }),
     fields({
       do: about(literal('link'), 'Links it to a ticket'),

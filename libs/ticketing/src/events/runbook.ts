@@ -5,6 +5,7 @@ import { actorSchema } from '../vocabulary.js';
 const runnerStepSchema = open({
   action: about(text, 'What a runner does, by a name that runners know'),
   input: optional(about(anyObject, 'What the runner needs for it')),
+  attempts: optional(about(count, 'How many times it may be claimed, as leases run out; 3 unless said')),
 });
 
 export const runbookStepSchema = open({

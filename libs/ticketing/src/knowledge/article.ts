@@ -1,6 +1,6 @@
 import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, refuse, type Refusal } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { DateTime, Fields, Flag, Name, OneOf, Part, PartList, PersonRef, Text, Uuid } from '../command-fields.js';
+import { DateTime, Fields, Flag, Name, OneOf, Part, PartList, PersonRef, Text, Uuid, WholeNumber } from '../command-fields.js';
 import { type RunbookStep, runbookStepSchema } from '../events/runbook.js';
 import { omitUndefined, same, without } from '../plain-json.js';
 import { about, count, flag, instant, listOf, oneOf, open, optional, refer, type Static, text } from '../schema.js';
@@ -54,6 +54,15 @@ export class RunnerStepBody {
 
   @Fields({ description: 'What the runner needs for it', optional: true })
   input?: object;
+
+  @WholeNumber({
+    description: 'How many times it may be claimed, as leases run out: 1 for what must not be tried twice. 3 unless said',
+    example: 1,
+    min: 1,
+    max: 10,
+    optional: true,
+  })
+  attempts?: number;
 }
 
 export class RunbookStepBody {
@@ -227,13 +236,12 @@ const retired = (): Refusal<'article-retired'> => refuse('article-retired', 'The
 const noClient = (): Refusal<'article-invalid'> =>
   refuse('article-invalid', 'It is not said whose requesters may read it', [{ field: 'client', message: 'must be named' }]);
 const person = ({ id, name }: Person): Person => omitUndefined({ id, name });
+const runnerOf = ({ action, input, attempts }: RunnerStepBody) => omitUndefined({ action, input, attempts });
 /** No steps make no runbook. */
 const stepsOf = (steps: readonly RunbookStepBody[] = []): readonly RunbookStep[] | undefined =>
   steps.length === 0
     ? undefined
-    : steps.map(({ title, instruction, runner }) =>
-        omitUndefined({ title, instruction, runner: runner && omitUndefined({ action: runner.action, input: runner.input }) }),
-      );
+    : steps.map(({ title, instruction, runner }) => omitUndefined({ title, instruction, runner: runner && runnerOf(runner) }));
 
 /** A knowledge article: what solves tickets, with its versions. One stream an article: `article-<id>`. */
 export const article = {

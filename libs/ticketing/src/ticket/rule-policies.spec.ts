@@ -69,7 +69,7 @@ describe('rules of a contract', () => {
           { do: 'assign', team: 'network', assignee: 'ada' },
           { do: 'note', text: 'VPN' },
           { do: 'open', summary: 'Look at the gateway', kind: 'service-request' },
-          { do: 'ask', action: 'restart-vpn' },
+          { do: 'ask', action: 'restart-vpn', attempts: 1 },
           { do: 'link', ticketId: 'p', relation: 'caused-by' },
         ],
       }),
@@ -87,7 +87,12 @@ describe('rules of a contract', () => {
         body: expect.objectContaining({ client: 'northwind', summary: 'Look at the gateway', effectiveAt }),
       },
       { category: 'ticket', id: 't', name: 'LinkTicket', body: { ticketId: child, relation: 'relates-to', effectiveAt } },
-      { category: 'automation', id: expect.any(String), name: 'AskRunner', body: { ticketId: 't', action: 'restart-vpn', effectiveAt } },
+      {
+        category: 'automation',
+        id: expect.any(String),
+        name: 'AskRunner',
+        body: { ticketId: 't', action: 'restart-vpn', attempts: 1, effectiveAt },
+      },
       { category: 'ticket', id: 't', name: 'LinkTicket', body: { ticketId: 'p', relation: 'caused-by', effectiveAt } },
     ]);
   });

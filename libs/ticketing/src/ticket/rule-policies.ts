@@ -11,7 +11,7 @@ import { ticket, type TicketCommands } from './ticket.js';
 
 /** What rules ask of runners. */
 interface Asking {
-  readonly AskRunner: { readonly ticketId: string; readonly action: string; readonly input?: object };
+  readonly AskRunner: { readonly ticketId: string; readonly action: string; readonly input?: object; readonly attempts?: number };
 }
 type Commands = TicketCommands & Asking;
 
@@ -65,7 +65,8 @@ function follow(
       return [toTicket(opened, 'OpenTicket', opening), toTicket(id, 'LinkTicket', { ticketId: opened, relation: 'relates-to' })];
     }
     case 'ask': {
-      const body = omitUndefined({ ticketId: id, action: action.action, input: action.input });
+      const { action: named, input, attempts } = action;
+      const body = omitUndefined({ ticketId: id, action: named, input, attempts });
       return [{ category: 'automation', id: opened, name: 'AskRunner', body }];
     }
     case 'link':

@@ -4,7 +4,7 @@ import { articlesOfTickets } from '../knowledge/article-policies.js';
 import { Life } from '../testing/ticket-life.js';
 import type { PublishedRunbook } from './runbook.js';
 
-const restart = { action: 'restart-service', input: { service: 'spooler' } };
+const restart = { action: 'restart-service', input: { service: 'spooler' }, attempts: 1 };
 const published: PublishedRunbook = {
   article: 'KB-1',
   version: 2,
