@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 /** @type {import('jest').Config} */
 export default {
   roots: ['<rootDir>/apps', '<rootDir>/libs', '<rootDir>/test'],
@@ -6,7 +8,7 @@ export default {
   testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/crash/', '\\.long\\.spec\\.ts$'],
   testEnvironment: 'node',
   // Many suites wait for disks and processes: with one worker more than cores, none is idle on a small machine.
-  maxWorkers: '150%',
+  maxWorkers: availableParallelism() + 1,
   // Far more than a test takes: machines may be busy. Longer than `eventually` waits, whose error says more.
   testTimeout: 2 * Number(process.env.TEST_PATIENCE_MS ?? 60_000),
   // Our libraries are read from their sources, so that tests need no build (see "imports" in package.json).

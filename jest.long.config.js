@@ -5,4 +5,6 @@ export default {
   ...config,
   testMatch: ['<rootDir>/test/crash/*.spec.ts', '**/*.long.spec.ts'],
   testPathIgnorePatterns: ['/node_modules/'],
+  // These keep a core busy each.
+  maxWorkers: '100%',
 };
