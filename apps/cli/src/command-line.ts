@@ -228,7 +228,7 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .argument('<log>', 'name of the source, or the file')
     .option('--map <mapping>', 'how to read the file: a mapping, or the name of a ready one')
     .option('--zone <zone>', 'IANA time zone of times without an offset, where the mapping names none')
-    .option('--contract <file>', 'what the SLA of its client would have been under these terms (JSON)')
+    .option('--contract <file>', 'what the SLA of its clients would have been under these terms (JSON)')
     .action(async (log: string, { map, zone, contract }: { readonly map?: string; readonly zone?: string; readonly contract?: string }) => {
       const { renderLog, reportImported, totalsOfFile } = await import('./report/report-log.js');
       if (map !== undefined) {

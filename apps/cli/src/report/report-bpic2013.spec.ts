@@ -106,6 +106,23 @@ describe('the report of the small log, from the read models on their servers', (
     );
   });
 
+  it('says what the service levels of its clients would have been under a contract', async () => {
+    let printed = '';
+    const contractFile = new URL('../../../../examples/what-if/l2-work-8h.json', import.meta.url).pathname;
+    await reportImported({
+      system: BPIC2013.name,
+      contractFile,
+      session: { store, mongo },
+      colours: plain,
+      print: (text) => (printed += text),
+      signal: new AbortController().signal,
+    });
+    expect(printed).toMatch(
+      /\nThe service levels of volvo-it-belgium under that contract:\n4 tickets replayed, as of \S+: \d+ breaches gained, \d+ lost/,
+    );
+    expect(printed).toMatch(/│ of L2 +│/);
+  });
+
   it('does not count what happened after the import', async () => {
     const id = ticketIdOfCase(BPIC2013.name, '1-100');
     const now = instantFrom(Date.parse('2012-04-03T10:00:00Z'));

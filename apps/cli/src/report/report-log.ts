@@ -53,17 +53,20 @@ interface ReportImported extends Omit<SimulateOptions, 'contractFile' | 'json' |
 }
 
 /**
- * `tierline report log`: prints what an imported log tells, and what the SLA of its client would have been under a contract.
+ * `tierline report log`: prints what an imported log tells, and what the SLA of its clients would have been under a contract.
  * @throws Complaint where no ticket was imported from it
  */
 export async function reportImported({ system, contractFile, ...options }: ReportImported): Promise<void> {
   const { db } = options.session.mongo;
-  const first = await db.collection('ticket_history').findOne({ 'imported.system': system }, { projection: { client: 1 } });
-  if (first === null) throw new Complaint(`No ticket was imported from ${system}`, '`npx tierline import` brings a log in');
+  const clients: readonly string[] = await db.collection('ticket_history').distinct('client', { 'imported.system': system });
+  if (clients.length === 0) throw new Complaint(`No ticket was imported from ${system}`, '`npx tierline import` brings a log in');
   options.print(renderLog(await totalsOf(importedCourses(db, system)), options.colours));
   if (contractFile === undefined) return;
-  const { client } = first as unknown as { readonly client: string };
-  await runSimulation({ ...options, client, contractFile, json: false, asOf: instantFrom(Date.now()), limit: 0 });
+  const asOf = instantFrom(Date.now());
+  for (const client of clients.toSorted()) {
+    options.print(`\nThe service levels of ${inOneLine(client)} under that contract:\n`);
+    await runSimulation({ ...options, client, contractFile, json: false, asOf, limit: 0 });
+  }
 }
 
 /** The totals of a log in a file, by the tickets that an import would make of it; without stores. */
