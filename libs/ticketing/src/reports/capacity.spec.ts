@@ -91,10 +91,10 @@ describe('capacity', () => {
   it('has every arrival in one hour of the week, by slow and obvious counting in a zone with two offsets', () => {
     const zone = 'Europe/Rome';
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: 5 * 24 * HOUR }), { maxLength: 20 }), (offsets) => {
+      fc.property(fc.array(fc.integer({ min: 0, max: 5 * 24 * HOUR - 1 }), { maxLength: 20 }), (offsets) => {
         const from = Date.parse('2026-10-23T00:00:00Z');
         const came = offsets.map((offset) => ticket({ openedAt: new Date(from + offset) }));
-        const { load } = capacityOf(came, { ...context, zone, from, to: from + 5 * 24 * HOUR + 1 });
+        const { load } = capacityOf(came, { ...context, zone, from, to: from + 5 * 24 * HOUR });
         const local = (at: number) => new Date(new Date(at).toLocaleString('sv-SE', { timeZone: zone }).replace(' ', 'T') + 'Z');
         for (const { weekday, hour, arrivals } of load) {
           const isThen = (at: number) => (local(at).getUTCDay() || 7) === weekday && local(at).getUTCHours() === hour;
