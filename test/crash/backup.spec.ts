@@ -100,7 +100,8 @@ describe('a backup of a running Tierline', () => {
     // Of what the demo does not have, policies have read nothing that is gone.
     const ofTickets = policies.filter(({ aggregate }) => aggregate.category === ticket.category).map(({ name }) => name);
     expect(ofTickets.length).toBeGreaterThan(3);
-    const told = await until(({ policies }) => ofTickets.every((name) => policies[name]?.trouble?.code === 'other-log'));
+    const isTold = (standing: Standing | undefined) => standing?.trouble?.code === 'other-log';
+    const told = await until(({ views, policies }) => isTold(views['ticket_list']) && ofTickets.every((name) => isTold(policies[name])));
     expect(told).toMatchObject({ status: 'down', stores: { readModels: 'other-log' } });
     expect(told.views['ticket_list']).toMatchObject({ state: 'failing', lagMs: null, trouble: { code: 'other-log' } });
     expect(await tierline(data, 'doctor')).toMatchObject({ code: 1, stdout: expect.stringContaining('npx tierline rebuild') as string });
