@@ -56,6 +56,9 @@ function tell(who: string, what: string, given: object | undefined, came: unknow
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 type Answered = any;
 
+/** Without when it was fixed, which the transcript cannot know. */
+const untimed = ({ fixedAt: _, ...told }: Answered): Answered => told;
+
 /** A tool call of the assistant, as the protocol's own client sends it. @param shows what the transcript has of the answer */
 async function tool(name: string, given: Record<string, unknown>, shows: (json: Answered) => unknown): Promise<Answered> {
   const { structuredContent: json } = await assistant.callTool({ name, arguments: given });
@@ -192,11 +195,11 @@ it('goes from the tenth ticket of one kind to the closed problem, and back when 
   await ticketOnce(eleventh, ({ recursFrom, problems }) => recursFrom !== undefined && problems !== undefined);
   await tool('read_ticket', { id: eleventh }, ({ recursFrom: { ticketId, tier, rootCause }, problems }) => ({
     recursFrom: { ticketId, tier, rootCause },
-    problems,
+    problems: problems.map(untimed),
   }));
   const reopened = await tool('read_problem', { problemId }, ({ status, failedFixes, tickets }) => ({
     status,
-    failedFixes,
+    failedFixes: failedFixes.map(untimed),
     tickets: tickets.length,
   }));
   expect(reopened).toMatchObject({ status: 'known-error', failedFixes: [fix], tickets: { length: 11 } });
