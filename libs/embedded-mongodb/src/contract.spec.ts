@@ -972,7 +972,10 @@ describe('collections', () => {
     await db.createCollection(name, { viewOn: base.collectionName, pipeline: [{ $match: { a: 1 } }] });
     await db.command({ collMod: name, viewOn: base.collectionName, pipeline: [{ $match: { a: 2 } }] });
     expect(await db.collection(name).find().toArray()).toEqual([{ _id: 2, a: 2 }]);
-    await expect(db.command({ collMod: name, viewOn: base.collectionName })).rejects.toMatchObject({ code: 72 });
+    await db.command({ collMod: name, pipeline: [{ $match: { a: 1 } }, null] });
+    expect(await db.collection(name).find().toArray()).toEqual([{ _id: 1, a: 1 }]);
+    await db.command({ collMod: name, viewOn: 'absent' });
+    expect(await db.collection(name).find().toArray()).toEqual([]);
     await expect(db.command({ collMod: name, validator: { a: 1 } })).rejects.toMatchObject({ code: 72 });
     await expect(db.command({ collMod: 'absent', validator: { a: 1 } })).rejects.toMatchObject({ code: 26 });
   });

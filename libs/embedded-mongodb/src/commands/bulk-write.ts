@@ -114,7 +114,7 @@ const bulkWrite: Handler = async (call) => {
     call.node,
     pace,
     operations.map(({ statement }) => statement),
-    call.command.get('ordered') !== false,
+    fields.boolean('ordered', true),
   );
   const of = (kind: Kind, count: (outcome: Outcome) => number): number =>
     sumOf(

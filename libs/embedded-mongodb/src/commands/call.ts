@@ -1,6 +1,7 @@
 import { Arr, DateTime, Doc, Double, type Value } from '../bson/values.js';
-import { failedToParse, ServerError } from '../errors.js';
+import { ServerError } from '../errors.js';
 import type { SortSpace } from '../execution/sorting.js';
+import { checkVariableName } from '../query/expressions/compile.js';
 import { compileExpression, withVariables } from '../query/expressions/expressions.js';
 import type { Variables } from '../query/expressions/scope.js';
 import type { Store } from '../storage/store.js';
@@ -75,8 +76,7 @@ export const letOf = (fields: Fields): Variables => {
   given?.keys.forEach((key, index) => {
     if (['NOW', 'CLUSTER_TIME', 'JS_SCOPE', 'IS_MR', 'USER_ROLES'].includes(key))
       throw new ServerError(4738901, `Attempt to set internal constant: ${key}`);
-    if (!/^[a-z\u0080-\uffff][\w\u0080-\uffff]*$/.test(key))
-      throw failedToParse(`'${key}' starts with an invalid character for a user variable name`);
+    checkVariableName(key);
     const value = given.values[index] as Value;
     checkConstant(value, key);
     const evaluate = withVariables(before, () => compileExpression(value));

@@ -2,9 +2,10 @@ import { Arr, Binary, Doc, encode, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
 import { compilePipeline } from '../execution/pipeline.js';
 import { compileFilter, parseFilter } from '../query/filter.js';
+import type { Collection, Reader } from '../storage/store.js';
 import { fieldsOf, ok, type Command, type Handler } from './call.js';
 import { answerWithCursor, cursorBatch, listed } from './cursor-commands.js';
-import { typeError } from './fields.js';
+import { typeError, type Fields } from './fields.js';
 import { modifyIndex } from './indexes.js';
 import {
   checkCollectionName,
@@ -24,6 +25,7 @@ const create: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
   const collation = fields.collation();
+  for (const key of ['capped', 'temp']) fields.boolean(key);
   for (const key of [
     'capped',
     'timeseries',
@@ -46,12 +48,13 @@ const create: Handler = async (call) => {
   );
   const options = collation ? settings.with('collation', collation.spec) : settings;
   checkValidation(options);
+  if (settings.has('validator')) checkMayValidate(call.database, name);
   const viewOn = fields.string('viewOn');
-  const pipeline = fields.documents('pipeline');
+  const pipeline = pipelineIn(fields);
   if (viewOn === '') throw badValue(`'viewOn' cannot be empty`);
   if (viewOn !== undefined && keys.length) throw new ServerError(72, `option not supported on a view: ${keys[0] as string}`);
   if (pipeline && viewOn === undefined) throw new ServerError(72, `'pipeline' requires 'viewOn' to also be specified`);
-  if (pipeline) compilePipeline(Arr.of(pipeline));
+  if (pipeline) checkViewPipeline(pipeline);
   return call.node.store.write((writer) => {
     const known = collectionOf(writer, call.database, name);
     const base = viewOn === undefined ? undefined : collectionOf(writer, call.database, viewOn);
@@ -60,9 +63,69 @@ const create: Handler = async (call) => {
       if (encode(known.options).equals(encode(options)) && !known.view && viewOn === undefined) return ok();
       throw new ServerError(48, `Collection ${call.database}.${name} already exists.`);
     }
-    newCollection(writer, call.database, name, options, viewOn === undefined ? undefined : { on: viewOn, pipeline: pipeline ?? [] });
+    const view = viewOn === undefined ? undefined : { on: viewOn, pipeline: pipeline ?? [] };
+    if (view) checkCycles(writer, call.database, name, view);
+    newCollection(writer, call.database, name, options, view);
     return ok();
   });
+};
+
+type View = NonNullable<Collection['view']>;
+
+/** The stages of a view; null ones count for nothing. */
+const pipelineIn = (fields: Fields): readonly Doc[] | undefined =>
+  fields
+    .array('pipeline')
+    ?.filter((stage) => stage !== null)
+    .map((stage, index) => {
+      if (!(stage instanceof Doc)) throw typeError(`${fields.name}.pipeline.${index}`, stage, 'object');
+      return stage;
+    });
+
+/** @throws ServerError where a view cannot have a stage, or the stage is malformed */
+const checkViewPipeline = (pipeline: readonly Doc[]): void => {
+  for (const { size, firstKey: name } of pipeline) {
+    if (size !== 1) continue;
+    if (name === '$out' || name === '$merge')
+      throw new ServerError(167, `The aggregation stage ${name} cannot be used in a view definition`);
+    if (name === '$changeStream') throw new ServerError(40573, 'The $changeStream stage is only supported on replica sets');
+    if (['$documents', '$currentOp', '$listSessions', '$listLocalSessions'].includes(name))
+      throw new ServerError(73, `${name} is about no collection, and cannot be used in a view definition`);
+  }
+  compilePipeline(Arr.of(pipeline));
+};
+
+/** The collections that a pipeline reads besides its own. */
+const readBy = (pipeline: readonly Value[]): readonly string[] =>
+  pipeline.flatMap((stage): readonly string[] => {
+    if (!(stage instanceof Doc)) return [];
+    const spec = stage.values[0];
+    if (typeof spec === 'string') return stage.firstKey === '$unionWith' ? [spec] : [];
+    if (!(spec instanceof Doc)) return [];
+    if (stage.firstKey === '$facet') return spec.values.flatMap((inner) => (inner instanceof Arr ? readBy(inner.values) : []));
+    if (!['$lookup', '$graphLookup', '$unionWith'].includes(stage.firstKey)) return [];
+    const [from, inner] = [spec.get('from') ?? spec.get('coll'), spec.get('pipeline')];
+    return [...(typeof from === 'string' ? [from] : []), ...(inner instanceof Arr ? readBy(inner.values) : [])];
+  });
+
+/** @throws ServerError 5 where a view would read itself */
+const checkCycles = (reader: Reader, database: string, name: string, view: View): void => {
+  const seen = new Set<string>();
+  const visit = ({ on, pipeline }: View): void => {
+    for (const other of [on, ...readBy(pipeline)]) {
+      if (other === name) throw new ServerError(5, `View cycle detected: ${database}.${name} reads itself`);
+      const next = seen.has(other) ? undefined : collectionOf(reader, database, other)?.view;
+      seen.add(other);
+      if (next) visit(next);
+    }
+  };
+  visit(view);
+};
+
+/** @throws ServerError 72 where no collection may have a validator */
+const checkMayValidate = (database: string, name: string): void => {
+  if (['admin', 'config', 'local'].includes(database) || name.startsWith('system.'))
+    throw new ServerError(72, `Document validators are not allowed on ${database}.${name}`);
 };
 
 const collMod: Handler = async (call) => {
@@ -73,28 +136,25 @@ const collMod: Handler = async (call) => {
     throw new ServerError(72, `'expireAfterSeconds' is only supported on time-series collections and clustered collections`);
   const change = fields.document('index');
   const viewOn = fields.string('viewOn');
-  const pipeline = fields.documents('pipeline');
+  const pipeline = pipelineIn(fields);
+  const settings = createOptions.filter((key) => (call.command.get(key) ?? null) !== null);
   return call.node.store.write((writer) => {
     const collection = existing(writer, call.database, name);
     if (collection.view) {
-      if (change || createOptions.some((key) => call.command.has(key)))
+      if (change || settings.length)
         throw new ServerError(72, change ? 'cannot modify an index on a view' : 'cannot modify validation options on a view');
-      if ((viewOn === undefined) !== (pipeline === undefined))
-        throw new ServerError(72, `Must specify both 'viewOn' and 'pipeline' when modifying a view`);
-      if (viewOn !== undefined && pipeline) {
-        compilePipeline(Arr.of(pipeline));
-        writer.saveCollection({ ...collection, view: { on: viewOn, pipeline } });
-      }
+      if (pipeline) checkViewPipeline(pipeline);
+      const view = { on: viewOn ?? collection.view.on, pipeline: pipeline ?? collection.view.pipeline };
+      checkCycles(writer, call.database, name, view);
+      if (viewOn !== undefined || pipeline) writer.saveCollection({ ...collection, view });
       return ok();
     }
     if (viewOn !== undefined || pipeline)
       throw new ServerError(72, `'${viewOn === undefined ? 'pipeline' : 'viewOn'}' option only supported on a view`);
     let { options } = collection;
-    for (const key of createOptions) {
-      const value = call.command.get(key);
-      if (value !== undefined) options = options.with(key, value);
-    }
+    for (const key of settings) options = options.with(key, call.command.get(key) as Value);
     checkValidation(options);
+    if (settings.includes('validator')) checkMayValidate(call.database, name);
     const modified = change && modifyIndex(collection, change);
     if (options !== collection.options || modified)
       writer.saveCollection({
@@ -190,8 +250,9 @@ const listCollections: Handler = async (call) => {
               idIndex: idIndexOf(collection),
             }),
       )
-      .filter(filter)
-      .map((doc) => (nameOnly ? Doc.from({ name: doc.get('name'), type: doc.get('type') }) : doc));
+      // The filter sees what is listed.
+      .map((doc) => (nameOnly ? Doc.from({ name: doc.get('name'), type: doc.get('type') }) : doc))
+      .filter(filter);
     return await answerWithCursor(
       call,
       `${database}.$cmd.listCollections`,

@@ -1,10 +1,11 @@
 import { Arr, Doc, type Value } from '../bson/values.js';
-import { ServerError } from '../errors.js';
+import { badValue, ServerError } from '../errors.js';
 import type { Source } from '../execution/source.js';
 import { fieldsOf, ok, paceOf, withOk, type Call, type Command, type Handler } from './call.js';
 import { Cursor, cursorReply, DEFAULT_BATCH, Pace } from './cursors.js';
 import { Fields, typeError } from './fields.js';
 import { target } from './namespaces.js';
+import { sessionOf } from './running.js';
 
 export const listed = function* (docs: readonly Doc[]): Source {
   yield* docs;
@@ -23,7 +24,13 @@ export const answerWithCursor = async (
   neverTimesOut = false,
 ): Promise<Doc> => {
   const maxTimeMS = fieldsOf(call).count('maxTimeMS');
-  const cursor = new Cursor(namespace, source, () => snapshot.close(), { neverTimesOut, maxTimeMS });
+  const cursor = new Cursor(
+    namespace,
+    source,
+    () => snapshot.close(),
+    { neverTimesOut, maxTimeMS },
+    { session: sessionOf(call.command), user: call.connection.user?.user },
+  );
   const { batch, more } = await cursor.next(batchSize, paceOf(call));
   if (!more || single) {
     cursor.close();
@@ -48,6 +55,7 @@ const getMore: Handler = async (call) => {
       13,
       `Requested getMore on namespace '${namespace}', but cursor belongs to a different namespace ${cursor.namespace}`,
     );
+  if ((command.get('maxTimeMS') ?? null) !== null) throw badValue('cannot set maxTimeMS on getMore command for a non-awaitData cursor');
   if (cursor.busy) throw new ServerError(12051, `cursor id ${id} is already in use`);
   cursor.busy = true;
   try {
@@ -70,10 +78,8 @@ const killCursors: Handler = (call) => {
   const ids = fields.need(fields.array('cursors'), 'cursors');
   const killed: Value[] = [];
   const missing: Value[] = [];
-  for (const id of ids) {
-    if (typeof id !== 'bigint') throw typeError('killCursors.cursors', id, 'long');
-    (call.node.cursors.kill(id) ? killed : missing).push(id);
-  }
+  for (const id of ids) if (typeof id !== 'bigint') throw typeError('killCursors.cursors', id, 'long');
+  for (const id of ids as readonly bigint[]) (call.node.cursors.kill(id) ? killed : missing).push(id);
   return ok({ cursorsKilled: Arr.of(killed), cursorsNotFound: Arr.of(missing), cursorsAlive: Arr.empty, cursorsUnknown: Arr.empty });
 };
 

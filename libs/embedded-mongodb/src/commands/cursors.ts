@@ -59,6 +59,8 @@ export class Cursor {
     readonly source: Source,
     readonly release: () => void,
     readonly times: { readonly neverTimesOut: boolean; readonly maxTimeMS: number | undefined },
+    /** The session that it was opened in, and whose that is. */
+    readonly owner: { readonly session: string; readonly user: string | undefined },
   ) {}
 
   /**
@@ -166,7 +168,10 @@ export class Cursors {
     return true;
   }
 
-  /** Ends the cursors of a collection, as its drop does. */
+  killSessions(isMeant: (session: string, user: string | undefined) => boolean): void {
+    for (const [id, { owner }] of this.#open) if (owner.session && isMeant(owner.session, owner.user)) this.kill(id);
+  }
+
   close(): void {
     clearInterval(this.#timer);
     for (const id of [...this.#open.keys()]) this.kill(id);

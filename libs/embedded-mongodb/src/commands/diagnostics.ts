@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { arch, cpus, hostname, platform, release, totalmem } from 'node:os';
 import { isTrue } from '../bson/order.js';
-import { Arr, Binary, bsonTypeName, checkDocument, Doc, Double, MAX_DOCUMENT_BYTES, show, type Value } from '../bson/values.js';
+import { Arr, bsonTypeName, checkDocument, Doc, Double, MAX_DOCUMENT_BYTES, show, type Value } from '../bson/values.js';
 import { DamagedRecordError, ServerError } from '../errors.js';
 import {
   afterPrefix,
@@ -18,12 +17,12 @@ import { handshakeOf } from './authentication.js';
 import { fieldsOf, MAX_BATCH, now, ok, paceOf, VERSION, type Call, type Command, type Handler, type Node } from './call.js';
 import { Fields } from './fields.js';
 import { checkDatabase, collectionOf, existing, noView, target, indexSpecs } from './namespaces.js';
+import { SESSION_MINUTES } from './sessions.js';
 
 /** The wire version of VERSION. */
 const MAX_WIRE_VERSION = 25;
 
 /** How long a session may be idle. Nothing is kept of sessions here, so none ever ends early. */
-const SESSION_MINUTES = 30;
 
 const hello: Handler = ({ node, connection, command }) => {
   const legacy = command.keys[0] !== 'hello';
@@ -351,9 +350,6 @@ const getParameter: Handler = (call) => {
   );
 };
 
-const startSession: Handler = () =>
-  ok({ id: Doc.from({ id: new Binary(4, Buffer.from(randomUUID().replaceAll('-', ''), 'hex')) }), timeoutMinutes: SESSION_MINUTES });
-
 export const diagnosticCommands: Readonly<Record<string, Command>> = {
   hello: {
     fields: [
@@ -372,15 +368,6 @@ export const diagnosticCommands: Readonly<Record<string, Command>> = {
   },
   ping: { fields: [], run: () => ok() },
   buildInfo: { fields: [], run: buildInfo },
-  startSession: { fields: [], run: startSession },
-  refreshSessions: { fields: [], run: () => ok() },
-  killSessions: {
-    fields: [],
-    run: () => {
-      throw new ServerError(238, 'killSessions is not implemented: cursors are ended by killCursors');
-    },
-  },
-  endSessions: { fields: [], run: () => ok() },
   getLog: { fields: [], run: getLog },
   getParameter: { fields: 'any', run: getParameter },
   getCmdLineOpts: {

@@ -14,6 +14,7 @@ import { readCommands } from './find.js';
 import { operationCommands } from './operations.js';
 import { checkGeneric, knows } from './generic-fields.js';
 import { indexCommands } from './indexes.js';
+import { sessionCommands } from './sessions.js';
 import { writeCommands } from './writes.js';
 
 const commands: Readonly<Record<string, Command>> = {
@@ -28,6 +29,7 @@ const commands: Readonly<Record<string, Command>> = {
   ...writeCommands,
   ...bulkWriteCommands,
   ...operationCommands,
+  ...sessionCommands,
   listCommands: { fields: [], run: (call) => listCommands(call) },
 };
 
@@ -78,7 +80,7 @@ const checkFields = ({ keys }: Doc, command: Command | undefined): void => {
  */
 export const runCommand = async (call: Call): Promise<Doc> => {
   const name = call.command.keys[0];
-  const operation = call.node.running.begin(call.connection.id, call.database, call.command);
+  const operation = call.node.running.begin(call.connection, call.database, call.command);
   try {
     if (name === undefined) throw new ServerError(59, "no such command: ''");
     const known = aliases[name] ?? name;

@@ -58,9 +58,9 @@ export class Fields {
     return value;
   }
 
-  boolean(key: string): boolean {
+  boolean(key: string, byDefault = false): boolean {
     const value = this.doc.get(key);
-    if (value === undefined || value === null) return false;
+    if (value === undefined || value === null) return byDefault;
     if (typeof value !== 'boolean' && !isNumber(value)) throw typeError(this.#path(key), value, 'bool');
     return isTrue(value);
   }

@@ -90,7 +90,8 @@ const distinct: Handler = async (call) => {
   const fields = fieldsOf(call);
   const collation = collationFor(call, name, fields);
   const texts = collation?.compare;
-  const path = fields.need(fields.string('key'), 'key');
+  const path = fields.need(call.command.get('key'), 'key');
+  if (typeof path !== 'string') throw typeError('distinct.key', path, 'string');
   const filter = withCollation(collation, () => parseFilter(fields.document('query') ?? Doc.empty, { NOW: now() }));
   const parts = splitPath(path);
   const snapshot = call.node.store.snapshot();

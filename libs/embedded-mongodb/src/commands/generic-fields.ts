@@ -1,8 +1,9 @@
 import { isNumber, numberOf } from '../bson/order.js';
-import { bsonTypeName, Doc } from '../bson/values.js';
+import { bsonTypeName, Doc, type Value } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
+import { wholeOf } from '../query/collation.js';
 import type { Command } from './call.js';
-import { Fields } from './fields.js';
+import { Fields, typeError } from './fields.js';
 
 /** Fields that every command may have. */
 export const genericFields = new Set([
@@ -31,10 +32,12 @@ export const genericFields = new Set([
 
 /** The commands of version 1 of the stable API. */
 const versionOne = new Set([
+  'abortTransaction',
   'aggregate',
   'authenticate',
   'bulkWrite',
   'collMod',
+  'commitTransaction',
   'count',
   'create',
   'createIndexes',
@@ -64,6 +67,44 @@ const versionOne = new Set([
 
 export const knows = ({ fields }: Command, key: string): boolean => fields === 'any' || fields.includes(key) || genericFields.has(key);
 
+/** The commands that may be told what they are to wait for; to all others it is an error. */
+const withWriteConcern = new Set([
+  'abortTransaction',
+  'aggregate',
+  'bulkWrite',
+  'collMod',
+  'commitTransaction',
+  'create',
+  'createIndexes',
+  'delete',
+  'deleteIndexes',
+  'drop',
+  'dropDatabase',
+  'dropIndexes',
+  'explain',
+  'findAndModify',
+  'findandmodify',
+  'insert',
+  'renameCollection',
+  'update',
+]);
+/** The commands that read data, for which there are read concerns other than `local`. */
+const withReadConcern = new Set([
+  'aggregate',
+  'bulkWrite',
+  'count',
+  'delete',
+  'distinct',
+  'explain',
+  'find',
+  'findAndModify',
+  'findandmodify',
+  'insert',
+  'update',
+]);
+
+const WRITE_CONCERN_FIELDS = ['w', 'j', 'wtimeout', 'fsync', 'provenance', 'getLastError'];
+
 /** Where a concern may say that it comes from. */
 const PROVENANCES = ['clientSupplied', 'implicitDefault', 'customDefault', 'getLastErrorDefaults'];
 
@@ -71,7 +112,9 @@ export const checkGeneric = (command: Doc): void => {
   if (command.has('txnNumber') || command.has('autocommit') || command.has('startTransaction'))
     throw new ServerError(20, 'Transaction numbers are only allowed on a replica set member or mongos');
   const limit = command.get('maxTimeMS');
-  if (isNumber(limit) && !(Number.isInteger(numberOf(limit)) && numberOf(limit) >= 0 && numberOf(limit) <= 0x7fffffff))
+  if (limit !== undefined && limit !== null && !isNumber(limit)) throw typeError('maxTimeMS', limit, 'long');
+  if (isNumber(limit) && !Number.isInteger(numberOf(limit))) throw failedToParse(`maxTimeMS must be a whole number: ${numberOf(limit)}`);
+  if (isNumber(limit) && !(numberOf(limit) >= 0 && numberOf(limit) <= 0x7fffffff))
     throw badValue(`${String(numberOf(limit))} value for maxTimeMS is out of range [0, ${0x7fffffff}]`);
   const session = command.get('lsid');
   if (session !== undefined && !(session instanceof Doc))
@@ -79,7 +122,7 @@ export const checkGeneric = (command: Doc): void => {
   const version = command.get('apiVersion');
   if (version !== undefined && version !== '1') throw new ServerError(322, `Invalid API version, must be '1'`);
   if (version === undefined && (command.has('apiStrict') || command.has('apiDeprecationErrors')))
-    throw new ServerError(322, 'Provided apiStrict and/or apiDeprecationErrors without passing apiVersion');
+    throw new ServerError(4886600, 'Provided apiStrict and/or apiDeprecationErrors without passing apiVersion');
   if (command.get('apiStrict') === true && !versionOne.has(command.firstKey))
     throw new ServerError(323, `Provided apiStrict:true, but the command ${command.firstKey} is not in API Version 1`);
   const concern = new Fields('', command).document('readConcern');
@@ -91,27 +134,38 @@ export const checkGeneric = (command: Doc): void => {
       if (key !== 'level' && key !== 'provenance') throw new ServerError(40415, `BSON field 'readConcern.${key}' is an unknown field.`);
     }
     const level = fields.oneOf('level', ['local', 'available', 'majority', 'linearizable', 'snapshot']);
+    if (level && level !== 'local' && !withReadConcern.has(command.firstKey))
+      throw new ServerError(72, `Command ${command.firstKey} does not support readConcern ${level}`);
     if (level === 'linearizable') throw new ServerError(123, 'node needs to be a replica set member to use read concern');
     if (level === 'snapshot') throw new ServerError(123, 'node needs to be a replica set member to use readConcern level snapshot');
   }
-  const write = command.get('writeConcern');
-  if (write !== undefined) {
-    if (!(write instanceof Doc))
-      throw new ServerError(14, `BSON field 'writeConcern' is the wrong type '${bsonTypeName(write)}', expected type 'object'`);
-    for (const key of write.keys)
-      if (!['w', 'j', 'wtimeout', 'fsync', 'provenance', 'wtimeoutMS', 'getLastError'].includes(key))
-        throw failedToParse(`unrecognized write concern field: ${key}`);
-    const fields = new Fields('writeConcern', write);
-    fields.oneOf('provenance', PROVENANCES);
-    const journaled = fields.boolean('j');
-    if (fields.boolean('fsync') && journaled) throw failedToParse('fsync and j options cannot be used together');
-    const w = write.get('w');
-    if (isNumber(w)) {
-      if (numberOf(w) < 0 || numberOf(w) > 50) throw failedToParse('w has to be a non-negative number and not greater than 50');
-      if (numberOf(w) > 1) throw badValue("cannot use 'w' > 1 when a host is not replicated");
-    } else if (w !== undefined && typeof w !== 'string' && !(w instanceof Doc))
-      throw failedToParse(`w has to be a number, string, or object; found: ${bsonTypeName(w)}`);
-    else if (typeof w === 'string' && w !== 'majority')
-      throw badValue(`cannot use non-majority 'w' mode ${JSON.stringify(w)} when a host is not a member of a replica set`);
-  }
+  const write = new Fields('', command).document('writeConcern');
+  if (!write) return;
+  if (!withWriteConcern.has(command.firstKey)) throw new ServerError(72, `Command ${command.firstKey} does not support writeConcern`);
+  checkWriteConcern(write);
+};
+
+const checkWriteConcern = (concern: Doc): void => {
+  const fields = new Fields('writeConcern', concern).only(WRITE_CONCERN_FIELDS);
+  fields.oneOf('provenance', PROVENANCES);
+  const journaled = fields.boolean('j');
+  if (fields.boolean('fsync') && journaled) throw failedToParse('fsync and j options cannot be used together');
+  const timeout = concern.get('wtimeout');
+  if (isNumber(timeout) && numberOf(timeout) > 0x7fffffff) throw failedToParse('wtimeout must be less than 2^31');
+  if (concern.has('w')) checkNodes(concern.get('w') as Value);
+};
+
+/** The nodes that a write waits for: there is one. */
+const checkNodes = (w: Value): void => {
+  if (w === null) throw badValue('w cannot be null');
+  if (isNumber(w)) {
+    const nodes = wholeOf(w);
+    if (Number.isNaN(numberOf(w)) || nodes < 0 || nodes > 50)
+      throw failedToParse('w has to be a non-negative number and not greater than 50');
+    if (nodes > 1) throw badValue("cannot use 'w' > 1 when a host is not replicated");
+  } else if (w instanceof Doc) {
+    if (!w.size || !w.values.every(isNumber)) throw failedToParse('w as an object has to have tags with numbers');
+  } else if (typeof w !== 'string') throw failedToParse(`w has to be a number, string, or object; found: ${bsonTypeName(w)}`);
+  else if (w !== 'majority')
+    throw badValue(`cannot use non-majority 'w' mode ${JSON.stringify(w)} when a host is not a member of a replica set`);
 };

@@ -1,18 +1,10 @@
-import { equalValues, isNumber, numberOf } from '../bson/order.js';
-import { Arr, bsonTypeName, Doc, show, type Value } from '../bson/values.js';
+import { equalValues, isNumber, isTrue, numberOf } from '../bson/order.js';
+import { Arr, bsonTypeName, Doc, Regex, show, type Value } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
-import { parseFilter, type Filter } from '../query/filter.js';
-import { sameCollation } from '../query/collation.js';
-import {
-  collationIn,
-  namespaceOf,
-  readIndex,
-  readyIndexes,
-  type Collection,
-  type Index,
-  type Store,
-  type Writer,
-} from '../storage/store.js';
+import { sameCollation, wholeOf } from '../query/collation.js';
+import { parseFilter } from '../query/filter.js';
+import { compileProjection } from '../query/transformations.js';
+import { collationIn, namespaceOf, readIndex, type Collection, type Index, type Store, type Writer } from '../storage/store.js';
 import { fieldsOf, ok, paceOf, type Command, type Handler } from './call.js';
 import { answerWithCursor, cursorBatch, listed } from './cursor-commands.js';
 import type { Pace } from './cursors.js';
@@ -32,6 +24,7 @@ const indexFields = [
   'hidden',
   'collation',
   'comment',
+  'wildcardProjection',
 ];
 
 /** The types of fields that are not objects. */
@@ -39,8 +32,7 @@ const INDEX_TYPES: Readonly<Record<string, string>> = { name: 'string', unique: 
 
 const checkIndexSpec = (spec: Doc): Doc => {
   const key = spec.get('key');
-  if (spec.has('wildcardProjection') && key instanceof Doc && !key.keys.some((path) => path.split('.').includes('$**')))
-    throw badValue(`The field 'wildcardProjection' is only allowed in an 'wildcard' index. Specification: ${show(spec)}`);
+  if (key instanceof Doc) refuseOtherKinds(key, spec);
   for (const name of ['key', 'name', 'unique', 'sparse', 'partialFilterExpression', 'collation'])
     if (spec.get(name) === null) throw typeError(`createIndexes.indexes.${name}`, null, INDEX_TYPES[name] ?? 'object');
   for (const key of spec.keys)
@@ -52,21 +44,12 @@ const checkIndexSpec = (spec: Doc): Doc => {
   const seen = new Set<string>();
   key.keys.forEach((path, index) => {
     const value = key.values[index] as Value;
-    if (value === 'wildcard') throw new ServerError(7246202, "'wildcard' is not the name of an index type");
-    if (typeof value === 'string')
-      throw new ServerError(
-        67,
-        ['text', '2d', '2dsphere', 'hashed', 'geoHaystack'].includes(value)
-          ? `${value} indexes are not supported by this node`
-          : `Unknown index plugin '${value}'`,
-      );
     if (!isNumber(value) || numberOf(value) === 0 || Number.isNaN(numberOf(value)))
       throw new ServerError(
         67,
         `Values in v:2 index key pattern cannot be of type ${bsonTypeName(value)}. Only numbers > 0, numbers < 0, and strings are allowed.`,
       );
     if (!path || path.split('.').some((part) => !part)) throw new ServerError(67, 'Index keys cannot be an empty field.');
-    if (path.split('.').some((part) => part === '$**')) throw new ServerError(67, 'wildcard indexes are not supported by this node');
     if (path.split('.').some((part) => part.startsWith('$') && !['$ref', '$id', '$db'].includes(part)))
       throw new ServerError(67, `Index key contains an illegal field name: field name starts with '$'.`);
     if (seen.has(path)) throw new ServerError(67, `Invalid index key: duplicate field ${path}`);
@@ -74,7 +57,8 @@ const checkIndexSpec = (spec: Doc): Doc => {
   });
   const fields = new Fields('createIndexes.indexes', spec);
   const collation = fields.collation();
-  fields.refuse('hidden');
+  const hidden = spec.get('hidden');
+  if (hidden !== undefined && typeof hidden !== 'boolean') throw typeError('createIndexes.indexes.hidden', hidden, 'bool');
   const expireAfterSeconds = spec.get('expireAfterSeconds');
   if (expireAfterSeconds !== undefined) {
     if (isIdKey(key))
@@ -100,7 +84,9 @@ const checkIndexSpec = (spec: Doc): Doc => {
   if (!name) throw new ServerError(67, 'index name cannot be empty');
   const partial = fields.document('partialFilterExpression');
   if (partial) {
-    checkPartial(parseFilter(partial));
+    if (partial.has('$text')) throw badValue('$text is not allowed in the filter of a partial index');
+    parseFilter(partial);
+    checkPartial(partial);
     if (fields.boolean('sparse')) throw new ServerError(67, 'cannot mix "partialFilterExpression" and "sparse" options');
   }
   return Doc.from({
@@ -109,6 +95,7 @@ const checkIndexSpec = (spec: Doc): Doc => {
     name,
     unique: fields.boolean('unique') ? true : undefined,
     sparse: fields.boolean('sparse') ? true : undefined,
+    hidden: hidden || undefined,
     partialFilterExpression: partial,
     expireAfterSeconds,
     // Null where it is to have none although its collection has one.
@@ -128,11 +115,47 @@ const checkExpiry = (value: Value): void => {
     throw new ServerError(67, `TTL index 'expireAfterSeconds' option must be within an acceptable range, try a lower number`);
 };
 
-const checkPartial = (filter: Filter): void => {
-  if (filter.op === 'and') return filter.of.forEach(checkPartial);
-  if (filter.op === 'or') return filter.of.forEach(checkPartial);
-  if (filter.op === 'compare' || filter.op === 'exists' || filter.op === 'in' || filter.op === 'test' || filter.op === 'always') return;
-  throw new ServerError(67, 'unsupported expression in partial index');
+/** Operators that say of a document whether it is in a partial index. */
+const PARTIAL_OPERATORS: ReadonlySet<string> = new Set(['$eq', '$gt', '$gte', '$lt', '$lte', '$in', '$type']);
+
+/** @throws ServerError 67 where a partial index is defined by what a server has no partial indexes for */
+const checkPartial = (filter: Doc): void => {
+  filter.keys.forEach((key, index) => {
+    const operand = filter.values[index] as Value;
+    const allowed = (operators: Doc): boolean =>
+      operators.keys.every(
+        (name, at) => PARTIAL_OPERATORS.has(name) || (name === '$exists' && isTrue(operators.values[at] as Value)) || !name.startsWith('$'),
+      );
+    if (key === '$expr') throw new ServerError(224, '$expr is not allowed in the filter of a partial index');
+    if ((key === '$and' || key === '$or') && operand instanceof Arr) (operand.values as readonly Doc[]).forEach(checkPartial);
+    else if (key.startsWith('$') || operand instanceof Regex || (operand instanceof Doc && !allowed(operand)))
+      throw new ServerError(67, `Expression not supported in partial index: ${show(Doc.of([key], [operand]))}`);
+  });
+};
+
+/** @throws ServerError for indexes that are not in the order of values: what is wrong with them, and otherwise that there are none here */
+const refuseOtherKinds = (key: Doc, spec: Doc): void => {
+  const kinds = key.values.filter((value) => typeof value === 'string');
+  if (kinds.includes('hashed') && spec.get('unique') === true) throw new ServerError(16764, 'hashed indexes cannot be unique');
+  if (kinds.filter((kind) => kind === 'hashed').length > 1) throw new ServerError(31303, 'an index can have one hashed field only');
+  if (kinds.includes('wildcard')) throw new ServerError(7246202, "'wildcard' is not the name of an index type");
+  for (const kind of kinds)
+    throw new ServerError(
+      67,
+      ['text', '2d', '2dsphere', 'hashed', 'geoHaystack'].includes(kind)
+        ? `${kind} indexes are not supported by this node`
+        : `Unknown index plugin '${kind}'`,
+    );
+  const wildcard = key.keys.find((path) => path.split('.').includes('$**'));
+  const projection = spec.get('wildcardProjection');
+  if (projection !== undefined) {
+    if (wildcard === undefined)
+      throw badValue(`The field 'wildcardProjection' is only allowed in an 'wildcard' index. Specification: ${show(spec)}`);
+    if (!(projection instanceof Doc)) throw typeError('createIndexes.indexes.wildcardProjection', projection, 'object');
+    if (wildcard !== '$**') throw failedToParse(`The field 'wildcardProjection' is only allowed when 'key' is {"$**": 1}`);
+    compileProjection(projection, { filter: { op: 'always', value: true }, variables: {} });
+  }
+  if (wildcard !== undefined) throw new ServerError(67, 'wildcard indexes are not supported by this node');
 };
 
 const isIdKey = (key: Doc): boolean => key.size === 1 && key.keys[0] === '_id' && numberOf(key.values[0]) === 1;
@@ -231,16 +254,16 @@ const register = (
       (index) =>
         normalKey(index.spec.get('key') as Doc) === pattern &&
         sameCollation(index.collation, collationIn(spec)) &&
-        equalValues(index.spec.get('partialFilterExpression'), spec.get('partialFilterExpression')),
+        equalValues(index.spec.get('partialFilterExpression'), spec.get('partialFilterExpression')) &&
+        index.unique === (spec.get('unique') === true) &&
+        index.sparse === (spec.get('sparse') === true),
     );
     const named = indexes.find((index) => index.name === spec.get('name'));
     if (same) {
-      if (same.unique !== (spec.get('unique') === true) || same.sparse !== (spec.get('sparse') === true))
-        throw new ServerError(
-          86,
-          `An equivalent index already exists with the same name but different options. Requested index: ${show(spec)}, existing index: ${show(same.spec)}`,
-        );
-      if (!equalValues(same.spec.get('expireAfterSeconds') ?? null, spec.get('expireAfterSeconds') ?? null))
+      if (
+        !equalValues(same.spec.get('expireAfterSeconds') ?? null, spec.get('expireAfterSeconds') ?? null) ||
+        same.hidden !== (spec.get('hidden') === true)
+      )
         throw new ServerError(
           85,
           `An equivalent index already exists with the same name but different options. Requested index: ${show(spec)}, existing index: ${show(same.spec)}`,
@@ -311,8 +334,21 @@ const fill = async (store: Store, collectionNumber: number, numbers: readonly nu
   }
 };
 
+/** The one index that has a name, or keys. */
+const indexNamed = (collection: Collection, wanted: string | Doc): Index | undefined => {
+  const [index, other] = collection.indexes.filter((known) =>
+    typeof wanted === 'string' ? known.name === wanted : normalKey(known.spec.get('key') as Doc) === normalKey(wanted),
+  );
+  if (index && other)
+    throw new ServerError(
+      181,
+      `${collection.indexes.length} indexes found with key pattern ${show(wanted as Doc)}: ${index.name} and ${other.name} are two of them`,
+    );
+  return index;
+};
+
 /**
- * What `collMod` changes about an index: when its documents expire.
+ * What `collMod` changes about an index: when its documents expire, and whether queries do without it.
  *
  * @returns the index as it is then, and what the reply tells of it
  */
@@ -329,38 +365,49 @@ export const modifyIndex = (
     'prepareUnique',
     'forceNonUnique',
   ]);
-  for (const key of ['hidden', 'unique', 'prepareUnique', 'forceNonUnique']) fields.refuse(key);
-  const [name, keyPattern, seconds] = [fields.string('name'), fields.document('keyPattern'), change.get('expireAfterSeconds')];
+  for (const key of ['unique', 'prepareUnique', 'forceNonUnique']) fields.refuse(key);
+  const [name, keyPattern, seconds] = [fields.string('name'), fields.document('keyPattern'), expiryIn(change)];
+  const hidden = (change.get('hidden') ?? null) === null ? undefined : fields.boolean('hidden');
   if (name !== undefined && keyPattern) throw new ServerError(72, 'Cannot specify both key pattern and name.');
   if (name === undefined && !keyPattern) throw new ServerError(72, 'Must specify either index name or key pattern.');
-  if (seconds === undefined) throw new ServerError(72, 'no expireAfterSeconds, hidden, unique, or prepareUnique field');
-  checkModifiedExpiry(seconds);
-  if (name === '_id_' || (keyPattern && isIdKey(keyPattern))) throw new ServerError(72, 'the _id field does not support TTL indexes');
-  const index = readyIndexes(collection).find((known) =>
-    keyPattern ? normalKey(known.spec.get('key') as Doc) === normalKey(keyPattern) : known.name === name,
-  );
-  if (!index) throw new ServerError(27, `cannot find index ${name ?? show(keyPattern as Doc)} for ns ${namespaceOf(collection)}`);
-  if (index.fields.length !== 1) throw new ServerError(72, 'TTL indexes are single-field indexes, compound indexes do not support TTL');
+  if (seconds === undefined && hidden === undefined)
+    throw new ServerError(72, 'no expireAfterSeconds, hidden, unique, or prepareUnique field');
+  const onId = name === '_id_' || (keyPattern && isIdKey(keyPattern));
+  if (onId && seconds !== undefined) throw new ServerError(72, 'the _id field does not support TTL indexes');
+  if (onId) throw badValue("can't hide _id index");
+  const index = indexNamed(collection, keyPattern ?? (name as string));
+  if (!index || index.building)
+    throw new ServerError(27, `cannot find index ${name ?? show(keyPattern as Doc)} for ns ${namespaceOf(collection)}`);
+  if (seconds !== undefined && index.fields.length !== 1)
+    throw new ServerError(72, 'TTL indexes are single-field indexes, compound indexes do not support TTL');
   const old = index.spec.get('expireAfterSeconds');
+  const expiring = seconds === undefined ? index.spec : index.spec.with('expireAfterSeconds', seconds);
+  const hides = hidden !== undefined && hidden !== index.hidden;
+  const spec = !hides ? expiring : hidden ? expiring.with('hidden', true) : expiring.without('hidden');
   const long = (value: Value | undefined): bigint | undefined => (value === undefined ? undefined : BigInt(Math.trunc(numberOf(value))));
   return {
-    index: { ...index, spec: index.spec.with('expireAfterSeconds', seconds) },
-    reply: { expireAfterSeconds_old: long(old), expireAfterSeconds_new: long(seconds) },
+    index: { ...index, spec, hidden: hidden ?? index.hidden },
+    reply: {
+      expireAfterSeconds_old: seconds === undefined ? undefined : long(old),
+      expireAfterSeconds_new: long(seconds),
+      hidden_old: hides ? index.hidden : undefined,
+      hidden_new: hides ? hidden : undefined,
+    },
   };
 };
 
-/** The same rules as at the creation, which `collMod` reports as 72 InvalidOptions. */
-const checkModifiedExpiry = (seconds: Value): void => {
-  if (!isNumber(seconds))
+/** The time to live that `collMod` names: cut to a whole number of seconds, and to the longest that there is. */
+const expiryIn = (change: Doc): number | undefined => {
+  const value = change.get('expireAfterSeconds') ?? null;
+  if (value === null) return undefined;
+  if (!isNumber(value))
     throw new ServerError(
       14,
-      `BSON field 'collMod.index.expireAfterSeconds' is the wrong type '${bsonTypeName(seconds)}', expected types '[long, int, decimal, double]'`,
+      `BSON field 'collMod.index.expireAfterSeconds' is the wrong type '${bsonTypeName(value)}', expected types '[long, int, decimal, double]'`,
     );
-  try {
-    checkExpiry(seconds);
-  } catch (error) {
-    throw error instanceof ServerError ? new ServerError(72, error.message) : error;
-  }
+  const seconds = wholeOf(value);
+  if (seconds < 0) throw new ServerError(72, `TTL index 'expireAfterSeconds' option cannot be less than 0`);
+  return Math.min(seconds, MOST_SECONDS) + 0;
 };
 
 const dropIndexes: Handler = async (call) => {
@@ -380,9 +427,7 @@ const dropIndexes: Handler = async (call) => {
       const each = wanted instanceof Arr ? wanted.values : [wanted];
       dropped = each.map((one) => {
         if (one === '_id_' || (one instanceof Doc && isIdKey(one))) throw new ServerError(72, 'cannot drop _id index');
-        const found = collection.indexes.find((index) =>
-          one instanceof Doc ? normalKey(index.spec.get('key') as Doc) === normalKey(one) : index.name === one,
-        );
+        const found = indexNamed(collection, one as string | Doc);
         if (!found)
           throw new ServerError(
             27,

@@ -4,6 +4,7 @@ import { Arr, bsonTypeName, Doc, show, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
 import { PAUSE, type Source } from '../execution/source.js';
 import { currentCollation, sameCollation, withCollation } from '../query/collation.js';
+import { checkVariableName } from '../query/expressions/compile.js';
 import { compileExpression, withVariables } from '../query/expressions/expressions.js';
 import type { Variables } from '../query/expressions/scope.js';
 import type { Filter } from '../query/filter.js';
@@ -150,6 +151,7 @@ export const parseTarget = (stage: string, spec: Value, database: string, variab
       51181,
       `Combination of $merge modes 'whenMatched: ${mode}' and 'whenNotMatched: ${whenNotMatched}' is not supported`,
     );
+  lets?.keys.forEach(checkVariableName);
   const letNames = lets ? lets.keys : ['new'];
   const outer = Object.keys(variables);
   const letValues = withVariables(outer, () => (lets ? lets.values : ['$$ROOT']).map((value) => compileExpression(value)));

@@ -115,12 +115,15 @@ export const naturalOrder = (sort: Doc | undefined): ReturnType<typeof parseSort
   return parseSort(sort ?? Doc.empty);
 };
 
+/** How many views may stand on one another. */
+const MOST_VIEWS = 19;
+
 /** The documents of a collection or a view that may match: a view's own pipeline runs first. */
 export const sourceOf = (scope: Scope, name: string, filter: Filter, variables: Variables, depth = 0): Source => {
-  if (depth > 20) throw new ServerError(165, 'View depth too deep or view cycle detected');
   const collection = collectionOf(scope.reader, scope.database, name);
   if (!collection) return empty();
   if (!collection.view) return candidates(scope.reader, collection, filter);
+  if (depth >= MOST_VIEWS) throw new ServerError(165, 'View depth too deep or view cycle detected');
   const { view } = collection;
   checkViewCollation(collection, scope.collation);
   const pipeline = withCollation(scope.collation, () => compilePipeline(Arr.of(view.pipeline)));

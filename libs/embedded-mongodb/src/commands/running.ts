@@ -1,10 +1,19 @@
-import type { Doc } from '../bson/values.js';
+import { Binary, Doc } from '../bson/values.js';
+import type { Connection } from './credentials.js';
+
+/** The session that a command is part of, as a text. */
+export const sessionOf = (command: Doc): string => {
+  const session = command.get('lsid');
+  const id = session instanceof Doc ? session.get('id') : undefined;
+  return id instanceof Binary ? id.bytes.toString('hex') : '';
+};
 
 /** A command that is under way. */
 export type Operation = {
   readonly id: number;
   /** The number of the connection that it came from. */
   readonly connection: number;
+  readonly user: string | undefined;
   readonly database: string;
   readonly command: Doc;
   /** When it began, as `performance.now()` has it. */
@@ -30,8 +39,8 @@ export class Running {
   readonly #usage = new Map<string, Map<string, Usage>>();
   readonly #operations = new Map<number, { -readonly [Field in keyof Operation]: Operation[Field] }>();
 
-  begin(connection: number, database: string, command: Doc): Operation {
-    const operation = { id: ++this.#last, connection, database, command, since: performance.now(), killed: false };
+  begin({ id: connection, user }: Connection, database: string, command: Doc): Operation {
+    const operation = { id: ++this.#last, connection, user: user?.user, database, command, since: performance.now(), killed: false };
     this.#operations.set(operation.id, operation);
     return operation;
   }
@@ -67,5 +76,12 @@ export class Running {
   kill(id: number): void {
     const operation = this.#operations.get(id);
     if (operation) operation.killed = true;
+  }
+
+  killSessions(isMeant: (session: string, user: string | undefined) => boolean): void {
+    for (const operation of this.#operations.values()) {
+      const session = sessionOf(operation.command);
+      if (session && isMeant(session, operation.user)) operation.killed = true;
+    }
   }
 }

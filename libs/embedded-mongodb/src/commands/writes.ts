@@ -34,7 +34,7 @@ const insert: Handler = async (call) => {
   checkBatch(documents.length);
   const where = { node: call.node, pace: paceOf(call), database: call.database, name, bypassed: bypass(fields) };
   const statements = documents.map((doc) => insertStatement(where, doc));
-  const outcomes = await runStatements(call.node, where.pace, statements, call.command.get('ordered') !== false);
+  const outcomes = await runStatements(call.node, where.pace, statements, fields.boolean('ordered', true));
   return ok({ n: sumOf(outcomes, ({ n }) => n), writeErrors: writeErrors(outcomes) });
 };
 
@@ -94,7 +94,7 @@ const update: Handler = async (call) => {
     part.need(spec.get('u'), 'u');
     return deferred(() => readUpdate(where, part, variables));
   });
-  const outcomes = await runStatements(call.node, where.pace, statements, call.command.get('ordered') !== false);
+  const outcomes = await runStatements(call.node, where.pace, statements, fields.boolean('ordered', true));
   const upserts = outcomes.flatMap((outcome, index) =>
     outcome instanceof ServerError || outcome.upserted === undefined ? [] : [Doc.from({ index, _id: outcome.upserted })],
   );
@@ -120,7 +120,7 @@ const remove: Handler = async (call) => {
     if (limit !== 0 && limit !== 1) throw failedToParse(`The limit field in delete objects must be 0 or 1. Got ${show(spec.get('limit'))}`);
     return deferred(() => readDelete(where, part, limit === 0, variables));
   });
-  const outcomes = await runStatements(call.node, where.pace, statements, call.command.get('ordered') !== false);
+  const outcomes = await runStatements(call.node, where.pace, statements, fields.boolean('ordered', true));
   return ok({ n: sumOf(outcomes, ({ n }) => n), writeErrors: writeErrors(outcomes) });
 };
 

@@ -6,7 +6,7 @@ import { failedToParse, ServerError } from '../errors.js';
 import type { Accumulator } from '../query/accumulators.js';
 import { INTERRUPTED, isOverdue, withinTurn } from '../query/budget.js';
 import { currentCollation, equivalents, withCollation, type Collation } from '../query/collation.js';
-import { checkFieldPath, constantOf, followPath } from '../query/expressions/compile.js';
+import { checkFieldPath, checkVariableName, constantOf, followPath } from '../query/expressions/compile.js';
 import { compileExpression, withinGroup, withVariables } from '../query/expressions/expressions.js';
 import type { Evaluate, Variables } from '../query/expressions/scope.js';
 import { compileFilter, parseFilter, type Filter, type Predicate } from '../query/filter.js';
@@ -348,7 +348,7 @@ const lookup: Compile = (spec, name) => {
   const local = given.get('localField');
   const foreign = given.get('foreignField');
   const pipeline = given.get('pipeline');
-  const lets = given.get('let');
+  const lets = given.get('let') ?? undefined;
   if ((local === undefined) !== (foreign === undefined))
     throw failedToParse('$lookup requires both or neither of localField and foreignField to be specified');
   if (local === undefined && pipeline === undefined)
@@ -357,9 +357,11 @@ const lookup: Compile = (spec, name) => {
     throw failedToParse('$lookup localField and foreignField must be strings');
   if (typeof local === 'string') checkFieldPath(local);
   if (typeof foreign === 'string') checkFieldPath(foreign);
-  if (lets !== undefined && !(lets instanceof Doc)) throw failedToParse(`$lookup argument 'let: ${show(lets)}' must be an object`);
+  if (lets !== undefined && !(lets instanceof Doc))
+    throw new ServerError(14, `$lookup argument 'let' must be an object, is type ${bsonTypeName(lets)}`);
   if (lets !== undefined && pipeline === undefined) throw failedToParse(`$lookup with a 'let' argument must also specify 'pipeline'`);
   const letNames = lets instanceof Doc ? lets.keys : [];
+  letNames.forEach(checkVariableName);
   const letValues: readonly Evaluate[] = lets instanceof Doc ? lets.values.map((value) => compileExpression(value)) : [];
   const stages = pipeline === undefined ? undefined : withVariables(letNames, () => compilePipeline(pipeline, { nested: true }));
   const asParts = splitPath(as);

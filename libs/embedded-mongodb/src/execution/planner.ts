@@ -10,7 +10,7 @@ import {
   afterPrefix,
   indexPrefix,
   namespaceOf,
-  readyIndexes,
+  visibleIndexes,
   recordKey,
   recordPrefix,
   type Collection,
@@ -484,9 +484,11 @@ const hinted = (
   const pattern = (doc: Doc): string => doc.keys.map((key, index) => `${key}:${numberOf(doc.values[index])}`).join();
   const isId = hint instanceof Doc ? pattern(hint) === '_id:1' : hint === '_id_';
   if (isId) return planWith(reader, undefined, collection, all, sort);
-  const index = readyIndexes(collection).find((known) =>
+  const [index, other] = visibleIndexes(collection).filter((known) =>
     hint instanceof Doc ? pattern(known.spec.get('key') as Doc) === pattern(hint) : known.name === hint,
   );
+  if (index && other)
+    throw new ServerError(27, `Hint matched multiple indexes, must hint by index name. Matched: ${index.name} and ${other.name}`);
   if (!index)
     throw badValue('error processing query: planner returned error :: caused by :: hint provided does not correspond to an existing index');
   return planWith(reader, index, collection, all, sort);
@@ -532,7 +534,7 @@ export const choosePlan = (reader: Reader, collection: Collection, filter: Filte
   const forced = hinted(reader, collection, hint, all, sort);
   if (forced) return forced;
   const natural = planWith(reader, undefined, collection, all, sort);
-  const ready = readyIndexes(collection);
+  const ready = visibleIndexes(collection);
   if (natural.stage === 'IDHACK' || !ready.length) return natural;
   const plans = [
     natural,

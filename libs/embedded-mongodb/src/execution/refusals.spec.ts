@@ -7,6 +7,10 @@ const { Decimal128, Double } = BSON;
 const read = (value: unknown): Value => Doc.read(Buffer.from(BSON.serialize({ value }))).get('value') as Value;
 const byPath = { groupBy: '$v', boundaries: [1, 9] };
 
+const windowed = (window: object, sortBy: object | null = { a: 1 }): object => ({
+  $setWindowFields: { sortBy, output: { n: { $sum: '$v', window } } },
+});
+
 test.each<readonly [stage: object, code: number]>([
   [{ $project: { a: 0, b: '$a' } }, 31310],
   [{ $project: { a: 0, b: null } }, 31310],
@@ -38,6 +42,16 @@ test.each<readonly [stage: object, code: number]>([
   [{ $setWindowFields: { sortBy: { a: 1 }, output: { n: { $rank: {}, b: 1 } } } }, 5371601],
   [{ $setWindowFields: { sortBy: { a: 1, b: 1 }, output: { n: { $documentNumber: {} } } } }, 5371602],
   [{ $setWindowFields: { sortBy: { a: 1 }, output: { n: { $denseRank: null } } } }, 5371603],
+  [{ $setWindowFields: { sortBy: 1, output: {} } }, 14],
+  [windowed({ documents: [1] }), 9],
+  [windowed({ documents: [0, 1], unit: 'day' }), 9],
+  [windowed({ range: [0] }), 9],
+  [windowed({ documents: [0, 1] }, null), 5339901],
+  [windowed({ range: [0, 1] }, {}), 5339902],
+  [windowed({ range: [0, 1] }, { a: -1 }), 8947401],
+  [{ $lookup: { from: 'c', as: 'd', let: 1, pipeline: [] } }, 14],
+  [{ $lookup: { from: 'c', as: 'd', let: { _a: 1 }, pipeline: [] } }, 9],
+  [{ $lookup: { from: 'c', as: 'd', let: { 'a b': 1 }, pipeline: [] } }, 9],
   [{ $group: { _id: 1, n: { $firstN: { n: 0, input: '$v' } } } }, 7548606],
   [{ $group: { _id: 1, n: { $firstN: { input: '$v' } } } }, 5787906],
   [{ $group: { _id: 1, n: { $topN: { sortBy: { v: 1 }, output: '$v' } } } }, 5788003],
@@ -68,6 +82,7 @@ test.each<readonly [stage: string, target: unknown, code: number]>([
   ['$merge', { into: 'c', whenMatched: 'delete' }, 2],
   ['$merge', { into: 'c', whenMatched: 'fail', whenNotMatched: 'discard' }, 51181],
   ['$merge', { into: 'c', whenMatched: [], let: { new: 1 } }, 51273],
+  ['$merge', { into: 'c', whenMatched: [], let: { Old: 1 } }, 9],
 ])('%s to %j is refused with %d', (stage, given, code) => {
   expect(() => parseTarget(stage, read(given), 'd', {})).toThrow(expect.objectContaining({ code }));
 });

@@ -38,7 +38,7 @@ const documentBounds = (given: Value): Bounds => {
 };
 
 const boundPair = (given: Value, name: string, whole: boolean): readonly [number | string, number | string] => {
-  if (!(given instanceof Arr) || given.length !== 2) throw new ServerError(5339902, `Window bounds must be a 2-element array: ${name}`);
+  if (!(given instanceof Arr) || given.length !== 2) throw failedToParse(`Window bounds must be a 2-element array: ${name}`);
   const bounds = given.values.map((bound) => {
     if (bound === 'current' || bound === 'unbounded') return bound;
     if (!isNumber(bound) || (whole && !Number.isInteger(numberOf(bound))))
@@ -51,8 +51,8 @@ const boundPair = (given: Value, name: string, whole: boolean): readonly [number
 };
 
 const rangeBounds = (given: Value, unit: Value | undefined, sort: readonly KeyField[]): Bounds => {
-  if (sort.length !== 1 || sort[0]?.direction !== 1)
-    throw new ServerError(5339902, 'Range-based bounds require sortBy a single field, ascending');
+  if (sort.length !== 1) throw new ServerError(5339902, 'Range-based bounds require sortBy a single field');
+  if (sort[0]?.direction !== 1) throw new ServerError(8947401, 'Range-based bounds require an ascending sortBy');
   const unitIn = <Of>(units: Readonly<Record<string, Of>>): Of | undefined =>
     typeof unit === 'string' && Object.hasOwn(units, unit) ? units[unit] : undefined;
   const months = unitIn(monthUnits);
@@ -67,7 +67,7 @@ const rangeBounds = (given: Value, unit: Value | undefined, sort: readonly KeyFi
     const [value] = row.key;
     if (unit !== undefined ? !(value instanceof DateTime) : !isNumber(value))
       throw new ServerError(
-        5429414,
+        unit === undefined ? 5429414 : 5429513,
         `Invalid range: Expected the sortBy field to be a ${unit === undefined ? 'number' : 'Date'}, but it was ${bsonTypeName(value)}`,
       );
     return value instanceof DateTime ? Number(value.ms) : numberOf(value);
@@ -84,9 +84,12 @@ const rangeBounds = (given: Value, unit: Value | undefined, sort: readonly KeyFi
   };
 };
 
+/** The order that the stage gives its documents, or undefined where it is given none; one may be of no fields. */
+type Order = readonly KeyField[] | undefined;
+
 const windowFields = ['documents', 'range', 'unit'];
 
-const boundsOf = (window: Value | undefined, sort: readonly KeyField[]): Bounds => {
+const boundsOf = (window: Value | undefined, order: Order): Bounds => {
   if (window === undefined) return (rows) => [0, rows.length - 1];
   if (!(window instanceof Doc)) throw failedToParse(`'window' field must be an object`);
   for (const key of window.keys)
@@ -99,10 +102,12 @@ const boundsOf = (window: Value | undefined, sort: readonly KeyField[]): Bounds 
   if (documents !== undefined && range !== undefined)
     throw failedToParse(`Window bounds can specify either 'documents' or 'range', not both.`);
   if (documents !== undefined) {
-    if (!sort.length) throw new ServerError(5339901, 'Document-based bounds require a sortBy');
+    if (window.has('unit')) throw failedToParse(`Window bounds can specify either 'documents' or 'unit', not both.`);
+    if (!order && !(documents instanceof Arr && documents.values.every((bound) => bound === 'unbounded')))
+      throw new ServerError(5339901, 'Document-based bounds require a sortBy');
     return documentBounds(documents);
   }
-  return range === undefined ? (rows) => [0, rows.length - 1] : rangeBounds(range, window.get('unit'), sort);
+  return range === undefined ? (rows) => [0, rows.length - 1] : rangeBounds(range, window.get('unit'), order ?? []);
 };
 
 const overWindow =
@@ -167,7 +172,8 @@ const carried = (expression: Value): Compute => {
   };
 };
 
-const compileOutput = (spec: Value, sort: readonly KeyField[]): Compute => {
+const compileOutput = (spec: Value, order: Order): Compute => {
+  const sort = order ?? [];
   if (!(spec instanceof Doc)) throw failedToParse(`The field in 'output' must be an object`);
   const names = spec.keys.filter((key) => key !== 'window');
   const [name] = names;
@@ -201,7 +207,7 @@ const compileOutput = (spec: Value, sort: readonly KeyField[]): Compute => {
   )
     throw failedToParse(`Unrecognized window function, ${name}`);
   const { evaluate, start } = compileAccumulator(name, argument);
-  return overWindow(evaluate, start, boundsOf(window, sort));
+  return overWindow(evaluate, start, boundsOf(window, order));
 };
 
 /** Compiles `$setWindowFields`. */
@@ -213,11 +219,14 @@ export const windowStage = (spec: Value, setIn: (doc: Doc, parts: readonly strin
       throw new ServerError(40415, `BSON field '$setWindowFields.${key}' is an unknown field.`);
   const output = spec.get('output');
   if (!(output instanceof Doc)) throw new ServerError(40414, `BSON field '$setWindowFields.output' is missing but a required field`);
-  const sortBy = spec.get('sortBy');
-  const sort = sortBy instanceof Doc ? parseSort(sortBy) : [];
+  const sortBy = spec.get('sortBy') ?? null;
+  if (sortBy !== null && !(sortBy instanceof Doc))
+    throw new ServerError(14, `BSON field '$setWindowFields.sortBy' is the wrong type '${bsonTypeName(sortBy)}', expected type 'object'`);
+  const order = sortBy === null ? undefined : parseSort(sortBy);
+  const sort = order ?? [];
   const texts = currentCollation()?.compare;
   const partition = compileExpression(spec.get('partitionBy') ?? null);
-  const computed = output.keys.map((key, index) => [splitPath(key), compileOutput(output.values[index] as Value, sort)] as const);
+  const computed = output.keys.map((key, index) => [splitPath(key), compileOutput(output.values[index] as Value, order)] as const);
   return function* (source: Source, { variables }) {
     const rows: Row[] = [];
     let bytes = 0;

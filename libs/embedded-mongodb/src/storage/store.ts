@@ -34,6 +34,8 @@ export type Index = {
   readonly collation: Collation | undefined;
   readonly unique: boolean;
   readonly sparse: boolean;
+  /** Whether queries do without it: it is kept up to date all the same. */
+  readonly hidden: boolean;
   readonly partial: { readonly filter: Filter; readonly matches: Predicate; readonly source: Doc } | undefined;
   /** The fields, by number, at which a document has ever had an array: there an entry is not the whole truth about a document. */
   readonly arrays: readonly number[];
@@ -62,8 +64,12 @@ export type Catalog = { readonly version: number; readonly collections: Readonly
 
 export const namespaceOf = (collection: Collection): string => `${collection.database}.${collection.name}`;
 
-/** The indexes that a query may use. */
+/** The indexes that have all documents. */
 export const readyIndexes = (collection: Collection): readonly Index[] => collection.indexes.filter(({ building }) => !building);
+
+/** The indexes that a query may use. */
+export const visibleIndexes = (collection: Collection): readonly Index[] =>
+  collection.indexes.filter(({ building, hidden }) => !building && !hidden);
 
 export type { Entry, KeyRange };
 
@@ -164,6 +170,7 @@ export const readIndex = (
     collation,
     unique: spec.get('unique') === true,
     sparse: spec.get('sparse') === true,
+    hidden: spec.get('hidden') === true,
     partial: filter && source instanceof Doc ? { filter, matches: compileFilter(filter), source } : undefined,
     arrays,
     building,

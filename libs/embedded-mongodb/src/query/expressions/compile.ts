@@ -21,6 +21,12 @@ export const followPath = (value: Value | undefined, parts: readonly string[], f
 };
 
 /** @throws ServerError for a path that an expression may not have */
+/** @throws ServerError 9 for a name that no user's variable may have */
+export const checkVariableName = (name: string): void => {
+  if (!/^[a-z\u0080-\uffff][\w\u0080-\uffff]*$/.test(name))
+    throw failedToParse(`'${name}' starts with an invalid character for a user variable name`);
+};
+
 export const checkFieldPath = (path: string): readonly string[] => {
   if (!path) throw new ServerError(40352, 'FieldPath cannot be constructed with empty string');
   if (path.endsWith('.')) throw new ServerError(40353, `FieldPath must not end with a '.'.`);

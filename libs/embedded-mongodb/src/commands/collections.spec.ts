@@ -1,0 +1,180 @@
+import { BSON, Long, ObjectId, type Document } from 'mongodb';
+import { contract } from '../testing/contract.js';
+
+const { Decimal128 } = BSON;
+const server = contract();
+let counter = 0;
+
+const refused = async (command: Document, code: number): Promise<void> => {
+  await expect(server.db.command(command)).rejects.toMatchObject({ code });
+};
+
+describe('indexes', () => {
+  test('that are hidden are kept up to date, and used by no query', async () => {
+    const collection = await server.fresh([{ _id: 1, a: 1 }]);
+    const { collectionName: name } = collection;
+    await collection.createIndex({ a: 1 }, { unique: true, hidden: true });
+    expect(await collection.indexes()).toMatchObject([{}, { name: 'a_1', hidden: true }]);
+    await expect(collection.find().hint('a_1').toArray()).rejects.toMatchObject({ code: 2 });
+    await expect(collection.insertOne({ a: 1 })).rejects.toMatchObject({ code: 11000 });
+    await collection.insertOne({ _id: 2 as never, a: 2 });
+    const stageOf = async (): Promise<string> =>
+      (await collection.find({ a: 2 }).explain('queryPlanner'))['queryPlanner'].winningPlan.stage;
+    expect(await stageOf()).toBe('COLLSCAN');
+    expect(await server.db.command({ collMod: name, index: { name: 'a_1', hidden: false } })).toMatchObject({
+      hidden_old: true,
+      hidden_new: false,
+    });
+    expect(await stageOf()).not.toBe('COLLSCAN');
+    expect(await collection.find({ a: 2 }).hint('a_1').toArray()).toEqual([{ _id: 2, a: 2 }]);
+    expect((await collection.indexes())[1]).not.toHaveProperty('hidden');
+    await refused({ collMod: name, index: { name: 'a_1', hidden: 'yes' } }, 14);
+    await refused({ collMod: name, index: { name: 'a_1', hidden: null } }, 72);
+    await refused({ collMod: name, index: { name: 'b_1', hidden: true } }, 27);
+    await refused({ collMod: name, index: { name: '_id_', hidden: true } }, 2);
+    await refused({ createIndexes: name, indexes: [{ key: { a: 1 }, name: 'a_1', unique: true, hidden: true }] }, 85);
+    await refused({ createIndexes: name, indexes: [{ key: { b: 1 }, name: 'b_1', hidden: 1 }] }, 14);
+  });
+
+  test('of the same keys may differ in being unique or sparse; their keys alone do not name one', async () => {
+    const { collectionName: name } = await server.fresh([{ a: 1 }]);
+    const create = (index: Document): Promise<Document> =>
+      server.db.command({ createIndexes: name, indexes: [{ key: { a: 1 }, name: 'plain', ...index }] });
+    await create({});
+    await create({ name: 'sparse', sparse: true });
+    expect(await create({ name: 'both', sparse: true, unique: true })).toMatchObject({ numIndexesBefore: 3, numIndexesAfter: 4 });
+    await expect(create({ unique: true })).rejects.toMatchObject({ code: 86 });
+    await expect(create({ name: 'other' })).rejects.toMatchObject({ code: 85 });
+    await refused({ dropIndexes: name, index: { a: 1 } }, 181);
+    await refused({ collMod: name, index: { keyPattern: { a: 1 }, expireAfterSeconds: 1 } }, 181);
+    await server.db.command({ dropIndexes: name, index: ['both', 'sparse'] });
+    await server.db.command({ dropIndexes: name, index: { a: 1 } });
+    expect(await server.db.collection(name).indexes()).toHaveLength(1);
+  });
+
+  test.each<readonly [filter: Document, code: number]>([
+    [{ a: { $size: 1 } }, 67],
+    [{ a: { $mod: [2, 0] } }, 67],
+    [{ a: { $elemMatch: { b: 1 } } }, 67],
+    [{ $or: [{ a: 1 }, { a: { $exists: 0 } }] }, 67],
+    [{ a: /^x/ }, 67],
+    [{ $expr: { $gt: ['$a', 1] } }, 224],
+    [{ $and: [] }, 2],
+  ])('have no filter %j', async (partialFilterExpression, code) => {
+    await refused({ createIndexes: 'partial', indexes: [{ key: { a: 1 }, name: 'a_1', partialFilterExpression }] }, code);
+  });
+
+  test.each<readonly [value: unknown, seconds: number]>([
+    [50.7, 50],
+    [Decimal128.fromString('50.5'), 50],
+    [Decimal128.fromString('51.5'), 52],
+    [-0.9, 0],
+    [Number.NaN, 0],
+    [2 ** 31, 2 ** 31 - 1],
+    [Infinity, 2 ** 31 - 1],
+  ])('expire after %j: that is %d seconds', async (expireAfterSeconds, seconds) => {
+    const collection = await server.fresh([{ a: 1 }]);
+    await collection.createIndex({ a: 1 });
+    const index = { name: 'a_1', expireAfterSeconds };
+    expect(await server.db.command({ collMod: collection.collectionName, index })).toMatchObject({ expireAfterSeconds_new: seconds });
+  });
+});
+
+describe('views', () => {
+  const view = async (viewOn: string, pipeline: Document[] = []): Promise<string> => {
+    const name = `v${counter++}`;
+    await server.db.createCollection(name, { viewOn, pipeline });
+    return name;
+  };
+
+  test('stand on 18 others at most', async () => {
+    let { collectionName: name } = await server.fresh([{ _id: 1 }]);
+    for (let depth = 1; depth <= 19; depth++) name = await view(name);
+    expect(await server.db.collection(name).find().toArray()).toEqual([{ _id: 1 }]);
+    await refused({ find: await view(name) }, 165);
+  });
+
+  test('do not read themselves', async () => {
+    const name = await view('absent');
+    const above = await view(name);
+    for (const viewOn of [name, above]) await refused({ collMod: name, viewOn }, 5);
+    for (const stage of [{ $unionWith: above }, { $lookup: { from: name, localField: 'a', foreignField: 'a', as: 'b' } }])
+      await refused({ collMod: name, pipeline: [stage] }, 5);
+    await refused({ create: 'itself', viewOn: 'other', pipeline: [{ $unionWith: 'itself' }] }, 5);
+  });
+
+  test.each<readonly [stage: Document, code: number]>([
+    [{ $out: 'a' }, 167],
+    [{ $merge: 'a' }, 167],
+    [{ $documents: [] }, 73],
+    [{ $facet: { a: [{ $out: 'a' }] } }, 40600],
+    [{ $lookup: { from: 'a', as: 'b', pipeline: [{ $out: 'a' }] } }, 51047],
+  ])('have no stage %j', async (stage, code) => {
+    await refused({ create: 'made', viewOn: 'other', pipeline: [stage] }, code);
+  });
+});
+
+test('a filter of names sees nothing but names', async () => {
+  const { collectionName: name } = await server.fresh([{ a: 1 }]);
+  const listed = (filter: Document, nameOnly: boolean): Promise<Document[]> =>
+    server.db.listCollections({ name, ...filter }, { nameOnly }).toArray();
+  expect(await listed({ options: { $exists: true } }, false)).toHaveLength(1);
+  expect(await listed({ options: { $exists: true } }, true)).toEqual([]);
+  expect(await listed({ type: 'collection' }, true)).toEqual([{ name, type: 'collection' }]);
+});
+
+test('collections of the server itself have no validators', async () => {
+  await refused({ create: 'system.js', validator: { a: 1 } }, 72);
+  const name = `c${new ObjectId().toHexString()}`;
+  await expect(server.client.db('admin').command({ create: name, validator: { a: 1 } })).rejects.toMatchObject({ code: 72 });
+});
+
+describe('cursors', () => {
+  const open = async (name: string, options: Document = {}): Promise<Long> =>
+    (await server.db.command({ find: name, batchSize: 1, ...options }, { promoteLongs: false }))['cursor'].id as Long;
+
+  test('of a session end with it', async () => {
+    const { collectionName: collection } = await server.fresh([{}, {}, {}]);
+    await server.client.withSession(async (session) => {
+      const kept = await open(collection);
+      const id = (await server.db.command({ find: collection, batchSize: 1 }, { session, promoteLongs: false }))['cursor'].id as Long;
+      await server.db.command({ killSessions: [{ id: session.id?.id }] });
+      await refused({ getMore: id, collection }, 43);
+      expect(await server.db.command({ getMore: kept, collection })).toMatchObject({ ok: 1 });
+    });
+  });
+
+  test('are all left alone where one of them is named wrongly', async () => {
+    const { collectionName: collection } = await server.fresh([{}, {}, {}]);
+    const id = await open(collection);
+    await refused({ killCursors: collection, cursors: [id, 'other'] }, 14);
+    expect((await server.db.command({ getMore: id, collection }))['cursor'].nextBatch).toHaveLength(2);
+  });
+
+  test('have the time limit of their query, and none for each batch', async () => {
+    const { collectionName: collection } = await server.fresh([{}, {}, {}]);
+    await refused({ getMore: await open(collection), collection, maxTimeMS: 100 }, 2);
+  });
+});
+
+test.each<readonly [command: Document, code: number]>([
+  [{ distinct: 'a', key: null }, 14],
+  [{ create: 'made', capped: 'yes' }, 14],
+  [{ ping: 1, maxTimeMS: 'x' }, 14],
+  [{ ping: 1, maxTimeMS: 1.5 }, 9],
+  [{ ping: 1, maxTimeMS: -1 }, 2],
+  [{ ping: 1, writeConcern: { w: 1 } }, 72],
+  [{ startSession: 1, readConcern: { level: 'majority' } }, 72],
+  [{ delete: 'a', deletes: [{ q: {}, limit: 1 }], ordered: 'yes' }, 14],
+  [{ delete: 'a', deletes: [{ q: {}, limit: 1 }], writeConcern: { nonsense: 1 } }, 40415],
+  [{ delete: 'a', deletes: [{ q: {}, limit: 1 }], writeConcern: { w: null } }, 2],
+  [{ delete: 'a', deletes: [{ q: {}, limit: 1 }], writeConcern: { w: {} } }, 9],
+  [{ delete: 'a', deletes: [{ q: {}, limit: 1 }], writeConcern: { w: 1, wtimeout: 2 ** 31 } }, 9],
+  [{ killSessions: null }, 40414],
+  [{ killSessions: [1] }, 14],
+  [{ killSessions: [{ id: 1 }] }, 14],
+  [{ killSessions: [{ id: new BSON.Binary(Buffer.alloc(8), 4) }] }, 207],
+  [{ killAllSessions: [{ user: 'a' }] }, 40414],
+  [{ createIndexes: 'a', indexes: [{ key: { a: 'hashed' }, name: 'a', unique: true }] }, 16764],
+  [{ createIndexes: 'a', indexes: [{ key: { 'a.$**': 1 }, name: 'a', wildcardProjection: { b: 1 } }] }, 9],
+])('%j is refused with %d', refused);
