@@ -106,9 +106,72 @@ describe('POST /v1/contracts', () => {
   });
 });
 
+describe('POST /v1/contracts/simulations', () => {
+  it('says what rules would have done to past tickets, and lets them be agreed', async () => {
+    const client = clientOf('ruled');
+    for (const summary of ['VPN drops', 'No print']) await post('/v1/tickets', { ...ticketFor(client), summary });
+    const vpn = { name: 'vpn', on: 'TicketOpened', if: [{ field: 'summary', contains: ['vpn'] }], then: [{ do: 'note', text: 'VPN' }] };
+    const night = { ...vpn, name: 'night', if: [{ field: 'priority', is: ['critical'] }] };
+    const ruled = { client, terms: { rules: [vpn, night] } };
+    expect((await post('/v1/contracts', ruled)).json).toMatchObject({
+      status: 409,
+      code: 'rules-not-simulated',
+      faults: [{ field: 'terms.rules[0]' }, { field: 'terms.rules[1]' }],
+    });
+
+    const simulated = await post('/v1/contracts/simulations', ruled);
+    expect(simulated.status).toBe(200);
+    const touched = [
+      { rule: 'vpn', tickets: 1, fired: 1 },
+      { rule: 'night', tickets: 0, fired: 0 },
+    ];
+    expect(simulated.json.events).toEqual([{ type: 'ContractRulesSimulated', data: { client, rules: [vpn, night], tickets: 2, touched } }]);
+    // Nothing is agreed by that.
+    expect((await get(`/v1/contracts/${client}`)).json).toMatchObject({ status: 404, code: 'contract-not-found' });
+    expect((await get(`/v1/contracts/${client}/history`)).json.items).toMatchObject([{ type: 'ContractRulesSimulated' }]);
+    const { ticketId } = (await post('/v1/tickets', ticketFor(client))).json;
+    expect((await get(`/v1/tickets/${ticketId}?atLeast=0`)).json.contract).toBeUndefined();
+
+    expect((await post('/v1/contracts', ruled)).json).toMatchObject({
+      revision: 1,
+      events: [{ type: 'ContractAgreed', data: { version: 1 } }],
+    });
+    expect((await get(`/v1/contracts/${client}`)).json).toMatchObject({
+      client,
+      inForce: 1,
+      versions: [{ terms: { rules: [vpn, night] } }],
+    });
+    expect((await post('/v1/contracts', { client, terms: { rules: [{ ...vpn, on: 'TicketResolved' }] } })).json).toMatchObject({
+      code: 'rules-not-simulated',
+      faults: [{ field: 'terms.rules[0]', message: 'has changed since it was simulated' }],
+    });
+  });
+
+  it('replays the tickets of a period, and refuses invalid terms', async () => {
+    const client = clientOf('period');
+    const rule = { name: 'all', on: 'TicketOpened', then: [{ do: 'note', text: 'Seen' }] };
+    await post('/v1/tickets', { ...ticketFor(client), effectiveAt: new Date(Date.now() - 7_200_000).toISOString() });
+    await post('/v1/tickets', ticketFor(client));
+    const from = new Date(Date.now() - 3_600_000).toISOString();
+    expect((await post('/v1/contracts/simulations', { client, terms: { rules: [rule] }, from })).json.events).toMatchObject([
+      { data: { from, tickets: 1, touched: [{ tickets: 1 }] } },
+    ]);
+    const refused = async (terms: object) => (await post('/v1/contracts/simulations', { client, terms })).json;
+    expect(await refused({ rules: [rule, rule] })).toMatchObject({ code: 'contract-invalid', faults: [{ field: 'terms.rules[1].name' }] });
+    expect(await refused({})).toMatchObject({ code: 'contract-invalid', faults: [{ field: 'terms.rules' }] });
+    const calendar = { publicHolidays: { country: 'XX', years: [2026] } };
+    expect(await refused({ rules: [rule], calendar })).toMatchObject({
+      code: 'contract-invalid',
+      faults: [{ field: 'terms.calendar.publicHolidays.country' }],
+    });
+  });
+});
+
 describe('GET /v1/contracts', () => {
   it('lists clients by name, in pages', async () => {
     const names = [clientOf('aaa'), clientOf('aab'), clientOf('aac')];
+    const [rule, onlySimulated] = [{ name: 'r', on: 'TicketOpened', then: [{ do: 'note', text: 'Seen' }] }, clientOf('only-simulated')];
+    expect((await post('/v1/contracts/simulations', { client: onlySimulated, terms: { rules: [rule] } })).status).toBe(200);
     for (const client of names) await post('/v1/contracts', { client, terms: {} });
     const seen: string[] = [];
     for (let tries = 0; tries < 100 && !names.every((name) => seen.includes(name)); tries++) {
@@ -124,6 +187,7 @@ describe('GET /v1/contracts', () => {
     }
     expect(seen.filter((name) => names.includes(name))).toEqual([...names].sort());
     expect(new Set(seen).size).toBe(seen.length);
+    expect(seen).not.toContain(onlySimulated);
     expect((await get('/v1/contracts?cursor=x')).json).toMatchObject({ status: 400, code: 'invalid-query' });
   });
 });

@@ -17,6 +17,7 @@ export const ticketProblems = {
   'filter-not-found': { status: 404, title: 'No such filter' },
   'filter-invalid': { status: 422, title: 'Invalid filter' },
   'contract-invalid': { status: 422, title: 'Invalid contract' },
+  'rules-not-simulated': { status: 409, title: 'Rules were not simulated' },
   'ticket-not-found': { status: 404, title: 'No such ticket' },
   'account-exists': { status: 409, title: 'The account exists already' },
   'account-not-found': { status: 404, title: 'No such account' },

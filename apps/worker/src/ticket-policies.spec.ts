@@ -563,6 +563,13 @@ describe('a rule of a contract', () => {
     ];
     const context = { commandId, actor: ada, correlationId: commandId, causationId: commandId };
     const body = { client: ruled, terms: { rules } };
+    await runSystemCommand(store, {
+      aggregate: contract,
+      id: ruled,
+      name: 'SimulateRules',
+      body,
+      context: { ...context, commandId: randomUUID() },
+    });
     await runSystemCommand(store, { aggregate: contract, id: ruled, name: 'AgreeContract', body, context });
     const [about, other] = [await open('VPN drops', { client: ruled }), await open('No print', { client: ruled })];
     const triaged = await first(about, 'TicketTriaged');
@@ -587,6 +594,7 @@ describe('a rule of a contract', () => {
     ];
     const effectiveFrom = instantFrom(Date.now() - 2 * HOUR);
     const terms = { rules, quietTime: 0, tierTargets: {} };
+    await system(contract, late, 'SimulateRules', { client: late, terms });
     await system(contract, late, 'AgreeContract', { client: late, effectiveFrom, terms });
     const effectiveAt = instantFrom(Date.now() - HOUR);
     const id = await open('No sound', { client: late, effectiveAt } as never);

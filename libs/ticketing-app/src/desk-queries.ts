@@ -11,6 +11,7 @@ import {
   type AgentState,
   agents,
   type ClientContract,
+  agreedWith,
   contract,
   contracts,
   contractViews,
@@ -55,9 +56,10 @@ export async function readContract(
   const { state, revision } = isPast(when)
     ? ((await readPast(sources, contractViews, streamName(contract, client), when)) ?? { state: null, revision: -1 })
     : await readAggregate(sources.store, contract, client);
-  return state === null
+  const agreed = agreedWith(state);
+  return agreed === null
     ? refuse('contract-not-found', 'Nothing was agreed with that client: the default contract holds')
-    : { state, revision };
+    : { state: agreed, revision };
 }
 
 /** Which problems are asked for: those that have all of it. */
@@ -182,7 +184,7 @@ export async function readContracts(
   const end = page.items.at(-1)?.client;
   const items = isPast(when)
     ? (await Promise.all(page.items.map(({ client }) => readPast(sources, contractViews, streamName(contract, client), when)))).flatMap(
-        (past) => past?.state ?? [],
+        (past) => agreedWith(past?.state ?? null) ?? [],
       )
     : page.items;
   return { items, more: page.more, ...(end !== undefined && { end }) };

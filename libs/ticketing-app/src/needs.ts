@@ -3,8 +3,10 @@ import {
   type EventStore,
   type Fault,
   type Instant,
+  isRefusal,
   parseInstant,
   readAggregate,
+  refuse,
   StreamDeleted,
   streamName,
   upcast,
@@ -21,6 +23,7 @@ import {
   type ClockedTicketState,
   contract,
   contractInForce,
+  contractTerms,
   comparePlaces,
   evolveInHindsight,
   everInForce,
@@ -46,6 +49,8 @@ import {
   publicEventType,
   type RecordAlerts,
   type Role,
+  type RulesReplayed,
+  type SimulateRules,
   type StartRunbook,
   question,
   seesClient,
@@ -53,6 +58,7 @@ import {
   type TicketState,
   type WhoHasLeft,
 } from '#ticketing';
+import { simulate } from './simulate.js';
 import { readSavedQuery } from './ticket-list-parameters.js';
 import { ownerOfReviewReached, ownersReached, whoIsThere } from './who-is-there.js';
 
@@ -103,6 +109,7 @@ const lookUps: Readonly<Record<string, LookUp>> = {
   'public-holidays': async (_store, { body }) =>
     // The holidays of the world are loaded where a contract is agreed, which most processes never see.
     (await import('./public-holidays.js')).withPublicHolidays((body as { readonly terms: Readonly<Record<string, unknown>> }).terms),
+  'rules-replayed': (store, { body, effectiveAt }) => rulesReplayed(store, body as SimulateRules, effectiveAt),
   'major-incident-terms': async (store, { state, effectiveAt }) =>
     state === null ? undefined : (await contractInForceAt(store, (state as MajorIncident).client, effectiveAt))?.terms.majorIncidents,
   'alert-facts': (store, { body, state }) => alertFacts(store, (body as RecordAlerts).client, state as AlertState),
@@ -218,6 +225,29 @@ async function contractInForceAt(store: EventStore, client: string, at: Instant)
   const { state } = await readAggregate(store, contract, client, { maxAgeMs: CONTRACT_MAX_AGE_MS });
   const version = contractInForce(state, at);
   return version && pinned(version, tzdata);
+}
+
+/** A simulation of rules is given up after that. */
+const LONGEST_SIMULATION_MS = 60_000;
+
+/** What proposed rules would have done to past tickets. */
+async function rulesReplayed(store: EventStore, { client, terms, from, to }: SimulateRules, asOf: Instant): Promise<RulesReplayed> {
+  const known = (await import('./public-holidays.js')).withPublicHolidays(terms);
+  if ('faults' in known) return refuse('contract-invalid', 'Unknown public holidays', known.faults);
+  const contract = contractTerms(known.terms);
+  if (isRefusal(contract)) return contract;
+  const { rules = [] } = contract;
+  if (rules.length === 0) return { rules, tickets: 0, touched: [] };
+  const period = { from: from === undefined ? undefined : parseInstant(from), to: to === undefined ? undefined : parseInstant(to) };
+  const signal = AbortSignal.timeout(LONGEST_SIMULATION_MS);
+  try {
+    const { totals } = await simulate(store, { contract, client, ...period, asOf, limit: 0 }, { signal });
+    const touched = rules.map(({ name }) => totals.rules.find(({ rule }) => rule === name) ?? { rule: name, tickets: 0, fired: 0 });
+    return { rules, tickets: totals.tickets, touched };
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return refuse('simulation-too-long', `It was given up after ${LONGEST_SIMULATION_MS / 1000} s: name a shorter period`);
+  }
 }
 
 /** The clocks of a ticket, up to a revision, under what is agreed with its client now. */

@@ -235,7 +235,7 @@ const rows = {
     ApproveProposal: tier,
     RejectProposal: tier,
   } satisfies Rows<typeof ticket>,
-  contract: { AgreeContract: administrator } satisfies Rows<typeof contract>,
+  contract: { AgreeContract: administrator, SimulateRules: administrator } satisfies Rows<typeof contract>,
   oncall: {
     SetOnCallRotations: leads,
     OverrideOnCall: desk,

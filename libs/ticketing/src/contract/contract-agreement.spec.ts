@@ -1,7 +1,8 @@
-import { type Instant, instantFrom } from '#eventsourcing';
-import { scenariosOf } from '../../../eventsourcing/src/testing/given.js';
+import { type Instant, instantFrom, refuse } from '#eventsourcing';
+import { scenariosOf, type Sent } from '../../../eventsourcing/src/testing/given.js';
 import { defaultContract, HOUR } from './contract.js';
-import { contract, type ContractCommands, contractInForce, everInForce } from './contract-agreement.js';
+import { agreedWith, contract, type ContractCommands, contractInForce, everInForce } from './contract-agreement.js';
+import type { Rule } from './rule.js';
 
 const start = Date.parse('2026-11-21T08:00:00.000Z');
 const at = (hours: number): Instant => instantFrom(start + hours * HOUR);
@@ -76,6 +77,85 @@ describe('AgreeContract', () => {
     expect(agreed().when('AgreeContract', { client: 'northwind', terms }).refusal()).toMatchObject({
       refused: 'contract-invalid',
       faults: [{ field: 'terms' }],
+    });
+  });
+});
+
+const rule = { name: 'vpn', on: 'TicketOpened', then: [{ do: 'triage', category: 'network/vpn' }] } as const satisfies Rule;
+const changed: Rule = { ...rule, on: 'TicketReopened' };
+const other: Rule = { ...rule, name: 'other' };
+const replayed = (...rules: readonly Rule[]) => ({
+  rules,
+  tickets: 3,
+  touched: rules.map(({ name }) => ({ rule: name, tickets: 2, fired: 2 })),
+});
+const simulation = (hours: number, ...rules: readonly Rule[]) =>
+  ['SimulateRules', { client: 'northwind', terms: { rules } }, hours * HOUR, replayed(...rules)] as const;
+
+describe('SimulateRules', () => {
+  it('records what the rules would have done to past tickets', () => {
+    const period = { from: '2026-11-01T01:00:00+01:00', to: '2026-11-20T00:00:00Z' };
+    const [name, body, offset, outside] = simulation(1, rule, other);
+    const events = given()
+      .when(name, { ...body, ...period }, offset, outside)
+      .events();
+    expect(events).toEqual([
+      {
+        type: 'ContractRulesSimulated',
+        data: { client: 'northwind', ...replayed(rule, other), from: '2026-11-01T00:00:00.000Z', to: '2026-11-20T00:00:00.000Z' },
+      },
+    ]);
+  });
+
+  it('is no agreement', () => {
+    const { state } = given(simulation(1, rule));
+    expect([agreedWith(state), contractInForce(state, at(2)), everInForce(state, '2025b')]).toEqual([null, undefined, []]);
+    expect(agreedWith(given(simulation(1, rule), agreement({ terms: {} }, 2)).state)?.versions).toMatchObject([{ version: 1 }]);
+  });
+
+  it('is recorded once, and anew when it is done again', () => {
+    const once = given(simulation(1, rule));
+    expect(once.when(...simulation(1, rule)).events()).toEqual([]);
+    expect(once.when(...simulation(2, rule)).events()).toHaveLength(1);
+    expect(once.when(...simulation(1, rule, other)).events()).toHaveLength(1);
+  });
+
+  it('refuses what cannot be simulated', () => {
+    expect(
+      given()
+        .when(...simulation(1))
+        .refusal(),
+    ).toMatchObject({ refused: 'contract-invalid', faults: [{ field: 'terms.rules' }] });
+    const tooLong = refuse('simulation-too-long', 'too long');
+    expect(given().when('SimulateRules', { client: 'northwind', terms: {} }, 0, tooLong).refusal()).toBe(tooLong);
+  });
+});
+
+describe('rules that are agreed', () => {
+  const agreeing = (...rules: readonly Rule[]) => agreement({ terms: { rules } }, 5);
+  const faultsAfter = (past: readonly Sent<typeof contract>[], ...rules: readonly Rule[]) => {
+    const { refused, faults } = given(...past)
+      .when(...agreeing(...rules))
+      .refusal();
+    expect(refused).toBe('rules-not-simulated');
+    return faults;
+  };
+
+  it('refuses rules that were not simulated as they are, and names each', () => {
+    expect(faultsAfter([], rule)).toEqual([{ field: 'terms.rules[0]', message: 'was not simulated yet' }]);
+    expect(faultsAfter([simulation(1, rule)], rule, other)).toMatchObject([{ field: 'terms.rules[1]' }]);
+    const later = [{ field: 'terms.rules[0]', message: 'has changed since it was simulated' }];
+    expect(faultsAfter([simulation(1, rule)], changed)).toEqual(later);
+    expect(faultsAfter([simulation(1, rule), simulation(2, changed)], rule)).toEqual(later);
+  });
+
+  it('takes rules that were simulated, or stood in an earlier version', () => {
+    const agreed = given(simulation(1, rule, other), agreeing(rule));
+    expect(agreed.state?.versions).toMatchObject([{ version: 1, terms: { rules: [rule] } }]);
+    const without = agreed.and(simulation(6, changed), agreement({ terms: {} }, 7));
+    expect(without.when(...agreement({ terms: { rules: [other, rule] } }, 8)).events()).toMatchObject([{ data: { version: 3 } }]);
+    expect(agreed.when(...agreement({ terms: { rules: [{ ...rule, if: [] }] } }, 8)).refusal()).toMatchObject({
+      refused: 'rules-not-simulated',
     });
   });
 });

@@ -14,6 +14,7 @@ import {
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Fields, Name, Text } from '../command-fields.js';
 import { type Contract, contractSchema, defaultContract, type PinnedContract } from './contract.js';
+import type { Rule, RuleTally } from './rule.js';
 import { omitUndefined, same, without } from '../plain-json.js';
 import { about, count, faultsOf, instant, listOf, open, optional, refer, type Static, text } from '../schema.js';
 import { TIERS } from '../vocabulary.js';
@@ -43,8 +44,17 @@ export const contractNowSchema = about(
 
 export type ContractNow = Static<typeof contractNowSchema>;
 
-/** No contract yet, or all its versions, oldest first. */
-export type ContractState = Static<typeof clientContractSchema> | null;
+/** All versions of what was agreed with a client, oldest first. */
+export type ClientContract = Static<typeof clientContractSchema>;
+
+/** A rule as it was last simulated under its name. */
+interface SimulatedRule {
+  readonly rule: Rule;
+  readonly at: Instant;
+}
+
+/** Nothing yet, or all versions, oldest first; none while rules were only simulated. */
+export type ContractState = (ClientContract & { readonly simulated?: readonly SimulatedRule[] }) | null;
 
 @JSONSchema({
   description:
@@ -88,14 +98,80 @@ export class AgreeContract {
   note?: string;
 }
 
+@JSONSchema({
+  description:
+    'Replays past tickets of the client under proposed terms, and records how many of them each rule would have touched. New and changed rules can ' +
+    'then be agreed (AgreeContract). Nothing is done to the tickets. What else the terms would have changed is said by `POST /v1/simulations`.',
+  examples: [
+    {
+      client: 'northwind',
+      terms: {
+        rules: [
+          {
+            name: 'vpn',
+            on: 'TicketOpened',
+            if: [{ field: 'summary', contains: ['vpn'] }],
+            then: [{ do: 'triage', category: 'network/vpn' }],
+          },
+        ],
+      },
+      from: '2026-01-01T00:00:00Z',
+    },
+  ],
+})
+export class SimulateRules {
+  @Name({ description: 'The client (tenant) whose contract it is', example: 'northwind', max: 100 })
+  client!: string;
+
+  @Fields({
+    description: 'The proposed terms, with their rules: as they are to be agreed. What is left out is as in the default contract.',
+  })
+  terms!: Readonly<Record<string, unknown>>;
+
+  @DateTime({ description: 'Tickets opened then or later; all, unless given', optional: true })
+  from?: string;
+
+  @DateTime({ description: 'Tickets opened before then; all, unless given', optional: true })
+  to?: string;
+}
+
+/** What rules would have done to past tickets, or why that is not known. */
+export type RulesReplayed =
+  | { readonly rules: readonly Rule[]; readonly tickets: number; readonly touched: readonly RuleTally[] }
+  | Refusal<'contract-invalid' | 'simulation-too-long'>;
+
 /** Terms in which the public holidays that the calendar asks for are dates, or what is wrong with what it asks for. */
 export type TermsWithHolidays = { readonly terms: Readonly<Record<string, unknown>> } | { readonly faults: readonly Fault[] };
 
 const events = {
   ContractAgreed: event<ContractState, ContractVersion & { readonly client: string }>({
-    evolve: (state, { client, ...version }) => ({ client, versions: [...(state?.versions ?? []), version] }),
+    evolve: (state, { client, ...version }) => ({ ...state, client, versions: [...(state?.versions ?? []), version] }),
+  }),
+  ContractRulesSimulated: event<ContractState, RulesSimulated>({
+    evolve: (state, { client, rules }, { effectiveAt: at }) => ({
+      client,
+      versions: state?.versions ?? [],
+      simulated: [
+        ...(state?.simulated ?? []).filter(({ rule }) => rules.every(({ name }) => name !== rule.name)),
+        ...rules.map((rule) => ({ rule, at })),
+      ],
+    }),
   }),
 };
+
+/** Which rules were replayed on which past tickets of a client, and how many each of them would have touched. */
+interface RulesSimulated {
+  readonly client: string;
+  readonly rules: readonly Rule[];
+  /** Tickets opened then or later; all, unless given. */
+  readonly from?: Instant;
+  /** Tickets opened before then; all, unless given. */
+  readonly to?: Instant;
+  /** How many were replayed. */
+  readonly tickets: number;
+  /** What each rule would have done to them. */
+  readonly touched: readonly RuleTally[];
+}
 
 const command = commandsOn<ContractState, EventsOf<{ readonly events: typeof events }>>();
 
@@ -111,7 +187,7 @@ export const contract = {
     AgreeContract: command({
       body: AgreeContract,
       route: 'POST /v1/contracts',
-      refuses: ['contract-invalid'],
+      refuses: ['contract-invalid', 'rules-not-simulated'],
       // The terms with the public holidays that their calendar asks for, or what is wrong with what it asks for.
       needs: 'public-holidays',
       decide({ client, terms: asked, effectiveFrom: from, note }, state, { effectiveAt }, given?: TermsWithHolidays) {
@@ -125,13 +201,45 @@ export const contract = {
           same(latest.terms, terms) &&
           (from === undefined ? latest.effectiveFrom <= effectiveAt : latest.effectiveFrom === effectiveFrom);
         if (known) return [];
+        const unproven = notSimulated(terms.rules ?? [], state);
+        if (unproven.length > 0)
+          return refuse('rules-not-simulated', 'New and changed rules are simulated on past tickets first (SimulateRules)', unproven);
         return [
           { type: 'ContractAgreed', data: omitUndefined({ client, version: (latest?.version ?? 0) + 1, effectiveFrom, terms, note }) },
         ];
       },
     }),
+    SimulateRules: command({
+      body: SimulateRules,
+      route: 'POST /v1/contracts/simulations',
+      refuses: ['contract-invalid', 'simulation-too-long'],
+      needs: 'rules-replayed',
+      decide({ client, from, to }, state, { effectiveAt }, replayed?: RulesReplayed) {
+        if (replayed === undefined) return [];
+        if (isRefusal(replayed)) return replayed;
+        const { rules, tickets, touched } = replayed;
+        if (rules.length === 0)
+          return refuse('contract-invalid', 'Nothing to simulate', [{ field: 'terms.rules', message: 'must have at least one rule' }]);
+        const recorded = (state?.simulated ?? []).filter(({ at }) => at === effectiveAt).map(({ rule }) => rule);
+        if (rules.every((rule) => recorded.some((other) => same(rule, other)))) return [];
+        const instantOf = (given: string | undefined) => (given === undefined ? undefined : parseInstant(given));
+        const period = { from: instantOf(from), to: instantOf(to) };
+        return [{ type: 'ContractRulesSimulated', data: omitUndefined({ client, rules, ...period, tickets, touched }) }];
+      },
+    }),
   },
 } satisfies Aggregate<ContractState>;
+
+/** Rules that neither stood in an earlier version nor were simulated as they are. */
+function notSimulated(rules: readonly Rule[], state: ContractState): readonly Fault[] {
+  const agreed = (state?.versions ?? []).flatMap(({ terms }) => terms.rules ?? []);
+  const simulated = (state?.simulated ?? []).map(({ rule }) => rule);
+  return rules.flatMap((rule, index) => {
+    if ([...agreed, ...simulated].some((known) => same(known, rule))) return [];
+    const before = simulated.some(({ name }) => name === rule.name);
+    return [{ field: `terms.rules[${index}]`, message: before ? 'has changed since it was simulated' : 'was not simulated yet' }];
+  });
+}
 
 export type ContractEvents = EventsOf<typeof contract>;
 export type ContractCommands = CommandsOf<typeof contract>;
@@ -151,6 +259,11 @@ export function contractTerms(given: Readonly<Record<string, unknown>>): Contrac
     ...faults,
     ...(tooLarge ? [{ field: 'terms', message: `must not be larger than ${LARGEST / 1024} KiB: every ticket carries them` }] : []),
   ]);
+}
+
+/** What is agreed with a client; null while nothing is. */
+export function agreedWith(state: ContractState): ClientContract | null {
+  return state === null || state.versions.length === 0 ? null : { client: state.client, versions: state.versions };
 }
 
 /** The version that holds at an instant: the newest of those that have begun. Undefined where none has: the default contract holds. */

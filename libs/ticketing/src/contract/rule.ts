@@ -1,6 +1,7 @@
 import {
   about,
   type Breach,
+  count,
   fewOf,
   fields,
   literal,
@@ -8,6 +9,7 @@ import {
   obeys,
   oneOf,
   oneOfKinds,
+  open,
   optional,
   recordOf,
   type Static,
@@ -150,6 +152,15 @@ export const rulesSchema = obeys(fewOf(ruleSchema, 0, 50, 'rules'), (rules) =>
     rules.findIndex((other) => other.name === name) === index ? [] : [{ at: [index, 'name'], message: 'must be unique in its contract' }],
   ),
 );
+
+export const ruleTallySchema = open({
+  rule: about(text, 'Name of the rule'),
+  tickets: about(count, 'Tickets that it would have touched'),
+  fired: about(count, 'How often it would have fired'),
+});
+
+/** What a rule would have done to past tickets. */
+export type RuleTally = Static<typeof ruleTallySchema>;
 
 /** A condition on a clock or a threshold must be able to hold: it would never fire otherwise, and nobody would notice. */
 function momentBreaches(on: RuleTrigger, condition: RuleCondition, at: readonly (string | number)[]): readonly Breach[] {

@@ -2984,6 +2984,134 @@ export const publicEventSchemas = {
     },
     required: ['version', 'effectiveFrom', 'terms', 'client'],
   },
+  ContractRulesSimulated: {
+    type: 'object',
+    properties: {
+      client: { type: 'string' },
+      rules: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            name: { type: 'string' },
+            on: {
+              enum: [
+                'TicketOpened',
+                'TicketTriaged',
+                'TicketEscalated',
+                'EscalationAccepted',
+                'EscalationReturned',
+                'RequesterReplied',
+                'MajorIncidentDeclared',
+                'TicketResolved',
+                'TicketReopened',
+                'SlaThresholdReached',
+                'SlaBreached',
+              ],
+            },
+            if: {
+              type: 'array',
+              items: {
+                type: 'object',
+                properties: {
+                  field: {
+                    enum: [
+                      'kind',
+                      'summary',
+                      'channel',
+                      'impact',
+                      'urgency',
+                      'priority',
+                      'tier',
+                      'team',
+                      'service',
+                      'component',
+                      'category',
+                      'percent',
+                      'clock',
+                    ],
+                  },
+                  is: { type: 'array', items: { type: 'string' } },
+                  isNot: { type: 'array', items: { type: 'string' } },
+                  contains: { type: 'array', items: { type: 'string' } },
+                },
+                required: ['field'],
+              },
+            },
+            then: {
+              type: 'array',
+              items: {
+                anyOf: [
+                  {
+                    type: 'object',
+                    properties: {
+                      category: { type: 'string' },
+                      impact: { enum: ['low', 'medium', 'high', 'major'] },
+                      urgency: { enum: ['low', 'medium', 'high', 'critical'] },
+                      service: { type: 'string' },
+                      component: { type: 'string' },
+                      do: { const: 'triage' },
+                    },
+                    required: ['category', 'do'],
+                  },
+                  {
+                    type: 'object',
+                    properties: { do: { const: 'assign' }, team: { type: 'string' }, assignee: { type: 'string' } },
+                    required: ['do'],
+                  },
+                  { type: 'object', properties: { do: { const: 'note' }, text: { type: 'string' } }, required: ['do', 'text'] },
+                  {
+                    type: 'object',
+                    properties: {
+                      do: { const: 'open' },
+                      summary: { type: 'string' },
+                      kind: { enum: ['incident', 'service-request'] },
+                      category: { type: 'string' },
+                      team: { type: 'string' },
+                    },
+                    required: ['do', 'summary', 'kind'],
+                  },
+                  {
+                    type: 'object',
+                    properties: {
+                      do: { const: 'ask' },
+                      action: { type: 'string' },
+                      input: { type: 'object', additionalProperties: { type: 'string' } },
+                      attempts: { type: 'number' },
+                    },
+                    required: ['do', 'action'],
+                  },
+                  {
+                    type: 'object',
+                    properties: {
+                      do: { const: 'link' },
+                      ticketId: { type: 'string' },
+                      relation: { enum: ['relates-to', 'duplicate-of', 'duplicated-by', 'child-of', 'parent-of', 'caused-by', 'cause-of'] },
+                    },
+                    required: ['do', 'ticketId', 'relation'],
+                  },
+                ],
+              },
+            },
+          },
+          required: ['name', 'on', 'then'],
+        },
+      },
+      from: { description: 'Tickets opened then or later; all, unless given.', type: 'string', format: 'date-time' },
+      to: { description: 'Tickets opened before then; all, unless given.', type: 'string', format: 'date-time' },
+      tickets: { description: 'How many were replayed.', type: 'number' },
+      touched: {
+        description: 'What each rule would have done to them.',
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: { rule: { type: 'string' }, tickets: { type: 'number' }, fired: { type: 'number' } },
+          required: ['rule', 'tickets', 'fired'],
+        },
+      },
+    },
+    required: ['client', 'rules', 'tickets', 'touched'],
+  },
   OnCallRotationsSet: {
     type: 'object',
     properties: {

@@ -2,6 +2,7 @@ import { type EventFacts, type EventMetadata, type EventOf, evolve, type Instant
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Fields, Name, WholeNumber } from '../command-fields.js';
 import { type Contract, termsOf } from '../contract/contract.js';
+import { ruleTallySchema } from '../contract/rule.js';
 import { omitUndefined } from '../plain-json.js';
 import { isForRules } from '../ticket/rule-policies.js';
 import {
@@ -242,12 +243,6 @@ const escalationTallySchema = open({
 
 /** How many steps of escalation policies fired, and how many the proposed contract adds and takes away. */
 export type EscalationTally = Static<typeof escalationTallySchema>;
-
-const ruleTallySchema = open({
-  rule: about(text, 'Name of the rule'),
-  tickets: about(count, 'Tickets that it would have touched'),
-  fired: about(count, 'How often it would have fired'),
-});
 
 const tallyBy = <Entries extends ObjectEntries>(entries: Entries) => listOf(open({ ...tallySchema.entries, ...entries }));
 const totalsSchema = open({
