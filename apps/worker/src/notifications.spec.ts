@@ -2,10 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { SMTPServer } from 'smtp-server';
 import { type Aggregate, type CommandsOf, instantFrom, isRefusal, readAggregate, type StoredEvent, streamName } from '#eventsourcing';
 import { chatChannels, deliverNotifications } from '#notifications';
 import { createLog } from '#platform';
@@ -28,57 +27,10 @@ import {
 import { runSystemCommand } from '#ticketing-app';
 import { type Deliverer, deliveryHealth, patience } from '#webhooks';
 import { eventually } from '../../../test/eventually.js';
+import { MailServer } from '../../../test/mail-server.js';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { startTimekeeper } from './timekeeper.js';
 import { startWorker } from './worker.js';
-
-/** What a mailbox does with its n-th message. */
-type Treatment = (nth: number) => 'take' | 'hang' | 'close' | { readonly code: number };
-
-/** A mail server, and what came to it. */
-class MailServer {
-  readonly treats = new Map<string, Treatment>();
-  readonly #got: { readonly to: string; readonly raw: string }[] = [];
-  readonly #sockets = new Map<number, Socket>();
-  readonly #server = new SMTPServer({
-    authOptional: true,
-    disabledCommands: ['STARTTLS', 'AUTH'],
-    onData: (stream, { envelope, remotePort }, done) => {
-      let raw = '';
-      stream.setEncoding('utf8').on('data', (chunk: string) => (raw += chunk));
-      stream.on('end', () => {
-        const to = envelope.rcptTo[0]?.address ?? '';
-        this.#got.push({ to, raw });
-        const treated = this.treats.get(to)?.(this.at(to).length) ?? 'take';
-        if (treated === 'take') done();
-        else if (treated === 'close') this.#sockets.get(remotePort)?.destroy();
-        else if (treated !== 'hang') done(Object.assign(new Error('not today'), { responseCode: treated.code }));
-      });
-    },
-  });
-
-  async start(): Promise<this> {
-    this.#server.server.on('connection', (socket: Socket) => this.#sockets.set(socket.remotePort ?? 0, socket));
-    this.#server.on('error', () => {});
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server.server, 'listening');
-    return this;
-  }
-
-  get url(): string {
-    return `smtp://127.0.0.1:${(this.#server.server.address() as AddressInfo).port}?tls=none`;
-  }
-
-  /** What came to a mailbox, taken or not. */
-  at(to: string): readonly string[] {
-    return this.#got.filter((one) => one.to === to).map(({ raw }) => raw);
-  }
-
-  async close(): Promise<void> {
-    for (const socket of this.#sockets.values()) socket.destroy();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
-  }
-}
 
 const log = createLog('silent');
 const client = `client-${randomUUID()}`;

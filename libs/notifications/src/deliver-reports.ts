@@ -1,4 +1,5 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlobStore } from '#blobs';
 import { type Actor, deterministicId, isRefusal } from '#eventsourcing';
@@ -50,11 +51,7 @@ export function deliverReports({ blobs, folder, mail, patience = usualPatience, 
     // Names of reports are any text; the same period may be reported on again.
     const file = `${name.replace(/[^\w.-]+/g, '_')}-${from.slice(0, 10)}-${to.slice(0, 10)}-${run}.html`;
     if (target.by === 'folder') {
-      const place = join(folder, target.folder);
-      await mkdir(place, { recursive: true });
-      // Whoever looks at the folder never finds half of it.
-      await writeFile(join(place, `.${file}.${event}`), content);
-      await rename(join(place, `.${file}.${event}`), join(place, file));
+      await writeWhole(join(folder, target.folder), file, content);
       return { outcome: 'taken', ms: Math.round(performance.now() - began) };
     }
     const contact = await contactOf(store, target.to, client);
@@ -116,4 +113,14 @@ function parcelsOf({ event }: LoggedEvent): readonly Parcel[] {
     const id = deterministicId(event.id, String(index));
     return { event: id, type: target.by, subject: id, position: event.position, body: JSON.stringify(sent) };
   });
+}
+
+/** Writes a file, durably, that nobody finds half of: it gets its name once it is whole. */
+async function writeWhole(folder: string, name: string, content: Buffer): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  // What a process left that was killed. Should it be alive after all, its rename fails and it tries again.
+  for (const left of await readdir(folder)) if (left.startsWith(`.${name}.`)) await rm(join(folder, left), { force: true });
+  const fresh = join(folder, `.${name}.${randomUUID()}`);
+  await writeFile(fresh, content, { flush: true });
+  await rename(fresh, join(folder, name));
 }
