@@ -1,6 +1,7 @@
 import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
+import { instantFrom } from '#eventsourcing';
 import { QueryParameters } from '#http';
 import { flag, oneOf, type QueryOf, text } from '#platform';
 import { ARTICLE_STATUSES } from '#ticketing';
@@ -19,6 +20,7 @@ const listQuery = {
   client: text('Only articles for this client alone'),
   status: oneOf(ARTICLE_STATUSES, 'Only articles whose latest text is that far'),
   flagged: flag('Only articles that have solved nothing several times in a row, or none of them'),
+  overdue: flag('Only articles whose review is overdue, or none of them'),
   ...pageParameters,
 };
 const readListQuery = new QueryParameters(listQuery);
@@ -33,11 +35,12 @@ export class ArticlesController {
   @Get()
   @documented((openapi) => openapi.documentRecord('articles'))
   @documented((openapi) => openapi.documentQuery(readListQuery))
-  list(@Query(readListQuery) { limit, cursor, ...asked }: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
+  list(@Query(readListQuery) { limit, cursor, overdue, ...asked }: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
     const { q, ticket, client, status, flagged } = asked;
+    const late = overdue === undefined ? undefined : { is: overdue, at: instantFrom(Date.now()) };
     const read = async (most: number, after?: string) =>
-      unlessRefused(await this.queries.execute(new RunQuery(caller, queries.articles, { ...asked, limit: most, after })));
-    const list = ['articles', q, ticket, client, status, flagged === undefined ? undefined : String(flagged)];
+      unlessRefused(await this.queries.execute(new RunQuery(caller, queries.articles, { ...asked, overdue: late, limit: most, after })));
+    const list = ['articles', q, ticket, client, status, ...[flagged, overdue].map((one) => (one === undefined ? undefined : String(one)))];
     return pageByName(list, { limit, cursor }, read, ({ article }) => article);
   }
 

@@ -302,6 +302,31 @@ describe('articles', () => {
     );
   });
 
+  it('are listed by whether their review is overdue', async () => {
+    const client = `${api.client}-reviews`;
+    const [late, inTime] = [new Date(Date.now() - 1000).toISOString(), new Date(Date.now() + 3_600_000).toISOString()];
+    const overdue = await draft('Late', 'x', { client, reviewBy: late });
+    const others = [await draft('In time', 'x', { client, reviewBy: inTime }), await draft('Never', 'x', { client })];
+    const retired = await draft('Retired', 'x', { client, reviewBy: late });
+    await post(`/v1/articles/${retired}/retire`, { reason: 'Gone' });
+    const found = async (query: string) =>
+      (await get(`/v1/articles?client=${client}${query}`)).json.items.map(({ article }: { article: string }) => article).sort();
+    await eventually(
+      () => found('&status=retired'),
+      ({ length }) => length === 1,
+    );
+    expect(await found('&overdue=true')).toEqual([overdue]);
+    expect(await found('&overdue=false')).toEqual([...others, retired].sort());
+    const moved = { reviewBy: inTime.replace('Z', '+00:00') };
+    expect((await post(`/v1/articles/${overdue}/reviews`, moved)).json.events).toMatchObject([{ data: { reviewBy: inTime } }]);
+    expect(
+      await eventually(
+        () => found('&overdue=true'),
+        ({ length }) => length === 0,
+      ),
+    ).toEqual([]);
+  });
+
   it('are read by whom they are for', async () => {
     const mark = `v${randomUUID().slice(0, 8)}`;
     const client = `${api.client}-readers`;

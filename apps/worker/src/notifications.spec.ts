@@ -11,6 +11,8 @@ import { createLog } from '#platform';
 import {
   agent,
   agentViews,
+  article,
+  articleViews,
   contract,
   DAY,
   type EscalationTarget,
@@ -50,7 +52,13 @@ let deliverer: Deliverer | undefined;
 beforeAll(async () => {
   [stores, mail] = await Promise.all([testStores(), new MailServer().start()]);
   const { store, mongo } = stores;
-  const worker = startWorker({ store, db: mongo.db, groups: [agentViews, majorIncidentViews, problemViews, teamViews], policies: [], log });
+  const worker = startWorker({
+    store,
+    db: mongo.db,
+    groups: [agentViews, articleViews, majorIncidentViews, problemViews, teamViews],
+    policies: [],
+    log,
+  });
   stores.onClose(() => worker.stop());
   chat = createServer((request, response) => {
     let body = '';
@@ -281,6 +289,34 @@ describe('messages of escalation steps', () => {
       expect(state?.review).toMatchObject({ status: 'overdue', reminded: { messages: [{ by: 'email', target: person('reviewer') }] } });
       expect(mail.at(addressOf('reviewer'))).toHaveLength(1);
       expect(mail.at(addressOf('reviewer'))[0]).toContain('Subject: [overdue] Review of a major incident: printing');
+    } finally {
+      await timekeeper.stop();
+    }
+  });
+
+  it('remind the owner of an article whose review is overdue, once, and nobody who has left', async () => {
+    const write = async (owner: string) => {
+      await withMail(owner);
+      const id = `KB-${named(owner)}`;
+      const reviewBy = instantFrom(Date.now() - DAY);
+      const content = { article: id, title: 'The queue hangs', text: 'Restart it', visibility: 'desk' as const };
+      await tell(article, id, 'DraftArticle', { ...content, client, owner: { id: named(owner) }, reviewBy });
+      return id;
+    };
+    const [kept, left] = [await write('author'), await write('leaver')];
+    await tell(agent, named('leaver'), 'OffboardAgent', {});
+    await deliver();
+    const timekeeper = startTimekeeper({ store: stores.store, db: stores.mongo.db, log, pollMs: 20 });
+    try {
+      const read = async (id: string) => (await readAggregate(stores.store, article, id)).state?.reminded;
+      const told = await eventually(
+        () => Promise.all([read(kept), read(left)]),
+        ([one, other]) => one?.messages[0]?.state === 'delivered' && other !== undefined,
+      );
+      expect(told).toMatchObject([{ messages: [{ by: 'email', target: person('author') }] }, { messages: [] }]);
+      expect(mail.at(addressOf('author'))).toHaveLength(1);
+      expect(mail.at(addressOf('author'))[0]).toContain(`Subject: [overdue] Review of article ${kept}: The queue hangs`);
+      expect(mail.at(addressOf('leaver'))).toEqual([]);
     } finally {
       await timekeeper.stop();
     }

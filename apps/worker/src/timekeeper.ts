@@ -6,6 +6,9 @@ import {
   automationTasks,
   automationViews,
   agentViews,
+  article,
+  articles,
+  articleViews,
   type ClientContract,
   contractInForce,
   contracts,
@@ -76,7 +79,7 @@ const DUE = ['nextMomentAt', 'nextStepAt', 'holdEndsAt'] as const;
 
 /**
  * Sees to what time alone brings about: warnings and breaches of clocks, steps of escalation policies, holds that end, contracts that come into
- * force, absences, shifts that tickets wait for, and reminders of preventive actions and of reviews, leases of runners. What is due it reads from the
+ * force, absences, shifts that tickets wait for, and reminders of preventive actions and of reviews (of major incidents, of articles), leases of runners. What is due it reads from the
  * views; what it does are commands that decide by the ticket's own events, so that a view which is behind, or other timekeepers at the same
  * time, lead to nothing twice. Whatever it missed while nobody ran is due when it starts.
  */
@@ -245,6 +248,11 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
         field: 'nextReminderAt',
         command: 'RemindOfIncidentReview',
       }),
+    ),
+    keepLooking(
+      'articles',
+      [articleViews],
+      new DueCommands(store, db, { aggregate: article, view: articles, field: 'nextReminderAt', command: 'RemindOfArticleReview' }),
     ),
     keepLooking(
       'leases',

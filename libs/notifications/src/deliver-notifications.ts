@@ -4,6 +4,8 @@ import type { MailConfig } from '#platform';
 import {
   agents,
   agentViews,
+  article,
+  type ArticleEvents,
   majorIncident,
   type MajorIncidentEvents,
   type Message,
@@ -57,12 +59,13 @@ interface Sent extends Notification, Message {
   readonly ticketId?: string;
   readonly problemId?: string;
   readonly majorIncident?: string;
+  readonly article?: string;
   readonly client: string;
 }
 
 /**
  * Sends the messages of escalation steps and reminders by e-mail and to chat channels: each at least once, with the same id, until it is taken or a
- * quarter of an hour has passed. What became of it is recorded with its ticket, problem or major incident.
+ * quarter of an hour has passed. What became of it is recorded with its ticket, problem, major incident or article.
  */
 export function deliverNotifications({
   mail,
@@ -101,7 +104,7 @@ export function deliverNotifications({
   }
 
   async function settled({ body }: Parcel, outcome: Tried['outcome'], attempts: number, last: Attempt): Promise<void> {
-    const { id: notification, ticketId = '', problemId, majorIncident: incident } = JSON.parse(body) as Sent;
+    const { id: notification, ticketId = '', problemId, majorIncident: incident, article: named } = JSON.parse(body) as Sent;
     const told = { notification, attempts, ...(outcome !== 'taken' && { failed: failureOf(outcome, last) }) };
     const commandId = deterministicId('notified', notification);
     const context = { commandId, actor: NOTIFIER, correlationId: commandId, causationId: notification };
@@ -110,13 +113,18 @@ export function deliverNotifications({
         ? runSystemCommand(store, { aggregate: problem, id: problemId, name: 'RecordReminder', body: told, context })
         : incident !== undefined
           ? runSystemCommand(store, { aggregate: majorIncident, id: incident, name: 'RecordReviewReminder', body: told, context })
-          : runSystemCommand(store, { aggregate: ticket, id: ticketId, name: 'RecordNotification', body: told, context });
+          : named !== undefined
+            ? runSystemCommand(store, { aggregate: article, id: named, name: 'RecordArticleReminder', body: told, context })
+            : runSystemCommand(store, { aggregate: ticket, id: ticketId, name: 'RecordNotification', body: told, context });
     const result = await recorded.catch((error: unknown) => {
       if (error instanceof StreamDeleted) return undefined;
       throw error;
     });
     if (result !== undefined && isRefusal(result))
-      log.warn({ ticketId, problemId, majorIncident: incident, refused: result.refused }, 'what became of a message cannot be recorded');
+      log.warn(
+        { ticketId, problemId, majorIncident: incident, article: named, refused: result.refused },
+        'what became of a message cannot be recorded',
+      );
   }
 
   /** @param takes whether a message goes there */
@@ -128,7 +136,7 @@ export function deliverNotifications({
       from: 'start',
       replays: [],
       patience,
-      filter: { types: ['EscalationStepDispatched', 'ProblemActionReminded', 'IncidentReviewOverdue'] },
+      filter: { types: ['EscalationStepDispatched', 'ProblemActionReminded', 'IncidentReviewOverdue', 'ArticleReviewOverdue'] },
       sees: () => true,
       parcels: (logged) => parcelsOf(logged, takes),
       send: (parcel, _at, abandoned) => send(parcel, abandoned),
@@ -159,7 +167,10 @@ export function deliverNotifications({
 
 function parcelsOf({ event }: LoggedEvent, takes: (notification: Notification) => boolean): readonly Parcel[] {
   const { notifications = [], message } = event.data as
-    TicketEvents['EscalationStepDispatched'] | ProblemEvents['ProblemActionReminded'] | MajorIncidentEvents['IncidentReviewOverdue'];
+    | TicketEvents['EscalationStepDispatched']
+    | ProblemEvents['ProblemActionReminded']
+    | MajorIncidentEvents['IncidentReviewOverdue']
+    | ArticleEvents['ArticleReviewOverdue'];
   if (message === undefined) return [];
   const { client, subject: about, position, recordedtime } = event;
   const [category, subjectId = ''] = about.split('/');
@@ -168,7 +179,9 @@ function parcelsOf({ event }: LoggedEvent, takes: (notification: Notification) =
       ? { problemId: subjectId }
       : category === majorIncident.category
         ? { majorIncident: subjectId }
-        : { ticketId: subjectId };
+        : category === article.category
+          ? { article: subjectId }
+          : { ticketId: subjectId };
   return notifications.filter(takes).map((notification) => {
     const sent: Sent = { ...notification, ...message, ...recipient, client };
     // Each by itself: none waits for another one.

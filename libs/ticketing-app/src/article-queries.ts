@@ -1,4 +1,4 @@
-import { isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
+import { type Instant, isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
 import { type Article, article, articles, type ArticleStatus, omitUndefined, shownArticle } from '#ticketing';
 import type { AtRevision } from './at-revision.js';
 import { type ByName, find, type Page, reached, readByName, readOne, type Sources } from './read-models.js';
@@ -13,14 +13,18 @@ export interface ArticlesAsked extends ByName {
   readonly client?: string | undefined;
   readonly status?: ArticleStatus | undefined;
   readonly flagged?: boolean | undefined;
+  /** Whether its review is overdue at an instant. */
+  readonly overdue?: { readonly is: boolean; readonly at: Instant } | undefined;
 }
 
 /** Articles by id; those that are searched for by how well they fit. */
 export async function readArticles(
   sources: Sources,
-  { q, ticket, client, status, flagged, limit, after }: ArticlesAsked,
+  { q, ticket, client, status, flagged, overdue, limit, after }: ArticlesAsked,
 ): Promise<Page<Article> | Refusal> {
-  const where = omitUndefined({ client, status, flagged });
+  const late = overdue && { reviewBy: { $lte: overdue.at }, status: { $ne: 'retired' } };
+  const $and = late && [overdue.is ? late : { $nor: [late] }];
+  const where = omitUndefined({ client, status, flagged, $and });
   const words = ticket === undefined ? q : await wordsOf(sources, ticket);
   if (isRefusal(words)) return words;
   const { items, more } =

@@ -18,6 +18,7 @@ import {
   type AlertFacts,
   type AlertState,
   areOfOneCustomer,
+  type ArticleState,
   attention,
   type Belonging,
   type ClockedTicketState,
@@ -60,7 +61,7 @@ import {
 } from '#ticketing';
 import { simulate } from './simulate.js';
 import { readSavedQuery } from './ticket-list-parameters.js';
-import { ownerOfReviewReached, ownersReached, whoIsThere } from './who-is-there.js';
+import { ownerOfArticleReached, ownerOfReviewReached, ownersReached, whoIsThere } from './who-is-there.js';
 
 /** A command that needs something from outside its aggregate, and the state that it decides on. */
 interface Asking {
@@ -103,6 +104,7 @@ const lookUps: Readonly<Record<string, LookUp>> = {
   'agent-at-work': (store, { body, actor }) => agentAtWork(store, body as PersonNamed, actor),
   'who-is-there': (store, { state, effectiveAt }) => whoIsThere(store, state as ClockedTicketState, effectiveAt),
   'owner-of-review': (store, { state, effectiveAt }) => ownerOfReviewReached(store, state as MajorIncidentState, effectiveAt),
+  'owner-of-article': (store, { state, effectiveAt }) => ownerOfArticleReached(store, state as ArticleState, effectiveAt),
   'owners-of-actions': (store, { state, effectiveAt }) => ownersReached(store, state as ProblemState, effectiveAt),
   'clocks-in-hindsight': (store, { id, state, revision }) =>
     state === null ? undefined : clocksInHindsight(store, id, (state as { readonly client: string }).client, revision),

@@ -6,6 +6,7 @@ import {
   agent,
   type AgentState,
   answersAt,
+  type ArticleState,
   type ClockedTicketState,
   type Contact,
   type EscalationTarget,
@@ -63,6 +64,13 @@ export async function ownerOfReviewReached(store: EventStore, incident: MajorInc
   return reachOf(store, { kind: 'person', person: review.owner }, client);
 }
 
+/** How the owner of an article is reached whose review is overdue by now; undefined where nobody is to be reminded. */
+export async function ownerOfArticleReached(store: EventStore, article: ArticleState, now: Instant): Promise<Reach | undefined> {
+  const { client = '', owner, nextReminderAt } = article ?? {};
+  if (owner === undefined || nextReminderAt === undefined || nextReminderAt > now) return undefined;
+  return reachOf(store, { kind: 'person', person: owner }, client);
+}
+
 async function reachOf(store: EventStore, target: EscalationTarget, client: string): Promise<Reach | undefined> {
   const found = await contactOf(store, target, client);
   return found === undefined || found === 'not-of-client' ? found : meansOf(found);
@@ -82,7 +90,8 @@ export async function contactOf(
   if (target.kind !== 'person') return undefined;
   const { id } = target.person;
   const { state } = await readAggregate(store, agent, id).catch(deleted);
-  if (state?.contact === undefined) return undefined;
+  // Who has left is told nothing more.
+  if (state?.contact === undefined || !state.active) return undefined;
   // An account may see less than what was said of the contact; most people have none here.
   const { state: known } = await readAggregate(store, account, id).catch(deleted);
   const isSeen = known === null || (known.suspendedAt === undefined && seesClient(known.principal, client));

@@ -305,6 +305,8 @@ const rows = {
     PublishArticle: leads,
     RetireArticle: leads,
     GiveArticleFeedback: { service: true, ...assisted },
+    RemindOfArticleReview: system,
+    RecordArticleReminder: system,
     RecordArticleUse: system,
   } satisfies Rows<typeof article>,
   question: {

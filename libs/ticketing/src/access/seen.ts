@@ -2,6 +2,7 @@ import type { Article } from '../knowledge/article.js';
 import type { Agent } from '../desk/agent.js';
 import type { Team } from '../desk/team.js';
 import { type Scope, seesClient } from '../identity/principal.js';
+import { without } from '../plain-json.js';
 import type { TicketFilter } from '../ticket/ticket-filter.js';
 
 /** A team that serves certain clients only is seen by those who see one of them. */
@@ -26,9 +27,9 @@ export function seesFilter(scope: Scope, { query: { client } }: Pick<TicketFilte
   return client === undefined || seesClient(scope, client);
 }
 
-/** An article as it may be read: requesters know of what is published alone. */
+/** An article as it may be read: requesters know of what is published alone, and not whom the desk reminds of it. */
 export function shownArticle({ reporter }: Scope, article: Article): Article {
-  return reporter === undefined || article.published === undefined
-    ? article
-    : { ...article, status: 'published', latest: article.published };
+  if (reporter === undefined) return article;
+  const { published, ...shown } = without(article, 'reminded', 'nextReminderAt');
+  return published === undefined ? shown : { ...shown, published, status: 'published', latest: published };
 }

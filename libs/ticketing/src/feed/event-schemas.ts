@@ -3920,6 +3920,98 @@ export const publicEventSchemas = {
     required: ['outcome', 'output'],
   },
   AutomationLeaseExpired: { type: 'object', properties: { leaseUntil: { type: 'string', format: 'date-time' } }, required: ['leaseUntil'] },
+  ArticleReviewOverdue: {
+    type: 'object',
+    properties: {
+      reviewBy: { type: 'string', format: 'date-time' },
+      owner: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+      notifications: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            id: { type: 'string' },
+            target: {
+              anyOf: [
+                {
+                  type: 'object',
+                  properties: {
+                    kind: { const: 'person' },
+                    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+                  },
+                  required: ['kind', 'person'],
+                },
+                { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+                {
+                  type: 'object',
+                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
+                  required: ['kind', 'schedule'],
+                },
+              ],
+            },
+            by: { enum: ['chat', 'email'] },
+            channel: { type: 'string' },
+          },
+          required: ['id', 'target', 'by'],
+        },
+      },
+      message: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } }, required: ['subject', 'text'] },
+    },
+    required: ['reviewBy', 'owner'],
+  },
+  ArticleReminderDelivered: {
+    type: 'object',
+    properties: {
+      id: { type: 'string' },
+      target: {
+        anyOf: [
+          {
+            type: 'object',
+            properties: {
+              kind: { const: 'person' },
+              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+            },
+            required: ['kind', 'person'],
+          },
+          { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+          { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+          { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
+        ],
+      },
+      by: { enum: ['chat', 'email'] },
+      channel: { type: 'string' },
+      attempts: { type: 'number' },
+    },
+    required: ['id', 'target', 'by', 'attempts'],
+  },
+  ArticleReminderFailed: {
+    type: 'object',
+    properties: {
+      id: { type: 'string' },
+      target: {
+        anyOf: [
+          {
+            type: 'object',
+            properties: {
+              kind: { const: 'person' },
+              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+            },
+            required: ['kind', 'person'],
+          },
+          { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+          { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+          { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
+        ],
+      },
+      by: { enum: ['chat', 'email'] },
+      channel: { type: 'string' },
+      attempts: { type: 'number' },
+      because: { enum: ['not-of-client', 'refused', 'given-up', 'no-address', 'not-configured'] },
+      detail: { type: 'string' },
+    },
+    required: ['id', 'target', 'by', 'attempts', 'because'],
+  },
   SlaMet: {
     type: 'object',
     properties: {

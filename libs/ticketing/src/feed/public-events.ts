@@ -10,6 +10,7 @@ import { team, type TeamEvents } from '../desk/team.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { omitUndefined, without } from '../plain-json.js';
 import { majorIncident, type MajorIncidentEvents } from '../major-incident/major-incident.js';
+import { article, type ArticleEvents } from '../knowledge/article.js';
 import { problem, type ProblemEvents } from '../problem/problem.js';
 import { ticket } from '../ticket/ticket.js';
 import { formatPlace } from './feed-position.js';
@@ -17,7 +18,7 @@ import type { SlaMet } from './sla-met.js';
 import type { Priority, Tier } from '../vocabulary.js';
 
 /** The aggregates whose events other services may follow. */
-const published = [ticket, contract, onCall, team, agent, problem, report, alert, majorIncident, automation] as const;
+const published = [ticket, contract, onCall, team, agent, problem, report, alert, majorIncident, automation, article] as const;
 
 type Events = TicketEvents &
   ContractEvents &
@@ -28,7 +29,8 @@ type Events = TicketEvents &
   ReportEvents &
   AlertEvents &
   MajorIncidentEvents &
-  AutomationEvents;
+  AutomationEvents &
+  ArticleEvents;
 
 /** What other services are told of an event where that is not all of its data. */
 const shown = {
@@ -39,6 +41,7 @@ const shown = {
   NotificationFailed: (data: Events['NotificationFailed']) => without(data, 'detail'),
   ProblemReminderFailed: (data: Events['ProblemReminderFailed']) => without(data, 'detail'),
   IncidentReminderFailed: (data: Events['IncidentReminderFailed']) => without(data, 'detail'),
+  ArticleReminderFailed: (data: Events['ArticleReminderFailed']) => without(data, 'detail'),
   /** Only the desk reads what is not said yet, or a note. */
   ActProposed: ({ proposalId, act }: Events['ActProposed']) => ({ proposalId, act }),
   InternalNoteAdded: ({ author }: Events['InternalNoteAdded']) => ({ author }),
@@ -48,7 +51,7 @@ const shown = {
   AutomationAsked: (data: Events['AutomationAsked']) => without(data, 'input'),
 };
 
-/** Nobody else's business: rows of an imported record that changed nothing, addresses of the desk, schedules of reports. */
+/** Nobody else's business: rows of an imported record that changed nothing, addresses of the desk, schedules of reports, what articles say. */
 const internal = [
   'ImportedNoteRecorded',
   'AgentContactSet',
@@ -61,6 +64,13 @@ const internal = [
   'ReportRunRequested',
   'ReportRunDelivered',
   'ReportRunUndelivered',
+  'ArticleDrafted',
+  'ArticleRevised',
+  'ArticleReviewed',
+  'ArticlePublished',
+  'ArticleRetired',
+  'ArticleUsed',
+  'ArticleJudged',
 ] as const satisfies readonly (keyof Events)[];
 
 /** What other services are told that no stored event says. */
@@ -109,7 +119,20 @@ export function cloudEventType(type: PublicEventType): string {
   return `com.tierline.${subject.toLowerCase()}.${what.join('-').toLowerCase()}.v${PUBLIC_VERSION}`;
 }
 
-const SUBJECTS = ['Ticket', 'Sla', 'Contract', 'Oncall', 'Team', 'Agent', 'Problem', 'Report', 'Alert', 'Majorincident', 'Automation'];
+const SUBJECTS = [
+  'Ticket',
+  'Sla',
+  'Contract',
+  'Oncall',
+  'Team',
+  'Agent',
+  'Problem',
+  'Report',
+  'Alert',
+  'Majorincident',
+  'Automation',
+  'Article',
+];
 
 /** The type with the subject as its first word: `MajorIncidentEnded` and `IncidentReviewed` are both about a major incident. */
 function aboutItsSubject(type: PublicEventType): string {

@@ -1,11 +1,14 @@
-import type { RecordedEvent } from '#eventsourcing';
+import { instantFrom, type RecordedEvent } from '#eventsourcing';
 import { scenariosOf, type Sent } from '../../../eventsourcing/src/testing/given.js';
 import { given as projected } from '../../../eventsourcing/src/testing/given-projected.js';
+import { shownArticle } from '../access/seen.js';
+import type { Scope } from '../identity/principal.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
+import type { Reach } from '../ticket/escalation.js';
 import { articles } from '../views/articles.js';
 import { articleViews } from '../views/projections.js';
-import { article } from './article.js';
+import { type Article, article } from './article.js';
 import { articlesOfTickets } from './article-policies.js';
 
 const given = scenariosOf(article, { id: 'KB-1', actor: { id: 'ada', kind: 'agent' }, start: 0, step: 60_000 });
@@ -72,6 +75,99 @@ describe('an article', () => {
     expect(given(...published, ['ReviewArticle', { reviewBy }]).state).toMatchObject({ status: 'published', reviewBy });
     const reviewed = given(drafted, ['ReviewArticle', { reviewBy }]);
     expect(reviewed.when('ReviewArticle', { reviewBy }).events()).toEqual([]);
+  });
+
+  describe('whose review is overdue', () => {
+    const minute = (n: number) => instantFrom(n * 60_000);
+    const due: readonly Sent<typeof article>[] = [...published, ['ReviewArticle', { reviewBy: minute(10) }]];
+    const reach = [{ by: 'email' as const }, { by: 'chat' as const, channel: 'noc' }];
+    const remind = (minutes: number, outside: Reach = reach) => ['RemindOfArticleReview', {}, minutes * 60_000, outside] as const;
+    const target = { kind: 'person', person: { id: 'ada' } };
+
+    it('reminds its owner by every means, once, and says what became of each message', () => {
+      expect(given(...due).state).toMatchObject({ reviewBy: minute(10), nextReminderAt: minute(10) });
+      expect(
+        given(...due)
+          .when(...remind(9.9))
+          .events(),
+      ).toEqual([]);
+      const [overdue] = given(...due)
+        .when(...remind(10))
+        .events();
+      expect(overdue).toMatchObject({
+        type: 'ArticleReviewOverdue',
+        data: {
+          reviewBy: minute(10),
+          owner: { id: 'ada' },
+          notifications: [
+            { target, by: 'email' },
+            { target, by: 'chat', channel: 'noc' },
+          ],
+          message: { subject: '[overdue] Review of article KB-1: The queue hangs', text: expect.stringContaining(minute(10)) },
+        },
+      });
+      // Late, as after a downtime, it is the same reminder.
+      expect(
+        given(...due)
+          .when(...remind(99))
+          .events(),
+      ).toEqual([overdue]);
+
+      const told = given(...due, remind(10));
+      expect(told.state).not.toHaveProperty('nextReminderAt');
+      expect(told.when(...remind(99)).events()).toEqual([]);
+      const [mail, chat] = told.state?.reminded?.messages ?? [];
+      const delivered = ['RecordArticleReminder', { notification: mail?.id ?? '', attempts: 1 }] as const;
+      const failed = { because: 'refused' as const, detail: 'no such channel' };
+      const after = told.and(delivered, ['RecordArticleReminder', { notification: chat?.id ?? '', attempts: 3, failed }]);
+      expect(after.state?.reminded).toMatchObject({
+        at: minute(10),
+        messages: [{ state: 'delivered' }, { state: 'failed', because: 'refused' }],
+      });
+      expect(after.when(...delivered).events()).toEqual([]);
+    });
+
+    it.each<[string, Reach]>([
+      ['has no address, or has left', []],
+      ['may not be told of its client', 'not-of-client'],
+    ])('says so where its owner %s, and tells nobody', (_why, nobody) => {
+      expect(
+        given(...due)
+          .when(...remind(10, nobody))
+          .events(),
+      ).toEqual([{ type: 'ArticleReviewOverdue', data: { reviewBy: minute(10), owner: { id: 'ada' } } }]);
+    });
+
+    it.each<[string, Sent<typeof article>]>([
+      ['revised', revised],
+      ['retired', ['RetireArticle', { reason: 'Gone' }]],
+      ['reviewed without another date', ['ReviewArticle', {}]],
+    ])('reminds nobody once it is %s', (_what, change) => {
+      expect(
+        given(...due, change)
+          .when(...remind(99))
+          .events(),
+      ).toEqual([]);
+    });
+
+    it('does not show requesters whom the desk reminds of it', () => {
+      const { state } = given(...due, remind(10));
+      const scope: Scope = { clients: ['northwind'], reporter: 'jane' };
+      expect(shownArticle({ clients: ['northwind'] }, state as Article)).toEqual(state);
+      const { reminded: _, ...rest } = state as Article;
+      expect(shownArticle(scope, state as Article)).toEqual(rest);
+    });
+
+    it('reminds anew when the date is moved, before it or after', () => {
+      const moved = ['ReviewArticle', { reviewBy: '1970-01-01T01:20:00+01:00' }] as const;
+      for (const past of [due, [...due, remind(10)]]) {
+        const again = given(...past, moved);
+        expect(again.state).toMatchObject({ reviewBy: minute(20), nextReminderAt: minute(20) });
+        expect(again.state).not.toHaveProperty('reminded');
+        expect(again.when(...remind(19)).events()).toEqual([]);
+        expect(again.when(...remind(20)).events()).toMatchObject([{ data: { reviewBy: minute(20) } }]);
+      }
+    });
   });
 
   it('is flagged when it has solved nothing three times in a row, until it does or is revised', () => {

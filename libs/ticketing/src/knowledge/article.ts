@@ -1,9 +1,29 @@
-import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, refuse, type Refusal } from '#eventsourcing';
+import {
+  type Aggregate,
+  type CommandsOf,
+  commandsOn,
+  deterministicId,
+  event,
+  type EventsOf,
+  type Instant,
+  parseInstant,
+  refuse,
+  type Refusal,
+} from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Fields, Flag, Name, OneOf, Part, PartList, PersonRef, Text, Uuid, WholeNumber } from '../command-fields.js';
+import { type Message, subjectLine } from '../contract/escalation-message.js';
+import {
+  type Notification,
+  type NotificationOutcome,
+  type SentNotification,
+  sentNotificationSchema,
+  type Undelivered,
+} from '../contract/escalation-policy.js';
 import { type RunbookStep, runbookStepSchema } from '../events/runbook.js';
 import { omitUndefined, same, without } from '../plain-json.js';
 import { about, count, flag, instant, listOf, oneOf, open, optional, refer, type Static, text } from '../schema.js';
+import type { Reach } from '../ticket/escalation.js';
 import { type Person, personSchema } from '../vocabulary.js';
 
 /** How far the latest text is. What was published stays so until a later version is, or the article is retired. */
@@ -34,6 +54,18 @@ export const articleSchema = about(
     published: optional(about(contentSchema, 'The text that is published')),
     owner: about(refer(personSchema), 'Who answers for it'),
     reviewBy: optional(about(instant, 'When it is to be looked at again')),
+    nextReminderAt: optional(
+      about(instant, 'When its owner is reminded to look at it again, unless it is reviewed, revised or retired by then'),
+    ),
+    reminded: optional(
+      about(
+        open({
+          at: about(instant, 'When'),
+          messages: about(listOf(sentNotificationSchema), 'What was sent to the owner; none to one without an address'),
+        }),
+        'The reminder that its review is overdue',
+      ),
+    ),
     solved: about(count, 'How many tickets it has solved'),
     failed: about(count, 'How many times it did not help'),
     failedInRow: about(count, 'How many times it did not help since it last did'),
@@ -173,10 +205,30 @@ export interface RecordArticleUse {
   readonly solved: boolean;
 }
 
+/** Tells what became of a message to the owner of an article. */
+export type RecordArticleReminder = NotificationOutcome;
+
 /** A change of an article that is there. Without one, the event says nothing. */
-function change<Data>(evolve: (article: Article, data: Data) => Article) {
-  return event<ArticleState, Data>({ evolve: (state, data) => state && evolve(state, data) });
+function change<Data>(evolve: (article: Article, data: Data, at: Instant) => Article) {
+  return event<ArticleState, Data>({ evolve: (state, data, { effectiveAt }) => state && evolve(state, data, effectiveAt) });
 }
+
+/** The article with another date for its review, of which its owner is reminded then. Events of old have dates with offsets. */
+function withReviewBy(article: Article, named: string | undefined): Article {
+  const reviewBy = instantOf(named);
+  return omitUndefined({ ...without(article, 'reminded'), reviewBy, nextReminderAt: reviewBy }) as Article;
+}
+
+function settled(article: Article, id: string, became: Pick<SentNotification, 'state' | 'because'>): Article {
+  const { reminded } = article;
+  if (reminded === undefined) return article;
+  return {
+    ...article,
+    reminded: { ...reminded, messages: reminded.messages.map((sent) => (sent.id === id ? { ...sent, ...became } : sent)) },
+  };
+}
+
+type Settled = Notification & { readonly attempts: number };
 
 function used(article: Article, solved: boolean): Article {
   const failedInRow = solved ? 0 : article.failedInRow + 1;
@@ -192,19 +244,24 @@ function used(article: Article, solved: boolean): Article {
 const events = {
   ArticleDrafted: event<ArticleState, Pick<Article, 'article' | 'client' | 'visibility' | 'owner' | 'reviewBy'> & Omit<Content, 'version'>>(
     {
-      evolve: (_state, { title, text, steps, ...drafted }) => ({
-        ...drafted,
-        status: 'draft',
-        latest: omitUndefined({ version: 1, title, text, steps }),
-        solved: 0,
-        failed: 0,
-        failedInRow: 0,
-        flagged: false,
-      }),
+      evolve: (_state, { title, text, steps, reviewBy, ...drafted }) =>
+        withReviewBy(
+          {
+            ...drafted,
+            status: 'draft',
+            latest: omitUndefined({ version: 1, title, text, steps }),
+            solved: 0,
+            failed: 0,
+            failedInRow: 0,
+            flagged: false,
+          },
+          reviewBy,
+        ),
     },
   ),
   ArticleRevised: change<Pick<Article, 'visibility' | 'owner'> & Content>((article, { visibility, owner, ...latest }) => ({
-    ...article,
+    // Who revises it has looked at it; what is due next is the review of the new version.
+    ...without(article, 'nextReminderAt'),
     visibility,
     owner,
     status: 'draft',
@@ -213,14 +270,30 @@ const events = {
     flagged: false,
   })),
   ArticleReviewed: change<{ readonly version: number; readonly reviewBy?: Article['reviewBy'] }>((article, { reviewBy }) =>
-    omitUndefined({ ...article, status: article.status === 'published' ? ('published' as const) : ('reviewed' as const), reviewBy }),
+    withReviewBy({ ...article, status: article.status === 'published' ? 'published' : 'reviewed' }, reviewBy),
   ),
   ArticlePublished: change<{ readonly version: number; readonly note?: string }>((article) => ({
     ...article,
     status: 'published',
     published: article.latest,
   })),
-  ArticleRetired: change<{ readonly reason: string }>((article) => ({ ...without(article, 'published'), status: 'retired' })),
+  ArticleRetired: change<{ readonly reason: string }>((article) => ({
+    ...without(article, 'published', 'nextReminderAt'),
+    status: 'retired',
+  })),
+  ArticleReviewOverdue: change<{
+    readonly reviewBy: Instant;
+    readonly owner: Person;
+    readonly notifications?: readonly Notification[];
+    readonly message?: Message;
+  }>((article, { notifications = [] }, at) => ({
+    ...without(article, 'nextReminderAt'),
+    reminded: { at, messages: notifications.map((sent): SentNotification => ({ ...sent, state: 'on-its-way' })) },
+  })),
+  ArticleReminderDelivered: change<Settled>((article, { id }) => settled(article, id, { state: 'delivered' })),
+  ArticleReminderFailed: change<Settled & { readonly because: Undelivered; readonly detail?: string }>((article, { id, because }) =>
+    settled(article, id, { state: 'failed', because }),
+  ),
   ArticleUsed: change<{ readonly ticketId: string; readonly solved: boolean }>((article, { solved }) => used(article, solved)),
   ArticleJudged: change<{ readonly helped: boolean; readonly ticketId?: string; readonly comment?: string }>((article, { helped }) =>
     // Who reads it and is helped has opened no ticket that it could have solved.
@@ -236,6 +309,7 @@ const retired = (): Refusal<'article-retired'> => refuse('article-retired', 'The
 const noClient = (): Refusal<'article-invalid'> =>
   refuse('article-invalid', 'It is not said whose requesters may read it', [{ field: 'client', message: 'must be named' }]);
 const person = ({ id, name }: Person): Person => omitUndefined({ id, name });
+const instantOf = (named: string | undefined): Instant | undefined => (named === undefined ? undefined : parseInstant(named));
 const runnerOf = ({ action, input, attempts }: RunnerStepBody) => omitUndefined({ action, input, attempts });
 /** No steps make no runbook. */
 const stepsOf = (steps: readonly RunbookStepBody[] = []): readonly RunbookStep[] | undefined =>
@@ -264,7 +338,7 @@ export const article = {
           client,
           visibility,
           owner: person(owner ?? actor),
-          reviewBy: reviewBy as Article['reviewBy'],
+          reviewBy: instantOf(reviewBy),
           title,
           text,
           steps: stepsOf(steps),
@@ -293,12 +367,13 @@ export const article = {
       body: ReviewArticle,
       route: 'POST /v1/articles/{article}/reviews',
       refuses: [...THERE, 'article-retired'],
-      decide({ reviewBy }, state) {
+      decide({ reviewBy: named }, state) {
         if (state === null) return notFound();
         if (state.status === 'retired') return retired();
+        const reviewBy = instantOf(named);
         if (state.status === 'reviewed' && reviewBy === state.reviewBy) return [];
         const { version } = state.latest;
-        return [{ type: 'ArticleReviewed', data: omitUndefined({ version, reviewBy: reviewBy as Article['reviewBy'] }) }];
+        return [{ type: 'ArticleReviewed', data: omitUndefined({ version, reviewBy }) }];
       },
     }),
     PublishArticle: command({
@@ -331,6 +406,33 @@ export const article = {
         return state === null ? notFound() : [{ type: 'ArticleJudged', data: omitUndefined({ helped, ticketId, comment }) }];
       },
     }),
+    RemindOfArticleReview: command({
+      refuses: [],
+      needs: 'owner-of-article',
+      decide(_command: Readonly<Record<never, never>>, state, { effectiveAt }, reach: Reach = []) {
+        const { nextReminderAt: reviewBy } = state ?? {};
+        if (state === null || reviewBy === undefined || reviewBy > effectiveAt) return [];
+        const { article, owner } = state;
+        const notifications = (reach === 'not-of-client' ? [] : reach).map((means): Notification => ({
+          id: deterministicId('notification', article, reviewBy, owner.id, means.by),
+          target: { kind: 'person', person: owner },
+          ...means,
+        }));
+        const told = notifications.length === 0 ? {} : { notifications, message: messageOf(state, reviewBy) };
+        return [{ type: 'ArticleReviewOverdue', data: { reviewBy, owner, ...told } }];
+      },
+    }),
+    RecordArticleReminder: command({
+      refuses: [],
+      decide({ notification, attempts, failed }: RecordArticleReminder, state) {
+        const sent = state?.reminded?.messages.find(({ id }) => id === notification);
+        if (sent?.state !== 'on-its-way') return [];
+        const about = { ...without(sent, 'state'), attempts };
+        return failed === undefined
+          ? [{ type: 'ArticleReminderDelivered', data: about }]
+          : [{ type: 'ArticleReminderFailed', data: omitUndefined({ ...about, ...failed }) }];
+      },
+    }),
     RecordArticleUse: command({
       refuses: [],
       decide({ ticketId, client, solved }: RecordArticleUse, state) {
@@ -344,3 +446,10 @@ export const article = {
 
 export type ArticleEvents = EventsOf<typeof article>;
 export type ArticleCommands = CommandsOf<typeof article>;
+
+function messageOf({ article, latest: { title } }: Article, reviewBy: Instant): Message {
+  return {
+    subject: subjectLine(`[overdue] Review of article ${article}: ${title}`),
+    text: `The review of article ${article} (${title}) is overdue.\n\nDue: ${reviewBy}`,
+  };
+}

@@ -5,8 +5,14 @@ import { documentSchema } from './stored.js';
 /** One document an article, by its id. */
 export const articles: StateFace<ArticleState> = {
   name: 'articles',
-  version: 1,
+  version: 2,
   schema: () => documentSchema(articleSchema, 'Id of the article'),
   document: (state) => state,
-  indexes: [{ key: { client: 1, status: 1 } }, { key: { flagged: 1 } }, { key: { position: 1 } }],
+  indexes: [
+    { key: { client: 1, status: 1 } },
+    { key: { flagged: 1 } },
+    { key: { reviewBy: 1 } },
+    { key: { nextReminderAt: 1 } },
+    { key: { position: 1 } },
+  ],
 };

@@ -160,7 +160,7 @@ export const problemViews = viewsOf(problem, problems, 4);
 export const privacyViews = viewsOf(privacy, privacies, 1);
 
 /** The read models of articles. */
-export const articleViews = viewsOf(article, articles, 1);
+export const articleViews = viewsOf(article, articles, 2);
 
 /** The read models of alerts. */
 export const alertViews = viewsOf(alert, alerts, 1);
