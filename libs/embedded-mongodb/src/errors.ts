@@ -37,6 +37,7 @@ const codeNames: Readonly<Record<number, string>> = {
   91: 'ShutdownInProgress',
   96: 'OperationFailed',
   121: 'DocumentValidationFailure',
+  115: 'CommandNotSupported',
   123: 'NotAReplicaSet',
   125: 'CommandFailed',
   165: 'ViewDepthLimitExceeded',

@@ -71,6 +71,7 @@ export const runNode = async ({
     let total = 0;
     const node: Node = {
       store,
+      directory,
       cursors,
       running: new Running(),
       startedAt: Date.now(),

@@ -2,7 +2,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { isTrue } from '../bson/order.js';
 import { Arr, Binary, Doc, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
-import { ok, type Command, type Handler } from './call.js';
+import { fieldsOf, ok, type Command, type Handler } from './call.js';
 import { hmac, ITERATIONS, MECHANISM, SALT_BYTES, sha256, type Connection, type Verifier } from './credentials.js';
 import { Fields } from './fields.js';
 
@@ -123,15 +123,32 @@ const logout: Handler = ({ connection }) => {
   return ok();
 };
 
-const connectionStatus: Handler = ({ connection: { user } }) =>
-  ok({
+/** What a user may do, as a resource and the actions on it. */
+const privilegesOf = (user: Verifier | undefined): readonly Doc[] =>
+  user === undefined
+    ? []
+    : user.reads === undefined
+      ? [Doc.from({ resource: Doc.from({ anyResource: true }), actions: Arr.of(['anyAction']) })]
+      : [
+          Doc.from({
+            resource: Doc.from({ db: user.reads, collection: '' }),
+            actions: Arr.of(['collStats', 'dbStats', 'find', 'killCursors', 'listCollections', 'listIndexes']),
+          }),
+        ];
+
+const connectionStatus: Handler = (call) => {
+  const { user } = call.connection;
+  return ok({
     authInfo: Doc.from({
       authenticatedUsers: Arr.of(user === undefined ? [] : [Doc.from({ user: user.user, db: 'admin' })]),
       authenticatedUserRoles: Arr.of(
         user === undefined ? [] : [Doc.from(user.reads === undefined ? { role: 'root', db: 'admin' } : { role: 'read', db: user.reads })],
       ),
+      authenticatedUserPrivileges: fieldsOf(call).boolean('showPrivileges') ? Arr.of(privilegesOf(user)) : undefined,
     }),
   });
+};
+
 export const authenticationCommands: Readonly<Record<string, Command>> = {
   saslStart: { fields: ['mechanism', 'payload', 'options', 'autoAuthorize', 'db'], run: saslStart },
   saslContinue: { fields: ['conversationId', 'payload'], run: saslContinue },

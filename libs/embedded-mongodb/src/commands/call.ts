@@ -18,6 +18,7 @@ export const MAX_BATCH = 100_000;
 /** What the commands work with: one for the whole node. */
 export type Node = {
   readonly store: Store;
+  readonly directory: string;
   readonly cursors: Cursors;
   readonly running: Running;
   readonly startedAt: number;

@@ -5,6 +5,7 @@ import { compileFilter, parseFilter } from '../query/filter.js';
 import type { Collection, Reader } from '../storage/store.js';
 import { fieldsOf, ok, type Command, type Handler } from './call.js';
 import { answerWithCursor, cursorBatch, listed } from './cursor-commands.js';
+import { DEFAULT_BATCH } from './cursors.js';
 import { typeError, type Fields } from './fields.js';
 import { modifyIndex } from './indexes.js';
 import {
@@ -258,7 +259,7 @@ const listCollections: Handler = async (call) => {
       `${database}.$cmd.listCollections`,
       snapshot,
       listed(found),
-      cursorBatch(fields.document('cursor'), 'listCollections'),
+      cursorBatch(fields.document('cursor'), 'listCollections', DEFAULT_BATCH, 2),
       false,
     );
   } catch (error) {
@@ -271,6 +272,7 @@ const listDatabases: Handler = (call) => {
   if (call.database !== 'admin') throw new ServerError(13, 'listDatabases may only be run against the admin database.');
   const fields = fieldsOf(call);
   const filter = compileFilter(parseFilter(fields.document('filter') ?? Doc.empty));
+  const nameOnly = fields.boolean('nameOnly');
   const snapshot = call.node.store.snapshot();
   try {
     const sizes = new Map<string, number>();
@@ -278,11 +280,11 @@ const listDatabases: Handler = (call) => {
       sizes.set(collection.database, (sizes.get(collection.database) ?? 0) + call.node.store.statistics(snapshot, collection).bytes);
     const found = [...sizes]
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, bytes]) => Doc.from({ name, sizeOnDisk: BigInt(bytes), empty: false }));
-    const databases = found.filter(filter);
-    if (fields.boolean('nameOnly')) return ok({ databases: Arr.of(databases.map((doc) => Doc.from({ name: doc.get('name') }))) });
+      .map(([name, bytes]) => (nameOnly ? Doc.from({ name }) : Doc.from({ name, sizeOnDisk: BigInt(bytes), empty: false })));
+    const databases = Arr.of(found.filter(filter));
+    if (nameOnly) return ok({ databases });
     const total = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
-    return ok({ databases: Arr.of(databases), totalSize: BigInt(total), totalSizeMb: BigInt(Math.floor(total / 1024 / 1024)) });
+    return ok({ databases, totalSize: BigInt(total), totalSizeMb: BigInt(Math.floor(total / 1024 / 1024)) });
   } finally {
     snapshot.close();
   }

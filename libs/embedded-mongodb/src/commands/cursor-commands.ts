@@ -11,8 +11,8 @@ export const listed = function* (docs: readonly Doc[]): Source {
   yield* docs;
 };
 
-export const cursorBatch = (cursor: Doc | undefined, name: string, byDefault = DEFAULT_BATCH): number =>
-  (cursor ? new Fields(`${name}.cursor`, cursor).only(['batchSize']).count('batchSize') : undefined) ?? byDefault;
+export const cursorBatch = (cursor: Doc | undefined, name: string, byDefault = DEFAULT_BATCH, negative = 51024): number =>
+  (cursor ? new Fields(`${name}.cursor`, cursor).only(['batchSize']).count('batchSize', negative) : undefined) ?? byDefault;
 
 export const answerWithCursor = async (
   call: Call,

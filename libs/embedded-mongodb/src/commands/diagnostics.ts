@@ -1,6 +1,7 @@
+import { statfsSync } from 'node:fs';
 import { arch, cpus, hostname, platform, release, totalmem } from 'node:os';
 import { isTrue } from '../bson/order.js';
-import { Arr, bsonTypeName, checkDocument, Doc, Double, MAX_DOCUMENT_BYTES, show, type Value } from '../bson/values.js';
+import { Arr, Binary, bsonTypeName, checkDocument, Doc, Double, MAX_DOCUMENT_BYTES, show, type Value } from '../bson/values.js';
 import { DamagedRecordError, ServerError } from '../errors.js';
 import {
   afterPrefix,
@@ -16,7 +17,7 @@ import { MAX_MESSAGE_BYTES } from '../wire/messages.js';
 import { handshakeOf } from './authentication.js';
 import { fieldsOf, MAX_BATCH, now, ok, paceOf, VERSION, type Call, type Command, type Handler, type Node } from './call.js';
 import { Fields } from './fields.js';
-import { checkDatabase, collectionOf, existing, noView, target, indexSpecs } from './namespaces.js';
+import { checkDatabase, collectionOf, existing, noView, target, idIndexOf, indexSpecs } from './namespaces.js';
 import { SESSION_MINUTES } from './sessions.js';
 
 /** The wire version of VERSION. */
@@ -54,6 +55,7 @@ const buildInfo: Handler = () =>
     versionArray: Arr.of([...VERSION.split('.').map(Number), 0]),
     bits: 64,
     debug: false,
+    openssl: Doc.from({ running: `OpenSSL ${process.versions.openssl}`, compiled: `OpenSSL ${process.versions.openssl}` }),
     maxBsonObjectSize: MAX_DOCUMENT_BYTES,
     storageEngines: Arr.of(['lmdb']),
   });
@@ -131,8 +133,18 @@ export const collectionStatistics = (call: Call, name: string, spec: Value): Doc
 const validate: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
-  for (const key of ['full', 'background', 'checkBSONConformance', 'metadata', 'scandata', 'enforceFastCount']) fields.boolean(key);
-  for (const key of ['repair', 'fixMultikey']) fields.refuse(key);
+  const wants = (key: string): boolean => isTrue(call.command.get(key) ?? null);
+  const [metadata, conformance] = [wants('metadata'), wants('checkBSONConformance')];
+  for (const key of ['full', 'background', 'repair', 'checkBSONConformance'])
+    if (metadata && wants(key))
+      throw new ServerError(72, `Running the validate command with both { metadata: true } and { ${key}: true } is not supported`);
+  if (conformance && wants('repair'))
+    throw new ServerError(
+      72,
+      'Running the validate command with both { checkBSONConformance: true } and { repair: true } is not supported',
+    );
+  if (wants('background')) throw new ServerError(115, 'Running validate with { background: true } is not supported by this node');
+  for (const key of ['repair', 'fixMultikey']) fields.refuse(key, (value) => !isTrue(value));
   const pace = paceOf(call);
   const snapshot = call.node.store.snapshot();
   try {
@@ -189,27 +201,33 @@ const validate: Handler = async (call) => {
       return {
         name: index.name,
         keys: keys.get(index.number) as number,
+        spec: index.spec,
         valid: extra <= 0 && !missing.some((entry) => entry.get('indexName') === index.name),
       };
     });
     return ok({
       ns: namespaceOf(collection),
-      nInvalidDocuments: corrupt,
-      nrecords: numberValue(records),
+      uuid: new Binary(4, collection.uuid),
+      nInvalidDocuments: metadata ? undefined : corrupt,
+      nNonCompliantDocuments: metadata ? undefined : 0,
+      nrecords: metadata ? undefined : numberValue(records),
       nIndexes: indexSpecs(collection).length,
       keysPerIndex: Doc.from({
         _id_: numberValue(records),
         ...Object.fromEntries(details.map((detail) => [detail.name, numberValue(detail.keys)])),
       }),
       indexDetails: Doc.from({
-        _id_: Doc.from({ valid: corrupt === 0 }),
-        ...Object.fromEntries(details.map((detail) => [detail.name, Doc.from({ valid: detail.valid })])),
+        _id_: Doc.from({ valid: corrupt === 0, spec: idIndexOf(collection) }),
+        ...Object.fromEntries(details.map((detail) => [detail.name, Doc.from({ valid: detail.valid, spec: detail.spec })])),
       }),
       valid: errors.length === 0,
       repaired: false,
+      repairMode: 'None',
       warnings: Arr.empty,
       errors: Arr.of(errors),
+      extraIndexEntries: Arr.empty,
       missingIndexEntries: Arr.of(missing),
+      corruptRecords: Arr.empty,
     });
   } finally {
     snapshot.close();
@@ -223,7 +241,9 @@ const rangeOf = (prefix: Buffer): { readonly start: Buffer; readonly end: Buffer
 
 const dbStats: Handler = (call) => {
   checkDatabase(call.database);
-  const scale = fieldsOf(call).count('scale') || 1;
+  const fields = fieldsOf(call);
+  const scale = fields.count('scale') || 1;
+  if (fields.boolean('freeStorage')) fields.refuse('freeStorage');
   const snapshot = call.node.store.snapshot();
   try {
     let [collections, views, objects, bytes, indexes] = [0, 0, 0, 0, 0];
@@ -241,20 +261,26 @@ const dbStats: Handler = (call) => {
     }
     return ok({
       db: call.database,
-      collections,
-      views,
-      objects: numberValue(objects),
+      collections: BigInt(collections),
+      views: BigInt(views),
+      objects: BigInt(objects),
       avgObjSize: new Double(objects ? bytes / objects : 0),
       dataSize: new Double(bytes / scale),
       storageSize: new Double(bytes / scale),
-      indexes,
+      indexes: BigInt(indexes),
       indexSize: new Double(0),
       totalSize: new Double(bytes / scale),
-      scaleFactor: numberValue(scale),
+      scaleFactor: BigInt(scale),
+      ...fileSystem(call.node.directory, scale),
     });
   } finally {
     snapshot.close();
   }
+};
+
+const fileSystem = (directory: string, scale: number): Readonly<Record<string, Value>> => {
+  const { bsize, blocks, bfree } = statfsSync(directory);
+  return { fsUsedSize: new Double(((blocks - bfree) * bsize) / scale), fsTotalSize: new Double((blocks * bsize) / scale) };
 };
 
 const serverStatus: Handler = ({ node }) => {

@@ -1,11 +1,13 @@
 import { hostname } from 'node:os';
 import { Arr, Doc } from '../bson/values.js';
-import { failedToParse, ServerError } from '../errors.js';
+import { badValue, ServerError } from '../errors.js';
 import { compilePipeline, type Pipeline } from '../execution/pipeline.js';
 import { choosePlan, countByIndex, describePlan, type Counters } from '../execution/planner.js';
 import { withCollation } from '../query/collation.js';
 import { withVariables } from '../query/expressions/expressions.js';
+import type { Variables } from '../query/expressions/scope.js';
 import { parseFilter } from '../query/filter.js';
+import { applyUpdate, compileUpdate, type Update } from '../query/update.js';
 import { fieldsOf, letOf, ok, paceOf, VERSION, type Call, type Command, type Handler } from './call.js';
 import { drain } from './cursors.js';
 import { Fields, typeError } from './fields.js';
@@ -15,10 +17,11 @@ import { empty, findSource, hintOf, naturalOrder, runPipeline, spaceOf, type Sco
 /** Runs a read, or the search of a write, and tells how its documents were found. */
 const explain: Handler = async (call) => {
   const inner = call.command.get('explain');
-  if (!(inner instanceof Doc) || !inner.size) throw typeError('explain.explain', inner, 'object');
+  if (!(inner instanceof Doc)) throw typeError('explain.explain', inner, 'object');
+  if (!inner.size) throw new ServerError(59, 'Explain failed due to unknown command: it names none');
   const verbosity = fieldsOf(call).string('verbosity') ?? 'allPlansExecution';
   if (!['queryPlanner', 'executionStats', 'allPlansExecution'].includes(verbosity))
-    throw failedToParse(`verbosity string must be one of {'queryPlanner', 'executionStats', 'allPlansExecution'}`);
+    throw badValue(`verbosity string must be one of {'queryPlanner', 'executionStats', 'allPlansExecution'}`);
   return explainCommand({ ...call, command: inner }, verbosity);
 };
 
@@ -37,6 +40,7 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
   let collation = collationFor(call, name, fields);
   let limit = 0;
   let skip = 0;
+  let write: Write | undefined;
   switch (kind) {
     case 'find':
       query = fields.document('filter') ?? Doc.empty;
@@ -52,6 +56,7 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
       query = fields.document('query') ?? Doc.empty;
       sort = fields.document('sort');
       limit = 1;
+      write = fields.boolean('remove') ? { stage: 'DELETE' } : { stage: 'UPDATE', update: updateOf(fields, 'update', variables) };
       break;
     case 'update':
     case 'delete': {
@@ -59,6 +64,8 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
       query = part.document('q') ?? Doc.empty;
       hint = hintOf(part);
       collation = collationFor(call, name, part);
+      limit = kind === 'update' ? Number(!part.boolean('multi')) : (part.count('limit') ?? 0);
+      write = kind === 'update' ? { stage: 'UPDATE', update: updateOf(part, 'u', variables) } : { stage: 'DELETE' };
       break;
     }
     case 'aggregate': {
@@ -71,6 +78,8 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
       limit = head.limit ?? 0;
       break;
     }
+    case 'insert':
+      throw new ServerError(20, 'Cannot explain cmd: insert');
     default:
       throw new ServerError(59, `Explain failed due to unknown command: ${kind}`);
   }
@@ -80,11 +89,12 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
   try {
     const collection = noView(collectionOf(snapshot, database, name));
     const plan = collection && choosePlan(snapshot, collection, filter, order, hint);
+    const winner = plan ? describePlan(plan, order.length > 0 && !plan.sorted) : Doc.from({ stage: 'EOF' });
     const planner = Doc.from({
       namespace: `${database}.${name}`,
       parsedQuery: query,
       indexFilterSet: false,
-      winningPlan: plan ? describePlan(plan, order.length > 0 && !plan.sorted) : Doc.from({ stage: 'EOF' }),
+      winningPlan: write ? Doc.from({ stage: write.stage, inputStage: winner }) : winner,
       rejectedPlans: Arr.empty,
     });
     const base = {
@@ -96,6 +106,7 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
     if (verbosity === 'queryPlanner') return ok(base);
     const began = performance.now();
     let returned = 0;
+    let changed = 0;
     const counted = kind === 'count' && plan ? countByIndex(snapshot, plan) : undefined;
     if (counted !== undefined) {
       returned = 0;
@@ -106,21 +117,54 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
         : collection
           ? findSource(scope, name, { filter, sort: order, skip, limit, projection: undefined, variables, hint, counters })
           : empty();
-      await drain(source, paceOf(call), () => void returned++);
+      await drain(source, paceOf(call), (doc) => {
+        returned++;
+        if (write?.update && applyUpdate(write.update, doc, { filter, now: Date.now(), inserting: false }) !== doc) changed++;
+      });
     }
+    const stages = executed(winner, counters, returned);
+    // Stages beyond those that the plan does are not in it.
+    const whole = !pipeline || pipeline.isHead;
     return ok({
       ...base,
       executionStats: Doc.from({
         executionSuccess: true,
-        nReturned: returned,
+        nReturned: write ? 0 : returned,
         executionTimeMillis: Math.round(performance.now() - began),
         totalKeysExamined: counters.keys,
         totalDocsExamined: counters.documents,
+        executionStages: !write
+          ? whole && counted === undefined
+            ? stages
+            : undefined
+          : Doc.from({
+              stage: write.stage,
+              nReturned: 0,
+              ...(write.update ? { nMatched: returned, nWouldModify: changed } : { nWouldDelete: returned }),
+              inputStage: stages,
+            }),
       }),
     });
   } finally {
     snapshot.close();
   }
+};
+
+type Write = { readonly stage: 'UPDATE' | 'DELETE'; readonly update?: Update };
+
+const updateOf = (fields: Fields, key: string, variables: Variables): Update =>
+  compileUpdate(fields.need(fields.doc.get(key), key), { arrayFilters: fields.documents('arrayFilters') ?? [], variables });
+
+/** A plan with what each of its stages has done. */
+const executed = (plan: Doc, { keys, documents }: Counters, returned: number): Doc => {
+  const { stage, inputStage, ...rest } = Object.fromEntries(plan.keys.map((key, index) => [key, plan.values[index]]));
+  return Doc.from({
+    stage,
+    nReturned: stage === 'IXSCAN' ? documents : returned,
+    ...(stage === 'IXSCAN' ? { keysExamined: keys } : stage === 'SORT' || stage === 'EOF' ? {} : { docsExamined: documents }),
+    ...rest,
+    inputStage: inputStage instanceof Doc ? executed(inputStage, { keys, documents }, returned) : undefined,
+  });
 };
 
 export const explainCommands: Readonly<Record<string, Command>> = {

@@ -66,12 +66,12 @@ export class Fields {
   }
 
   /** A whole number that is not negative. */
-  count(key: string): number | undefined {
+  count(key: string, negative = 51024): number | undefined {
     const value = this.doc.get(key);
     if (value === undefined || value === null) return undefined;
     if (!isNumber(value)) throw typeError(this.#path(key), value, 'long');
     const number = wholeOf(value);
-    if (number < 0) throw new ServerError(51024, `BSON field '${key}' value must be >= 0, actual value '${number}'`);
+    if (number < 0) throw new ServerError(negative, `BSON field '${key}' value must be >= 0, actual value '${number}'`);
     return number;
   }
 

@@ -66,6 +66,7 @@ const count: Handler = async (call) => {
   const snapshot = call.node.store.snapshot();
   try {
     const collection = collectionOf(snapshot, call.database, name);
+    if (collection?.view && call.command.has('limit') && limit === Infinity) throw new ServerError(15958, 'the limit must be positive');
     let total = 0;
     if (collection) {
       const plan = collection.view ? undefined : choosePlan(snapshot, collection, filter, [], hintOf(fields));

@@ -758,6 +758,8 @@ export type Pipeline = {
   readonly rest: (source: Source, context: PipelineContext) => Source;
   readonly run: (source: Source, context: PipelineContext) => Source;
   readonly names: readonly string[];
+  /** Whether the head is all of it. */
+  readonly isHead: boolean;
 };
 
 const stageOf = (stage: Value): readonly [string, Value] => {
@@ -800,5 +802,6 @@ export const compilePipeline = (
     rest: (source, context) => chain(compiled.slice(at), source, context),
     run: (source, context) => chain(compiled, source, context),
     names: given.map(([name]) => name),
+    isHead: at === given.length,
   };
 };

@@ -1,0 +1,106 @@
+import { BSON, Long, type Document } from 'mongodb';
+import { contract } from '../testing/contract.js';
+
+const server = contract();
+
+describe('explain', () => {
+  const explained = async (command: Document): Promise<Document> =>
+    server.db.command({ explain: command, verbosity: 'executionStats' }) as Promise<Document>;
+
+  test('counts what each stage has done', async () => {
+    const collection = await server.fresh([1, 2, 3, 4].map((a) => ({ _id: a, a, b: a % 2 })));
+    await collection.createIndex({ a: 1 });
+    const { collectionName: find } = collection;
+    const byIndex = (await explained({ find, filter: { a: { $gte: 2 }, b: 1 } }))['executionStats'];
+    expect(byIndex).toMatchObject({ nReturned: 1, totalKeysExamined: 3, totalDocsExamined: 3 });
+    expect(byIndex.executionStages).toMatchObject({
+      stage: 'FETCH',
+      nReturned: 1,
+      docsExamined: 3,
+      inputStage: { stage: 'IXSCAN', nReturned: 3, keysExamined: 3 },
+    });
+    const scanned = (await explained({ find, filter: { b: 1 } }))['executionStats'];
+    expect(scanned.executionStages).toMatchObject({ stage: 'COLLSCAN', nReturned: 2, docsExamined: 4 });
+  });
+
+  test('of writes tells what they would do, and does it not', async () => {
+    const collection = await server.fresh([{ a: 1 }, { a: 1 }, { a: 2 }]);
+    const { collectionName: name } = collection;
+    const stages = async (command: Document): Promise<Document> => {
+      const { queryPlanner, executionStats } = await explained(command);
+      expect(queryPlanner.winningPlan.stage).toBe(executionStats.executionStages.stage);
+      expect(executionStats.nReturned).toBe(0);
+      return executionStats.executionStages as Document;
+    };
+    const update = (q: Document, multi: boolean): Promise<Document> =>
+      stages({ update: name, updates: [{ q, u: { $set: { a: 2 } }, multi }] });
+    expect(await update({}, true)).toMatchObject({ stage: 'UPDATE', nMatched: 3, nWouldModify: 2 });
+    expect(await update({ a: 1 }, false)).toMatchObject({ nMatched: 1, nWouldModify: 1 });
+    expect(await update({ a: 2 }, true)).toMatchObject({ nMatched: 1, nWouldModify: 0 });
+    const remove = (limit: number): Promise<Document> => stages({ delete: name, deletes: [{ q: { a: 1 }, limit }] });
+    expect(await remove(0)).toMatchObject({ stage: 'DELETE', nWouldDelete: 2 });
+    expect(await remove(1)).toMatchObject({ stage: 'DELETE', nWouldDelete: 1 });
+    expect(await collection.countDocuments({ a: 1 })).toBe(2);
+  });
+});
+
+test('validate describes the indexes, and counts nothing where metadata are wanted alone', async () => {
+  const { collectionName: name } = await server.fresh([{ a: 1 }]);
+  await server.db.collection(name).createIndex({ a: 1 });
+  const found = await server.db.command({ validate: name });
+  expect(found).toMatchObject({
+    nrecords: 1,
+    nNonCompliantDocuments: 0,
+    repairMode: 'None',
+    indexDetails: { a_1: { valid: true, spec: { key: { a: 1 }, name: 'a_1' } } },
+    extraIndexEntries: [],
+    corruptRecords: [],
+  });
+  expect((found['uuid'] as BSON.Binary).sub_type).toBe(4);
+  const metadata = await server.db.command({ validate: name, metadata: true });
+  expect(metadata).toMatchObject({ valid: true, nIndexes: 2 });
+  expect(metadata).not.toHaveProperty('nrecords');
+});
+
+test('the counts of dbStats are of 64 bits', async () => {
+  await server.fresh([{ a: 1 }]);
+  const { objects, collections, scaleFactor, fsTotalSize } = await server.db.command({ dbStats: 1, scale: 1024 }, { promoteLongs: false });
+  expect([objects, collections, scaleFactor].every((count) => count instanceof Long)).toBe(true);
+  expect(fsTotalSize).toBeGreaterThan(0);
+});
+
+test('connectionStatus tells privileges where they are wanted', async () => {
+  const { authInfo } = await server.db.command({ connectionStatus: 1 });
+  expect(authInfo).not.toHaveProperty('authenticatedUserPrivileges');
+  const { authInfo: whole } = await server.db.command({ connectionStatus: 1, showPrivileges: true });
+  expect(whole.authenticatedUserPrivileges).toEqual(expect.any(Array));
+});
+
+test('a filter of databases sees nothing but names where names are wanted', async () => {
+  await server.fresh([{ a: 1 }]);
+  const admin = server.client.db('admin');
+  const listed = async (filter: Document, nameOnly: boolean): Promise<Document[]> =>
+    (await admin.command({ listDatabases: 1, nameOnly, filter: { name: server.db.databaseName, ...filter } }))['databases'] as Document[];
+  expect(await listed({ empty: false }, false)).toHaveLength(1);
+  expect(await listed({ empty: false }, true)).toEqual([]);
+  expect(await listed({}, true)).toEqual([{ name: server.db.databaseName }]);
+});
+
+test('a count on a view has no limit of zero', async () => {
+  const { collectionName: name } = await server.fresh([{ a: 1 }, { a: 2 }]);
+  await server.db.createCollection(`${name}v`, { viewOn: name, pipeline: [] });
+  expect(await server.db.command({ count: name, limit: 0 })).toMatchObject({ n: 2 });
+  expect(await server.db.command({ count: `${name}v`, limit: -1 })).toMatchObject({ n: 1 });
+  await expect(server.db.command({ count: `${name}v`, limit: 0 })).rejects.toMatchObject({ code: 15958 });
+});
+
+test.each<readonly [command: Document, code: number]>([
+  [{ explain: { find: 'a' }, verbosity: 'all' }, 2],
+  [{ explain: {} }, 59],
+  [{ explain: { insert: 'a', documents: [{}] } }, 20],
+  [{ validate: 'a', metadata: true, full: true }, 72],
+  [{ validate: 'a', metadata: true, repair: 1 }, 72],
+  [{ listCollections: 1, cursor: { batchSize: -1 } }, 2],
+])('%j is refused with %d', async (command, code) => {
+  await expect(server.db.command(command)).rejects.toMatchObject({ code });
+});
