@@ -92,8 +92,10 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     );
     serve(service(featuresService.ServerFeaturesService, { getSupportedMethods: nothing }, false), { getSupportedMethods });
     serve(service(operationsService.OperationsService, OPERATIONS, false), operations(maintenance, subscriptions));
-    if (options.systemStreams)
-      serve(service({ enable: projectionsService.ProjectionsService.enable }, PROJECTIONS, false), projectionCalls);
+    if (options.systemStreams) {
+      const { enable, restartSubsystem } = projectionsService.ProjectionsService;
+      serve(service({ enable, restartSubsystem }, PROJECTIONS, false), projectionCalls);
+    }
     // Without anyone who could sign in there is nothing to say about users.
     if (streamAccess) serve(service(usersGrpcService.UsersService, USERS, false), usersService(users));
     serve(service(gossipService.GossipService, { read: nothing }, false), {

@@ -1,5 +1,6 @@
 import { status, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
 import projections from '@eventstore/db-client/generated/projections_pb.js';
+import shared from '@eventstore/db-client/generated/shared_pb.js';
 import { Fault, handlerThrew } from '../wire/faults.js';
 import { message, request, text } from '../wire/protobuf.js';
 
@@ -10,9 +11,12 @@ const enableRequest = request({ options: [1, message({ name: [1, text] })] });
 type EnableRequest = ReturnType<typeof enableRequest>;
 
 /** Decoders for what clients send. */
-export const PROJECTIONS = { enable: enableRequest };
+export const PROJECTIONS = { enable: enableRequest, restartSubsystem: (): Record<string, never> => ({}) };
 
-/** Of the service Projections: the system projections can be enabled, since they run. There are no others. */
+/**
+ * Of the service Projections: the system projections can be enabled, since they run. There are no others. A restart of them changes
+ * nothing that a client could see: links go on where the last one was made.
+ */
 export const projectionCalls = {
   enable(call: ServerUnaryCall<EnableRequest, projections.EnableResp>, callback: sendUnaryData<projections.EnableResp>): void {
     const { options } = call.request;
@@ -20,5 +24,8 @@ export const projectionCalls = {
     else if (SYSTEM.includes(options.name ?? '')) callback(null, new projections.EnableResp());
     // What the genuine server says, word for word.
     else callback(new Fault(status.UNKNOWN, 'Envelope callback expected Updated, received NotFound instead'));
+  },
+  restartSubsystem(_call: ServerUnaryCall<unknown, shared.Empty>, callback: sendUnaryData<shared.Empty>): void {
+    callback(null, new shared.Empty());
   },
 };

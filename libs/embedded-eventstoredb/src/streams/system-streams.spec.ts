@@ -68,7 +68,9 @@ it('takes the projections that make them for enabled, and knows no others', asyn
   await start();
   for (const name of ['$by_category', '$by_event_type', '$by_correlation_id', '$stream_by_category', '$streams'])
     await client.enableProjection(name);
+  await client.restartSubsystem();
   await expect(client.enableProjection('mine')).rejects.toThrow('received NotFound');
+  await expect(client.createProjection('mine', 'fromAll().when({})')).rejects.toThrow('UNIMPLEMENTED');
   await stop();
   await start({ systemStreams: false });
   await expect(client.enableProjection('$by_category')).rejects.toThrow('UNIMPLEMENTED');

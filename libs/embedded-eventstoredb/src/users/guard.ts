@@ -30,7 +30,7 @@ const RULES: Readonly<Record<string, Readonly<Record<string, Rule>>>> = {
     ReplayParked: operators,
     RestartSubsystem: operators,
   },
-  'event_store.client.projections.Projections': { Enable: operators },
+  'event_store.client.projections.Projections': { Enable: operators, RestartSubsystem: operators },
   'event_store.client.operations.Operations': {
     StartScavenge: operators,
     StopScavenge: operators,
