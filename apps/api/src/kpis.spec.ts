@@ -334,7 +334,7 @@ describe('/v1/reports', () => {
       expect(deliveries).toContainEqual({ target: 1, at: expect.any(String), failed: { because: 'no-address' } });
     }
     const files = await readdir(join(folder, 'clients'));
-    expect(files.sort()).toEqual([1, 2].map((run) => `${name()}-2020-03-01-2020-04-01-${run}.html`));
+    expect(files.sort()).toEqual([1, 2].map((run) => `${name()}-2020-03-01-2020-03-31-${run}.html`));
     for (const { run, sha256 } of told) {
       const content = await readFile(join(folder, 'clients', files[run - 1] ?? ''));
       expect(createHash('sha256').update(content).digest('hex')).toBe(sha256);

@@ -9,7 +9,7 @@ export interface ReporterOptions {
   readonly store: EventStore;
   readonly db: Mongo['db'];
   /** Where documents are kept, in the clear: they name no person. */
-  readonly blobs: BlobStore;
+  readonly blobs: Pick<BlobStore, 'put'>;
   readonly log: ViewLog;
 }
 
@@ -29,6 +29,8 @@ export function startReporter({ store, db, blobs, log }: ReporterOptions): { sto
   const stopping = new AbortController();
   const news = new ViewNews(shareFeeds(store), db, [reportViews, ticketViews]);
   const view = db.collection<ViewDocument<ReportNow>>(reports.name);
+  /** Reports that could not be made, and until when that is not tried again: they do not hold up the others. */
+  const resting = new Map<string, number>();
 
   /** Makes the next report of a schedule. @returns false where none is due, or one cannot be made yet */
   async function make(name: string): Promise<boolean> {
@@ -55,12 +57,8 @@ export function startReporter({ store, db, blobs, log }: ReporterOptions): { sto
     const commandId = deterministicId('report', name, due.from, String(due.request ?? ''), sha256);
     const context = { commandId, actor: REPORTER, correlationId: commandId, causationId: commandId };
     const body = omitUndefined({ ...due, position, evaluatedAt, sha256, bytes });
-    const result = await runSystemCommand(store, { aggregate, id: name, name: 'RecordReportRun', body, context });
-    // Where another reporter was first, and had another position, this document is nobody's.
-    if (isRefusal(result) || result.events.length === 0) {
-      const { state: now } = await readAggregate(store, aggregate, name);
-      if (!now?.runs.some((run) => run.sha256 === sha256)) await blobs.remove(sha256);
-    }
+    // Where another reporter was first, and had another position, this document may be nobody's. It stays: another report may have the same one.
+    await runSystemCommand(store, { aggregate, id: name, name: 'RecordReportRun', body, context });
     return true;
   }
 
@@ -72,7 +70,14 @@ export function startReporter({ store, db, blobs, log }: ReporterOptions): { sto
       .find({ dueAt: { $lte: now } }, { projection: { _id: 1 } })
       .sort({ dueAt: 1 })
       .toArray()) {
-      while (!stopping.signal.aborted && (await make(_id)));
+      if ((resting.get(_id) ?? 0) > Date.now()) continue;
+      resting.delete(_id);
+      try {
+        while (!stopping.signal.aborted && (await make(_id)));
+      } catch (error) {
+        resting.set(_id, Date.now() + LONGEST_REST_MS);
+        log.warn({ err: error, report: _id }, 'a report cannot be made; tried again');
+      }
     }
     const [next] = await view
       .find({ dueAt: { $gt: now } }, { projection: { dueAt: 1 } })

@@ -1,11 +1,11 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlobStore } from '#blobs';
 import { type Actor, deterministicId, isRefusal } from '#eventsourcing';
 import type { LoggedEvent } from '#feeds';
 import type { MailConfig } from '#platform';
-import { type DeliveryTarget, omitUndefined, report, type ReportEvents, reports, reportViews } from '#ticketing';
+import { datesOf, type DeliveryTarget, type Message, omitUndefined, report, type ReportEvents, reports, reportViews } from '#ticketing';
 import { contactOf, runSystemCommand } from '#ticketing-app';
 import { type Attempt, deliver, type Deliverer, type DeliverOptions, type Parcel, type Patience, patience, type Tried } from '#webhooks';
 import { failureOf, hopeless } from './undelivered.js';
@@ -25,11 +25,14 @@ const DESTINATION = 'reports';
 /** How long a mail server may be silent, and take in all, in milliseconds. */
 const MAIL_TIMES = { silenceMs: 15_000, wholeMs: 120_000 };
 
+/** Bytes of a report's name that are in the names of its files, which have 255 at most, with all that is added. */
+const LONGEST_NAME = 150;
+
 /** Each waits by itself, for three days. */
 const usualPatience: Patience = { ...patience, breakAfter: Infinity };
 
 /** A report on its way to one target. */
-interface Sent extends Pick<ReportEvents['ReportRunCompleted'], 'report' | 'run' | 'from' | 'to' | 'sha256'> {
+interface Sent extends Pick<ReportEvents['ReportRunCompleted'], 'report' | 'run' | 'from' | 'to' | 'zone' | 'sha256'> {
   readonly client: string;
   readonly index: number;
   readonly target: DeliveryTarget;
@@ -42,14 +45,14 @@ export function deliverReports({ blobs, folder, mail, patience = usualPatience, 
 
   async function send({ body, event }: Parcel, abandoned: AbortSignal): Promise<Tried> {
     const began = performance.now();
-    const { sha256, target, client, report: name, run, from, to } = JSON.parse(body) as Sent;
+    const sent = JSON.parse(body) as Sent;
+    const { sha256, target, client } = sent;
     const document = await blobs.get(sha256);
     if (document === undefined) throw new Error(`the document ${sha256} is not where it was kept`);
     const chunks: Uint8Array[] = [];
     for await (const chunk of document.content) chunks.push(chunk);
     const content = Buffer.concat(chunks);
-    // Names of reports are any text; the same period may be reported on again.
-    const file = `${name.replace(/[^\w.-]+/g, '_')}-${from.slice(0, 10)}-${to.slice(0, 10)}-${run}.html`;
+    const file = fileNameOf(sent);
     if (target.by === 'folder') {
       await writeWhole(join(folder, target.folder), file, content);
       return { outcome: 'taken', ms: Math.round(performance.now() - began) };
@@ -63,8 +66,7 @@ export function deliverReports({ blobs, folder, mail, patience = usualPatience, 
     const message = {
       id: event,
       to: contact.email,
-      subject: `Service report ${name} for ${client}`,
-      text: `The service report of ${client} from ${from} to ${to} is attached.\n\nSHA-256: ${sha256}\n`,
+      ...messageOf(sent),
       attachment: { filename: file, content, contentType: document.mediaType },
     };
     return mailer(mail, MAIL_TIMES)(message, abandoned);
@@ -106,13 +108,39 @@ export function deliverReports({ blobs, folder, mail, patience = usualPatience, 
 }
 
 function parcelsOf({ event }: LoggedEvent): readonly Parcel[] {
-  const { deliverTo = [], report, run, from, to, sha256 } = event.data as ReportEvents['ReportRunCompleted'];
+  const { deliverTo = [], report, run, from, to, zone, sha256 } = event.data as ReportEvents['ReportRunCompleted'];
   return deliverTo.map((target, index) => {
-    const sent: Sent = { report, run, from, to, sha256, client: event.client, index, target };
+    const sent: Sent = { report, run, from, to, ...(zone && { zone }), sha256, client: event.client, index, target };
     // Each by itself: none waits for another one.
     const id = deterministicId(event.id, String(index));
     return { event: id, type: target.by, subject: id, position: event.position, body: JSON.stringify(sent) };
   });
+}
+
+/** Names of reports are any text, and long: those that would be no name of a file are told apart by a digest. The same period may be reported on again. */
+function fileNameOf({ report, run, ...period }: Sent): string {
+  const spelled = Buffer.from(report.replace(/^\.|[^\p{L}\p{N}_.-]+/gu, '_'));
+  const plain = spelled
+    .subarray(0, LONGEST_NAME)
+    .toString()
+    .replace(/\uFFFD$/, '');
+  const name = plain === report ? plain : `${plain}-${createHash('sha256').update(report).digest('hex').slice(0, 8)}`;
+  const { first, last } = datesOf(period);
+  return `${name}-${first === last ? first : `${first}-${last}`}-${run}.html`;
+}
+
+/** What is written beside a report that is attached. */
+function messageOf({ report, run, client, sha256, ...period }: Sent): Message {
+  const { first, last } = datesOf(period);
+  const dates = first === last ? first : `${first} to ${last}`;
+  return {
+    subject: `Service report for ${client}, ${dates} (${report})`,
+    text: `The service report "${report}" for ${client} is attached: ${dates}, ${period.zone ?? 'UTC'}.
+It is a page to open in a browser and to print.
+
+Run ${run}. SHA-256 of the page: ${sha256}
+`,
+  };
 }
 
 /** Writes a file, durably, that nobody finds half of: it gets its name once it is whole. */

@@ -242,7 +242,8 @@ export async function waitForPosition(
   const until = Date.now() + PATIENCE_MS;
   for (let wait = 2; ; wait = Math.min(wait * 1.5, 50)) {
     const at = await groupPosition(models[inside], name);
-    if (at !== undefined && at.commit >= position.commit) return undefined;
+    // Before the first event of the log there is nothing to wait for.
+    if ((at?.commit ?? 0n) >= position.commit) return undefined;
     const left = until - Date.now();
     if (left > 0) {
       await new Promise((resolve) => setTimeout(resolve, Math.min(wait, left)));

@@ -1,6 +1,6 @@
 import type { Instant } from '#eventsourcing';
 import { type Scenario, scenariosOf } from '../../../eventsourcing/src/testing/given.js';
-import { dueRun, report, type ReportCommands, type Report, reportDueAt, periodBefore } from './report.js';
+import { datesOf, dueRun, report, type ReportCommands, type Report, reportDueAt, periodBefore } from './report.js';
 
 const at = (text: string) => new Date(text).toISOString() as Instant;
 const given = scenariosOf(report, { id: 'r', actor: { id: 'ada', kind: 'agent' }, start: 0, step: 0 });
@@ -33,10 +33,10 @@ describe('a scheduled report', () => {
     expect(dueRun(monthly, at('2026-12-01T05:00:00Z'))).toEqual({ from: at('2026-10-31T23:00Z'), to: at('2026-11-30T23:00Z') });
     // From Monday.
     expect(of(reported('week', '2026-11-22T10:00:00Z'))).toMatchObject({ next: at('2026-11-15T23:00Z') });
-    expect(periodBefore(monthly, { from: at('2026-10-31T23:00Z') })).toEqual({
-      from: at('2026-09-30T22:00Z'),
-      to: at('2026-10-31T23:00Z'),
-    });
+    const october = { from: at('2026-09-30T22:00Z'), to: at('2026-10-31T23:00Z') };
+    expect(periodBefore(monthly, { from: october.to })).toEqual(october);
+    expect(datesOf({ ...october, zone: 'Europe/Berlin' })).toEqual({ first: '2026-10-01', last: '2026-10-31' });
+    expect(datesOf(october)).toEqual({ first: '2026-09-30', last: '2026-10-31' });
   });
 
   it('has days of 23 and 25 hours where summer time begins and ends, and is made at an hour that was skipped once it is over', () => {
@@ -54,7 +54,7 @@ describe('a scheduled report', () => {
     const due = dueRun(of(daily), at('2026-11-21T06:00:00Z'));
     if (due === undefined) throw new Error('nothing is due');
     const made = daily.and(['RecordReportRun', { ...due, ...document }, Date.parse('2026-11-21T06:00:00Z')]);
-    expect(of(made).runs).toEqual([{ run: 1, ...due, ...document, madeAt: at('2026-11-21T06:00:00Z') }]);
+    expect(of(made).runs).toEqual([{ run: 1, ...due, ...document, zone: 'Europe/Berlin', madeAt: at('2026-11-21T06:00:00Z') }]);
     expect(made.when('RecordReportRun', { ...due, ...document, sha256: 'b'.repeat(64) }).events()).toEqual([]);
     expect(dueRun(of(made), at('2026-11-21T06:00:01Z'))).toBeUndefined();
   });

@@ -85,6 +85,7 @@ export const reportRunSchema = open({
   run: about(count, 'Its number, from 1'),
   from: about(instant, 'Begin of the period'),
   to: about(instant, 'Its end, which is not in it'),
+  zone: optional(about(text, 'Time zone of its days, by its IANA name; absent where it was made before this was told')),
   request: optional(about(count, 'Number of the request that it answers; absent where it was due')),
   position: about(text, 'The position in the log that its numbers are told as of'),
   evaluatedAt: about(instant, 'What was later had not happened'),
@@ -193,7 +194,7 @@ export class RequestReportRun {
 }
 
 /** What only the maker of reports says: what it made. */
-export type RecordReportRun = Omit<ReportRun, 'run' | 'madeAt' | 'deliverTo' | 'deliveries'>;
+export type RecordReportRun = Omit<ReportRun, 'run' | 'zone' | 'madeAt' | 'deliverTo' | 'deliveries'>;
 
 /** What only the deliverer says: what came of a target of a run. */
 export type RecordReportDelivery = Omit<NonNullable<ReportRun['deliveries']>[number], 'at'> & Pick<ReportRun, 'run'>;
@@ -275,6 +276,15 @@ export function periodBefore(
   { from }: Pick<ReportRun, 'from'>,
 ): Pick<ReportRun, 'from' | 'to'> {
   return { from: instantFrom(periodAt(every, zone, epochMillis(from) - 1).from), to: from };
+}
+
+/** The first and the last date of a run's period, in its zone. */
+export function datesOf({ from, to, zone = 'UTC' }: Pick<ReportRun, 'from' | 'to' | 'zone'>): {
+  readonly first: string;
+  readonly last: string;
+} {
+  const dateOf = (at: number) => periodAt('day', zone, at).key;
+  return { first: dateOf(epochMillis(from)), last: dateOf(epochMillis(to) - 1) };
 }
 
 function nextPeriod({ every, zone, next }: Pick<Report, 'every' | 'zone' | 'next'>) {
@@ -377,7 +387,8 @@ export const report = {
         // Another process has made it, or it is not wanted any more.
         if (due?.from !== made.from || due.to !== made.to || due.request !== made.request) return [];
         const run = (state.runs.at(-1)?.run ?? 0) + 1;
-        return [{ type: 'ReportRunCompleted', data: omitUndefined({ report: state.report, run, ...made, deliverTo: state.deliverTo }) }];
+        const { report, zone, deliverTo } = state;
+        return [{ type: 'ReportRunCompleted', data: omitUndefined({ report, run, ...made, zone, deliverTo }) }];
       },
     }),
     RecordReportDelivery: command({

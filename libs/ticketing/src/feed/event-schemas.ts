@@ -3521,6 +3521,7 @@ export const publicEventSchemas = {
       sha256: { type: 'string' },
       bytes: { type: 'number' },
       to: { type: 'string', format: 'date-time' },
+      zone: { type: 'string' },
       deliverTo: {
         type: 'array',
         items: {
