@@ -66,6 +66,20 @@ describe('JsonBody', () => {
     expect(new JsonBody(Nothing).transform(undefined)).toEqual(new Nothing());
   });
 
+  it('checks each body by all the rules of its class, inherited ones too', () => {
+    class Chase extends Escalate {
+      @IsString()
+      by!: string;
+    }
+    const chase = new JsonBody(Chase);
+    for (let time = 0; time < 2; time++) {
+      expect(chase.transform({ reason: 'why', by: 'who' })).toBeInstanceOf(Chase);
+      expect(() => chase.transform({ reason: 'why' })).toThrow(Problem);
+      expect(() => chase.transform({ by: 'who' })).toThrow(Problem);
+      expect(faultsOf('{"reason": "why", "by": "who"}')).toEqual([{ field: 'by', message: 'is not a known field' }]);
+    }
+  });
+
   it('names every invalid field by its path, once', () => {
     expect(faultsOf('{"count": "3", "colour": 1, "handoff": {"stepsTried": [{"action": "a"}, {"action": 2, "by": null}, "x"]}}')).toEqual([
       { field: 'colour', message: 'is not a known field' },

@@ -6,6 +6,19 @@ import { getMetadataStorage, validateSync, type ValidationError } from 'class-va
 import type { Fault } from '#eventsourcing';
 import { Problem } from './problem.js';
 
+// class-validator looks through the rules of every class each time that it checks one: once for each class will do, since they are
+// complete before the class is.
+const storage = getMetadataStorage();
+const gatherRules = storage.getTargetValidationMetadatas.bind(storage);
+const gathered = new WeakMap<object, ReturnType<typeof gatherRules>>();
+storage.getTargetValidationMetadatas = (type, schema, always, strictGroups, groups) => {
+  // Of schemas and groups, which we have none of, nothing is kept.
+  if (schema || always || strictGroups || groups !== undefined) return gatherRules(type, schema, always, strictGroups, groups);
+  let rules = gathered.get(type);
+  if (rules === undefined) gathered.set(type, (rules = gatherRules(type, schema, always, strictGroups, groups)));
+  return rules;
+};
+
 const DEEPEST = 16;
 const MOST_FAULTS = 100;
 /** Largest number of fields and items in a body: what is done with each is then done within a moment. */
@@ -134,7 +147,7 @@ const known = new WeakMap<Class, ReadonlyMap<string, Class | undefined>>();
 function fieldsOf(type: Class): ReadonlyMap<string, Class | undefined> {
   const found = known.get(type);
   if (found !== undefined) return found;
-  const rules = getMetadataStorage().getTargetValidationMetadatas(type, '', false, false);
+  const rules = storage.getTargetValidationMetadatas(type, '', false, false);
   const typeOf = (field: string): Class | undefined =>
     (defaultMetadataStorage as TypeStorage).findTypeMetadata(type, field)?.typeFunction?.();
   const fields = new Map(rules.map(({ propertyName }) => [propertyName, typeOf(propertyName)]));

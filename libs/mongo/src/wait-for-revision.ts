@@ -24,13 +24,23 @@ export async function waitForRevision<Doc extends Document>(
   timeoutMs: number,
 ): Promise<ViewDocument<Doc> | 'stale'> {
   const until = Date.now() + timeoutMs;
+  const stored = () => viewCollection(db, face.name).findOne({ _id: id });
+  const folded = async () => (await readFolded(db, group, [id])).get(id);
+  const reached = (doc: ViewDocument<Document> | null, fold: Folded | undefined): ViewDocument<Doc> | undefined => {
+    const seen = doc && asSeen(face, doc, fold);
+    return seen !== null && seen.revision >= revision ? (seen as ViewDocument<Doc>) : undefined;
+  };
+  const found = reached(...(await Promise.all([stored(), folded()])));
+  if (found !== undefined) return found;
   for (let wait = 1; ; wait = Math.min(wait * 1.5, 50)) {
-    const [stored, folded] = await Promise.all([viewCollection(db, face.name).findOne({ _id: id }), readFolded(db, group, [id])]);
-    const doc = stored && (asSeen(face, stored, folded.get(id)) as ViewDocument<Doc>);
-    if (doc !== null && doc.revision >= revision) return doc;
     const left = until - Date.now();
     if (left <= 0) return 'stale';
     await new Promise((resolve) => setTimeout(resolve, Math.min(wait, left)));
+    // The fold is written after the document that follows from it, which need not be read before.
+    const fold = await folded();
+    if (group !== undefined && (fold === undefined || fold.revision < revision)) continue;
+    const doc = reached(await stored(), fold);
+    if (doc !== undefined) return doc;
   }
 }
 

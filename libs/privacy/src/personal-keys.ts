@@ -147,7 +147,10 @@ export class PersonalKeys {
   /** @returns ids of keys that were not inserted: the person has a key for the stream already */
   async #insert(batch: readonly KeyDocument[]): Promise<ReadonlySet<string>> {
     try {
-      await this.keys.insertMany([...batch], DURABLE);
+      const [first, ...others] = batch;
+      // The driver's way of inserting several takes twice as long.
+      if (first !== undefined && others.length === 0) await this.keys.insertOne(first, DURABLE);
+      else await this.keys.insertMany([...batch], DURABLE);
       return new Set();
     } catch (error) {
       if (!isDuplicateKey(error)) throw error;

@@ -1,4 +1,4 @@
-import { type EventStore, type Position, type ProjectionGroup, refuse, type Refusal, streamName } from '#eventsourcing';
+import { type EventStore, type Position, type ProjectionGroup, refuse, type Refusal, revisionSeen, streamName } from '#eventsourcing';
 import { PublicLog } from '#feeds';
 import {
   type FaceName,
@@ -210,10 +210,13 @@ export async function readVisible<Doc extends object>(
     const visible = scope.reporter === undefined && typeof client === 'string' && seesClient(scope, client);
     return visible ? doc : refuse('ticket-not-found', 'There is no such ticket');
   };
-  const now = await reached(waitForRevision<Doc>(db, face, id, atLeast, 0));
-  if (now !== 'stale') return seen(now);
-  const unknown = await unknownToLog(store, ticketId, atLeast);
-  if (unknown !== undefined) return unknown;
+  // What this process has appended itself is in the log.
+  if (revisionSeen(store, ticket, streamName(ticket, ticketId)) < atLeast) {
+    const now = await reached(waitForRevision<Doc>(db, face, id, atLeast, 0));
+    if (now !== 'stale') return seen(now);
+    const unknown = await unknownToLog(store, ticketId, atLeast);
+    if (unknown !== undefined) return unknown;
+  }
   const soon = await reached(waitForRevision<Doc>(db, face, id, atLeast, PATIENCE_MS));
   return soon === 'stale' ? notYetVisible(face.face.name) : seen(soon);
 }
