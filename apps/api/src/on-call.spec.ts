@@ -82,6 +82,28 @@ describe('/v1/on-call', () => {
     expect(now).toMatchObject({ onCall: { id: there }, passedOver: [{ id: gone }, { id: absent }] });
   });
 
+  it('is the deputy of who is absent where nobody else of the schedule is there', async () => {
+    const [schedule, absent, deputy, last] = ['schedule', 'absent', 'deputy', 'last'].map((name) => `${name}-${randomUUID()}`) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    for (const agent of [absent, deputy, last]) await post(`/v1/agents/${agent}`, { name: agent });
+    const from = '2020-01-01T00:00:00Z';
+    await post(`/v1/agents/${deputy}/absences`, { reason: 'Leave', from: '2020-03-01T00:00:00Z', deputy: last });
+    await post(`/v1/agents/${absent}/absences`, { reason: 'Leave', from, deputy });
+    await post('/v1/on-call', { schedule, rotations: [{ ...rotation, startsOn: '2020-01-06', days: 366, people: [{ id: absent }] }] });
+    const onCallAt = async (day: string) => (await get(`/v1/on-call/${schedule}?at=${day}T00:00:00Z`)).json;
+    const now = await eventually(
+      () => onCallAt('2020-02-01'),
+      ({ onCall }) => onCall !== undefined && onCall.id !== absent,
+    );
+    expect(now).toMatchObject({ onCall: { id: deputy, name: deputy }, passedOver: [{ id: absent }] });
+    // The deputy of a deputy.
+    expect((await onCallAt('2020-04-01')).onCall).toMatchObject({ id: last });
+  });
+
   it('names each fault', async () => {
     const wrong = await post('/v1/on-call', { schedule: 'x', rotations: [{ ...rotation, zone: 'Mars/Olympus', days: 0 }] });
     expect(wrong.json).toMatchObject({

@@ -1,10 +1,22 @@
 import { type Instant, streamName } from '#eventsourcing';
-import { absenceAt, agent, type AgentState, agents, agentViews, type Answering, answersAt, inOrder, type OnCallSchedule } from '#ticketing';
+import {
+  agent,
+  type AgentState,
+  agents,
+  agentViews,
+  type Answering,
+  answersAt,
+  inOrder,
+  type OnCallSchedule,
+  type Person,
+} from '#ticketing';
 import { isPast, readPast, type When } from './past.js';
 import { readByIds, type Sources } from './read-models.js';
+import { deputyOf, isAway } from './who-is-there.js';
 
 /**
- * Who is on call at an instant. Who has left or is absent is passed over; who is no agent of the desk is taken to be there.
+ * Who is on call at an instant. Who has left or is absent is passed over; who is no agent of the desk is taken to be there. Where nobody is there,
+ * the deputy of somebody absent answers.
  * @param when by which knowledge of agents: that of now, or of another time
  */
 export async function whoIsOnCall(
@@ -15,11 +27,22 @@ export async function whoIsOnCall(
 ): Promise<Answering> {
   const ids = [...new Set([...inOrder(schedule, at)].map(({ id }) => id))];
   if (ids.length === 0) return { passedOver: [] };
-  const found = isPast(when)
-    ? await readThen(sources, ids, when)
-    : await readByIds<NonNullable<AgentState>>(sources, { view: agents.name, ids });
-  const away = new Set(found.filter((one) => !one.active || absenceAt(one, at) !== undefined).map(({ agent: id }) => id));
-  return answersAt(schedule, at, ({ id }) => !away.has(id));
+  const read = (some: readonly string[]) =>
+    isPast(when) ? readThen(sources, some, when) : readByIds<NonNullable<AgentState>>(sources, { view: agents.name, ids: [...some] });
+  const away = new Map((await read(ids)).filter((one) => isAway(one, at)).map((one) => [one.agent, one]));
+  const standIns = new Map<string, Person>();
+  if (ids.every((id) => away.has(id))) {
+    for (const [id, absent] of away) {
+      const deputy = await deputyOf(absent, at, async (named) => (await read([named]))[0] ?? null);
+      if (deputy !== undefined) standIns.set(id, deputy);
+    }
+  }
+  return answersAt(
+    schedule,
+    at,
+    ({ id }) => !away.has(id),
+    ({ id }) => standIns.get(id),
+  );
 }
 
 async function readThen(sources: Pick<Sources, 'store'>, ids: readonly string[], when: When): Promise<readonly NonNullable<AgentState>[]> {

@@ -25,27 +25,19 @@ async function run<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
 }
 
 /** Names that no other spec uses. */
-const [ada, grace, henrik, ida, full, left, away, others, unknown, night] = Array.from({ length: 10 }, () => randomUUID()) as [
-  string,
-  string,
-  string,
-  string,
-  string,
-  string,
-  string,
-  string,
-  string,
-  string,
-];
+const [ada, grace, henrik, ida, full, left, away, others, unknown, night, alone, kim, lou] = Array.from({ length: 13 }, () =>
+  randomUUID(),
+) as [string, string, string, string, string, string, string, string, string, string, string, string, string];
 const person = (id: string): EscalationTarget => ({ kind: 'person', person: { id } });
 const ofTeam = (name: string): EscalationTarget => ({ kind: 'team', team: name });
 
 describe('who is told by a step', () => {
   it('is who is there, as the log has it', async () => {
-    for (const id of [ada, grace, henrik, ida]) await run(agent, id, 'RegisterAgent', { name: id });
+    for (const id of [ada, grace, henrik, ida, kim, lou]) await run(agent, id, 'RegisterAgent', { name: id });
     await run(agent, grace, 'OffboardAgent', {});
     await run(agent, henrik, 'PlanAbsence', { reason: 'Leave', deputy: ida });
     await run(agent, ida, 'PlanAbsence', { reason: 'Leave', deputy: ada });
+    await run(agent, kim, 'PlanAbsence', { reason: 'Leave', deputy: lou });
     for (const [name, members] of [
       [full, [grace, ada]],
       [left, [grace]],
@@ -64,11 +56,13 @@ describe('who is told by a step', () => {
       days: 366,
     };
     await run(onCall, night, 'SetOnCallRotations', { schedule: night, rotations: [turns] });
+    await run(onCall, alone, 'SetOnCallRotations', { schedule: alone, rotations: [{ ...turns, people: [{ id: kim }] }] });
 
     const targets: EscalationTarget[] = [
       ...[ada, grace, henrik, unknown].map(person),
       ...[full, left, away, others, unknown].map(ofTeam),
       { kind: 'on-call', schedule: night },
+      { kind: 'on-call', schedule: alone },
       { kind: 'on-call', schedule: unknown },
     ];
     const client = randomUUID();
@@ -88,7 +82,7 @@ describe('who is told by a step', () => {
     expect(step).toMatchObject({
       type: 'EscalationStepDispatched',
       data: {
-        targets: [person(ada), person(unknown), ofTeam(full), ofTeam(unknown)],
+        targets: [person(ada), person(unknown), ofTeam(full), ofTeam(unknown), person(lou)],
         passedOver: [
           { target: person(grace), because: 'left' },
           { target: person(henrik), because: 'absent' },

@@ -116,9 +116,15 @@ class Desk {
 
   async onCall(schedule: string): Promise<Person | undefined> {
     const state = (await readAggregate(this.store, onCall, schedule).catch(deleted)).state;
-    const absent = new Set<string>();
-    for (const { id } of inOrder(state, this.now)) if (!absent.has(id) && (await this.#isAway(id))) absent.add(id);
-    return answersAt(state, this.now, ({ id }) => !absent.has(id)).person;
+    const absent = new Map<string, Person | undefined>();
+    for (const { id } of inOrder(state, this.now))
+      if (!absent.has(id) && (await this.#isAway(id))) absent.set(id, await deputyOf(await this.#agent(id), this.now, this.#agent));
+    return answersAt(
+      state,
+      this.now,
+      ({ id }) => !absent.has(id),
+      ({ id }) => absent.get(id),
+    ).person;
   }
 
   /** Why somebody is away; an absent one with the deputy, if that one is there. */
@@ -126,7 +132,7 @@ class Desk {
     const state = await this.#agent(id);
     if (state === null || !(await this.#isAway(id))) return undefined;
     if (!state.active) return { because: 'left' };
-    const deputy = await this.#deputyOf(state);
+    const deputy = await deputyOf(state, this.now, this.#agent);
     return { because: 'absent', ...(deputy === undefined ? {} : { deputy }) };
   }
 
@@ -141,25 +147,11 @@ class Desk {
     return members === 0 ? 'no-members' : 'all-absent';
   }
 
-  /** The first who is there of those who stand in for one another. */
-  async #deputyOf(absent: AgentState): Promise<Person | undefined> {
-    const asked = new Set<string>();
-    for (let state = absent; state?.active === true;) {
-      const id = absenceAt(state, this.now)?.deputy;
-      if (id === undefined || asked.has(id)) return undefined;
-      asked.add(id);
-      state = await this.#agent(id);
-      if (!(await this.#isAway(id))) return { id, ...(state === null ? {} : { name: state.name }) };
-    }
-    return undefined;
-  }
-
   async #isAway(id: string): Promise<boolean> {
-    const state = await this.#agent(id);
-    return state !== null && (!state.active || absenceAt(state, this.now) !== undefined);
+    return isAway(await this.#agent(id), this.now);
   }
 
-  #agent(id: string): Promise<AgentState> {
+  readonly #agent = (id: string): Promise<AgentState> => {
     const known =
       this.#agents.get(id) ??
       readAggregate(this.store, agent, id).then(
@@ -168,7 +160,25 @@ class Desk {
       );
     this.#agents.set(id, known);
     return known;
+  };
+}
+
+/** Whoever the desk does not know is taken to be there. */
+export function isAway(state: AgentState, now: Instant): boolean {
+  return state !== null && (!state.active || absenceAt(state, now) !== undefined);
+}
+
+/** The first who is there of those who stand in for one another, from the deputy of somebody absent on. @param read agents by id */
+export async function deputyOf(absent: AgentState, now: Instant, read: (id: string) => Promise<AgentState>): Promise<Person | undefined> {
+  const asked = new Set<string>();
+  for (let state = absent; state?.active === true;) {
+    const id = absenceAt(state, now)?.deputy;
+    if (id === undefined || asked.has(id)) return undefined;
+    asked.add(id);
+    state = await read(id);
+    if (!isAway(state, now)) return { id, ...(state === null ? {} : { name: state.name }) };
   }
+  return undefined;
 }
 
 /** A stream that was tombstoned: nothing is known of it. */

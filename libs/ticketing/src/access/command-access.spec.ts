@@ -88,6 +88,26 @@ describe('the table of commands', () => {
     expect(outcome(sent(principal, name), state)).toBe(expected);
   });
 
+  it.each<[string, Role, string, boolean, boolean, ReturnType<typeof outcome>]>([
+    ['a requester', 'requester', 'OpenTicket', true, false, 'forbidden'],
+    ['a service', 'service', 'OpenTicket', true, false, 'forbidden'],
+    ['an assistant', 'assistant', 'OpenTicket', true, false, 'forbidden'],
+    ['an agent', 'agent', 'OpenTicket', true, false, 'done'],
+    ['a requester', 'requester', 'OpenTicket', false, false, 'done'],
+    ['a service', 'service', 'OpenTicket', false, false, 'done'],
+    ['an assistant', 'assistant', 'TriageTicket', true, false, 'forbidden'],
+    ['an assistant', 'assistant', 'TriageTicket', true, true, 'done'],
+    ['an agent', 'agent', 'TriageTicket', true, false, 'done'],
+    ['an agent', 'agent', 'TriageTicket', false, true, 'forbidden'],
+    ['an agent', 'agent', 'TriageTicket', false, false, 'done'],
+    ['a lead', 'lead', 'TriageTicket', false, true, 'done'],
+  ])('major incidents are declared and stood down by who may: %s (%s), %s with majorIncident %s, of one that is: %s', (...row) => {
+    const [, role, name, majorIncident, isMajor, expected] = row;
+    const body = { client: 'northwind', reporter: { id: 'ada' }, majorIncident };
+    const state = name === 'OpenTicket' ? null : { ...others, tier: 'L1', majorIncident: isMajor };
+    expect(outcome(sent(who(role), name, body), state)).toBe(expected);
+  });
+
   it('opens tickets for clients of one’s own alone, whether or not there is such a client', () => {
     const opening = (principal: Principal, client: string, reporter: string) =>
       outcome(sent(principal, 'OpenTicket', { client, reporter: { id: reporter } }), null);

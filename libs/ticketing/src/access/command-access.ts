@@ -35,7 +35,11 @@ const ownTicket: Condition<ClockedTicketState, object> = hiding({
   holds: ({ state, actor }) => state === null || state.reporter.id === actor.id,
 });
 
-const ownReport: Condition<ClockedTicketState, { readonly reporter: { readonly id: string } }> = {
+interface Reported {
+  readonly reporter: { readonly id: string };
+}
+
+const ownReport: Condition<ClockedTicketState, Reported> = {
   needs: 'with themselves as the reporter',
   holds: ({ body, actor }) => body.reporter.id === actor.id,
 };
@@ -56,6 +60,22 @@ const ownTier: Condition<ClockedTicketState, object> = {
   needs: 'for tickets of their tiers',
   holds: ({ state, principal: { tiers }, actor }) =>
     tiers === 'all' || state === null || state.assignee?.id === actor.id || tiersOf(state).some((tier) => tiers.includes(tier)),
+};
+
+interface Flagged {
+  readonly majorIncident?: boolean;
+}
+
+/** Who declares a major incident by its own command may do so with another one. */
+const declaresNothing: Condition<ClockedTicketState, Flagged> = {
+  needs: 'without declaring a major incident',
+  holds: ({ state, body }) => body.majorIncident !== true || state?.majorIncident === true,
+};
+
+/** The same of standing it down. */
+const standsNothingDown: Condition<ClockedTicketState, Flagged> = {
+  needs: 'without standing a major incident down',
+  holds: ({ state, body }) => body.majorIncident !== false || state?.majorIncident !== true,
 };
 
 function tiersOf({ tier, work, consultations }: NonNullable<ClockedTicketState>): readonly Tier[] {
@@ -131,6 +151,17 @@ const ownSession: Condition<CredentialState, object> = hiding({
   holds: ({ state, principal }) => state === null || isSamePrincipal(state.principal, principal),
 });
 
+/** All conditions together; what one of them hides is hidden. */
+function every<State, Body>(...conditions: readonly Condition<State, Body>[]): Condition<State, Body> {
+  return {
+    needs: conditions.map(({ needs }) => needs).join(', '),
+    ...(conditions.some((one) => one.hides !== undefined) && {
+      hides: (asking) => conditions.some((one) => one.hides?.(asking) === true),
+    }),
+    holds: (asking) => conditions.every((one) => one.holds(asking)),
+  };
+}
+
 /** A condition that hides whatever does not meet it. */
 function hiding<State, Body>(condition: Condition<State, Body>): Condition<State, Body> {
   return { ...condition, hides: (asking) => !condition.holds(asking) };
@@ -170,8 +201,13 @@ const assisted = { ...desk, assistant: true } as const;
 
 const rows = {
   ticket: {
-    OpenTicket: { requester: ownReport, service: true, ...assisted },
-    TriageTicket: { ...tier, assistant: ownTier },
+    OpenTicket: {
+      ...desk,
+      requester: every<ClockedTicketState, Reported & Flagged>(ownReport, declaresNothing),
+      service: declaresNothing,
+      assistant: declaresNothing,
+    },
+    TriageTicket: { ...tier, agent: every(ownTier, standsNothingDown), assistant: every(ownTier, declaresNothing, standsNothingDown) },
     DeclareMajorIncident: desk,
     StandDownMajorIncident: leads,
     AssignTicket: tier,

@@ -189,6 +189,13 @@ describe('who is not there', () => {
     expect(answersAt(state, now, away('ada'))).toEqual({ person: { id: 'grace' }, passedOver: [{ id: 'ada' }] });
     expect(answersAt(state, now, away('ada', 'grace', 'henrik')).person).toEqual({ id: 'night' });
     expect(answersAt(state, now, () => false)).toEqual({ passedOver: people('ada', 'grace', 'henrik', 'night') });
+    // Deputies answer where nobody of the schedule is there, and not before.
+    const standIn = ({ id }: { readonly id: string }) => (id === 'grace' ? { id: 'dora' } : undefined);
+    expect(answersAt(state, now, away('ada'), standIn).person).toEqual({ id: 'grace' });
+    expect(answersAt(state, now, () => false, standIn)).toEqual({
+      person: { id: 'dora' },
+      passedOver: people('ada', 'grace', 'henrik', 'night'),
+    });
   });
 
   it('overrides nobody', () => {

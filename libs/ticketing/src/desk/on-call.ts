@@ -294,12 +294,24 @@ export interface Answering {
   readonly passedOver: readonly Person[];
 }
 
-/** Who is on call at an instant: the first who is there. */
-export function answersAt(state: OnCallSchedule, at: Instant, isThere: (person: Person) => boolean): Answering {
+/**
+ * Who is on call at an instant: the first who is there; where nobody is, the first who stands in for one of them.
+ * @param standIn the deputy of somebody absent, if that one is there
+ */
+export function answersAt(
+  state: OnCallSchedule,
+  at: Instant,
+  isThere: (person: Person) => boolean,
+  standIn: (person: Person) => Person | undefined = () => undefined,
+): Answering {
   const passedOver: Person[] = [];
   for (const person of inOrder(state, at)) {
     if (isThere(person)) return { person, passedOver };
     if (!passedOver.some(({ id }) => id === person.id)) passedOver.push(person);
+  }
+  for (const absent of passedOver) {
+    const person = standIn(absent);
+    if (person !== undefined) return { person, passedOver };
   }
   return { passedOver };
 }

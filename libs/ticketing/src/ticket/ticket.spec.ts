@@ -450,6 +450,16 @@ describe('a hold', () => {
     expect(given(opened).when('EndHold', {}, DAY).events()).toEqual([]);
   });
 
+  it('goes on as it is when it is asked for again, unless another instant is named', () => {
+    const held = given(opened, until(60));
+    for (const again of [{ note: 'Back soon' }, { note: 'Still away' }, { note: 'x', until: at(60 * MINUTE) }])
+      expect(held.when('PutOnHold', { reason: 'customer', ...again }).events()).toEqual([]);
+    expect(held.when('PutOnHold', { reason: 'customer', note: 'Later', until: at(90 * MINUTE) }).events()).toMatchObject([
+      { type: 'TicketPutOnHold', data: { until: at(90 * MINUTE) } },
+    ]);
+    expect(held.when('PutOnHold', { reason: 'vendor', note: 'x' }).refusal().refused).toBe('ticket-on-hold');
+  });
+
   it('is told once to have lasted long enough, where the contract leaves it to people', () => {
     const assigned: Step = ['AssignTicket', { assignee: ada }];
     const under = scenariosOf(
@@ -851,6 +861,7 @@ describe('an agent who has left the desk', () => {
     ['ClaimTicket', free, { agent: grace }],
     ['StartWork', free, { agent: grace }],
     ['StartTouchTime', free, { agent: grace }],
+    ['RecordTouchTime', free, { agent: grace, minutes: 5 }],
     ['AcceptEscalation', waiting, { agent: grace }],
     ['TakeOverTicket', given(opened, started), { agent: grace, reason }],
     ['PlanOnsiteVisit', free, { agent: grace, location: 'Milan', plannedFor: '2026-12-01T09:00:00+01:00' }],
@@ -1119,6 +1130,13 @@ describe('RecordTouchTime and RecordSatisfaction', () => {
 
 describe('StartTouchTime and StopTouchTime', () => {
   const start: Step = ['StartTouchTime', { agent: ada }];
+
+  it('is also of who helps with a ticket that somebody else has', () => {
+    const theirs = given(opened, ['ClaimTicket', { agent: ada }]);
+    const helped = theirs.when('StartTouchTime', { agent: grace }).events();
+    expect(helped).toEqual([{ type: 'TouchTimeStarted', data: { tier: 'L1', agent: grace } }]);
+    expect(given(opened, ['ClaimTicket', { agent: ada }], ['StartTouchTime', { agent: grace }]).state?.assignee).toEqual(ada);
+  });
 
   it('measure the time that an agent is at it, at the tier where that began', () => {
     expect(

@@ -84,7 +84,9 @@ export class AttachEvidence extends TicketCommand {
 }
 
 @JSONSchema({
-  description: 'Pauses the work, for one of the listed reasons.',
+  description:
+    'Pauses the work, for one of the listed reasons. Sent again for the same reason it changes nothing, its note included, unless it names another instant: ' +
+    'what is new is told by AddInternalNote.',
   examples: [{ reason: 'customer', note: 'Waiting for the user to be back at the printer' }],
 })
 export class PutOnHold extends TicketCommand {
@@ -332,11 +334,13 @@ export const workCommands = {
   RecordTouchTime: command({
     body: RecordTouchTime,
     route: 'POST /v1/tickets/{id}/touch-time',
-    refuses: [...OVER],
+    refuses: [...OVER, ...LEFT],
     late: true,
-    decide({ minutes, agent, activity }, ticket, context) {
+    needs: 'who-has-left',
+    decide({ minutes, agent, activity }, ticket, context, _contract, left?: WhoHasLeft) {
       const who = namedOrActor(agent, context);
-      return unlessOver(ticket) ?? [event('TouchTimeRecorded', omitUndefined({ tier: ticket.tier, agent: who, minutes, activity }))];
+      const barred = unlessOver(ticket) ?? unlessLeft(who, context, left);
+      return barred ?? [event('TouchTimeRecorded', omitUndefined({ tier: ticket.tier, agent: who, minutes, activity }))];
     },
   }),
 
