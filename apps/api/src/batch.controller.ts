@@ -83,7 +83,7 @@ export class BatchController {
       const opens = !ticket.commands[command].route.includes('{id}');
       const ticketId = typeof given === 'string' ? ticketIdOf(given) : undefined;
       if (given !== undefined && ticketId === undefined) {
-        throw Problem.of('invalid-body', 'A field of the body is not as it must be', {
+        throw Problem.of('invalid-body', 'A field of the body is invalid', {
           faults: [{ field: 'ticketId', message: 'must be the id of a ticket' }],
         });
       }

@@ -67,5 +67,5 @@ export class KeysController {
 }
 
 function invalid(fault: Fault): Problem {
-  return Problem.of('invalid-body', 'A field of the body is not as it must be', { faults: [fault] });
+  return Problem.of('invalid-body', 'A field of the body is invalid', { faults: [fault] });
 }

@@ -1,6 +1,7 @@
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js';
 import { CallToolRequestSchema, ErrorCode, ListToolsRequestSchema, McpError } from '@modelcontextprotocol/sdk/types.js';
+import { Problem } from '#http';
 import type { Principal } from '#ticketing';
 import { requestOf, type Tool, type ToolRequest } from './mcp-tools.js';
 
@@ -33,7 +34,9 @@ export async function answerMcp(request: Request, message: unknown, { tools, pri
   server.setRequestHandler(CallToolRequestSchema, async ({ params: { name, arguments: given = {} } }) => {
     const tool = offered.find((one) => one.name === name);
     if (tool === undefined) throw new McpError(ErrorCode.InvalidParams, `There is no tool ${name}, or not for your role`);
-    const { status, body } = await ask(requestOf(tool, given));
+    const asked = requestOf(tool, given);
+    const { status, body } =
+      asked instanceof Problem ? { status: asked.kind.status, body: JSON.stringify(asked.details('/mcp')) } : await ask(asked);
     return { content: [{ type: 'text', text: body }], structuredContent: JSON.parse(body), isError: status >= 400 };
   });
   const transport = new WebStandardStreamableHTTPServerTransport({ enableJsonResponse: true });

@@ -1,4 +1,5 @@
 import type { Aggregate } from '#eventsourcing';
+import { Problem } from '#http';
 import { aggregates, commandAccess, type Principal, queryAccess, type QueryName } from '#ticketing';
 
 /** A JSON Schema, or another part of the OpenAPI document. */
@@ -179,8 +180,11 @@ function inLatin1(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1');
 }
 
-/** A call with its arguments as a request. What the API does not know, it refuses. */
-export function requestOf({ method, path, places }: Tool, given: Json): ToolRequest {
+/** A call with its arguments as a request, or the arguments that are missing in its address. What the API does not know, it refuses. */
+export function requestOf({ method, path, places }: Tool, given: Json): ToolRequest | Problem {
+  const missing = Object.entries(places).filter(([argument, place]) => place.in === 'path' && (given[argument] ?? null) === null);
+  if (missing.length > 0)
+    return Problem.of('invalid-query', 'Arguments are missing', { faults: missing.map(([field]) => ({ field, message: 'is missing' })) });
   const query = new URLSearchParams();
   const headers: Record<string, string> = {};
   const body: Record<string, unknown> = {};
@@ -192,6 +196,6 @@ export function requestOf({ method, path, places }: Tool, given: Json): ToolRequ
     else if (place?.in === 'query' || method === 'GET') for (const one of [value].flat()) query.append(argument, String(one));
     else body[argument] = value;
   }
-  const url = `${filled.replace(/\{\w+\}/g, '-')}${query.size > 0 ? `?${query}` : ''}`;
+  const url = `${filled}${query.size > 0 ? `?${query}` : ''}`;
   return { method, url, headers, body: method === 'GET' ? undefined : body };
 }

@@ -116,7 +116,8 @@ describe('an assistant', () => {
     expect(await wrong('open_ticket', { ...lacking, more: 1 })).toEqual([true, 400, 'invalid-body', ['more', 'impact']]);
     expect(await wrong('open_ticket', { ...opening(), client: 'another' })).toEqual([true, 403, 'forbidden', []]);
     expect(await wrong('read_ticket', { id: 'x' })).toEqual([true, 404, 'ticket-not-found', []]);
-    expect(await wrong('read_ticket', {})).toEqual([true, 404, 'ticket-not-found', []]);
+    expect(await wrong('read_ticket', {})).toEqual([true, 400, 'invalid-query', ['id']]);
+    expect(await wrong('add_note', { id: null, text: 'x' })).toEqual([true, 400, 'invalid-query', ['id']]);
     expect(await wrong('find_tickets', { nothing: 'x' })).toEqual([true, 400, 'invalid-query', ['nothing']]);
     expect(await wrong('read_problem', { problemId: randomUUID() })).toEqual([true, 404, 'problem-not-found', []]);
     await expect(call(assistant, 'nothing', {})).rejects.toThrow('There is no tool nothing');

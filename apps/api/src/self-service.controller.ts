@@ -141,7 +141,7 @@ export class SelfServiceController {
       throw new Problem('form-not-found', ticketProblems['form-not-found'], 'There is no such form');
     const opening = openingByForm(state, body);
     if ('faults' in opening)
-      throw new Problem('answers-invalid', ticketProblems['answers-invalid'], 'The form is not filled in as it must be', opening);
+      throw new Problem('answers-invalid', ticketProblems['answers-invalid'], 'Some answers in the form are invalid', opening);
     const sent = sentWith(request, `forms/${name}/requests`);
     const done = unlessRefused(await this.commands.execute(new RunCommand(ticket, undefined, 'OpenTicket', opening, sent)));
     void reply.header('Location', `/v1/tickets/${done.id}`);

@@ -60,7 +60,7 @@ function invalid(faults: readonly Fault[]): Problem {
   const once = faults.filter(({ field }) => !fields.has(field) && fields.add(field)).slice(0, MOST_FAULTS);
   return Problem.of(
     'invalid-body',
-    once.length === 1 ? 'A field of the body is not as it must be' : `${once.length} fields of the body are not as they must be`,
+    once.length === 1 ? 'A field of the body is invalid' : `${once.length} fields of the body are invalid`,
     { faults: once },
   );
 }

@@ -17,17 +17,26 @@ type Frozen<T> = T extends string | number | boolean | null | undefined
       ? { readonly [Key in keyof T]: Frozen<T[Key]> }
       : T;
 
+/** Where a schema has no message of its own: in the same words, and without what was sent. */
+v.setGlobalMessage(({ expected }) => {
+  const words = (expected ?? 'valid').replace(/^\(|\)$/g, '').split(' | ');
+  return `must be ${words.length > 1 ? 'one of ' : ''}${words.join(', ').replaceAll('"', '')}`;
+});
+
 export const optional = v.optional;
 export const literal = v.literal;
 /** Any JSON object. */
-export const anyObject = v.record(v.string(), v.unknown()) as v.GenericSchema<object>;
+export const anyObject = ofJson(v.record(v.string(), v.unknown(), 'must be an object'), () => undefined) as v.GenericSchema<object>;
 /** Any JSON value. */
 export const anything = v.unknown();
 export const text = v.string('must be text');
 export const flag = v.boolean('must be true or false');
 export const uuid = piped(v.string('must be a UUID'), v.uuid('must be a UUID'));
 /** UTC with milliseconds: `2026-11-20T08:40:00.000Z`. */
-export const instant = piped(v.string('must be an instant') as v.GenericSchema<string>, v.isoTimestamp()) as v.GenericSchema<Instant>;
+export const instant = piped(
+  v.string('must be an instant') as v.GenericSchema<string>,
+  v.isoTimestamp('must be an instant'),
+) as v.GenericSchema<Instant>;
 
 /** What somebody or something is called: one line of limited length (characters), without signs that nobody sees. */
 export function name(max: number, message = `must be text of 1 to ${max} characters, not blank, on one line`) {
@@ -44,7 +53,7 @@ export function whole(min: number, max: number, message = `must be a whole numbe
 }
 
 /** How many: a whole number, 0 or more. */
-export const count = piped(v.number(), v.safeInteger(), v.minValue(0));
+export const count = whole(0, Number.MAX_SAFE_INTEGER, 'must be a whole number, 0 or more');
 
 /** Any number. */
 export const number = v.number('must be a number') as v.GenericSchema<number>;
@@ -53,7 +62,7 @@ export const number = v.number('must be a number') as v.GenericSchema<number>;
 export const nullable = v.nullable;
 
 /** Any whole number. */
-export const integer = piped(v.number(), v.safeInteger());
+export const integer = whole(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, 'must be a whole number');
 
 export function oneOf<const Word extends string>(words: readonly Word[]) {
   return v.picklist(words, `must be one of ${words.join(', ')}`);
