@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { Arr, Doc } from '../bson/values.js';
+import { Arr, Doc, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
 import { compilePipeline, type Pipeline } from '../execution/pipeline.js';
 import { choosePlan, countByIndex, describePlan, type Counters } from '../execution/planner.js';
@@ -12,6 +12,7 @@ import { fieldsOf, letOf, ok, paceOf, VERSION, type Call, type Command, type Han
 import { drain } from './cursors.js';
 import { Fields, typeError } from './fields.js';
 import { collationFor, collectionOf, noView, target } from './namespaces.js';
+import { parseTarget } from './output.js';
 import { empty, findSource, hintOf, naturalOrder, runPipeline, spaceOf, type Scope } from './reading.js';
 
 /** Runs a read, or the search of a write, and tells how its documents were found. */
@@ -69,8 +70,9 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
       break;
     }
     case 'aggregate': {
+      const given = fields.need(command.get('pipeline'), 'pipeline');
       pipeline = withCollation(collation, () =>
-        withVariables(Object.keys(variables), () => compilePipeline(fields.need(command.get('pipeline'), 'pipeline'))),
+        withVariables(Object.keys(variables), () => compilePipeline(withoutTarget(given, database, variables))),
       );
       const { head } = pipeline;
       query = head.match.length === 1 ? (head.match[0] as Doc) : head.match.length ? Doc.from({ $and: Arr.of(head.match) }) : Doc.empty;
@@ -148,6 +150,14 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
   } finally {
     snapshot.close();
   }
+};
+
+/** The stages of a pipeline but the last one, where that writes: it is looked at, and not run. */
+const withoutTarget = (pipeline: Value, database: string, variables: Variables): Value => {
+  const last = pipeline instanceof Arr ? pipeline.values.at(-1) : undefined;
+  if (!(pipeline instanceof Arr && last instanceof Doc && ['$out', '$merge'].includes(last.firstKey))) return pipeline;
+  parseTarget(last.firstKey, last.values[0] as Value, database, variables);
+  return Arr.of(pipeline.values.slice(0, -1));
 };
 
 type Write = { readonly stage: 'UPDATE' | 'DELETE'; readonly update?: Update };

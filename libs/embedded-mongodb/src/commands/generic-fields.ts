@@ -1,5 +1,5 @@
 import { isNumber, numberOf } from '../bson/order.js';
-import { bsonTypeName, Doc, type Value } from '../bson/values.js';
+import { Arr, bsonTypeName, Doc, type Value } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
 import { wholeOf } from '../query/collation.js';
 import type { Command } from './call.js';
@@ -136,6 +136,8 @@ export const checkGeneric = (command: Doc): void => {
     const level = fields.oneOf('level', ['local', 'available', 'majority', 'linearizable', 'snapshot']);
     if (level && level !== 'local' && !withReadConcern.has(command.firstKey))
       throw new ServerError(72, `Command ${command.firstKey} does not support readConcern ${level}`);
+    if (level === 'linearizable' && writesItsResult(command))
+      throw new ServerError(72, `$out and $merge cannot be used with a 'linearizable' read concern level`);
     if (level === 'linearizable') throw new ServerError(123, 'node needs to be a replica set member to use read concern');
     if (level === 'snapshot') throw new ServerError(123, 'node needs to be a replica set member to use readConcern level snapshot');
   }
@@ -143,6 +145,12 @@ export const checkGeneric = (command: Doc): void => {
   if (!write) return;
   if (!withWriteConcern.has(command.firstKey)) throw new ServerError(72, `Command ${command.firstKey} does not support writeConcern`);
   checkWriteConcern(write);
+};
+
+const writesItsResult = (command: Doc): boolean => {
+  const stages = command.get('pipeline');
+  const last = stages instanceof Arr ? stages.values.at(-1) : undefined;
+  return last instanceof Doc && ['$out', '$merge'].includes(last.firstKey);
 };
 
 const checkWriteConcern = (concern: Doc): void => {

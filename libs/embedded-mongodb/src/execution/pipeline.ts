@@ -12,6 +12,7 @@ import type { Evaluate, Variables } from '../query/expressions/scope.js';
 import { compileFilter, parseFilter, type Filter, type Predicate } from '../query/filter.js';
 import { MEMORY_LIMIT, parseSort } from '../query/sort-order.js';
 import { compileTransformation } from '../query/transformations.js';
+import { granularityOf } from './granularity.js';
 import { compileAccumulator, type AccumulatorSpec } from './group-accumulators.js';
 import { sorted } from './sorting.js';
 import { inTurns, paced, PAUSE, type Source } from './source.js';
@@ -345,9 +346,10 @@ const lookup: Compile = (spec, name) => {
     );
   if (typeof as !== 'string') throw failedToParse(`must specify 'as' field for a $lookup`);
   checkFieldPath(as);
-  const local = given.get('localField');
-  const foreign = given.get('foreignField');
   const pipeline = given.get('pipeline');
+  // A pipeline alone decides where neither field has a name.
+  const unnamed = pipeline !== undefined && ['localField', 'foreignField'].every((key) => [null, ''].includes(given.get(key) as never));
+  const [local, foreign] = unnamed ? [] : [given.get('localField'), given.get('foreignField')];
   const lets = given.get('let') ?? undefined;
   if ((local === undefined) !== (foreign === undefined))
     throw failedToParse('$lookup requires both or neither of localField and foreignField to be specified');
@@ -387,7 +389,7 @@ const lookup: Compile = (spec, name) => {
           else if (value !== undefined) values.push(value);
           return false;
         });
-        filter = anyOf(foreign as string, values.length || followPath(row, localParts) !== undefined ? values : [null], collation);
+        filter = anyOf(foreign as string, values.length ? values : [null], collation);
       }
       const test = compileFilter(filter);
       const found: Doc[] = [];
@@ -584,7 +586,7 @@ const bucketAuto: Compile = (spec, name) => {
     unknown: 40245,
     missing: 40246,
   });
-  if (given.has('granularity')) throw new ServerError(238, '$bucketAuto.granularity is not supported by this node');
+  const granularity = given.has('granularity') ? granularityOf(given.get('granularity') as Value) : undefined;
   const count = wholeNumber(given.get('buckets') as Value, '$bucketAuto', 1, isNumber(given.get('buckets')) ? 40242 : 40241, 40243);
   const key = compileExpression(given.get('groupBy') as Value);
   const { names, specs } = outputOf(name, given.get('output'), 40244);
@@ -594,27 +596,31 @@ const bucketAuto: Compile = (spec, name) => {
     return {
       add: (doc) => {
         const value = key(doc, { ...variables, ROOT: doc, CURRENT: doc }) ?? null;
+        granularity?.check(value);
         guard(encodedLength(doc) + 64);
         rows.push({ value, doc });
       },
       *result() {
         rows.sort((a, b) => compareValues(a.value, b.value, texts));
         const size = Math.max(1, Math.round(rows.length / count));
+        const at = (index: number): Value => (rows[index] as { value: Value }).value;
+        let min = rows.length && granularity ? granularity.down(at(0)) : null;
         for (let start = 0, made = 0; start < rows.length; made++) {
           let end = made + 1 >= count ? rows.length : Math.min(rows.length, start + size);
-          // Equal values stay in one bucket.
-          while (end < rows.length && equalValues((rows[end - 1] as { value: Value }).value, (rows[end] as { value: Value }).value, texts))
-            end++;
+          const boundary = granularity?.up(at(end - 1));
+          // Equal values stay in one bucket, and so does what lies below its rounded boundary.
+          while (end < rows.length && (boundary ? compareValues(boundary, at(end)) > 0 : equalValues(at(end - 1), at(end), texts))) end++;
           const states = specs.map(({ start: begin }) => begin());
           for (const { doc } of rows.slice(start, end))
             specs.forEach(({ evaluate }, index) =>
               (states[index] as Accumulator).add(evaluate(doc, { ...variables, ROOT: doc, CURRENT: doc })),
             );
-          const max = rows[end]?.value ?? (rows[end - 1] as { value: Value }).value;
+          const max = boundary ?? at(Math.min(end, rows.length - 1));
           yield Doc.of(
             ['_id', ...names],
-            [Doc.from({ min: (rows[start] as { value: Value }).value, max }), ...states.map((state) => state.result() ?? null)],
+            [Doc.from({ min: boundary ? min : at(start), max }), ...states.map((state) => state.result() ?? null)],
           );
+          min = max;
           start = end;
         }
       },

@@ -1,0 +1,119 @@
+import type { Document } from 'mongodb';
+import { contract } from '../testing/contract.js';
+
+const server = contract();
+
+describe('$lookup', () => {
+  const joined = async (docs: readonly Document[], foreign: readonly Document[], spec: Document): Promise<unknown[]> => {
+    const from = await server.fresh(foreign);
+    const local = await server.fresh(docs);
+    const found = await local
+      .aggregate([{ $lookup: { from: from.collectionName, as: 'found', ...spec } }, { $sort: { _id: 1 } }])
+      .toArray();
+    return found.map((doc) => (doc['found'] as Document[]).map(({ _id }) => _id as unknown).toSorted());
+  };
+  const foreign = [{ _id: 10, b: null }, { _id: 11 }, { _id: 12, b: 1 }, { _id: 13, b: [] }];
+
+  test('finds what has no value, or null, where the field of its document has none', async () => {
+    const by = (localField: string): Document => ({ localField, foreignField: 'b' });
+    const docs = [{ _id: 1 }, { _id: 2, a: null }, { _id: 3, a: [] }, { _id: 4, a: [null, 1] }];
+    expect(await joined(docs, foreign, by('a'))).toEqual([
+      [10, 11],
+      [10, 11],
+      [10, 11],
+      [10, 11, 12],
+    ]);
+    expect(
+      await joined(
+        [
+          { _id: 1, a: [] },
+          { _id: 2, a: [5] },
+          { _id: 3, a: [{ b: 1 }, {}] },
+        ],
+        foreign,
+        by('a.b'),
+      ),
+    ).toEqual([[10, 11], [10, 11], [12]]);
+    expect(await joined([{ _id: 1, a: [1] }], foreign, by('a.7'))).toEqual([[10, 11]]);
+  });
+
+  test.each([null, ''])('leaves it to the pipeline alone where both fields are %j', async (field) => {
+    const spec = { localField: field, foreignField: field, pipeline: [{ $match: { _id: { $gt: 11 } } }] };
+    expect(await joined([{ _id: 1 }], foreign, spec)).toEqual([[12, 13]]);
+  });
+});
+
+describe('$bucketAuto with a granularity', () => {
+  const buckets = async (values: readonly unknown[], spec: Document): Promise<unknown[][]> => {
+    const collection = await server.fresh(values.map((a) => ({ a })));
+    const found = await collection.aggregate([{ $bucketAuto: { groupBy: '$a', ...spec } }]).toArray();
+    return found.map(({ _id: { min, max }, count }) => [min, max, count]);
+  };
+
+  test.each<readonly [granularity: string, boundaries: readonly (readonly number[])[]]>([
+    [
+      'R5',
+      [
+        [0.63, 1.6, 1],
+        [1.6, 16, 1],
+        [16, 1600, 2],
+      ],
+    ],
+    [
+      'POWERSOF2',
+      [
+        [0.5, 2, 1],
+        [2, 16, 1],
+        [16, 1024, 2],
+      ],
+    ],
+    [
+      '1-2-5',
+      [
+        [0.5, 2, 1],
+        [2, 20, 1],
+        [20, 2000, 2],
+      ],
+    ],
+    [
+      'E6',
+      [
+        [0.68, 1.5, 1],
+        [1.5, 15, 1],
+        [15, 1500, 2],
+      ],
+    ],
+  ])('%s rounds the boundaries', async (granularity, boundaries) => {
+    expect(await buckets([1, 10, 100, 1000], { buckets: 3, granularity })).toEqual(boundaries);
+  });
+
+  test('has fewer buckets where several values lie below one boundary', async () => {
+    expect(await buckets([1, 2], { buckets: 10, granularity: 'R5' })).toEqual([
+      [0.63, 1.6, 1],
+      [1.6, 2.5, 1],
+    ]);
+    expect(await buckets([17, 18, 19, 20, 30], { buckets: 5, granularity: 'R5' })).toEqual([
+      [16, 25, 4],
+      [25, 40, 1],
+    ]);
+  });
+
+  test.each<readonly [granularity: unknown, values: readonly unknown[], code: number]>([
+    [5, [1], 40261],
+    ['R7', [1], 40257],
+    ['R5', ['a'], 40258],
+    ['R5', [NaN], 40259],
+    ['R5', [-1], 40260],
+  ])('%j of %j is refused with %d', async (granularity, values, code) => {
+    await expect(buckets(values, { buckets: 2, granularity })).rejects.toMatchObject({ code });
+  });
+});
+
+test('a pipeline that ends by writing is explained, and writes nothing', async () => {
+  const { collectionName: aggregate } = await server.fresh([{ a: 1 }]);
+  for (const stage of [{ $out: 'never' }, { $merge: 'never' }])
+    expect(await server.db.command({ aggregate, pipeline: [stage], cursor: {}, explain: true })).toMatchObject({ ok: 1 });
+  expect(await server.db.listCollections({ name: 'never' }).toArray()).toEqual([]);
+  const command = { aggregate, pipeline: [{ $out: 'never' }], cursor: {}, readConcern: { level: 'linearizable' } };
+  await expect(server.db.command(command)).rejects.toMatchObject({ code: 72 });
+});
