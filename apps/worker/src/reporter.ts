@@ -19,6 +19,8 @@ const REPORTER: Actor = { id: 'reporter', kind: 'system' };
 const LONGEST_REST_MS = 10_000;
 /** How long it waits for views that are behind, in milliseconds. */
 const BEHIND_MS = 100;
+/** How long it rests at least, in milliseconds, however much happens. */
+const LEAST_REST_MS = 500;
 const LIMIT = 50 * 1024 * 1024;
 
 /**
@@ -28,6 +30,7 @@ const LIMIT = 50 * 1024 * 1024;
 export function startReporter({ store, db, blobs, log }: ReporterOptions): { stop(): Promise<void> } {
   const stopping = new AbortController();
   const news = new ViewNews(shareFeeds(store), db, [reportViews, ticketViews]);
+  const sources = { store, models: { db } };
   const view = db.collection<ViewDocument<ReportNow>>(reports.name);
   /** Reports that could not be made, and until when that is not tried again: they do not hold up the others. */
   const resting = new Map<string, number>();
@@ -39,7 +42,7 @@ export function startReporter({ store, db, blobs, log }: ReporterOptions): { sto
     if (state === null || due === undefined) return false;
     const { client, every, zone, runs } = state;
     const asked = { report: name, client, every, zone, ...due, since: runs.at(-1)?.madeAt };
-    const content = await readClientReport({ store, models: { db } }, asked);
+    const content = await readClientReport(sources, asked);
     if (isRefusal(content)) {
       log.warn({ report: name, refused: content.refused }, `a report cannot be made yet: ${content.message}`);
       return false;
@@ -64,7 +67,7 @@ export function startReporter({ store, db, blobs, log }: ReporterOptions): { sto
 
   /** @returns when the next one is due */
   async function look(): Promise<string | undefined> {
-    await unlessOfOtherLog({ store, models: { db } });
+    await unlessOfOtherLog(sources);
     const now = instantFrom(Date.now());
     for (const { _id } of await view
       .find({ dueAt: { $lte: now } }, { projection: { _id: 1 } })
@@ -98,6 +101,7 @@ export function startReporter({ store, db, blobs, log }: ReporterOptions): { sto
           rest = dueAt === undefined ? LONGEST_REST_MS : Math.max(0, Math.min(LONGEST_REST_MS, Date.parse(dueAt) - Date.now() + 1));
         }
         await news.wait(counted, rest, stopping.signal);
+        await sleep(LEAST_REST_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
       } catch (error) {
         log.warn({ err: error }, 'reports cannot be made; tried again');
         await sleep(LONGEST_REST_MS, undefined, { signal: stopping.signal }).catch(() => undefined);

@@ -35,7 +35,7 @@ export class FoldedStreams {
     this.#entries = new LRUCache({ max: streams, maxSize: weight, sizeCalculation: (entry) => entry.weight });
   }
 
-  get<State>(aggregate: Aggregate, stream: string): Folded<State> | undefined {
+  get<State>(aggregate: Pick<Aggregate, 'category'>, stream: string): Folded<State> | undefined {
     const entry = this.#entries.get(stream);
     return entry?.of === aggregate ? (entry as Folded<unknown> as Folded<State>) : undefined;
   }
@@ -67,6 +67,11 @@ export function foldedStreamsOf(store: EventStore): FoldedStreams {
   let folded = kept.get(store);
   if (folded === undefined) kept.set(store, (folded = new FoldedStreams()));
   return folded;
+}
+
+/** Has a store that passes on what another one is asked know what is known of that one's streams. */
+export function shareFoldedStreams(store: EventStore, of: EventStore): void {
+  kept.set(store, foldedStreamsOf(of));
 }
 
 /** The last revision that this process has seen of a stream, which may have gone on since; -1 where it has seen none. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import {
   type Aggregate,
   type CommandsOf,
@@ -190,6 +190,24 @@ describe('a policy', () => {
     for (const on of [true, false, true]) await tell('one', 'Switch', { on });
     await live(run());
     expect(states).toEqual([1, 2, 3].map((switched) => ({ on: switched % 2 === 1, broken: false, switched })));
+  });
+
+  it('reads nothing where a command of the same process has led to the event', async () => {
+    const { category, tell, run, states } = desk();
+    for (const on of [true, false]) await tell('one', 'Switch', { on });
+    const read = jest.spyOn(server.store, 'readStream');
+    try {
+      run();
+      await eventually(
+        () => states,
+        ({ length }) => length === 2,
+      );
+      expect(states.map(({ switched }) => switched)).toEqual([1, 2]);
+      // For the first event alone, which the lamp has moved on from.
+      expect(read.mock.calls.filter(([stream]) => stream === streamName({ category }, 'one'))).toHaveLength(1);
+    } finally {
+      read.mockRestore();
+    }
   });
 
   it('keeps the order of a stream', async () => {

@@ -1,6 +1,7 @@
 import {
   concerned,
   evolve,
+  foldedStreamsOf,
   instantFrom,
   type Policy,
   type Position,
@@ -358,7 +359,10 @@ class States {
     const known = this.#known.get(stream);
     const from = known !== undefined && known.revision <= revision ? known : { state: this.#aggregate.initial as unknown, revision: -1 };
     let { state } = from;
-    if (from.revision < revision) {
+    // A command of this process that has led to it knows what state it has led to.
+    const recent = foldedStreamsOf(this.store).get(this.#aggregate, stream);
+    if (recent?.revision === revision) state = recent.state;
+    else if (from.revision < revision) {
       for await (const stored of this.store.readStream(stream, from.revision + 1)) {
         if (stored.revision > revision) break;
         const event = upcast(this.#aggregate, stored);

@@ -1,5 +1,6 @@
 import {
   EventStore,
+  shareFoldedStreams,
   type Appended,
   type ExpectedRevision,
   type FeedFilter,
@@ -41,6 +42,7 @@ class SharedFeeds extends EventStore {
     private readonly limits: Required<ShareFeedsOptions>,
   ) {
     super();
+    shareFoldedStreams(this, store);
   }
 
   readStream(stream: string, fromRevision?: number): AsyncIterable<StoredEvent> {
