@@ -1,7 +1,12 @@
+import { setFlagsFromString } from 'node:v8';
 import { terminal } from '#platform';
 import { INTERRUPTED, run, SUCCESS } from './command-line.js';
 import { Complaint } from './complaint.js';
 import { keyPress } from './key-press.js';
+
+// In every thread of the command, embedded stores and worker among them, a heap grows to 1.6 times what was alive in it before it is collected
+// again. V8 would let it grow to four times on a machine with much memory: an import then takes half as much again.
+setFlagsFromString('--heap-growing-percent=60');
 
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

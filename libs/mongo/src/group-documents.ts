@@ -66,8 +66,8 @@ interface Folding {
 
 const NOT_SHOWN: Shown = { document: null, position: -1, revision: -1 };
 
-/** Characters of JSON of the folds that are kept in memory. */
-const MOST_REMEMBERED = 8_000_000;
+/** Characters of JSON of the folds that are kept in memory; with their documents they take several times as much. */
+const MOST_REMEMBERED = 4_000_000;
 /** What each of them takes besides. */
 const OF_EACH = 500;
 

@@ -47,7 +47,7 @@ export interface ProjectGroupOptions extends FollowerOptions {
   readonly group: AnyGroup;
   /** Into how many partitions the group is divided when its collections are made: a power of two (default 1). */
   readonly partitions?: number;
-  /** Events in one batch at most (default 1,000). */
+  /** Events in one batch at most (default 500): all that follows from them is in memory at once. */
   readonly batchSize?: number;
 }
 
@@ -127,7 +127,7 @@ class PartitionProjector extends Follower<PartitionStatus['state']> {
 
   /** Projects until the lease ends or the process stops. @returns false when the group is not as it was, so that nothing was done */
   async #own({ partitions }: GroupControl, lease: HeldLease, signal: AbortSignal): Promise<boolean> {
-    const { db, store, group, batchSize = 1_000 } = this.options;
+    const { db, store, group, batchSize = 500 } = this.options;
     // A switch may have begun, or come to an end, in between: look again.
     const control = await groupControls(db).findOne({ _id: group.name });
     const asBefore =

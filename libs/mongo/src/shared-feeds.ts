@@ -12,7 +12,7 @@ import {
 } from '#eventsourcing';
 
 export interface ShareFeedsOptions {
-  /** Items that are kept for readers to come, and half as many as the fastest reader may be ahead of the slowest (default 2,048). */
+  /** Items that are kept for readers to come, and half as many as the fastest reader may be ahead of the slowest (default 1,024). */
   readonly window?: number;
   /** How long the slowest reader may hold up the others, in milliseconds, before it goes on by itself (default 2,000). */
   readonly stallMs?: number;
@@ -24,7 +24,7 @@ export interface ShareFeedsOptions {
  * stands still is left behind, and reads by itself again.
  */
 export function shareFeeds(store: EventStore, options?: ShareFeedsOptions): EventStore {
-  const { window = 2_048, stallMs = 2_000 } = options ?? {};
+  const { window = 1_024, stallMs = 2_000 } = options ?? {};
   const known = options === undefined ? shared.get(store) : undefined;
   const feeds = known ?? new SharedFeeds(store, { window, stallMs });
   if (options === undefined) shared.set(store, feeds);

@@ -47,7 +47,7 @@ export interface ImportOptions {
   readonly onTicket?: (told: ImportedTicket) => void;
   /** Stops the import: cases on their way are finished, others are not begun. Importing again takes up the rest. */
   readonly signal?: AbortSignal;
-  /** How many cases are on their way to the store at once; 64 unless said otherwise. */
+  /** How many cases are on their way to the store at once; 16 unless said otherwise: more wait longer, and keep more in memory. */
   readonly concurrency?: number;
   /** The clock that `recordedAt` is read from. */
   readonly now?: () => Instant;
@@ -89,7 +89,7 @@ export interface LeftOut {
  * StoreUnavailable when the store stays out of reach.
  */
 export async function importLog(options: ImportOptions): Promise<ImportResult> {
-  const { file, source, store, onProgress = () => {}, signal, concurrency = 64, now = systemClock } = options;
+  const { file, source, store, onProgress = () => {}, signal, concurrency = 16, now = systemClock } = options;
   const spool = await RowSpool.open(await textSize(file));
   try {
     const survey = await surveyLog(options, spool);

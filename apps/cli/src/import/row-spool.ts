@@ -17,10 +17,10 @@ export interface TimelessCase {
 }
 
 /** Bytes of the rows that are read back at once. */
-const PART = 8 << 20;
+const PART = 1 << 20;
 const MOST_PARTS = 256;
 /** Characters that are held in memory, of all parts together, before they are written. */
-const HELD = 8 << 20;
+const HELD = 2 << 20;
 
 /**
  * Keeps rows on disk until the whole log is known to be good, and gives them back case by case, wherever in the file the rows of a case were.
