@@ -445,7 +445,8 @@ describe('what does not even reach a command', () => {
   it.each([
     ['no JSON', '{"client": ', {}, 400, 'malformed-json'],
     ['an empty body that claims to be JSON', '', { 'Content-Type': 'application/json' }, 400, 'malformed-json'],
-    ['a __proto__', '{"__proto__": {"a": 1}}', {}, 400, 'malformed-json'],
+    ['a __proto__', '{"__proto__": {"a": 1}}', {}, 400, 'invalid-body'],
+    ['a __proto__ that is no JSON either', '{"__proto__": {"a": 1}', {}, 400, 'malformed-json'],
     ['another media type', 'client=a', { 'Content-Type': 'application/x-www-form-urlencoded' }, 415, 'unsupported-media-type'],
     ['text', '{}', { 'Content-Type': 'text/plain' }, 415, 'unsupported-media-type'],
     ['Latin-1', '{}', { 'Content-Type': 'application/json; charset=latin1' }, 415, 'unsupported-media-type'],

@@ -150,6 +150,7 @@ describe('what a requester wrote steers no terminal', () => {
     [['rebuild', hostile]],
     [['doctor', hostile]],
     [['import', 'bpic2013', hostile]],
+    [['import', hostile, 'log.csv']],
     [['simulate', '--contract', hostile]],
     [['simulate', '--contract', 'x', '--limit', hostile]],
     [['backup', hostile, '--dir', hostile]],
@@ -174,6 +175,15 @@ describe('what a requester wrote steers no terminal', () => {
       Date.now = clock;
     }
     expect(text).toBe(`${spelled}: 1 of 2 events (50 %), ${spelled}\n`);
+  });
+});
+
+describe('import', () => {
+  it('names the mappings that there are where one is unknown, and takes one log at a time', async () => {
+    const unknown = await tierline('import', 'unknown', 'log.csv');
+    expect(unknown).toMatchObject({ code: 2, errors: expect.stringMatching(/unknown mapping 'unknown'[^]*servicenow[^]*--map FILE/) });
+    const two = await tierline('import', '--map', 'x.yaml', 'log.csv', 'other.csv');
+    expect(two).toMatchObject({ code: 2, errors: expect.stringContaining("'other.csv' is one too many") });
   });
 });
 

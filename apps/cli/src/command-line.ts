@@ -181,6 +181,7 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       if (!(await runVerify(pack, options, print))) exitWith(FAILED);
     });
 
+  const readyMappings = Object.keys(READY_MAPPINGS).join(', ');
   const importCommand = (command: Command, mapping?: string): void => {
     command
       .argument('<file>', 'the log, as CSV, NDJSON or XES, gzipped or not')
@@ -190,6 +191,13 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       .option('--dry-run', 'tell what would be made of the file; nothing is written')
       .action(async (file: string, options: Omit<ImportWords, 'map' | 'file'> & { readonly map?: string; readonly dryRun?: boolean }) => {
         const { dryRun: dry = false, map = mapping, ...words } = { ...command.parent?.opts<{ readonly dryRun?: boolean }>(), ...options };
+        if (command.args.length > 1) {
+          const wrong =
+            map === undefined ? `unknown mapping '${file}'` : `one log at a time: '${command.args.slice(1).join("', '")}' is one too many`;
+          return command.error(`error: ${wrong}\nReady mappings are ${readyMappings}. Your own: tierline import --map FILE LOG`, {
+            exitCode: MISUSED,
+          });
+        }
         if (map === undefined) return command.error("error: required option '--map <mapping>' not specified", { exitCode: MISUSED });
         const { dryRun, runImport } = await import('./import-command.js');
         if (dry) return dryRun({ ...words, map, file }, around().signal, print);
@@ -203,7 +211,8 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .description("import a log of another service desk's tickets: every case becomes a ticket; run again, it goes on where it stopped")
     .option('--map <mapping>', 'how to read the log: a file, YAML or JSON, or the name of a ready mapping')
     .addHelpText('after', '\nReady mappings are the commands above; docs/imports.md has how your own are written.');
-  importCommand(importing);
+  // What is too much names a mapping that there is not.
+  importCommand(importing.allowExcessArguments());
   for (const [name, title] of Object.entries(READY_MAPPINGS)) importCommand(importing.command(name).description(title), name);
 
   const reporting = program.command('report').description('figures from the read models, and root cause reports from the log');

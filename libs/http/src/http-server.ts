@@ -6,7 +6,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { correlationIdOf } from './command-headers.js';
 import { type JsonLog, type TimeoutConfig, TIMEOUTS, withCorrelation } from '#platform';
 import type { Certificate } from './certificate.js';
-import { MOST_VALUES, tooManyValues } from './json-body.js';
+import { faultyJson, MOST_VALUES, tooManyValues } from './json-body.js';
 import { entriesIn } from './json-size.js';
 import { httpProblems, Problem, PROBLEM_JSON, type HttpProblemCode } from './problem.js';
 import { instanceOf, ProblemFilter, sendProblem } from './problem-filter.js';
@@ -136,7 +136,10 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog, { trustPr
   server.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, (request, body: Buffer, done) => {
     if (!isUtf8(body)) done(Problem.of('malformed-json', 'The body is not UTF-8'));
     else if (entriesIn(body, MOST_VALUES) > MOST_VALUES) done(tooManyValues());
-    else void parse(request, body.toString('utf8'), done);
+    else {
+      const text = body.toString('utf8');
+      void parse(request, text, (error, value) => (error === null ? done(null, value) : done(faultyJson(text) ?? error)));
+    }
   });
 }
 

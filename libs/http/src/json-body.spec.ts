@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { Transform, Type } from 'class-transformer';
 import { IsArray, IsInt, IsObject, IsOptional, IsString, MaxLength, ValidateNested } from 'class-validator';
 import fc from 'fast-check';
-import { inspect, JsonBody, MOST_ENTRIES, MOST_VALUES } from './json-body.js';
+import { faultyJson, inspect, JsonBody, MOST_ENTRIES, MOST_VALUES } from './json-body.js';
 import { Problem } from './problem.js';
 
 class Step {
@@ -108,6 +108,18 @@ describe('JsonBody', () => {
     ['hasOwnProperty', '{"reason": "x", "hasOwnProperty": 1}', 'hasOwnProperty'],
   ])('refuses %s', (_what, json, field) => {
     expect(faultsOf(json).map((fault) => fault.field)).toEqual([field]);
+  });
+
+  it.each([
+    ['__proto__', '{"handoff": {"__proto__": {"a": 1}}}', ['handoff.__proto__']],
+    ['__proto__ in a list', '[{"\\u005f_proto__": 1}]', ['[0].__proto__']],
+    ['constructor', '{"constructor": {"prototype": 1}}', ['constructor']],
+    ['two of them', '{"a": {"__proto__": 1}, "constructor": 1}', ['constructor', 'a.__proto__']],
+    ['none', '{"a": 1}', undefined],
+    ['no JSON', '{"__proto__": ', undefined],
+    ['nesting without end', `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`, [Array.from({ length: 17 }, () => 'a').join('.')]],
+  ])('names what every object inherits in any JSON: %s', (_what, json, fields) => {
+    expect(faultyJson(json)?.faults?.map(({ field }) => field)).toEqual(fields);
   });
 
   it('refuses nesting that would exhaust the stack', () => {

@@ -55,6 +55,22 @@ export function tooManyValues(): Problem {
   return invalid([{ field: '', message: `must not hold more than ${MOST_VALUES} fields and items` }]);
 }
 
+/**
+ * What is wrong with a body that is JSON, whatever it is for: a safe parser takes names that every object inherits, such as `__proto__`, for
+ * malformed JSON. Undefined where nothing is, or where it is no JSON.
+ */
+export function faultyJson(text: string): Problem | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { faults } = inspect(value);
+  return faults.length === 0 ? undefined : invalid(faults);
+}
+
 function invalid(faults: readonly Fault[]): Problem {
   const fields = new Set<string>();
   const once = faults.filter(({ field }) => !fields.has(field) && fields.add(field)).slice(0, MOST_FAULTS);
@@ -83,9 +99,9 @@ interface Pending {
 
 /**
  * What is wrong with a JSON value whatever the rules of its class. Unknown fields are found here, since converting and validating them
- * costs a hundred times as much. It stops when there is too much. Not recursive, so no depth can exhaust the stack.
+ * costs a hundred times as much. Without a class, any field is known. It stops when there is too much. Not recursive, so no depth can exhaust the stack.
  */
-export function inspect(root: object, body: Class): Inspected {
+export function inspect(root: object, body?: Class): Inspected {
   const faults: Fault[] = [];
   let unsafe = false;
   const refuse = (field: string, message: string, deadly = false) => {
