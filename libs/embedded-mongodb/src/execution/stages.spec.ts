@@ -117,3 +117,30 @@ test('a pipeline that ends by writing is explained, and writes nothing', async (
   const command = { aggregate, pipeline: [{ $out: 'never' }], cursor: {}, readConcern: { level: 'linearizable' } };
   await expect(server.db.command(command)).rejects.toMatchObject({ code: 72 });
 });
+
+describe('deviations in windows', () => {
+  const deviations = async (name: string, values: readonly unknown[], window?: Document): Promise<unknown[]> => {
+    const collection = await server.fresh(values.map((v, index) => ({ _id: index, v })));
+    const found = await collection
+      .aggregate([{ $setWindowFields: { sortBy: { _id: 1 }, output: { is: { [name]: '$v', ...(window && { window }) } } } }])
+      .toArray();
+    return found.map((doc) => doc['is'] as unknown);
+  };
+
+  test.each([NaN, Infinity, -Infinity])('are null for as long as %p is in a window that slides', async (odd) => {
+    expect(await deviations('$stdDevPop', [odd, 10, 20, 30], { documents: [-1, 0] })).toEqual([null, null, 5, 5]);
+    expect(await deviations('$stdDevPop', [10, 20, odd, 30, 40], { documents: [-1, 1] })).toEqual([5, null, null, null, 5]);
+    expect(await deviations('$stdDevSamp', [10, odd, 1, 3], { documents: ['current', 'unbounded'] })).toEqual([
+      null,
+      null,
+      Math.SQRT2,
+      null,
+    ]);
+  });
+
+  test.each([NaN, Infinity, -Infinity])('are NaN from %p on in a window that keeps its rows', async (odd) => {
+    expect(await deviations('$stdDevPop', [10, odd, 30])).toEqual([NaN, NaN, NaN]);
+    expect(await deviations('$stdDevPop', [10, 20, odd], { documents: ['unbounded', 'current'] })).toEqual([0, 5, NaN]);
+    expect(await deviations('$stdDevSamp', [odd, 10], { documents: ['unbounded', 'current'] })).toEqual([null, NaN]);
+  });
+});

@@ -110,6 +110,25 @@ const boundsOf = (window: Value | undefined, order: Order): Bounds => {
   return range === undefined ? (rows) => [0, rows.length - 1] : rangeBounds(range, window.get('unit'), order ?? []);
 };
 
+/** Whether rows leave the window as it moves on; only one that begins at the first row of the partition keeps all of them. */
+const slides = (window: Value | undefined): boolean => {
+  const bounds = window instanceof Doc ? (window.get('documents') ?? window.get('range')) : undefined;
+  return bounds instanceof Arr && bounds.values[0] !== 'unbounded';
+};
+
+/** A deviation whose values come and go has no value for as long as one of them is not finite; otherwise it is NaN. */
+const finite = (start: () => Accumulator) => (): Accumulator => {
+  const state = start();
+  let unbounded = false;
+  return {
+    add: (value) => {
+      unbounded ||= isNumber(value) && !Number.isFinite(numberOf(value));
+      state.add(value);
+    },
+    result: () => (unbounded ? null : state.result()),
+  };
+};
+
 const overWindow =
   (evaluate: Evaluate, start: () => Accumulator, bounds: Bounds): Compute =>
   (rows, variables) => {
@@ -207,7 +226,8 @@ const compileOutput = (spec: Value, order: Order): Compute => {
   )
     throw failedToParse(`Unrecognized window function, ${name}`);
   const { evaluate, start } = compileAccumulator(name, argument);
-  return overWindow(evaluate, start, boundsOf(window, order));
+  const bounds = boundsOf(window, order);
+  return overWindow(evaluate, name.startsWith('$stdDev') && slides(window) ? finite(start) : start, bounds);
 };
 
 /** Compiles `$setWindowFields`. */
