@@ -4,8 +4,8 @@ import { omitUndefined, same } from '../plain-json.js';
 import type { ClockKind } from '../vocabulary.js';
 import { slaEvents, type ClockVerdict } from '../events/sla.js';
 import type { TicketEvents } from '../events/ticket-events.js';
-import { clockEventsUntil, ended, momentKey, type SlaClock } from './sla-clock.js';
-import { evolvePinnedClocks, identityOf, isOf, type PinnedClocks, toldKey } from './sla-terms.js';
+import { clockEventsUntil, type ClockMoment, ended, momentKey, type SlaClock } from './sla-clock.js';
+import { evolvePinnedClocks, identityOf, isOf, type PinnedClocks, toldKey, type ToldMoment } from './sla-terms.js';
 
 type TicketEvent = EventOf<TicketEvents>;
 
@@ -71,7 +71,7 @@ export function lateRestatements(
     const { clock, tier, vendor, cycle, terms, percent, at: was } = told;
     if (was === null) return [];
     const twin = after.clocks.find((one) => isOf(one, told));
-    const is = twin && clockEventsUntil(twin, now).find((moment) => momentKey(twin, moment) === toldKey(told))?.effectiveAt;
+    const is = twin && sameMoment(twin, told, now)?.effectiveAt;
     return was === is ? [] : [omitUndefined({ clock, tier, vendor, cycle, moment: omitUndefined({ terms, percent, was, is }) })];
   });
   const verdicts = known.clocks.flatMap((clock) => {
@@ -82,6 +82,14 @@ export function lateRestatements(
     return sameFigures(was, is) ? [] : [omitUndefined({ ...identityOf(clock), was, is })];
   });
   return [...moments, ...verdicts];
+}
+
+/** The moment of a clock that was told: under the terms that it was told under, else under those that hold instead of them. */
+function sameMoment(clock: SlaClock, told: ToldMoment, now: Instant): ClockMoment | undefined {
+  const alike = clockEventsUntil(clock, now).filter(
+    (moment) => told.percent === (moment.what === 'breach' ? undefined : moment.percent) && moment.terms >= told.terms,
+  );
+  return alike.find((moment) => momentKey(clock, moment) === toldKey(told)) ?? alike[0];
 }
 
 /** Whether two clocks of one ticket measure the same. Which cycle it is of a tier or a vendor depends on what was promised before. */

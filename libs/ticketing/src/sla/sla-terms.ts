@@ -187,11 +187,18 @@ export function untoldMoments(sla: PinnedClocks, until: Instant, now: Instant = 
   const told = new Set(sla.told.flatMap((moment) => (moment.at === null ? [] : [toldKey(moment)])));
   return sla.clocks
     .flatMap((clock) => clockEventsUntil(clock, until, told).map((moment) => ({ clock, moment })))
+    .filter(({ clock, moment }) => !sla.told.some((one) => isSameUnderOtherTerms(one, clock, moment)))
     .filter(({ moment }) => sla.quietUntil === undefined || moment.effectiveAt > sla.quietUntil)
     .filter(({ moment }) => tellableFrom(sla, moment) <= now)
     .sort((one, other) =>
       one.moment.effectiveAt < other.moment.effectiveAt ? -1 : one.moment.effectiveAt > other.moment.effectiveAt ? 1 : 0,
     );
+}
+
+/** It was told under terms that were replaced from an instant before it, and is the same under those that replace them. */
+function isSameUnderOtherTerms(told: ToldMoment, clock: SlaClock, moment: ClockMoment): boolean {
+  if (told.at !== moment.effectiveAt || told.terms > moment.terms) return false;
+  return told.percent === (moment.what === 'breach' ? undefined : moment.percent) && isOf(clock, told);
 }
 
 /** When there is, or will be, something to tell that was not told: what a timer waits for. Undefined when nothing will, as things stand. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { type Actor, evolve, type Instant, isRefusal, type Refusal } from '#eventsourcing';
-import { type Contract, MINUTE } from '../contract/contract.js';
+import { type Contract, defaultContract, HOUR, MINUTE } from '../contract/contract.js';
 import { TIMEKEEPER } from '../events/automatic.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { whyEscalated } from '../escalation/escalation-why.js';
@@ -230,6 +230,80 @@ describe('a fact that is told late', () => {
   });
 });
 
+describe('terms that are agreed with effect in the past', () => {
+  const promise = (version: number, hours: number) =>
+    pin(version, {
+      ...always,
+      quietTime: 0,
+      tierTargets: {},
+      targets: { ...defaultContract.targets, critical: { response: 100 * HOUR, resolution: hours * HOUR } },
+      escalationPolicies: [
+        {
+          name: 'overdue',
+          trigger: { on: 'breach', clock: 'resolution' },
+          steps: [{ after: 0, targets: [{ kind: 'person', person: { id: 'boss' } }] }],
+        },
+      ],
+    });
+  const restated = (desk: Desk) => desk.told('SlaRestated').map(({ data }) => data as TicketEvents['SlaRestated']);
+  /** Three hours were promised and have been broken. */
+  function breached(): Desk {
+    const { terms } = promise(1, 3);
+    const desk = new Desk(terms).open(0);
+    desk.look(240);
+    expect(desk.told('SlaBreached').map((event) => event.at)).toEqual([at(180)]);
+    return desk;
+  }
+
+  it('restate the breach that never was, because of them, and end its policy', () => {
+    const desk = breached();
+    const revision = desk.events.length;
+    expect(desk.tell('RebaseSlaTerms', { contract: promise(2, 6), effectiveFrom: at(100) }, 250, 250, TIMEKEEPER)).toEqual([
+      'SlaTermsRebased',
+      ...Array.from({ length: 3 }, () => 'SlaRestated'),
+    ]);
+    expect(restated(desk).map(({ moment }) => [moment?.percent ?? 'breach', moment?.was, moment?.is])).toEqual([
+      [75, at(135), undefined],
+      [90, at(162), undefined],
+      ['breach', at(180), undefined],
+    ]);
+    expect(restated(desk)[2]).toMatchObject({
+      because: { revision, type: 'SlaTermsRebased' },
+      reason: `Version 2 of the contract holds from ${at(100)} and was agreed late`,
+    });
+    expect(whyEscalated(desk.ticket.sla, at(250))).toMatchObject([{ ended: { because: 'restated' } }]);
+  });
+
+  it('restate nothing where a breach stays what it was, and tell nobody twice', () => {
+    const desk = breached();
+    desk.tell('RebaseSlaTerms', { contract: promise(2, 3), effectiveFrom: at(100) }, 250, 250, TIMEKEEPER);
+    expect(restated(desk)).toEqual([]);
+    desk.look(260);
+    expect(desk.events.filter(({ type }) => type === 'EscalationStepDispatched')).toHaveLength(1);
+  });
+
+  it('move a breach that came earlier, or later, under them', () => {
+    const desk = breached();
+    desk.tell('RebaseSlaTerms', { contract: promise(2, 2), effectiveFrom: at(100) }, 250, 250, TIMEKEEPER);
+    expect(restated(desk).at(-1)).toMatchObject({ moment: { was: at(180), is: at(120) } });
+  });
+
+  it('leave a breach that came before them', () => {
+    const desk = breached();
+    desk.tell('RebaseSlaTerms', { contract: promise(2, 6), effectiveFrom: at(200) }, 250, 250, TIMEKEEPER);
+    expect(restated(desk)).toEqual([]);
+    expect(desk.clocks.find(({ kind }) => kind === 'resolution')).toMatchObject({ breachedAt: at(180) });
+  });
+
+  it('are no reason for what a later fact shows, nor is that one for them', () => {
+    const desk = breached();
+    desk.tell('RebaseSlaTerms', { contract: promise(2, 6), effectiveFrom: at(100) }, 250, 250, TIMEKEEPER);
+    const count = restated(desk).length;
+    desk.tell('StartWork', {}, 240, 251);
+    expect(restated(desk)).toHaveLength(count);
+  });
+});
+
 describe('what follows from an event in another ticket', () => {
   it("has its cause's time", () => {
     const child = new Desk(always).open(0);
@@ -315,9 +389,10 @@ function standing({ ticket: { work, tier, sla } }: Desk, end: Instant) {
     const { kind, tier, cycle, terms, state, target, elapsed, breachedAt, stoppedAt, dueAt, pauses, startedAt } = clockAt(clock, end);
     return { kind, tier, cycle, terms, state, target, elapsed, breachedAt, stoppedAt, dueAt, pauses, startedAt };
   });
+  // What is the same under the terms that were believed to hold is not told once more under those that did.
   const told = sla.told
     .filter((moment) => moment.at !== null)
-    .map(({ clock, tier, cycle, percent = 100, terms, at }) => [clock, tier, cycle, terms, percent, at]);
+    .map(({ clock, tier, cycle, percent = 100, at }) => [clock, tier, cycle, percent, at]);
   return { status: work.status, tier, clocks, told: told.map(String).sort() };
 }
 

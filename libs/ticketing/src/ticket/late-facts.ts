@@ -21,7 +21,11 @@ export function withRestatements(
 ): readonly Decided<TicketEvents>[] {
   const { recordedAt = context.effectiveAt } = context;
   const [first] = decided;
-  if (first === undefined || ticket.sla === undefined || !isLate(context)) return decided;
+  if (first === undefined || ticket.sla === undefined) return decided;
+  const rebased = first.type === 'SlaTermsRebased' ? first : undefined;
+  // Terms that were agreed with effect in the past are a late fact as well, whenever the timekeeper gets to them.
+  const effectiveAt = rebased?.effectiveAt ?? context.effectiveAt;
+  if (!isLate({ ...context, effectiveAt })) return decided;
   const facts = { ...context, recordedAt };
   const after = decided.reduce<ClockedTicketState>(
     (state, event) =>
@@ -30,7 +34,10 @@ export function withRestatements(
   );
   if (after?.sla === undefined) return decided;
   const because = { revision: ticket.revisions, type: first.type };
-  const reason = `${first.type} of ${context.effectiveAt} was told late`;
+  const reason =
+    rebased === undefined
+      ? `${first.type} of ${effectiveAt} was told late`
+      : `Version ${rebased.data.contract.version} of the contract holds from ${effectiveAt} and was agreed late`;
   const restated = lateRestatements(ticket.sla, after.sla, recordedAt).map((data) => ({
     type: 'SlaRestated' as const,
     data: { ...data, because, reason },

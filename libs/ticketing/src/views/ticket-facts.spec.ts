@@ -113,6 +113,20 @@ describe('the facts of a ticket', () => {
     ]);
   });
 
+  it('count the breach of an open promise under other terms, also where one under earlier terms never was', () => {
+    const life = new Life(forClient).open();
+    life.do(5, 'StartWork', { agent: ada });
+    life.do(10, 'PutOnHold', { reason: 'customer', note: 'n' });
+    life.do(40, 'Resume', {});
+    const breach = { clock: 'resolution', cycle: 1, target: 4 * HOUR } as const;
+    life.events.push(
+      { type: 'SlaBreached', at: at(240), data: { ...breach, terms: 1 } },
+      { type: 'SlaRestated', at: at(250), data: { clock: 'resolution', cycle: 1, moment: { terms: 1, was: at(240) }, reason: 'r' } },
+      { type: 'SlaBreached', at: at(270), data: { ...breach, terms: 2 } },
+    );
+    expect(factsOf(life).clocks.filter(({ kind }) => kind === 'resolution')).toMatchObject([{ verdict: 'breached', decidedAt: at(270) }]);
+  });
+
   it('count a breached promise as breached when the ticket is cancelled, and one that goes on after a reopening once', () => {
     const cancelled = new Life(forClient).open();
     cancelled.do(500, 'CancelTicket', { reason: 'r' });

@@ -184,7 +184,8 @@ function clockOutcome(clock: SlaClock, told: TicketFold['promises']['told']): Cl
   if (clock.continuedIn !== undefined) return undefined;
   const subject = { kind, tier, vendor, cycle, startedAt };
   if (!ended(clock)) {
-    const breachedAt = clock.breachedAt ?? told.find((moment) => moment.percent === undefined && isOf(clock, moment))?.at ?? undefined;
+    // A breach may have been told under several terms, and have been untrue under some of them.
+    const breachedAt = clock.breachedAt ?? told.flatMap((one) => (one.percent === undefined && isOf(clock, one) ? (one.at ?? []) : []))[0];
     if (breachedAt === undefined) return undefined;
     return omitUndefined({ ...subject, verdict: 'breached' as const, decidedAt: breachedAt, breachedAt, target });
   }
