@@ -207,6 +207,9 @@ describe('self-service', () => {
       urgency: 'low',
       client: api.client,
     };
+    const joe = await keyed(['requester'], 'joe');
+    const another = { ...opening, reporter: { id: 'joe' }, question: other.json.questionId };
+    expect((await joe('POST', '/v1/tickets', another)).json).toMatchObject({ code: 'question-not-found', faults: [{ field: 'question' }] });
     const opened = await requester('POST', '/v1/tickets', { ...opening, question: other.json.questionId });
     expect(opened.json.events[0].data).toMatchObject({ articlesShown: [ids[0]], question: other.json.questionId });
     expect((await desk('POST', '/v1/tickets', { ...opening, question: randomUUID() })).json).toMatchObject({ code: 'question-not-found' });

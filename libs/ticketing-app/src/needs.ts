@@ -1,5 +1,6 @@
 import {
   type Actor,
+  epochMillis,
   type EventStore,
   type Fault,
   type Instant,
@@ -21,6 +22,7 @@ import {
   type ArticleState,
   attention,
   type Belonging,
+  CLOCK_SKEW,
   type ClockedTicketState,
   contract,
   contractInForce,
@@ -53,7 +55,9 @@ import {
   type RulesReplayed,
   type SimulateRules,
   type StartRunbook,
+  queryScope,
   question,
+  type QuestionState,
   seesClient,
   ticket,
   type TicketState,
@@ -81,7 +85,7 @@ type LookUp = (store: EventStore, asking: Asking) => Promise<unknown> | unknown;
 
 /** What commands need from outside their aggregate, by the name in their `needs`. */
 const lookUps: Readonly<Record<string, LookUp>> = {
-  opening: async (store, { body, effectiveAt, principal }): Promise<OpeningFacts> => {
+  opening: async (store, { body, effectiveAt, actor, principal }): Promise<OpeningFacts> => {
     const { client, follows, question: asked } = body as OpenTicket;
     const [contract, followed, found] = await Promise.all([
       contractInForceAt(store, client, effectiveAt),
@@ -91,7 +95,7 @@ const lookUps: Readonly<Record<string, LookUp>> = {
     return {
       ...(contract && { contract }),
       ...(follows !== undefined && { followed: unlessHidden(followed, { client, ...(contract && { contract }) }, principal) }),
-      ...(found && { question: found.state }),
+      ...(found && { question: unlessOfAnother(found.state, actor, principal) }),
       byLead: principal.kind === 'system' || LEADS.some((role) => principal.roles.includes(role)),
     };
   },
@@ -119,7 +123,7 @@ const lookUps: Readonly<Record<string, LookUp>> = {
     const { client, zone } = body as DefineReport;
     return zone ?? ((await contractInForceAt(store, client, effectiveAt))?.terms ?? defaultContract).calendar.zone;
   },
-  'feed-facts': (store, { body }) => feedFacts(store, body as FeedAsked),
+  'feed-facts': (store, { body, effectiveAt }) => feedFacts(store, body as FeedAsked, effectiveAt),
   'faults-of-list-query': (_store, { body }): readonly Fault[] => readSavedQuery((body as { readonly query: unknown }).query).faults,
 };
 
@@ -139,6 +143,13 @@ async function ticketOf(store: EventStore, id: string): Promise<TicketState> {
 function unlessHidden(other: TicketState, one: Belonging | null, principal: Principal): TicketState {
   if (other === null || seesClient(principal, other.client)) return other;
   return one !== null && areOfOneCustomer(one, other) ? other : null;
+}
+
+/** A question, unless it is one that somebody who may see only their own did not ask. */
+function unlessOfAnother(asked: QuestionState, actor: Actor, principal: Principal): QuestionState {
+  const scope = queryScope(principal, 'question', actor.id);
+  const own = 'reporter' in scope ? scope.reporter : undefined;
+  return own === undefined || asked?.reporter?.id === own ? asked : null;
 }
 
 async function publishedRunbook(store: EventStore, id: string): Promise<PublishedRunbook | undefined> {
@@ -163,7 +174,7 @@ interface FeedAsked {
   readonly from?: string;
 }
 
-async function feedFacts(store: EventStore, { types: named, from = 'end' }: FeedAsked): Promise<FeedFacts> {
+async function feedFacts(store: EventStore, { types: named, from = 'end' }: FeedAsked, now: Instant): Promise<FeedFacts> {
   const end = await store.end();
   const types = named?.map(publicEventType);
   const unknown = (types ?? []).flatMap((type, index) =>
@@ -178,7 +189,9 @@ async function feedFacts(store: EventStore, { types: named, from = 'end' }: Feed
       ? 'must be start, end, a position such as 1234/1234, or a date-time with an offset'
       : isAhead
         ? 'must be a position that this log has had'
-        : undefined;
+        : since !== undefined && epochMillis(since) > epochMillis(now) + CLOCK_SKEW
+          ? 'must not be in the future'
+          : undefined;
   return {
     ...(types && { types: types.filter((type) => type !== undefined) }),
     from: begin === undefined || typeof begin === 'string' ? (begin ?? 'start') : formatPlace(begin),

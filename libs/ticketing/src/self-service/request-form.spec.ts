@@ -45,6 +45,12 @@ describe('a form', () => {
     ['a field without a kind', { fields: [{ name: 'a', label: 'A' }] }, ['fields[0].kind', 'summary']],
     ['two fields of one name', { fields: [...fields, fields[0]] }, ['fields[7].name']],
     ['a choice without options', { fields: [fields[0], { name: 'b', label: 'B', kind: 'choice' }] }, ['fields[1].options']],
+    [
+      'the same option twice',
+      { fields: [fields[0], { name: 'b', label: 'B', kind: 'choice', options: ['x', 'x'] }] },
+      ['fields[1].options'],
+    ],
+    ['bounds of what has none', { fields: [fields[0], { name: 'b', label: 'B', kind: 'date', max: 3 }] }, ['fields[1].max']],
     ['a condition on a later field', { fields: [fields[6], fields[0], fields[5]] }, ['fields[0].onlyIf.field']],
     ['a summary with what is no field', { summary: 'For {nobody}' }, ['summary']],
     ['a name that everything has', { fields: [{ name: '__proto__', label: 'A', kind: 'text' }], summary: 's' }, ['fields[0].name']],
@@ -66,6 +72,18 @@ describe('a form', () => {
 });
 
 describe('a form that is filled in', () => {
+  it.each([
+    [{ max: 1 }, ['Dock', 'Bag'], 'must be 1 of Dock, Bag, Mouse, each once'],
+    [{ min: 2 }, ['Dock'], 'must be 2 to 3 of Dock, Bag, Mouse, each once'],
+    [{ min: 1, max: 2 }, ['Dock', 'Bag'], undefined],
+    [{}, [], 'must be some of Dock, Bag, Mouse, each once'],
+  ])('bounds how many are chosen: %j', (bounds, chosen, message) => {
+    const field = { name: 'extras', label: 'With what?', kind: 'choices', options: ['Dock', 'Bag', 'Mouse'], ...bounds };
+    const of = given(['DefineForm', { ...base, summary: 's', fields: [field] }]).state as RequestForm;
+    const opening = openingByForm(of, { client: 'northwind', reporter: { id: 'j.doe' }, answers: { extras: chosen } });
+    expect('faults' in opening ? opening.faults : []).toEqual(message === undefined ? [] : [{ field: 'answers.extras', message }]);
+  });
+
   it('makes a ticket that says what was answered', () => {
     const answers = { forWhom: 'Ada', size: '15', extras: ['Bag', 'Dock'], years: 3, by: '2028-02-29', special: true, what: 'A\nstand' };
     expect(filled(answers)).toEqual({

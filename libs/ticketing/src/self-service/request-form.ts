@@ -26,6 +26,9 @@ import type { OpenTicket } from '../ticket/intake.js';
 /** What a field of a form takes. */
 const FIELD_KINDS = ['text', 'long-text', 'number', 'date', 'choice', 'choices', 'flag'] as const;
 
+/** Those that `min` and `max` bound. */
+const BOUNDED: ReadonlySet<string> = new Set(['text', 'long-text', 'number', 'choices'] satisfies (typeof FIELD_KINDS)[number][]);
+
 const fieldSchema = obeys(
   fields({
     name: about(matching(/^[a-z][a-zA-Z0-9]{0,49}$/, 'must be a name such as costCentre'), 'Names it in answers'),
@@ -34,8 +37,8 @@ const fieldSchema = obeys(
     required: optional(about(flag, 'Whether it must be answered; it need not unless said')),
     help: optional(about(name(500), 'What helps to answer it')),
     options: optional(about(fewOf(name(100), 1, 100, 'options'), 'Of a choice, or several choices: what there is to choose from')),
-    min: optional(about(integer, 'The least number, or the fewest characters of a text')),
-    max: optional(about(integer, 'The greatest number, or the most characters of a text')),
+    min: optional(about(integer, 'The least number, the fewest characters of a text, or the fewest of several choices')),
+    max: optional(about(integer, 'The greatest number, the most characters of a text, or the most of several choices')),
     onlyIf: optional(
       about(
         fields({ field: about(text, 'Name of a field before it'), is: about(text, 'The answer; of a flag `true` or `false`') }),
@@ -47,6 +50,10 @@ const fieldSchema = obeys(
     ...((kind === 'choice' || kind === 'choices') === (options !== undefined)
       ? []
       : [{ at: ['options'], message: 'must be there for a choice, and for nothing else' }]),
+    ...(options === undefined || new Set(options).size === options.length ? [] : [{ at: ['options'], message: 'must be different' }]),
+    ...Object.entries({ min, max }).flatMap(([bound, value]) =>
+      value === undefined || BOUNDED.has(kind) ? [] : [{ at: [bound], message: `must not be there for a ${kind}` }],
+    ),
     ...(min !== undefined && max !== undefined && min > max ? [{ at: ['max'], message: 'must not be below min' }] : []),
   ],
 );
@@ -315,8 +322,11 @@ function ruleOf({ kind, options = [], min, max }: Omit<FormField, 'name'>, answe
     case 'choice':
       return unless(typeof answer === 'string' && options.includes(answer), `must be one of ${options.join(', ')}`);
     case 'choices': {
-      const isSome = Array.isArray(answer) && answer.length > 0 && new Set(answer).size === answer.length;
-      return unless(isSome && answer.every((one) => options.includes(one as string)), `must be some of ${options.join(', ')}, each once`);
+      const [least, most] = [Math.max(min ?? 1, 1), Math.min(max ?? Infinity, options.length)];
+      const isSome =
+        Array.isArray(answer) && new Set(answer).size === answer.length && answer.every((one) => options.includes(one as string));
+      const howMany = min === undefined && max === undefined ? 'some' : least === most ? `${least}` : `${least} to ${most}`;
+      return unless(isSome && answer.length >= least && answer.length <= most, `must be ${howMany} of ${options.join(', ')}, each once`);
     }
     case 'flag':
       return unless(typeof answer === 'boolean', 'must be true or false');
