@@ -203,7 +203,11 @@ export const contract = {
         if (known) return [];
         const unproven = notSimulated(terms.rules ?? [], state);
         if (unproven.length > 0)
-          return refuse('rules-not-simulated', 'New and changed rules are simulated on past tickets first (SimulateRules)', unproven);
+          return refuse(
+            'rules-not-simulated',
+            'Simulate new and changed rules on past tickets first: POST /v1/contracts/simulations with the same terms',
+            unproven,
+          );
         return [
           { type: 'ContractAgreed', data: omitUndefined({ client, version: (latest?.version ?? 0) + 1, effectiveFrom, terms, note }) },
         ];
