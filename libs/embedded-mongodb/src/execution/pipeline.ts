@@ -5,7 +5,7 @@ import { Arr, bsonTypeName, Doc, Double, encodedLength, Regex, show, type Value 
 import { failedToParse, ServerError } from '../errors.js';
 import type { Accumulator } from '../query/accumulators.js';
 import { INTERRUPTED, isOverdue, withinTurn } from '../query/budget.js';
-import { currentCollation, equivalents, withCollation, type Collation } from '../query/collation.js';
+import { currentCollation, equivalents, wholeOf, withCollation, type Collation } from '../query/collation.js';
 import { checkFieldPath, checkVariableName, constantOf, followPath } from '../query/expressions/compile.js';
 import { compileExpression, withinGroup, withVariables } from '../query/expressions/expressions.js';
 import type { Evaluate, Variables } from '../query/expressions/scope.js';
@@ -633,8 +633,8 @@ const sample: Compile = (spec) => {
   for (const key of spec.keys) if (key !== 'size') throw new ServerError(28748, `unrecognized option to $sample: ${key}`);
   const size = spec.get('size');
   if (size === undefined) throw new ServerError(28749, '$sample stage must specify a size');
-  const count = isNumber(size) ? Math.trunc(numberOf(size)) : NaN;
-  if (Number.isNaN(count)) throw new ServerError(28746, 'size argument to $sample must be a number');
+  if (!isNumber(size)) throw new ServerError(28746, 'size argument to $sample must be a number');
+  const count = wholeOf(size);
   if (count < 1) throw new ServerError(28747, 'size argument to $sample must be a positive integer');
   return gathering(() => {
     const kept: Doc[] = [];

@@ -1,4 +1,4 @@
-import type { Document } from 'mongodb';
+import { Decimal128, type Document } from 'mongodb';
 import { contract } from '../testing/contract.js';
 
 const server = contract();
@@ -142,5 +142,38 @@ describe('deviations in windows', () => {
     expect(await deviations('$stdDevPop', [10, odd, 30])).toEqual([NaN, NaN, NaN]);
     expect(await deviations('$stdDevPop', [10, 20, odd], { documents: ['unbounded', 'current'] })).toEqual([0, 5, NaN]);
     expect(await deviations('$stdDevSamp', [odd, 10], { documents: ['unbounded', 'current'] })).toEqual([null, NaN]);
+  });
+});
+
+test.each(['$set', '$addFields'])('%s of no fields changes nothing', async (stage) => {
+  const collection = await server.fresh([{ _id: 1, a: 2 }]);
+  expect(await collection.aggregate([{ [stage]: {} }]).toArray()).toEqual([{ _id: 1, a: 2 }]);
+});
+
+describe('the size of $sample', () => {
+  const sampled = async (size: unknown): Promise<number> => {
+    const collection = await server.fresh([0, 1, 2, 3, 4].map((_id) => ({ _id })));
+    return (await collection.aggregate([{ $sample: { size } }]).toArray()).length;
+  };
+
+  test.each([
+    [1.9, 1],
+    [Infinity, 5],
+    [Decimal128.fromString('1.5'), 2],
+    [Decimal128.fromString('2.5'), 2],
+    [Decimal128.fromString('1.499999999999999999999999999999999'), 1],
+    [Decimal128.fromString('0.51'), 1],
+  ])('%s is %i', async (size, count) => expect(await sampled(size)).toBe(count));
+
+  test.each([
+    ['3', 28746],
+    [null, 28746],
+    [NaN, 28747],
+    [0.5, 28747],
+    [-1, 28747],
+    [Decimal128.fromString('0.5'), 28747],
+    [Decimal128.fromString('NaN'), 28747],
+  ])('%s is refused with %i', async (size, code) => {
+    await expect(sampled(size)).rejects.toMatchObject({ code });
   });
 });

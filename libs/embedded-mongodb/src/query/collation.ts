@@ -1,5 +1,5 @@
 import { compareText, isNumber, numberOf, type CompareText } from '../bson/order.js';
-import { Decimal128 } from '../bson/decimal128.js';
+import { Decimal128, doubleOfDecimal, roundDecimal, unpack } from '../bson/decimal128.js';
 import { Arr, bsonTypeName, Doc, show, SymbolText, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
 
@@ -105,10 +105,7 @@ const unsupported = (what: string): ServerError => new ServerError(238, `collati
 export const wholeOf = (value: Value): number => {
   const number = numberOf(value);
   if (Number.isNaN(number)) return 0;
-  if (!(value instanceof Decimal128) || !Number.isFinite(number)) return Math.trunc(number);
-  const down = Math.floor(number);
-  const rest = number - down;
-  return rest > 0.5 || (rest === 0.5 && down % 2 !== 0) ? down + 1 : down;
+  return value instanceof Decimal128 ? doubleOfDecimal(roundDecimal(unpack(value), 'even')) : Math.trunc(number);
 };
 
 /**

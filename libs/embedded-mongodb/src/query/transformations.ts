@@ -109,7 +109,6 @@ const withRoot = (doc: Doc, variables: Variables): Context => ({ root: doc, vari
 
 const compileAddFields = (spec: Value, name: string): Transformation => {
   if (!(spec instanceof Doc)) throw new ServerError(40272, `${name} specification stage must be an object, got ${bsonTypeName(spec)}`);
-  if (!spec.size) throw new ServerError(40177, `Invalid ${name} :: caused by :: specification must have at least one field`);
   const tree = new Map<string, Node>();
   const collect = (doc: Doc, before: string): void =>
     doc.keys.forEach((key, index) => {
