@@ -4,7 +4,8 @@ import { type Facts, foldTicket, ticketFacts, type TicketFacts, type TicketFold 
 import { find, reached, type Sources } from './read-models.js';
 import { readTicketEvents } from './ticket-events.js';
 
-const BATCH = 2_000;
+/** Few enough that what is decoded of them dies young. */
+const BATCH = 500;
 
 /** Facts with where they come from. */
 export type PlacedFacts = Facts & { readonly position: number };
@@ -22,13 +23,18 @@ export async function* factsAt(
 ): AsyncGenerator<readonly PlacedFacts[]> {
   const at = Number(position.commit);
   const projection = Object.fromEntries([...fields, 'position'].map((field) => [field, 1]));
-  /** Those that are done with: a ticket may change while the others are read. */
-  const seen = new Set<string>();
+  /** Those that had changed. */
+  const folded = new Set<string>();
+  /** Ids of those that were read as they are, a text for each batch: a set of a million takes more memory than all the rest. */
+  const read: string[] = [];
   const changed = async function* (): AsyncGenerator<readonly PlacedFacts[]> {
     const found = find<object>({ models }, ticketFacts.name, { position: { $gt: at } }, { _id: 1 });
-    const ids = (await reached(found.toArray())).map(({ _id }) => _id).filter((id) => !seen.has(id));
+    const ids = (await reached(found.toArray())).map(({ _id }) => _id).filter((id) => !folded.has(id));
+    // What changes while the others are read may be among those that were.
+    const known = ids.length === 0 ? undefined : new Set(read.flatMap((batch) => batch.split(' ')));
     for (const id of ids) {
-      seen.add(id);
+      if (known?.has(id)) continue;
+      folded.add(id);
       const facts = await foldedAt(store, id, position);
       if (facts !== undefined) yield [facts];
     }
@@ -36,12 +42,10 @@ export async function* factsAt(
   yield* changed();
   const unchanged = find<PlacedFacts>({ models }, ticketFacts.name, where, projection).batchSize(BATCH);
   while (await reached(unchanged.hasNext())) {
-    const batch = unchanged.readBufferedDocuments() as readonly PlacedFacts[];
-    yield batch.filter((facts) => {
-      const isNew = facts.position <= at && !seen.has(facts._id);
-      if (isNew) seen.add(facts._id);
-      return isNew;
-    });
+    const found = unchanged.readBufferedDocuments() as readonly PlacedFacts[];
+    const batch = found.filter(({ _id, position }) => position <= at && !folded.has(_id));
+    read.push(batch.map(({ _id }) => _id).join(' '));
+    yield batch;
   }
   yield* changed();
 }

@@ -3,6 +3,7 @@ import type { Mongo } from '#mongo';
 import { type Kpi, kpis, OPERATOR, ticketFacts } from '#ticketing';
 import { boundOf, queries, runQuery } from '#ticketing-app';
 import { onOwnStores } from './on-own-stores.js';
+import { ownMemory } from './own-memory.js';
 
 const YEAR = 365 * 86_400_000;
 const FROM = Date.parse('2025-01-01T00:00:00Z');
@@ -10,7 +11,8 @@ const BULK = 5_000;
 
 /**
  * Every KPI over a year of tickets (`BENCH_FACTS`, 20,000 unless given), grouped by month and tier where it has tiers: microseconds of processor
- * time a ticket, of the reader and both embedded nodes together, and the plan of its query.
+ * time a ticket, of the reader and both embedded nodes together, the indexes that its queries go by, and the
+ * memory that the process holds for itself afterwards.
  */
 export async function benchKpis(): Promise<void> {
   const tickets = Number(process.env['BENCH_FACTS'] ?? 20_000);
@@ -35,17 +37,24 @@ export async function benchKpis(): Promise<void> {
       const { user, system } = process.cpuUsage(cpu);
       console.log(
         `kpis       ${id}: ${((user + system) / tickets).toFixed(1)} microseconds of processor time a ticket, ${seconds.toFixed(1)} s over ${tickets} tickets, ` +
-          `${report.groups.length} groups, ${await planOf(mongo, kpi)}`,
+          `${report.groups.length} groups, ${ownMemory()} MiB, ${await planOf(mongo, kpi)}`,
       );
     }
   });
 }
 
-/** The index that a KPI's query goes by. */
-async function planOf({ db }: Mongo, kpi: Kpi): Promise<string> {
-  const where = boundOf(kpi, { from: FROM, to: FROM + YEAR, filters: {} });
-  const explained = JSON.stringify(await db.collection(ticketFacts.name).find(where).explain('queryPlanner'));
-  return /"indexName":"([^"]*)"/.exec(explained)?.[1] ?? 'no index';
+/** The indexes that a KPI's queries go by: for its own tickets, and for those that it looks at besides. */
+async function planOf(mongo: Mongo, kpi: Kpi): Promise<string> {
+  const own = await indexesOf(mongo, boundOf(kpi, { from: FROM, to: FROM + YEAR, filters: {} }));
+  if (kpi.relation === undefined) return own;
+  return `${own}; other tickets by ${await indexesOf(mongo, { ...kpi.relation.where, openedAt: { $lt: new Date(FROM + YEAR) } })}`;
+}
+
+async function indexesOf({ db }: Mongo, where: object): Promise<string> {
+  const { queryPlanner } = await db.collection(ticketFacts.name).find(where).explain('queryPlanner');
+  const { winningPlan } = queryPlanner as { readonly winningPlan: object };
+  const names = Array.from(JSON.stringify(winningPlan).matchAll(/"indexName":"([^"]*)"/g), ([, name]) => name);
+  return names.length === 0 ? 'no index' : [...new Set(names)].join(' and ');
 }
 
 /** Facts of tickets that were opened evenly over a year: three of four resolved by L1, the others handed on. */

@@ -1,4 +1,4 @@
-import { readFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -7,6 +7,7 @@ import { Client, credentials, type ClientDuplexStream } from '@grpc/grpc-js';
 import shared from '@eventstore/db-client/generated/shared_pb.js';
 import streams from '@eventstore/db-client/generated/streams_pb.js';
 import { startEmbeddedEventStoreDB } from '@tierline/embedded-eventstoredb';
+import { ownMemory } from './own-memory.js';
 
 const EVENTS = Number(process.env['BENCH_EVENTS'] ?? 10_000_000);
 const EVENTS_OF_A_STREAM = 2000;
@@ -25,14 +26,14 @@ export async function benchSize(): Promise<void> {
     let client = new Client(`127.0.0.1:${node.port}`, credentials.createInsecure());
     const call = client.makeBidiStreamRequest(`${STREAMS}/BatchAppend`, same, same);
     let began = performance.now();
-    let peak = memory();
+    let peak = ownMemory();
     for (let written = 0; written < EVENTS;) {
       for (const until = Math.min(written + EVENTS / 10, EVENTS); written < until; written += EVENTS_OF_A_STREAM) {
         await append(call, written / EVENTS_OF_A_STREAM);
-        peak = Math.max(peak, memory());
+        peak = Math.max(peak, ownMemory());
       }
       const rate = Math.round((written / (performance.now() - began)) * 1000);
-      console.log(`size       ${written} events written, ${rate}/s, ${memory()} MiB, peak ${peak} MiB`);
+      console.log(`size       ${written} events written, ${rate}/s, ${ownMemory()} MiB, peak ${peak} MiB`);
     }
     call.end();
     client.close();
@@ -40,13 +41,13 @@ export async function benchSize(): Promise<void> {
 
     began = performance.now();
     node = await startEmbeddedEventStoreDB({ directory, port: 0, systemStreams: false });
-    console.log(`size       started again in ${Math.round(performance.now() - began)} ms, ${memory()} MiB`);
+    console.log(`size       started again in ${Math.round(performance.now() - began)} ms, ${ownMemory()} MiB`);
     client = new Client(`127.0.0.1:${node.port}`, credentials.createInsecure());
     for (const backwards of [false, true]) {
       began = performance.now();
       const events = await read(client, backwards);
       const rate = Math.round((events / (performance.now() - began)) * 1000);
-      console.log(`size       the ${backwards ? 'last' : 'first'} ${events} events read, ${rate}/s, ${memory()} MiB`);
+      console.log(`size       the ${backwards ? 'last' : 'first'} ${events} events read, ${rate}/s, ${ownMemory()} MiB`);
     }
     client.close();
     await node.close();
@@ -56,9 +57,6 @@ export async function benchSize(): Promise<void> {
 }
 
 const same = (bytes: Buffer): Buffer => bytes;
-
-/** MiB that the process holds for itself; mapped files are the system's page cache (Linux: RssAnon). */
-const memory = (): number => Math.round(Number(/RssAnon:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) / 1024);
 
 /** A message of which only the presence of one empty field counts. */
 const only = (field: number): Uint8Array => Uint8Array.of(field * 8 + 2, 0);
