@@ -29,9 +29,14 @@ export class DueCommands<Of extends Aggregate> {
     this.#documents = db.collection<ViewDocument<Readonly<Record<string, Instant>>>>(due.view.name);
   }
 
+  /** The first instant, as the last look found it: where nothing was due, the next one that will be. */
+  #first: Instant | undefined;
+
   /** @returns how many commands were sent */
   async look(now: Instant): Promise<number> {
     const { aggregate, field, command: name } = this.due;
+    this.#first = await this.#firstAfter('');
+    if (this.#first === undefined || this.#first > now) return 0;
     const due = await this.#documents
       .find({ [field]: { $lte: now } } as object, { projection: { revision: 1 } })
       .sort({ [field]: 1 })
@@ -47,11 +52,15 @@ export class DueCommands<Of extends Aggregate> {
     return fresh.length;
   }
 
-  /** When something will be due by the view as it is. */
+  /** When something will be due by the view as the last look found it. @param now of that look */
   async nextDue(now: Instant): Promise<Instant | undefined> {
+    return this.#first !== undefined && this.#first <= now ? this.#firstAfter(now) : this.#first;
+  }
+
+  async #firstAfter(time: Instant | ''): Promise<Instant | undefined> {
     const { field } = this.due;
     const [first] = await this.#documents
-      .find({ [field]: { $gt: now } } as object, { projection: { [field]: 1 } })
+      .find({ [field]: { $gt: time } } as object, { projection: { [field]: 1 } })
       .sort({ [field]: 1 })
       .limit(1)
       .toArray();

@@ -125,8 +125,24 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     return fresh.length;
   }
 
+  /** The first instant of each kind, as the last look found it: where none was due, the next one that will be. */
+  const firsts = new Map<(typeof DUE)[number], Instant | undefined>();
+
+  /** The first instant of a kind from a time on. */
+  async function firstFrom(field: (typeof DUE)[number], time: Instant | ''): Promise<Instant | undefined> {
+    const [first] = await tickets
+      .find({ [field]: { $gte: time } }, { projection: { [field]: 1 } })
+      .sort({ [field]: 1 })
+      .limit(1)
+      .toArray();
+    return first?.[field] ?? undefined;
+  }
+
   /** Sends a command to each ticket whose view has an instant before now. @returns how many were sent */
   async function seeTo(field: (typeof DUE)[number], now: Instant, command: Parameters<typeof toEach>[1]): Promise<number> {
+    const first = await firstFrom(field, '');
+    firsts.set(field, first);
+    if (first === undefined || first >= now) return 0;
     for (let after: { readonly due: Instant; readonly id: string } | undefined; ;) {
       const next = after && { $or: [{ [field]: { $gt: after.due } }, { _id: { $gt: after.id } }] };
       const due = await tickets
@@ -186,17 +202,13 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
 
   /** When something will be due by the views as they are. */
   async function nextDue(now: Instant): Promise<Instant | undefined> {
-    const firsts = DUE.map(async (field) => {
+    const next = DUE.map(async (field) => {
+      const first = firsts.get(field);
       // What was due before has been done, and waits for its view.
-      const [first] = await tickets
-        .find({ [field]: { $gte: now } }, { projection: { [field]: 1 } })
-        .sort({ [field]: 1 })
-        .limit(1)
-        .toArray();
-      return first?.[field] ?? [];
+      return (first !== undefined && first < now ? await firstFrom(field, now) : first) ?? [];
     });
     const comingIntoForce = [...known.versions.values()].flat().map(({ effectiveFrom }) => effectiveFrom);
-    return [...(await Promise.all(firsts)).flat(), ...comingIntoForce.filter((from) => from >= now)].sort()[0];
+    return [...(await Promise.all(next)).flat(), ...comingIntoForce.filter((from) => from >= now)].sort()[0];
   }
 
   /** @param groups the views that it looks at: it rests while they stay as they are, and nothing is due */

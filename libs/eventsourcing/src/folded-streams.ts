@@ -74,11 +74,6 @@ export function shareFoldedStreams(store: EventStore, of: EventStore): void {
   kept.set(store, foldedStreamsOf(of));
 }
 
-/** The last revision that this process has seen of a stream, which may have gone on since; -1 where it has seen none. */
-export function revisionSeen(store: EventStore, aggregate: Aggregate, stream: string): number {
-  return kept.get(store)?.get(aggregate, stream)?.revision ?? -1;
-}
-
 /** Rough bytes of an entry without events, and of each event besides its data: its command's id. */
 export const WEIGHT_OF_STREAM = 300;
 const WEIGHT_OF_EVENT = 100;

@@ -3,7 +3,7 @@ export { appendChained, followChain } from './chained-append.js';
 export * from './event.js';
 export * from './event-store.js';
 export * from './execute.js';
-export { FoldedStreams, foldedStreamsOf, revisionSeen, shareFoldedStreams } from './folded-streams.js';
+export { FoldedStreams, foldedStreamsOf, shareFoldedStreams } from './folded-streams.js';
 export * from './ids.js';
 export * from './instant.js';
 export * from './personal.js';

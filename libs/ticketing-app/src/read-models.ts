@@ -1,4 +1,4 @@
-import { type EventStore, type Position, type ProjectionGroup, refuse, type Refusal, revisionSeen, streamName } from '#eventsourcing';
+import { type EventStore, type Position, type ProjectionGroup, refuse, type Refusal, streamName } from '#eventsourcing';
 import { PublicLog } from '#feeds';
 import {
   type FaceName,
@@ -210,8 +210,8 @@ export async function readVisible<Doc extends object>(
     const visible = scope.reporter === undefined && typeof client === 'string' && seesClient(scope, client);
     return visible ? doc : refuse('ticket-not-found', 'There is no such ticket');
   };
-  // What this process has appended itself is in the log.
-  if (revisionSeen(store, ticket, streamName(ticket, ticketId)) < atLeast) {
+  // What this process has seen of the ticket is in the log.
+  if (store.revisionSeen(ticket, ticketId) < atLeast) {
     const now = await reached(waitForRevision<Doc>(db, face, id, atLeast, 0));
     if (now !== 'stale') return seen(now);
     const unknown = await unknownToLog(store, ticketId, atLeast);

@@ -1,4 +1,15 @@
-import { type Appended, EventStore, type FeedFilter, type FeedItem, type Instant, type Position, type StoredEvent } from '#eventsourcing';
+import {
+  type Aggregate,
+  type Appended,
+  EventStore,
+  type FeedFilter,
+  type FeedItem,
+  foldedStreamsOf,
+  type Instant,
+  type Position,
+  type StoredEvent,
+  streamName,
+} from '#eventsourcing';
 import type { FeedBatch, Following, PublicLog } from '#feeds';
 import { type PublicEvent, type Scope, seesClient } from '#ticketing';
 
@@ -51,8 +62,19 @@ export class ScopedEvents extends EventStore {
     return this.store.lastBefore(instant);
   }
 
+  /** The last revision of an aggregate that this process knows of, which may have gone on since; -1 where it knows none that may be seen. */
+  revisionSeen(aggregate: Aggregate, id: string): number {
+    const known = foldedStreamsOf(this.store).get(aggregate, streamName(aggregate, id));
+    if (known === undefined || known.revision < 0) return -1;
+    return this.#seesClient(aggregate.client(known.state)) ? known.revision : -1;
+  }
+
   #sees({ metadata }: StoredEvent): boolean {
-    return this.scope.reporter === undefined && seesClient(this.scope, metadata.client);
+    return this.#seesClient(metadata.client);
+  }
+
+  #seesClient(client: string): boolean {
+    return this.scope.reporter === undefined && seesClient(this.scope, client);
   }
 }
 
