@@ -1,11 +1,15 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Webhook as Verifier } from 'standardwebhooks';
+import { FolderBlobStore } from '#blobs';
+import { deliverReports, webhookReports } from '#notifications';
+import { createLog } from '#platform';
 import type { Principal, Role } from '#ticketing';
 import { type Deliverer, deliverWebhooks, patience, type Patience, progress } from '#webhooks';
 import { eventually } from '../../../test/eventually.js';
+import { startReporter } from '../../worker/src/reporter.js';
 import { keyFor, type RunningApi, send, startApi } from './testing/running-api.js';
 
 /** Somebody's server that webhooks are sent to. */
@@ -89,6 +93,7 @@ function deliver(more: Partial<Patience> = {}, timeoutMs = 15_000): Deliverer {
     networks: ['127.0.0.0/8'],
     patience: { ...patience, firstMs: 20, longestMs: 100, breakAfter: 1_000, ...more },
     timeoutMs,
+    settled: webhookReports({ store: api.store, log }),
     pollMs: 50,
   }));
 }
@@ -223,6 +228,65 @@ describe('webhooks', () => {
       () => get(`/v1/webhooks/${webhook}/deliveries`),
       (page) => page.items.length === 0,
     );
+  });
+
+  it('are sent the runs of reports that name them, whatever else they are subscribed to, and the run tells what came of it', async () => {
+    const client = newClient();
+    const [name, other] = [`monthly-${client}`, `other-${client}`];
+    await openTicket(client);
+    const webhook = await subscribe('/reports', client, { types: [], tiers: ['L3'] });
+    const gone = await subscribe('/gone', client);
+    const define = async (report: string, ...webhooks: readonly string[]) => {
+      const deliverTo = webhooks.map((id) => ({ by: 'webhook', webhook: id }));
+      return send(api.url, 'PUT', `/v1/reports/${report}`, { body: { client, every: 'month', zone: 'Europe/Berlin', deliverTo } });
+    };
+    const ofTicket = await subscribe('/ticket', client, { ticket: await openTicket(client) });
+    for (const wrong of [await subscribe('/foreign', newClient()), ofTicket, randomUUID(), 'northwind'])
+      expect(await define(name, webhook, wrong)).toMatchObject({
+        status: 422,
+        json: { code: 'report-invalid', faults: [{ field: 'deliverTo[1].webhook', message: expect.stringContaining('must be') }] },
+      });
+    expect(await define(name, webhook.toUpperCase(), gone)).toMatchObject({ json: { events: [{ type: 'ReportDefined' }] } });
+    expect(await define(other)).toMatchObject({ json: { events: [{ type: 'ReportDefined' }] } });
+    expect((await send(api.url, 'DELETE', `/v1/webhooks/${gone}`)).status).toBe(200);
+
+    const { store, mongo, attachmentsDir, stores } = api;
+    const blobs = await FolderBlobStore.open(attachmentsDir);
+    const log = createLog('silent', { write: () => {} });
+    const reporter = startReporter({ store, db: mongo.db, blobs, log });
+    const reports = deliverReports({ store, db: mongo.db, log, blobs, folder: stores.directory });
+    receiver.does.set('/reports', (response) => void response.writeHead(500).end('not now'));
+    deliver({ giveUpMs: 1 });
+    try {
+      for (const report of [other, name]) await post(`/v1/reports/${report}/runs`, { on: '2020-10-31' });
+      const deliveriesOf = async () => (await get(`/v1/reports/${name}/runs`)).items[0]?.deliveries ?? [];
+      const given = await eventually(deliveriesOf, ({ length }) => length === 2);
+      expect(given).toContainEqual({ target: 0, at: expect.any(String), failed: { because: 'given-up', detail: '500 not now' } });
+      expect(given).toContainEqual({ target: 1, at: expect.any(String), failed: { because: 'no-address' } });
+      const { items } = await eventually(
+        () => get(`/v1/webhooks/${webhook}/deliveries`),
+        (page) => page.items.length === 1,
+      );
+      expect(items).toMatchObject([{ state: 'dead', type: 'com.tierline.report.run-completed.v1', subject: `report/${name}` }]);
+
+      receiver.does.delete('/reports');
+      await post(`/v1/webhooks/${webhook}/replay`, {});
+      await eventually(deliveriesOf, (all) =>
+        all.some(({ target, failed }: { target: number; failed?: object }) => target === 0 && !failed),
+      );
+      expect(receiver.at('/reports')).toHaveLength(1);
+      const { secret } = await get(`/v1/webhooks/${webhook}/secret`);
+      const { body, headers } = receiver.got.findLast(({ path }) => path === '/reports') ?? { body: '', headers: {} };
+      const { id, type, data } = new Verifier(secret).verify(body, headers as Record<string, string>) as CloudEvent & {
+        readonly data: { readonly document: string; readonly sha256: string };
+      };
+      expect(items).toMatchObject([{ event: id, type }]);
+      expect(data).toMatchObject({ report: name, run: 1, from: '2020-09-30T22:00:00.000Z', zone: 'Europe/Berlin', mediaType: 'text/html' });
+      const { text } = await send(api.url, 'GET', data.document);
+      expect(createHash('sha256').update(text).digest('hex')).toBe(data.sha256);
+    } finally {
+      await Promise.all([reporter.stop(), reports.stop()]);
+    }
   });
 
   it('leave a receiver alone for a while that always fails, and go on by themselves when it is back', async () => {

@@ -38,10 +38,12 @@ async function start(
     const { mail, mailbox, channelsFile } = config.notifications;
     if (reacts) {
       // What signs and sends is loaded only where something is sent.
-      const { deliverWebhooks } = await import('#webhooks');
-      const deliverer = deliverWebhooks({ store, db, log, ...config.webhooks });
+      const [{ deliverWebhooks }, { chatChannels, deliverNotifications, webhookReports }] = await Promise.all([
+        import('#webhooks'),
+        import('#notifications'),
+      ]);
+      const deliverer = deliverWebhooks({ store, db, log, settled: webhookReports({ store, log }), ...config.webhooks });
       onClose(() => deliverer.stop());
-      const { chatChannels, deliverNotifications } = await import('#notifications');
       const channels = channelsFile === undefined ? new Map<string, never>() : await chatChannels(channelsFile);
       const notifier = deliverNotifications({ store, db, log, mail, channels, networks: config.webhooks.networks });
       onClose(() => notifier.stop());

@@ -220,15 +220,16 @@ export class PublicLog {
   }
 
   /** The events after a place among which those are that pass the filter. Of one of which only parts are left, the event itself. */
-  async *#history({ ticket: id, types, client }: EventFilter, after: FeedPosition | 'start'): AsyncIterable<StoredEvent> {
+  async *#history({ ticket: id, types, client, reportsTo }: EventFilter, after: FeedPosition | 'start'): AsyncIterable<StoredEvent> {
     if (id !== undefined) {
       for await (const event of this.store.readStream(streamName(ticket, id))) if (comparePlaces(event.position, after) > 0) yield event;
       return;
     }
     const begun = after === 'start' || after.part === undefined ? undefined : await this.store.eventAt(after);
     if (begun !== undefined) yield begun;
+    const named = [...(types ?? []), ...(reportsTo === undefined ? [] : ['ReportRunCompleted'])];
     // Of what is derived the server knows nothing.
-    const read = types === undefined || types.some(isDerived) ? { streamPrefixes: publicStreamPrefixes } : { eventTypes: types };
+    const read = types === undefined || types.some(isDerived) ? { streamPrefixes: publicStreamPrefixes } : { eventTypes: named };
     const filter = client === undefined ? read : { ...read, personalOf: client };
     yield* this.store.readAll(filter, after === 'start' ? undefined : { commit: after.commit, prepare: after.prepare });
   }

@@ -2,12 +2,36 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlobStore } from '#blobs';
-import { type Actor, deterministicId, isRefusal } from '#eventsourcing';
+import { type Actor, deterministicId, isRefusal, readAggregate } from '#eventsourcing';
 import type { LoggedEvent } from '#feeds';
 import type { MailConfig } from '#platform';
-import { datesOf, type DeliveryTarget, type Message, omitUndefined, report, type ReportEvents, reports, reportViews } from '#ticketing';
+import {
+  cloudEventType,
+  datesOf,
+  type DeliveryTarget,
+  isSubscribed,
+  type Message,
+  omitUndefined,
+  type PublicEvents,
+  report,
+  type ReportEvents,
+  reports,
+  reportViews,
+  targetsAt,
+  webhook,
+} from '#ticketing';
 import { contactOf, runSystemCommand } from '#ticketing-app';
-import { type Attempt, deliver, type Deliverer, type DeliverOptions, type Parcel, type Patience, patience, type Tried } from '#webhooks';
+import {
+  type Attempt,
+  deliver,
+  type Deliverer,
+  type DeliverOptions,
+  type DeliverWebhooksOptions,
+  type Parcel,
+  type Patience,
+  patience,
+  type Tried,
+} from '#webhooks';
 import { failureOf, hopeless } from './undelivered.js';
 
 export interface DeliverReportsOptions extends Omit<DeliverOptions, 'destinations' | 'groups'> {
@@ -47,6 +71,10 @@ export function deliverReports({ blobs, folder, mail, patience = usualPatience, 
     const began = performance.now();
     const sent = JSON.parse(body) as Sent;
     const { sha256, target, client } = sent;
+    if (target.by === 'webhook') {
+      const { state } = await readAggregate(store, webhook, target.webhook);
+      return isSubscribed(state) ? { outcome: 'taken', ms: 0 } : hopeless('no-address');
+    }
     const document = await blobs.get(sha256);
     if (document === undefined) throw new Error(`the document ${sha256} is not where it was kept`);
     const chunks: Uint8Array[] = [];
@@ -73,12 +101,9 @@ export function deliverReports({ blobs, folder, mail, patience = usualPatience, 
   }
 
   async function settled({ body }: Parcel, outcome: Tried['outcome'], _tries: number, last: Attempt): Promise<void> {
-    const { report: id, run, index: target } = JSON.parse(body) as Sent;
-    const commandId = deterministicId('report-delivered', id, String(run), String(target));
-    const context = { commandId, actor: DELIVERER, correlationId: commandId, causationId: commandId };
-    const told = omitUndefined({ run, target, failed: outcome === 'taken' ? undefined : failureOf(outcome, last) });
-    const result = await runSystemCommand(store, { aggregate: report, id, name: 'RecordReportDelivery', body: told, context });
-    if (isRefusal(result)) log.warn({ report: id, run, refused: result.refused }, 'what became of a report cannot be recorded');
+    const { report, run, index, target } = JSON.parse(body) as Sent;
+    // A webhook that is there is sent the run with its other events, and what becomes of that is told by `webhookReports`.
+    if (target.by !== 'webhook' || outcome !== 'taken') await record({ store, log }, { report, run, target: index }, outcome, last);
   }
 
   return deliver({
@@ -105,6 +130,30 @@ export function deliverReports({ blobs, folder, mail, patience = usualPatience, 
       ];
     },
   });
+}
+
+/** Records what became of runs that webhooks were sent. Of those that are subscribed to, and delivered to nobody, nothing is recorded. */
+export function webhookReports(stores: Pick<DeliverOptions, 'store' | 'log'>): NonNullable<DeliverWebhooksOptions['settled']> {
+  return async (webhook, { type, body }, outcome, _tries, last) => {
+    if (type !== cloudEventType('ReportRunCompleted')) return;
+    const { data } = JSON.parse(body) as { readonly data: PublicEvents['ReportRunCompleted'] };
+    const { report, run } = data;
+    for (const target of targetsAt(webhook, data)) await record(stores, { report, run, target }, outcome, last);
+  };
+}
+
+async function record(
+  { store, log }: Pick<DeliverOptions, 'store' | 'log'>,
+  { report: id, run, target }: Pick<Sent, 'report' | 'run'> & { readonly target: number },
+  outcome: Tried['outcome'],
+  last: Attempt,
+): Promise<void> {
+  // What was given up may arrive after all: another command.
+  const commandId = deterministicId('report-delivered', id, String(run), String(target), ...(outcome === 'taken' ? [] : ['failed']));
+  const context = { commandId, actor: DELIVERER, correlationId: commandId, causationId: commandId };
+  const told = omitUndefined({ run, target, failed: outcome === 'taken' ? undefined : failureOf(outcome, last) });
+  const result = await runSystemCommand(store, { aggregate: report, id, name: 'RecordReportDelivery', body: told, context });
+  if (isRefusal(result)) log.warn({ report: id, run, refused: result.refused }, 'what became of a report cannot be recorded');
 }
 
 function parcelsOf({ event }: LoggedEvent): readonly Parcel[] {

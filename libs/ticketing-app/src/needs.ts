@@ -32,9 +32,12 @@ import {
   everInForce,
   defaultContract,
   type DefineReport,
+  type DeliveryTarget,
   type FeedFacts,
   formatPlace,
+  isDeliveryTarget,
   isOver,
+  isSubscribed,
   type LinkTicket,
   maintenance,
   type MajorIncident,
@@ -51,6 +54,7 @@ import {
   type PublishedRunbook,
   publicEventType,
   type RecordAlerts,
+  type ReportFacts,
   type Role,
   type RulesReplayed,
   type SimulateRules,
@@ -61,6 +65,7 @@ import {
   seesClient,
   ticket,
   type TicketState,
+  webhook,
   type WhoHasLeft,
 } from '#ticketing';
 import { simulate } from './simulate.js';
@@ -119,9 +124,12 @@ const lookUps: Readonly<Record<string, LookUp>> = {
   'major-incident-terms': async (store, { state, effectiveAt }) =>
     state === null ? undefined : (await contractInForceAt(store, (state as MajorIncident).client, effectiveAt))?.terms.majorIncidents,
   'alert-facts': (store, { body, state }) => alertFacts(store, (body as RecordAlerts).client, state as AlertState),
-  'zone-of-client': async (store, { body, effectiveAt }): Promise<string> => {
-    const { client, zone } = body as DefineReport;
-    return zone ?? ((await contractInForceAt(store, client, effectiveAt))?.terms ?? defaultContract).calendar.zone;
+  'report-facts': async (store, { body, effectiveAt }): Promise<ReportFacts> => {
+    const { client, zone, deliverTo = [] } = body as DefineReport;
+    return {
+      zone: zone ?? ((await contractInForceAt(store, client, effectiveAt))?.terms ?? defaultContract).calendar.zone,
+      faults: (await Promise.all(deliverTo.map((target, index) => faultsOfTarget(store, client, target, `deliverTo[${index}]`)))).flat(),
+    };
   },
   'feed-facts': (store, { body, effectiveAt }) => feedFacts(store, body as FeedAsked, effectiveAt),
   'faults-of-list-query': (_store, { body }): readonly Fault[] => readSavedQuery((body as { readonly query: unknown }).query).faults,
@@ -166,6 +174,17 @@ async function alertFacts(store: EventStore, client: string, state: AlertState):
     state?.ticketId === undefined ? null : ticketOf(store, state.ticketId),
   ]);
   return { maintenance: planned, ticketIsOver: opened !== null && isOver(opened) };
+}
+
+/** Nobody is told of a webhook that does not see the client, not even that it exists. */
+async function faultsOfTarget(store: EventStore, client: string, target: DeliveryTarget, field: string): Promise<readonly Fault[]> {
+  // What is no target at all is told by the command.
+  if (!isDeliveryTarget(target) || target.by !== 'webhook') return [];
+  const { state } = await readAggregate(store, webhook, target.webhook.toLowerCase());
+  const sees = isSubscribed(state) && (state.clients === 'all' || state.clients.includes(client)) && state.filter.ticket === undefined;
+  return sees
+    ? []
+    : [{ field: `${field}.webhook`, message: `must be a webhook that is sent events of ${client}, and not of one ticket only` }];
 }
 
 /** Where commands name events. */

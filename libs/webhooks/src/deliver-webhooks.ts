@@ -16,6 +16,8 @@ export interface DeliverWebhooksOptions extends Omit<DeliverOptions, 'destinatio
   readonly patience?: Patience;
   /** How long a request may take, in milliseconds (default 15,000). */
   readonly timeoutMs?: number;
+  /** Told what became of a parcel to a webhook, by its id, as destinations are. */
+  readonly settled?: (webhook: string, ...of: Parameters<NonNullable<Destination['settled']>>) => Promise<void>;
 }
 
 /** Sends events to every webhook that no other process sends to, signed. */
@@ -24,6 +26,7 @@ export function deliverWebhooks({
   networks: named,
   patience = usualPatience,
   timeoutMs = 15_000,
+  settled,
   ...options
 }: DeliverWebhooksOptions): Deliverer {
   const secrets = new WebhookSecrets(keyFile);
@@ -51,13 +54,15 @@ export function deliverWebhooks({
       from,
       replays,
       patience,
-      filter: filter as EventFilter,
+      filter: { ...(filter as EventFilter), ...(filter.ticket === undefined && { reportsTo: id }) },
       sees: ({ client }) => clients === 'all' || clients.includes(client),
       parcels: ({ event: { id: event, type, subject, position }, json: body }) => [{ event, type, subject, position, body }],
       async send(parcel, at, signal) {
         const headers = await headersOf(webhook, parcel, at);
         return post(new URL(url), { networks, headers, body: parcel.body, timeoutMs, signal });
       },
+      keepsDead: true,
+      ...(settled && { settled: (...of) => settled(id, ...of) }),
       ...(pings > 0 && { test: { number: pings, parcel: ping(id, pings) } }),
     };
   }

@@ -430,7 +430,7 @@ export class Delivery {
     const sent = { event, type, subject, position, order: orderOf(position), ...body };
     const known = { webhook: this.to.id, generation, ...sent, state, attempts, tries };
     // What was told is known elsewhere, and is not sent again by hand.
-    const isOver = state === 'delivered' || (state === 'dead' && this.to.settled !== undefined);
+    const isOver = state === 'delivered' || (state === 'dead' && this.to.settled !== undefined && this.to.keepsDead !== true);
     if (isOver) return { ...known, expiresAt: new Date(Date.now() + KEPT_MS) };
     return { ...known, dueAt, ...(failingSince === undefined ? {} : { failingSince }) };
   }

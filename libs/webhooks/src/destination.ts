@@ -36,6 +36,8 @@ export interface Destination extends Pick<Webhook, 'generation' | 'from' | 'repl
    * @param tries how often it was sent in all, and `last` what came of that the last time
    */
   settled?(parcel: Parcel, outcome: Tried['outcome'], tries: number, last: Attempt): Promise<void>;
+  /** Whether what is refused or given up stays, to be looked at and sent again by hand, though `settled` was told of it. */
+  readonly keepsDead?: true;
   /** The last test that was asked for, and its number. It is sent once. */
   readonly test?: { readonly number: number; readonly parcel: Parcel };
 }

@@ -1,6 +1,6 @@
 import type { Instant } from '#eventsourcing';
 import { type Scenario, scenariosOf } from '../../../eventsourcing/src/testing/given.js';
-import { datesOf, dueRun, report, type ReportCommands, type Report, reportDueAt, periodBefore } from './report.js';
+import { datesOf, dueRun, report, type ReportCommands, type Report, reportDueAt, periodBefore, targetsAt } from './report.js';
 
 const at = (text: string) => new Date(text).toISOString() as Instant;
 const given = scenariosOf(report, { id: 'r', actor: { id: 'ada', kind: 'agent' }, start: 0, step: 0 });
@@ -129,6 +129,25 @@ describe('a scheduled report', () => {
         .when(...elsewhere)
         .refusal().refused,
     ).toBe('report-invalid');
+  });
+
+  it('goes to webhooks, and tells of what was given up and arrives after all', () => {
+    const webhook = '6F9619FF-8B86-4D01-B42D-00CF4FC964FF';
+    const { reports } = madeBy(
+      reported('day', '2026-11-20T10:00:00Z', { deliverTo: [{ by: 'webhook', webhook }] }),
+      '2026-11-21T10:00:00Z',
+    );
+    const [run] = of(reports).runs;
+    expect(run?.deliverTo).toEqual([{ by: 'webhook', webhook: webhook.toLowerCase() }]);
+    expect(targetsAt(webhook.toLowerCase(), run ?? {})).toEqual([0]);
+    expect(targetsAt('another', run ?? {})).toEqual([]);
+    const failed = { run: 1, target: 0, failed: { because: 'given-up' } } as const;
+    const moment = Date.parse('2026-11-24T11:00:00Z');
+    const given = reports.and(['RecordReportDelivery', failed, moment]);
+    expect(given.when('RecordReportDelivery', failed).events()).toEqual([]);
+    const arrived = given.and(['RecordReportDelivery', { run: 1, target: 0 }, moment + 1_000]);
+    expect(of(arrived).runs[0]?.deliveries).toEqual([{ target: 0, at: at('2026-11-24T11:00:01Z') }]);
+    expect(arrived.when('RecordReportDelivery', failed).events()).toEqual([]);
   });
 
   it('keeps what was made when it is retired, and goes on counting when it is defined again', () => {

@@ -45,6 +45,7 @@ const USUAL_HOUR = 6;
 /** After a downtime no more periods than this are made up for, the last ones. */
 const MOST_MADE_UP = 31;
 
+const WEBHOOK = /^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/;
 const FOLDER = /^[\w-][\w. -]{0,99}$/;
 
 export const deliveryTargetSchema = oneOfKinds(
@@ -55,12 +56,18 @@ export const deliveryTargetSchema = oneOfKinds(
       folder: about(matching(FOLDER, 'must be the name of a folder, without slashes'), 'Name of a folder in that of the configuration'),
     }),
     fields({ by: about(literal('email'), 'By e-mail'), to: about(escalationTargetSchema, 'A person or a team: to their contact address') }),
+    fields({
+      by: about(literal('webhook'), 'As a signed event that says where the document is'),
+      webhook: about(matching(WEBHOOK, 'must be the id of a webhook'), 'Id of a webhook that is sent events of the client'),
+    }),
   ],
-  'must be one of folder, email',
+  'must be one of folder, email, webhook',
 );
 
 /** Where a report is delivered to. */
 export type DeliveryTarget = Static<typeof deliveryTargetSchema>;
+
+export const isDeliveryTarget = (value: unknown): value is DeliveryTarget => faultsOf(deliveryTargetSchema, value, '').length === 0;
 
 const deliveriesSchema = obeys(fewOf(deliveryTargetSchema, 0, 20, 'targets'), (targets) =>
   targets.flatMap((target, index) =>
@@ -174,7 +181,7 @@ export class DefineReport {
 
   @Fields({
     description:
-      'Where each is delivered to: `{"by": "folder", "folder": "northwind"}`, or `{"by": "email", "to": {"kind": "team", "team": "northwind"}}`',
+      'Where each is delivered to: `{"by": "folder", "folder": "northwind"}`, `{"by": "email", "to": {"kind": "team", "team": "northwind"}}`, or `{"by": "webhook", "webhook": "<its id>"}`',
     list: true,
     optional: true,
   })
@@ -199,6 +206,12 @@ export type RecordReportRun = Omit<ReportRun, 'run' | 'zone' | 'madeAt' | 'deliv
 /** What only the deliverer says: what came of a target of a run. */
 export type RecordReportDelivery = Omit<NonNullable<ReportRun['deliveries']>[number], 'at'> & Pick<ReportRun, 'run'>;
 
+/** What is to be known of others for a schedule: the zone, unless one is named, and what is wrong with the webhooks that it names. */
+export interface ReportFacts {
+  readonly zone: string;
+  readonly faults: readonly Fault[];
+}
+
 type Named = Pick<Report, 'report'>;
 type Begun = Schedule & Pick<Report, 'next'>;
 
@@ -211,7 +224,8 @@ function deliveryTold(
   { effectiveAt }: { readonly effectiveAt: Instant },
 ): Report {
   const delivery = omitUndefined({ target, at: effectiveAt, failed });
-  const runs = state.runs.map((one) => (one.run === number ? { ...one, deliveries: [...(one.deliveries ?? []), delivery] } : one));
+  const others = ({ deliveries = [] }: ReportRun) => deliveries.filter((one) => one.target !== target);
+  const runs = state.runs.map((one) => (one.run === number ? { ...one, deliveries: [...others(one), delivery] } : one));
   return { ...state, runs };
 }
 
@@ -287,6 +301,11 @@ export function datesOf({ from, to, zone = 'UTC' }: Pick<ReportRun, 'from' | 'to
   return { first: dateOf(epochMillis(from)), last: dateOf(epochMillis(to) - 1) };
 }
 
+/** Which targets of a run are a webhook, by their places. */
+export function targetsAt(webhook: string, { deliverTo = [] }: Pick<ReportRun, 'deliverTo'>): readonly number[] {
+  return deliverTo.flatMap((target, index) => (target.by === 'webhook' && target.webhook === webhook ? [index] : []));
+}
+
 function nextPeriod({ every, zone, next }: Pick<Report, 'every' | 'zone' | 'next'>) {
   return periodAt(every, zone, epochMillis(next));
 }
@@ -318,17 +337,21 @@ export const report = {
       body: DefineReport,
       route: 'PUT /v1/reports/{report}',
       refuses: ['report-invalid'],
-      needs: 'zone-of-client',
+      needs: 'report-facts',
       decide(
         { client, every, zone: asked, hour = USUAL_HOUR, description, deliverTo },
         state,
         { id = '', effectiveAt },
-        zone: string = asked ?? 'UTC',
+        { zone, faults: unknown }: ReportFacts = { zone: asked ?? 'UTC', faults: [] },
       ) {
         if (state !== null && state.client !== client) return invalid({ field: 'client', message: `must stay ${state.client}` });
         const faults = [...faultsOf(zoneSchema, zone, 'zone'), ...faultsOf(deliveriesSchema, deliverTo ?? [], 'deliverTo')];
         if (faults.length > 0) return invalid(...faults);
-        const schedule: Schedule = omitUndefined({ report: id, client, every, zone, hour, description, deliverTo });
+        if (unknown.length > 0) return invalid(...unknown);
+        const targets = deliverTo?.map((target) =>
+          target.by === 'webhook' ? { ...target, webhook: target.webhook.toLowerCase() } : target,
+        );
+        const schedule: Schedule = omitUndefined({ report: id, client, every, zone, hour, description, deliverTo: targets });
         const next = beginNow(schedule, effectiveAt);
         if (!isKept(state)) return [{ type: 'ReportDefined', data: { ...schedule, next } }];
         if (same(schedule, without(state, 'state', 'next', 'requests', 'requested', 'definedAt', 'definedBy', 'runs'))) return [];
@@ -396,7 +419,8 @@ export const report = {
       decide({ run, target, failed }: RecordReportDelivery, state) {
         const made = state?.runs.find((one) => one.run === run);
         if (state === null || made === undefined) return refuse('report-run-not-found', 'There is no such run of the report');
-        if (made.deliveries?.some((one) => one.target === target)) return [];
+        // What was given up may be sent again by hand, and arrive.
+        if (made.deliveries?.some((one) => one.target === target && (one.failed === undefined || failed !== undefined))) return [];
         const told = { report: state.report, run, target };
         return [
           failed === undefined ? { type: 'ReportRunDelivered', data: told } : { type: 'ReportRunUndelivered', data: { ...told, failed } },

@@ -84,9 +84,9 @@ export class SubscribeWebhook {
   allClients?: boolean;
 
   @TextList({
-    description: 'Types of events, such as com.tierline.ticket.escalated.v1; all, unless said',
+    description:
+      'Types of events, such as com.tierline.ticket.escalated.v1; all, unless said. With none, only runs of reports that name it are sent',
     max: 200,
-    atLeastOne: true,
     optional: true,
   })
   types?: readonly string[];

@@ -3515,6 +3515,8 @@ export const publicEventSchemas = {
   ReportRunCompleted: {
     type: 'object',
     properties: {
+      document: { type: 'string' },
+      mediaType: { type: 'string' },
       report: { type: 'string' },
       from: { type: 'string', format: 'date-time' },
       run: { type: 'number' },
@@ -3553,6 +3555,7 @@ export const publicEventSchemas = {
               },
               required: ['by', 'to'],
             },
+            { type: 'object', properties: { by: { const: 'webhook' }, webhook: { type: 'string' } }, required: ['by', 'webhook'] },
           ],
         },
       },
@@ -3560,7 +3563,7 @@ export const publicEventSchemas = {
       position: { type: 'string' },
       evaluatedAt: { type: 'string', format: 'date-time' },
     },
-    required: ['report', 'from', 'run', 'sha256', 'bytes', 'to', 'position', 'evaluatedAt'],
+    required: ['document', 'mediaType', 'report', 'from', 'run', 'sha256', 'bytes', 'to', 'position', 'evaluatedAt'],
   },
   AlertNoted: {
     type: 'object',

@@ -45,6 +45,12 @@ const shown = {
   /** Only the desk reads what is not said yet, or a note. */
   ActProposed: ({ proposalId, act }: Events['ActProposed']) => ({ proposalId, act }),
   InternalNoteAdded: ({ author }: Events['InternalNoteAdded']) => ({ author }),
+  /** Where its document is, below the address of the API. */
+  ReportRunCompleted: (data: Events['ReportRunCompleted']) => ({
+    ...data,
+    document: `/v1/reports/${encodeURIComponent(data.report)}/runs/${data.run}/document`,
+    mediaType: 'text/html',
+  }),
   /** What the ticket is opened with is in its own `TicketOpened`. */
   AlertOpened: (data: Events['AlertOpened']) => without(data, 'opening'),
   /** The parameters are for the runner that claims the task: they may hold what nobody else is to know. */
