@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { EventStore, Position } from '#eventsourcing';
+import type { AnyGroup } from '#mongo';
 import { projectionGroups } from '#ticketing';
 import { groupPosition } from '#ticketing-app';
 import { Complaint } from './complaint.js';
@@ -9,7 +10,7 @@ import type { Session } from './session.js';
 const PATIENCE_MS = 30_000;
 
 /**
- * Waits until every view holds all that the log held when it was asked.
+ * Waits until every view, or those of some groups, holds all that the log held when it was asked.
  * @param ownWorker whether this process keeps the views
  * @throws Complaint when nobody brings the views up to date, or the signal's reason
  */
@@ -17,15 +18,14 @@ export async function viewsCaughtUp(
   { store, mongo }: Pick<Session, 'store' | 'mongo'>,
   ownWorker: boolean,
   signal: AbortSignal,
+  groups: readonly AnyGroup[] = projectionGroups,
 ): Promise<void> {
   let before: string | undefined;
   let lastProgress = Date.now();
   for (;;) {
     signal.throwIfAborted();
-    const positions = await Promise.all(projectionGroups.map(({ name }) => groupPosition(mongo, name)));
-    const behind = await Promise.all(
-      projectionGroups.map(({ streamPrefix }, index) => anythingAfter(store, streamPrefix, positions[index])),
-    );
+    const positions = await Promise.all(groups.map(({ name }) => groupPosition(mongo, name)));
+    const behind = await Promise.all(groups.map(({ streamPrefix }, index) => anythingAfter(store, streamPrefix, positions[index])));
     if (!behind.includes(true)) return;
     const now = positions.map((position) => String(position?.commit)).join();
     if (now !== before) lastProgress = Date.now();

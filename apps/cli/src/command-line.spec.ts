@@ -2,11 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { instantFrom, type NewEvent } from '#eventsourcing';
+import { type CommandsOf, instantFrom, type NewEvent } from '#eventsourcing';
 import { connectMongo, type Mongo } from '#mongo';
-import { terminal } from '#platform';
-import { findCredential } from '#ticketing-app';
+import { createLog, terminal } from '#platform';
+import { report, reportViews } from '#ticketing';
+import { findCredential, runSystemCommand } from '#ticketing-app';
 import { type TestStores, testStores } from '../../../test/stores.js';
+import { startWorker } from '../../worker/src/worker.js';
 import { run } from './command-line.js';
 import { showProgress } from './progress.js';
 
@@ -235,6 +237,88 @@ describe('proof', () => {
     expect(out).toContain(`${stream}: wrong-hash at event 1`);
     expect(out).toMatch(/^BAD {2}personal data: .* 1 in 1 stream are lost: their keys are missing/m);
   });
+});
+
+describe('reports', () => {
+  const client = 'reported';
+  let worker: { stop(): Promise<void> };
+  beforeAll(() => {
+    worker = startWorker({
+      store: stores.store,
+      db: tierlineViews.db,
+      groups: [reportViews],
+      policies: [],
+      log: createLog('silent', { write: () => {} }),
+    });
+  });
+  afterAll(() => worker.stop());
+
+  it('are defined, listed with what came of their last run, paused, resumed, run and retired', async () => {
+    expect(await tierline('reports', 'list')).toEqual({ code: 0, out: 'There are no reports\n', errors: '' });
+    const flags = ['--client', client, '--every', 'month', '--zone', 'Europe/Berlin', '--to-folder', 'a', '--to-team', 'desk'];
+    const defined = await tierline('reports', 'define', 'monthly', ...flags);
+    expect(defined).toMatchObject({ code: 0, errors: '' });
+    expect(defined.out).toMatch(/^Defined; the next one is due \d{4}-\d\d-01T0[45]:00:00\.000Z\n$/);
+    expect((await tierline('reports', 'define', 'monthly', ...flags)).out).toMatch(/^Nothing has changed; /);
+    const file = join(stores.directory, 'schedule.json');
+    await writeFile(file, JSON.stringify({ client, every: 'week', deliverTo: [{ by: 'folder', folder: 'b' }] }));
+    expect((await tierline('reports', 'define', 'weekly', '--file', file, '--hour', '9')).code).toBe(0);
+
+    expect((await tierline('reports', 'run', 'monthly', '--on', '2020-10-31')).out).toBe(
+      'A run of 2020-10-01 to 2020-10-31 is requested: a worker makes it\n',
+    );
+    expect((await tierline('reports', 'run', 'monthly', '--on', '2020-10-01')).out).toBe('It is requested already: a worker makes it\n');
+    await tell('RecordReportRun', {
+      from: instantFrom(Date.parse('2020-09-30T22:00:00Z')),
+      to: instantFrom(Date.parse('2020-10-31T23:00:00Z')),
+      request: 1,
+      position: '1/1',
+      evaluatedAt: instantFrom(Date.parse('2020-10-31T23:00:00Z')),
+      sha256: 'a'.repeat(64),
+      bytes: 1,
+    });
+    await tell('RecordReportDelivery', { run: 1, target: 0 });
+    await tell('RecordReportDelivery', { run: 1, target: 1, failed: { because: 'no-address' } });
+    expect((await tierline('reports', 'pause', 'weekly')).out).toBe('Paused\n');
+
+    const { out } = await tierline('reports', 'list');
+    const [, monthly = '', weekly = ''] = out.split('\n').filter((line) => /report|monthly|weekly/.test(line));
+    expect(monthly).toMatch(
+      /monthly .* reported .* month .* 1: 2020-10-01 to 2020-10-31 .* delivered to 1 of 2; e-mail to desk: no-address/,
+    );
+    expect(weekly).toMatch(/weekly .* reported .* week .* paused .* none/);
+    expect(JSON.parse((await tierline('reports', 'list', '--json')).out)).toMatchObject([
+      { report: 'monthly', zone: 'Europe/Berlin', dueAt: expect.any(String), lastRun: { run: 1 }, deliverTo: [{}, { by: 'email' }] },
+      { report: 'weekly', every: 'week', hour: 9, state: 'paused' },
+    ]);
+    expect((await tierline('reports', 'resume', 'weekly')).out).toBe('Resumed\n');
+    expect((await tierline('reports', 'resume', 'weekly')).out).toBe('Nothing has changed\n');
+    expect((await tierline('reports', 'retire', 'weekly')).out).toBe('Retired; its runs stay\n');
+    const names = async (...more: string[]) =>
+      (JSON.parse((await tierline('reports', 'list', '--json', ...more)).out) as { report: string }[]).map((one) => one.report);
+    expect([await names(), await names('--all')]).toEqual([['monthly'], ['monthly', 'weekly']]);
+  });
+
+  it.each([
+    [['define', 'x', '--client', client], 'every is required'],
+    [['define', 'x', '--client', client, '--every', 'year'], 'every must be one of the following values: day, week, month'],
+    [['define', 'x', '--client', client, '--every', 'day', '--zone', 'Mars/Base'], 'zone: '],
+    [['define', 'x', '--client', client, '--every', 'day', '--to-folder', '../x'], 'deliverTo[0].folder: must be the name of a folder'],
+    [['define', 'x', '--client', client, '--every', 'day', '--to-webhook', randomUUID()], 'deliverTo[0].webhook: must be a webhook'],
+    [['define', 'x', '--file', '/nowhere.json'], '/nowhere.json cannot be read: ENOENT'],
+    [['pause', 'none'], 'There is no such report'],
+    [['run', 'none', '--on', '31.10.2026'], 'on must be a date such as'],
+  ])('are refused in words that name the field: %j', async (words, complaint) => {
+    const { code, out, errors } = await tierline('reports', ...words);
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(errors).toContain(complaint);
+  });
+
+  async function tell<Name extends keyof CommandsOf<typeof report>>(name: Name, body: CommandsOf<typeof report>[Name]): Promise<void> {
+    const commandId = randomUUID();
+    const context = { commandId, actor: { id: 'reporter', kind: 'system' as const }, correlationId: commandId, causationId: commandId };
+    expect(await runSystemCommand(stores.store, { aggregate: report, id: 'monthly', name, body, context })).not.toHaveProperty('refused');
+  }
 });
 
 describe('keys', () => {

@@ -13,6 +13,7 @@ import type { ExtractWords } from './extract-command.js';
 import type { NodeOptions } from './node-options.js';
 import type { ExportWords, VerifyWords } from './proof-commands.js';
 import { replay } from './replay/replay.js';
+import type { DefineWords } from './reports-command.js';
 import type { RootCauseWords } from './report/report-root-cause.js';
 import { openSession, type Session } from './session.js';
 import { doctor, rebuild, viewNames } from './views.js';
@@ -265,6 +266,48 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       }),
     );
 
+  const schedules = program.command('reports').description('scheduled reports about clients: see docs/scheduled-reports.md');
+  schedules
+    .command('list')
+    .description('what is scheduled, when the next one is due, and what came of the last one')
+    .option('--all', 'those that are retired, too')
+    .option('--json', 'as JSON')
+    .action((options: { readonly all?: boolean; readonly json?: boolean }) =>
+      withSession(async (session, { signal }) => {
+        const { listReports } = await import('./reports-command.js');
+        await listReports(session, options, signal, { print, colours });
+      }),
+    );
+  const scheduled = (name: string, what: string): Command =>
+    schedules.command(name).description(what).argument('<report>', 'name of the report', named);
+  scheduled('define', 'define a report, or change it')
+    .option('--file <file>', 'the schedule as JSON, with the fields of PUT /v1/reports/{report}; options replace what it says')
+    .option('--client <name>', 'the client that it is about')
+    .option('--every <period>', 'day, week or month')
+    .option('--zone <zone>', "IANA time zone of its days; that of the client's contract unless given")
+    .option('--hour <hour>', 'the hour of the day on which a period ends at which it is made; 6 unless given', wholeNumber)
+    .option('--description <text>', 'what it is for')
+    .option('--to-folder <name>', 'deliver it to a folder in REPORTS_DIR; may be repeated', each)
+    .option('--to-team <team>', 'e-mail it to the contact address of a team; may be repeated', each)
+    .option('--to-person <id>', 'e-mail it to the contact address of a person; may be repeated', each)
+    .option('--to-webhook <id>', 'tell a webhook of it; may be repeated', each)
+    .action((name: string, options: DefineWords) =>
+      withSession(async (session) => (await import('./reports-command.js')).defineReport(session, name, options, print)),
+    );
+  for (const [word, change, what] of [
+    ['pause', 'PauseReport', 'make none until it is resumed; periods that end meanwhile are skipped'],
+    ['resume', 'ResumeReport', 'make it again, from the current period on'],
+    ['retire', 'RetireReport', 'make none any more; its runs stay'],
+  ] as const)
+    scheduled(word, what).action((name: string) =>
+      withSession(async (session) => (await import('./reports-command.js')).changeReport(session, name, change, print)),
+    );
+  scheduled('run', 'have it made now; the schedule stays as it is')
+    .option('--on <date>', 'a date of the period, such as 2026-10-31; the last period that has ended unless given')
+    .action((name: string, { on }: { readonly on?: string }) =>
+      withSession(async (session) => (await import('./reports-command.js')).requestRun(session, name, on, print)),
+    );
+
   program
     .command('simulate')
     .description('what if: replay the tickets of a period under another contract, and compare; nothing is changed')
@@ -448,6 +491,9 @@ interface IssueOptions {
   readonly onBehalfOf?: true;
   readonly expires?: Instant;
 }
+
+/** Collects what is given more than once. */
+const each = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];
 
 /** Routes, as keys name them. */
 function routes(text: string): readonly string[] {
