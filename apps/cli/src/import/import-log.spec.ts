@@ -119,6 +119,11 @@ describe('importing the log', () => {
     expect([metadata.correlationId, metadata.causationId]).toEqual([metadata.commandId, metadata.commandId]);
   });
 
+  it('marks rows whose time is still to come', async () => {
+    const { deviating, deviations } = await importBpic2013({ file: csvFile, now: () => parseInstant('2010-01-01T00:00:00Z')! });
+    expect([deviating, deviations['effective-in-the-future']]).toEqual([4, 4]);
+  });
+
   it('adds nothing when done again, from whichever format', async () => {
     await importBpic2013({ file: csvFile, store });
     const before = await everything();

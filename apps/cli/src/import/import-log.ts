@@ -21,7 +21,7 @@ import { caseToEvents, type ImportedTicket, type LogSource, NOT_RECORDED } from 
 import { type CourseFigure, CourseFigures } from './course-figures.js';
 import { isGzip } from './log-text.js';
 import { manyAtOnce } from './many-at-once.js';
-import { compileMapping } from './mapped-rows.js';
+import { compileMapping, type LogRow } from './mapped-rows.js';
 import type { Mapping } from './mapping.js';
 import { readLog } from './read-log.js';
 import { hasTime, type LogCase, RowSpool, type TimelessCase } from './row-spool.js';
@@ -109,7 +109,7 @@ export async function importLog(options: ImportOptions): Promise<ImportResult> {
       if (known === digest) alreadyThere++;
       else if (known !== undefined) different.push(one.caseId);
       else {
-        const told = caseToEvents(one, source);
+        const told = caseToEvents(markedIfToCome(one, now()), source);
         if (store !== undefined)
           await appendChained(store, streamName(ticket, told.ticketId), NO_EVENTS, newEvents(one, told, source, digest, now()));
         imported++;
@@ -217,6 +217,12 @@ function personalOf(reporter: string, type: string, data: unknown, actor: Actor)
 }
 
 /** Digest (SHA-256, hexadecimal) of what a case says by its mapping: the same whichever format it was read from. */
+/** Marks rows of times that are still to come: commands of such times are refused. */
+function markedIfToCome({ rows: [first, ...others], ...one }: LogCase, now: Instant): LogCase {
+  const marked = (row: LogRow): LogRow => (row.at <= now ? row : { ...row, faults: [...(row.faults ?? []), 'effective-in-the-future'] });
+  return { ...one, rows: [marked(first), ...others.map(marked)] };
+}
+
 function digestOf({ caseId, rows }: LogCase): string {
   const said = rows.map(({ line: _, ...row }) => row);
   return createHash('sha256')
