@@ -53,7 +53,10 @@ const BATCH = 2_048;
 export class TreeOfOtherLog extends Error {
   override readonly name = 'TreeOfOtherLog';
   constructor() {
-    super('The tree was built of another log than this one: its last event is not here');
+    super(
+      'The tree was built of another log than this one: its last event is not here. Check the URLs of both stores; ' +
+        'where a backup was restored, `npx tierline seal --rebuild` builds it anew',
+    );
   }
 }
 
