@@ -2,7 +2,6 @@ import {
   type Aggregate,
   type CommandsOf,
   commandsOn,
-  deterministicId,
   event,
   type EventsOf,
   type Instant,
@@ -13,13 +12,8 @@ import {
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Fields, Flag, Name, OneOf, Part, PartList, PersonRef, Text, Uuid, WholeNumber } from '../command-fields.js';
 import { type Message, subjectLine } from '../contract/escalation-message.js';
-import {
-  type Notification,
-  type NotificationOutcome,
-  type SentNotification,
-  sentNotificationSchema,
-  type Undelivered,
-} from '../contract/escalation-policy.js';
+import { type Notification, type NotificationOutcome, sentNotificationSchema } from '../contract/escalation-policy.js';
+import { notificationsTo, type NotThrough, onTheirWay, outcomeIn, settled, type SettledNotification } from '../contract/reminder.js';
 import { type RunbookStep, runbookStepSchema } from '../events/runbook.js';
 import { omitUndefined, same, without } from '../plain-json.js';
 import { about, count, flag, instant, listOf, oneOf, open, optional, refer, type Static, text } from '../schema.js';
@@ -219,16 +213,9 @@ function withReviewBy(article: Article, named: string | undefined): Article {
   return omitUndefined({ ...without(article, 'reminded'), reviewBy, nextReminderAt: reviewBy }) as Article;
 }
 
-function settled(article: Article, id: string, became: Pick<SentNotification, 'state' | 'because'>): Article {
-  const { reminded } = article;
-  if (reminded === undefined) return article;
-  return {
-    ...article,
-    reminded: { ...reminded, messages: reminded.messages.map((sent) => (sent.id === id ? { ...sent, ...became } : sent)) },
-  };
+function reminderSettled(article: Article, id: string, because?: NotThrough['because']): Article {
+  return article.reminded === undefined ? article : { ...article, reminded: settled(article.reminded, id, because) };
 }
-
-type Settled = Notification & { readonly attempts: number };
 
 function used(article: Article, solved: boolean): Article {
   const failedInRow = solved ? 0 : article.failedInRow + 1;
@@ -286,14 +273,12 @@ const events = {
     readonly owner: Person;
     readonly notifications?: readonly Notification[];
     readonly message?: Message;
-  }>((article, { notifications = [] }, at) => ({
+  }>((article, { notifications }, at) => ({
     ...without(article, 'nextReminderAt'),
-    reminded: { at, messages: notifications.map((sent): SentNotification => ({ ...sent, state: 'on-its-way' })) },
+    reminded: { at, messages: onTheirWay(notifications) },
   })),
-  ArticleReminderDelivered: change<Settled>((article, { id }) => settled(article, id, { state: 'delivered' })),
-  ArticleReminderFailed: change<Settled & { readonly because: Undelivered; readonly detail?: string }>((article, { id, because }) =>
-    settled(article, id, { state: 'failed', because }),
-  ),
+  ArticleReminderDelivered: change<SettledNotification>((article, { id }) => reminderSettled(article, id)),
+  ArticleReminderFailed: change<SettledNotification & NotThrough>((article, { id, because }) => reminderSettled(article, id, because)),
   ArticleUsed: change<{ readonly ticketId: string; readonly solved: boolean }>((article, { solved }) => used(article, solved)),
   ArticleJudged: change<{ readonly helped: boolean; readonly ticketId?: string; readonly comment?: string }>((article, { helped }) =>
     // Who reads it and is helped has opened no ticket that it could have solved.
@@ -413,24 +398,19 @@ export const article = {
         const { nextReminderAt: reviewBy } = state ?? {};
         if (state === null || reviewBy === undefined || reviewBy > effectiveAt) return [];
         const { article, owner } = state;
-        const notifications = (reach === 'not-of-client' ? [] : reach).map((means): Notification => ({
-          id: deterministicId('notification', article, reviewBy, owner.id, means.by),
-          target: { kind: 'person', person: owner },
-          ...means,
-        }));
+        const notifications = notificationsTo(owner, reach, article, reviewBy);
         const told = notifications.length === 0 ? {} : { notifications, message: messageOf(state, reviewBy) };
         return [{ type: 'ArticleReviewOverdue', data: { reviewBy, owner, ...told } }];
       },
     }),
     RecordArticleReminder: command({
       refuses: [],
-      decide({ notification, attempts, failed }: RecordArticleReminder, state) {
-        const sent = state?.reminded?.messages.find(({ id }) => id === notification);
-        if (sent?.state !== 'on-its-way') return [];
-        const about = { ...without(sent, 'state'), attempts };
-        return failed === undefined
-          ? [{ type: 'ArticleReminderDelivered', data: about }]
-          : [{ type: 'ArticleReminderFailed', data: omitUndefined({ ...about, ...failed }) }];
+      decide(outcome: RecordArticleReminder, state) {
+        const told = outcomeIn(state?.reminded, outcome);
+        if (told === undefined) return [];
+        return 'delivered' in told
+          ? [{ type: 'ArticleReminderDelivered', data: told.delivered }]
+          : [{ type: 'ArticleReminderFailed', data: told.failed }];
       },
     }),
     RecordArticleUse: command({

@@ -15,14 +15,9 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Part, PersonRef, Text, TextList } from '../command-fields.js';
 import { DAY, type MajorIncidentTerms } from '../contract/contract.js';
 import { type Message, subjectLine } from '../contract/escalation-message.js';
-import {
-  type Notification,
-  type NotificationOutcome,
-  sentNotificationSchema,
-  type SentNotification,
-  type Undelivered,
-} from '../contract/escalation-policy.js';
-import { omitUndefined, same, without } from '../plain-json.js';
+import { type Notification, type NotificationOutcome, sentNotificationSchema } from '../contract/escalation-policy.js';
+import { notificationsTo, type NotThrough, onTheirWay, outcomeIn, settled, type SettledNotification } from '../contract/reminder.js';
+import { omitUndefined, same } from '../plain-json.js';
 import { about, instant, listOf, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
 import type { Reach } from '../ticket/escalation.js';
 import { actorSchema, personSchema } from '../vocabulary.js';
@@ -181,8 +176,6 @@ const begun = (status: 'proposed' | 'declared') =>
     }),
   });
 
-type Settled = Notification & { readonly attempts: number };
-
 type Review = NonNullable<MajorIncident['review']>;
 
 /** Somebody is reminded once it is due. */
@@ -193,12 +186,9 @@ function withReview(incident: MajorIncident, changed: Partial<Review>): MajorInc
   return { ...rest, review, ...(review.status === 'due' && { nextReminderAt: review.dueAt }) };
 }
 
-function settled(incident: MajorIncident, id: string, became: Pick<SentNotification, 'state' | 'because'>): MajorIncident {
+function reminderSettled(incident: MajorIncident, id: string, because?: NotThrough['because']): MajorIncident {
   const { reminded } = incident.review ?? {};
-  if (reminded === undefined) return incident;
-  return withReview(incident, {
-    reminded: { ...reminded, messages: reminded.messages.map((sent) => (sent.id === id ? { ...sent, ...became } : sent)) },
-  });
+  return reminded === undefined ? incident : withReview(incident, { reminded: settled(reminded, id, because) });
 }
 
 const events = {
@@ -237,14 +227,11 @@ const events = {
     readonly owner?: Static<typeof personSchema>;
     readonly notifications?: readonly Notification[];
     readonly message?: Message;
-  }>((incident, { notifications = [] }, at) => {
-    const messages = notifications.map((sent): SentNotification => ({ ...sent, state: 'on-its-way' }));
-    return withReview(incident, { status: 'overdue', reminded: { at, messages } });
-  }),
-  IncidentReminderDelivered: change<Settled>((incident, { id }) => settled(incident, id, { state: 'delivered' })),
-  IncidentReminderFailed: change<Settled & { readonly because: Undelivered; readonly detail?: string }>((incident, { id, because }) =>
-    settled(incident, id, { state: 'failed', because }),
+  }>((incident, { notifications }, at) =>
+    withReview(incident, { status: 'overdue', reminded: { at, messages: onTheirWay(notifications) } }),
   ),
+  IncidentReminderDelivered: change<SettledNotification>((incident, { id }) => reminderSettled(incident, id)),
+  IncidentReminderFailed: change<SettledNotification & NotThrough>((incident, { id, because }) => reminderSettled(incident, id, because)),
   IncidentReviewed: change<{ readonly summary: string; readonly actions?: readonly string[] }>((incident, { summary, actions }, doneAt) =>
     withReview(incident, { status: 'done', summary, doneAt, ...(actions && { actions }) }),
   ),
@@ -349,25 +336,19 @@ export const majorIncident = {
         const { nextReminderAt: dueAt, review } = state ?? {};
         if (state === null || dueAt === undefined || dueAt > effectiveAt) return [];
         const { owner } = review ?? {};
-        if (owner === undefined || reach === 'not-of-client' || reach.length === 0)
-          return [{ type: 'IncidentReviewOverdue', data: omitUndefined({ dueAt, owner }) }];
-        const notifications = reach.map((means): Notification => ({
-          id: deterministicId('notification', state.majorIncident, dueAt, owner.id, means.by),
-          target: { kind: 'person', person: owner },
-          ...means,
-        }));
-        return [{ type: 'IncidentReviewOverdue', data: { dueAt, owner, notifications, message: messageOf(state, dueAt) } }];
+        const notifications = owner === undefined ? [] : notificationsTo(owner, reach, state.majorIncident, dueAt);
+        const told = notifications.length === 0 ? {} : { notifications, message: messageOf(state, dueAt) };
+        return [{ type: 'IncidentReviewOverdue', data: omitUndefined({ dueAt, owner, ...told }) }];
       },
     }),
     RecordReviewReminder: command({
       refuses: [],
-      decide({ notification, attempts, failed }: RecordReviewReminder, state) {
-        const sent = state?.review?.reminded?.messages.find(({ id }) => id === notification);
-        if (sent?.state !== 'on-its-way') return [];
-        const about = { ...without(sent, 'state'), attempts };
-        return failed === undefined
-          ? [{ type: 'IncidentReminderDelivered', data: about }]
-          : [{ type: 'IncidentReminderFailed', data: omitUndefined({ ...about, ...failed }) }];
+      decide(outcome: RecordReviewReminder, state) {
+        const told = outcomeIn(state?.review?.reminded, outcome);
+        if (told === undefined) return [];
+        return 'delivered' in told
+          ? [{ type: 'IncidentReminderDelivered', data: told.delivered }]
+          : [{ type: 'IncidentReminderFailed', data: told.failed }];
       },
     }),
     RecordIncidentReview: command({

@@ -1,7 +1,6 @@
 import {
   commandsOn,
   type DecisionContext,
-  deterministicId,
   epochMillis,
   type EventsOf,
   type Instant,
@@ -14,8 +13,9 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Name, Part, PersonRef, Text } from '../command-fields.js';
 import { DAY } from '../contract/contract.js';
 import { type Message, subjectLine } from '../contract/escalation-message.js';
-import type { Notification, NotificationOutcome, Undelivered } from '../contract/escalation-policy.js';
-import { omitUndefined, same, without } from '../plain-json.js';
+import type { Notification, NotificationOutcome } from '../contract/escalation-policy.js';
+import { notificationsTo, type NotThrough, onTheirWay, outcomeIn, settled, type SettledNotification } from '../contract/reminder.js';
+import { omitUndefined, same } from '../plain-json.js';
 import type { Reach } from '../ticket/escalation.js';
 import type { Person } from '../vocabulary.js';
 import { type Change, change, notFound, type PreventiveAction, type ProblemRecord, type ProblemState } from './problem-record.js';
@@ -82,7 +82,7 @@ export type RecordReminder = NotificationOutcome;
 
 type Planned = Pick<PreventiveAction, 'action' | 'description' | 'owner' | 'dueAt'>;
 type About = { readonly action: string; readonly owner: Person; readonly dueAt: Instant };
-type Settled = Pick<PreventiveAction, 'action'> & Notification & { readonly attempts: number };
+type Settled = Pick<PreventiveAction, 'action'> & SettledNotification;
 
 /** More would make every event of the problem slow to read. */
 const MOST_ACTIONS = 100;
@@ -122,19 +122,8 @@ function changed(problem: ProblemRecord, action: string, evolve: (one: Preventiv
   );
 }
 
-function settled(
-  problem: ProblemRecord,
-  { action, id }: Settled,
-  became: { readonly state: 'delivered' | 'failed'; readonly because?: Undelivered },
-) {
-  return changed(problem, action, (one) =>
-    one.reminded === undefined
-      ? one
-      : {
-          ...one,
-          reminded: { ...one.reminded, messages: one.reminded.messages.map((sent) => (sent.id === id ? { ...sent, ...became } : sent)) },
-        },
-  );
+function reminderSettled(problem: ProblemRecord, { action, id }: Settled, because?: NotThrough['because']) {
+  return changed(problem, action, (one) => (one.reminded === undefined ? one : { ...one, reminded: settled(one.reminded, id, because) }));
 }
 
 export const actionEvents = {
@@ -151,16 +140,11 @@ export const actionEvents = {
   ),
   ProblemActionReminded: change<
     About & { readonly overdue: boolean; readonly notifications?: readonly Notification[]; readonly message?: Message }
-  >((problem, { action, overdue, notifications = [] }, at) =>
-    changed(problem, action, (one) => ({
-      ...one,
-      reminded: { at, overdue, messages: notifications.map((sent) => ({ ...sent, state: 'on-its-way' })) },
-    })),
+  >((problem, { action, overdue, notifications }, at) =>
+    changed(problem, action, (one) => ({ ...one, reminded: { at, overdue, messages: onTheirWay(notifications) } })),
   ),
-  ProblemReminderDelivered: change<Settled>((problem, about) => settled(problem, about, { state: 'delivered' })),
-  ProblemReminderFailed: change<Settled & { readonly because: Undelivered; readonly detail?: string }>((problem, about) =>
-    settled(problem, about, { state: 'failed', because: about.because }),
-  ),
+  ProblemReminderDelivered: change<Settled>((problem, about) => reminderSettled(problem, about)),
+  ProblemReminderFailed: change<Settled & NotThrough>((problem, about) => reminderSettled(problem, about, about.because)),
 };
 
 const command = commandsOn<ProblemState, EventsOf<{ readonly events: typeof actionEvents }>>();
@@ -214,11 +198,7 @@ export const actionCommands = {
         const { action, owner, dueAt } = one;
         const overdue = isOverdue(one, now);
         const reach = Object.hasOwn(reached, owner.id) ? reached[owner.id] : undefined;
-        const notifications = (reach === undefined || reach === 'not-of-client' ? [] : reach).map((means): Notification => ({
-          id: deterministicId('notification', state?.problemId ?? '', action, remindedNext(one), owner.id, means.by),
-          target: { kind: 'person', person: owner },
-          ...means,
-        }));
+        const notifications = notificationsTo(owner, reach, state?.problemId ?? '', action, remindedNext(one));
         const told = notifications.length === 0 ? {} : { notifications, message: messageOf(state as ProblemRecord, one, overdue) };
         return { type: 'ProblemActionReminded' as const, data: { action, owner, dueAt, overdue, ...told } };
       });
@@ -226,14 +206,13 @@ export const actionCommands = {
   }),
   RecordReminder: command({
     refuses: [],
-    decide({ notification, attempts, failed }: RecordReminder, state) {
+    decide(outcome: RecordReminder, state) {
       for (const { action, reminded } of state?.actions ?? []) {
-        const sent = reminded?.messages.find(({ id }) => id === notification);
-        if (sent?.state !== 'on-its-way') continue;
-        const about = { action, ...without(sent, 'state'), attempts };
-        return failed === undefined
-          ? [{ type: 'ProblemReminderDelivered', data: about }]
-          : [{ type: 'ProblemReminderFailed', data: omitUndefined({ ...about, ...failed }) }];
+        const told = outcomeIn(reminded, outcome);
+        if (told === undefined) continue;
+        return 'delivered' in told
+          ? [{ type: 'ProblemReminderDelivered', data: { action, ...told.delivered } }]
+          : [{ type: 'ProblemReminderFailed', data: { action, ...told.failed } }];
       }
       return [];
     },
