@@ -1,4 +1,4 @@
-import { type Actor, deterministicId, ERASED, isRefusal, StreamDeleted } from '#eventsourcing';
+import { type Actor, deterministicId, ERASED, type EventStore, isRefusal, StreamDeleted } from '#eventsourcing';
 import type { LoggedEvent } from '#feeds';
 import type { MailConfig } from '#platform';
 import {
@@ -10,6 +10,7 @@ import {
   type MajorIncidentEvents,
   type Message,
   type Notification,
+  type NotificationOutcome,
   problem,
   type ProblemEvents,
   seesClient,
@@ -63,6 +64,38 @@ interface Sent extends Notification, Message {
   readonly client: string;
 }
 
+interface Told {
+  readonly id: string;
+  readonly body: NotificationOutcome;
+  readonly context: Parameters<typeof runSystemCommand>[1]['context'];
+}
+
+const OF_TICKETS = {
+  field: 'ticketId',
+  aggregate: ticket,
+  record: (store: EventStore, told: Told) => runSystemCommand(store, { aggregate: ticket, name: 'RecordNotification', ...told }),
+} as const;
+
+/** What messages are about, which field of theirs names it, and how what became of one is recorded. */
+const SUBJECTS = [
+  OF_TICKETS,
+  {
+    field: 'problemId',
+    aggregate: problem,
+    record: (store: EventStore, told: Told) => runSystemCommand(store, { aggregate: problem, name: 'RecordReminder', ...told }),
+  },
+  {
+    field: 'majorIncident',
+    aggregate: majorIncident,
+    record: (store: EventStore, told: Told) => runSystemCommand(store, { aggregate: majorIncident, name: 'RecordReviewReminder', ...told }),
+  },
+  {
+    field: 'article',
+    aggregate: article,
+    record: (store: EventStore, told: Told) => runSystemCommand(store, { aggregate: article, name: 'RecordArticleReminder', ...told }),
+  },
+] as const;
+
 /**
  * Sends the messages of escalation steps and reminders by e-mail and to chat channels: each at least once, with the same id, until it is taken or a
  * quarter of an hour has passed. What became of it is recorded with its ticket, problem, major incident or article.
@@ -104,27 +137,18 @@ export function deliverNotifications({
   }
 
   async function settled({ body }: Parcel, outcome: Tried['outcome'], attempts: number, last: Attempt): Promise<void> {
-    const { id: notification, ticketId = '', problemId, majorIncident: incident, article: named } = JSON.parse(body) as Sent;
-    const told = { notification, attempts, ...(outcome !== 'taken' && { failed: failureOf(outcome, last) }) };
-    const commandId = deterministicId('notified', notification);
-    const context = { commandId, actor: NOTIFIER, correlationId: commandId, causationId: notification };
-    const recorded =
-      problemId !== undefined
-        ? runSystemCommand(store, { aggregate: problem, id: problemId, name: 'RecordReminder', body: told, context })
-        : incident !== undefined
-          ? runSystemCommand(store, { aggregate: majorIncident, id: incident, name: 'RecordReviewReminder', body: told, context })
-          : named !== undefined
-            ? runSystemCommand(store, { aggregate: article, id: named, name: 'RecordArticleReminder', body: told, context })
-            : runSystemCommand(store, { aggregate: ticket, id: ticketId, name: 'RecordNotification', body: told, context });
-    const result = await recorded.catch((error: unknown) => {
+    const sent = JSON.parse(body) as Sent;
+    const { field, record } = SUBJECTS.find((one) => sent[one.field] !== undefined) ?? OF_TICKETS;
+    const id = sent[field] ?? '';
+    const told = { notification: sent.id, attempts, ...(outcome !== 'taken' && { failed: failureOf(outcome, last) }) };
+    const commandId = deterministicId('notified', sent.id);
+    const context = { commandId, actor: NOTIFIER, correlationId: commandId, causationId: sent.id };
+    const result = await record(store, { id, body: told, context }).catch((error: unknown) => {
       if (error instanceof StreamDeleted) return undefined;
       throw error;
     });
     if (result !== undefined && isRefusal(result))
-      log.warn(
-        { ticketId, problemId, majorIncident: incident, article: named, refused: result.refused },
-        'what became of a message cannot be recorded',
-      );
+      log.warn({ [field]: id, refused: result.refused }, 'what became of a message cannot be recorded');
   }
 
   /** @param takes whether a message goes there */
@@ -174,16 +198,9 @@ function parcelsOf({ event }: LoggedEvent, takes: (notification: Notification) =
   if (message === undefined) return [];
   const { client, subject: about, position, recordedtime } = event;
   const [category, subjectId = ''] = about.split('/');
-  const recipient =
-    category === problem.category
-      ? { problemId: subjectId }
-      : category === majorIncident.category
-        ? { majorIncident: subjectId }
-        : category === article.category
-          ? { article: subjectId }
-          : { ticketId: subjectId };
+  const { field } = SUBJECTS.find(({ aggregate }) => aggregate.category === category) ?? OF_TICKETS;
   return notifications.filter(takes).map((notification) => {
-    const sent: Sent = { ...notification, ...message, ...recipient, client };
+    const sent: Sent = { ...notification, ...message, [field]: subjectId, client };
     // Each by itself: none waits for another one.
     const { id } = notification;
     return { event: id, type: notification.by, subject: id, position, body: JSON.stringify(sent), since: Date.parse(recordedtime) };
