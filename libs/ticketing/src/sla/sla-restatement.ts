@@ -5,7 +5,7 @@ import type { ClockKind } from '../vocabulary.js';
 import { slaEvents, type ClockVerdict } from '../events/sla.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { clockEventsUntil, type ClockMoment, ended, momentKey, type SlaClock } from './sla-clock.js';
-import { evolvePinnedClocks, identityOf, isOf, type PinnedClocks, toldKey, type ToldMoment } from './sla-terms.js';
+import { evolvePinnedClocks, identityOf, isOf, isSameOrLater, type PinnedClocks, toldKey, type ToldMoment } from './sla-terms.js';
 
 type TicketEvent = EventOf<TicketEvents>;
 
@@ -86,9 +86,7 @@ export function lateRestatements(
 
 /** The moment of a clock that was told: under the terms that it was told under, else under those that hold instead of them. */
 function sameMoment(clock: SlaClock, told: ToldMoment, now: Instant): ClockMoment | undefined {
-  const alike = clockEventsUntil(clock, now).filter(
-    (moment) => told.percent === (moment.what === 'breach' ? undefined : moment.percent) && moment.terms >= told.terms,
-  );
+  const alike = clockEventsUntil(clock, now).filter((moment) => isSameOrLater(moment, told));
   return alike.find((moment) => momentKey(clock, moment) === toldKey(told)) ?? alike[0];
 }
 

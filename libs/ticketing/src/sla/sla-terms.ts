@@ -197,8 +197,12 @@ export function untoldMoments(sla: PinnedClocks, until: Instant, now: Instant = 
 
 /** It was told under terms that were replaced from an instant before it, and is the same under those that replace them. */
 function isSameUnderOtherTerms(told: ToldMoment, clock: SlaClock, moment: ClockMoment): boolean {
-  if (told.at !== moment.effectiveAt || told.terms > moment.terms) return false;
-  return told.percent === (moment.what === 'breach' ? undefined : moment.percent) && isOf(clock, told);
+  return told.at === moment.effectiveAt && isSameOrLater(moment, told) && isOf(clock, told);
+}
+
+/** Whether it is the breach, or the share of a target, that was told: under the terms that it was told under, or later ones. */
+export function isSameOrLater(moment: ClockMoment, { percent, terms }: ToldMoment): boolean {
+  return percent === (moment.what === 'breach' ? undefined : moment.percent) && terms <= moment.terms;
 }
 
 /** When there is, or will be, something to tell that was not told: what a timer waits for. Undefined when nothing will, as things stand. */
