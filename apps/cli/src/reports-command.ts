@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { type CommandsOf, isRefusal, readAggregate, type Refusal } from '#eventsourcing';
 import { JsonBody, Problem } from '#http';
 import { type Colours, type Terminal } from '#platform';
 import {
-  datesOf,
+  datesInWords,
   DefineReport,
   type DeliveryTarget,
   omitUndefined,
@@ -18,6 +17,7 @@ import {
 import { asOperator, runCommand } from '#ticketing-app';
 import { viewsCaughtUp } from './caught-up.js';
 import { Complaint } from './complaint.js';
+import { readJson } from './json-file.js';
 import type { Session } from './session.js';
 
 /** What is said of a schedule on the command line. */
@@ -46,24 +46,13 @@ export async function defineReport(session: Session, name: string, { file, ...wo
     ...toWebhook.map((webhook) => ({ by: 'webhook' as const, webhook })),
   ];
   const said = omitUndefined({ client, every, zone, hour, description, deliverTo: targets.length > 0 ? targets : undefined });
-  const schedule: unknown = file === undefined ? {} : await scheduleIn(file);
+  const schedule: unknown = file === undefined ? {} : await readJson(file);
   // What is no object is told as such.
   const body = checked(DefineReport, typeof schedule === 'object' && schedule !== null ? { ...schedule, ...said } : schedule);
   const changed = await sent(session, name, 'DefineReport', body);
   const { state } = await readAggregate(session.store, report, name);
   const { dueAt } = shown(state);
   print(`${changed ? 'Defined' : 'Nothing has changed'}${dueAt === undefined ? '' : `; the next one is due ${dueAt}`}\n`);
-}
-
-async function scheduleIn(file: string): Promise<unknown> {
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new Complaint(`${file} cannot be read: ${error.code ?? error.message}`);
-  });
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    throw new Complaint(`${file} is not JSON: ${(error as Error).message}`);
-  }
 }
 
 /** Pauses, resumes or retires a report. @throws Complaint */
@@ -84,7 +73,7 @@ export async function requestRun(session: Session, name: string, on: string | un
   const isNew = await sent(session, name, 'RequestReportRun', body);
   const { state } = await readAggregate(session.store, report, name);
   const asked = state?.requests.at(-1);
-  const period = asked === undefined || state === null ? '' : ` of ${dates({ ...asked, zone: state.zone })}`;
+  const period = asked === undefined || state === null ? '' : ` of ${datesInWords({ ...asked, zone: state.zone })}`;
   print(isNew ? `A run${period} is requested: a worker makes it\n` : 'It is requested already: a worker makes it\n');
 }
 
@@ -111,7 +100,14 @@ function tableOf(listed: readonly ReportNow[], { bold, red }: Colours): string {
   for (const { report: name, client, every, state, dueAt = state, lastRun } of listed) {
     const failed = lastRun?.deliveries?.some((one) => one.failed) === true;
     const outcome = lastRun === undefined ? '' : outcomeOf(lastRun);
-    table.push([name, client, every, dueAt, lastRun ? `${lastRun.run}: ${dates(lastRun)}` : 'none', failed ? red(outcome) : outcome]);
+    table.push([
+      name,
+      client,
+      every,
+      dueAt,
+      lastRun ? `${lastRun.run}: ${datesInWords(lastRun)}` : 'none',
+      failed ? red(outcome) : outcome,
+    ]);
   }
   return table.toString();
 }
@@ -134,11 +130,6 @@ function nameOf(target: DeliveryTarget): string {
   return target.to.kind === 'person'
     ? `e-mail to ${target.to.person.id}`
     : `e-mail to ${target.to.kind === 'team' ? target.to.team : target.to.kind}`;
-}
-
-function dates(run: Parameters<typeof datesOf>[0]): string {
-  const { first, last } = datesOf(run);
-  return first === last ? first : `${first} to ${last}`;
 }
 
 function shown(state: Parameters<typeof reports.document>[0]): ReportNow {

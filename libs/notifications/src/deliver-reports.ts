@@ -7,6 +7,7 @@ import type { LoggedEvent } from '#feeds';
 import type { MailConfig } from '#platform';
 import {
   cloudEventType,
+  datesInWords,
   datesOf,
   type DeliveryTarget,
   isSubscribed,
@@ -180,8 +181,7 @@ function fileNameOf({ report, run, ...period }: Sent): string {
 
 /** What is written beside a report that is attached. */
 function messageOf({ report, run, client, sha256, ...period }: Sent): Message {
-  const { first, last } = datesOf(period);
-  const dates = first === last ? first : `${first} to ${last}`;
+  const dates = datesInWords(period);
   return {
     subject: `Service report for ${client}, ${dates} (${report})`,
     text: `The service report "${report}" for ${client} is attached: ${dates}, ${period.zone ?? 'UTC'}.

@@ -216,13 +216,13 @@ function personalOf(reporter: string, type: string, data: unknown, actor: Actor)
   ];
 }
 
-/** Digest (SHA-256, hexadecimal) of what a case says by its mapping: the same whichever format it was read from. */
 /** Marks rows of times that are still to come: commands of such times are refused. */
 function markedIfToCome({ rows: [first, ...others], ...one }: LogCase, now: Instant): LogCase {
   const marked = (row: LogRow): LogRow => (row.at <= now ? row : { ...row, faults: [...(row.faults ?? []), 'effective-in-the-future'] });
   return { ...one, rows: [marked(first), ...others.map(marked)] };
 }
 
+/** Digest (SHA-256, hexadecimal) of what a case says by its mapping: the same whichever format it was read from. */
 function digestOf({ caseId, rows }: LogCase): string {
   const said = rows.map(({ line: _, ...row }) => row);
   return createHash('sha256')

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { isRefusal, type Position } from '#eventsourcing';
 import { type Colours, inOneLine, spelledOut } from '#platform';
@@ -13,6 +12,7 @@ import {
 } from '#ticketing';
 import { groupPosition, simulate, type SimulationRequest } from '#ticketing-app';
 import { Complaint } from '../complaint.js';
+import { readJson } from '../json-file.js';
 import { showProgress } from '../progress.js';
 import type { Session } from '../session.js';
 
@@ -48,15 +48,7 @@ export async function runSimulation({ session, contractFile, json, colours, prin
 }
 
 async function readContract(file: string): Promise<Contract> {
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new Complaint(`${file} cannot be read: ${error.message}`);
-  });
-  let terms: unknown;
-  try {
-    terms = JSON.parse(text);
-  } catch (error) {
-    throw new Complaint(`${file} is not JSON: ${(error as Error).message}`);
-  }
+  const terms = await readJson(file);
   if (typeof terms !== 'object' || terms === null || Array.isArray(terms))
     throw new Complaint(`${file} must hold a JSON object: the terms of a contract`);
   const contract = contractTerms(terms as Readonly<Record<string, unknown>>);

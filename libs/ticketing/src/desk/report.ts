@@ -301,6 +301,12 @@ export function datesOf({ from, to, zone = 'UTC' }: Pick<ReportRun, 'from' | 'to
   return { first: dateOf(epochMillis(from)), last: dateOf(epochMillis(to) - 1) };
 }
 
+/** The dates of a run's period, in its zone: `2026-11-16 to 2026-11-22`, or one date. */
+export function datesInWords(run: Parameters<typeof datesOf>[0]): string {
+  const { first, last } = datesOf(run);
+  return first === last ? first : `${first} to ${last}`;
+}
+
 /** Which targets of a run are a webhook, by their places. */
 export function targetsAt(webhook: string, { deliverTo = [] }: Pick<ReportRun, 'deliverTo'>): readonly number[] {
   return deliverTo.flatMap((target, index) => (target.by === 'webhook' && target.webhook === webhook ? [index] : []));
