@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Aggregate, type CommandsOf, instantFrom, isRefusal, readAggregate, type StoredEvent, streamName } from '#eventsourcing';
+import { instantFrom, readAggregate, type StoredEvent, streamName } from '#eventsourcing';
 import { chatChannels, deliverNotifications } from '#notifications';
 import { createLog } from '#platform';
 import {
@@ -26,8 +26,8 @@ import {
   ticket,
   type TicketEvents,
 } from '#ticketing';
-import { runSystemCommand } from '#ticketing-app';
 import { type Deliverer, deliveryHealth, patience } from '#webhooks';
+import { commandsTo } from '../../../libs/ticketing-app/src/testing/send-command.js';
 import { eventually } from '../../../test/eventually.js';
 import { MailServer } from '../../../test/mail-server.js';
 import { type TestStores, testStores } from '../../../test/stores.js';
@@ -106,18 +106,7 @@ async function deliver(): Promise<void> {
   });
 }
 
-async function tell<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
-  aggregate: Of,
-  id: string | undefined,
-  name: Name,
-  body: CommandsOf<Of>[Name],
-): Promise<string> {
-  const commandId = randomUUID();
-  const context = { commandId, actor: { id: 'ada', kind: 'agent' as const }, correlationId: commandId, causationId: commandId };
-  const done = await runSystemCommand(stores.store, { aggregate, id, name, body, context });
-  if (isRefusal(done)) throw new Error(JSON.stringify(done));
-  return done.id;
-}
+const tell = commandsTo(() => stores.store);
 
 /** Somebody with a mailbox, who may be told of these clients. */
 async function withMail(name: string, clients: readonly string[] = [client], more: { readonly channel?: string } = {}): Promise<void> {

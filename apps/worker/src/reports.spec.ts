@@ -1,15 +1,15 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import PostalMime from 'postal-mime';
 import { type AboutBlob, type BlobStore, FolderBlobStore } from '#blobs';
-import { type Aggregate, type CommandsOf, isRefusal, readAggregate, StoreUnavailable } from '#eventsourcing';
+import { readAggregate, StoreUnavailable } from '#eventsourcing';
 import { deliverReports } from '#notifications';
 import { createLog } from '#platform';
 import { type DeliveryTarget, report, type ReportRun, reportViews, team, ticketViews } from '#ticketing';
-import { runSystemCommand } from '#ticketing-app';
 import { type Deliverer, deliveries, type Patience, patience as usualPatience } from '#webhooks';
+import { commandsTo } from '../../../libs/ticketing-app/src/testing/send-command.js';
 import { eventually } from '../../../test/eventually.js';
 import { MailServer } from '../../../test/mail-server.js';
 import { type TestStores, testStores } from '../../../test/stores.js';
@@ -69,17 +69,7 @@ function deliver(url: string, more: Partial<Patience> = {}): void {
   deliverer = deliverReports({ store, db: mongo.db, log, blobs, folder, mail: sending, patience: { ...patience, ...more }, pollMs: 20 });
 }
 
-async function tell<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
-  aggregate: Of,
-  id: string,
-  name: Name,
-  body: CommandsOf<Of>[Name],
-): Promise<void> {
-  const commandId = randomUUID();
-  const context = { commandId, actor: { id: 'ada', kind: 'agent' as const }, correlationId: commandId, causationId: commandId };
-  const done = await runSystemCommand(stores.store, { aggregate, id, name, body, context });
-  if (isRefusal(done)) throw new Error(JSON.stringify(done));
-}
+const tell = commandsTo(() => stores.store);
 
 async function withMail(name: string): Promise<DeliveryTarget> {
   await tell(team, name, 'DefineTeam', { name, tiers: ['L1'] });

@@ -1,16 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import {
-  type Actor,
-  type Aggregate,
-  type CommandsOf,
-  deterministicId,
-  instantFrom,
-  isRefusal,
-  readAggregate,
-  type StoredEvent,
-  streamName,
-} from '#eventsourcing';
+import { type Actor, deterministicId, instantFrom, isRefusal, readAggregate, type StoredEvent, streamName } from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
 import type { Mongo } from '#mongo';
 import { createLog } from '#platform';
@@ -18,7 +8,6 @@ import {
   agent,
   alert,
   alertId,
-  type AgentCommands,
   attention,
   automation,
   contract,
@@ -38,6 +27,7 @@ import {
   type TicketCommands,
 } from '#ticketing';
 import { runSystemCommand } from '#ticketing-app';
+import { commandsTo } from '../../../libs/ticketing-app/src/testing/send-command.js';
 import { completeHandOff } from '../../../libs/ticketing/src/testing/random-commands.js';
 import { eventually } from '../../../test/eventually.js';
 import { type TestStores, testStores } from '../../../test/stores.js';
@@ -59,6 +49,8 @@ beforeAll(async () => {
 afterAll(() => stores.close());
 
 const ada: Actor = { id: 'ada', kind: 'agent', name: 'Ada' };
+/** Sends a command to a thing that is no ticket. */
+const sendTo = commandsTo(() => store, ada);
 
 async function tell<Name extends TicketCommandName>(id: string | undefined, name: Name, body: TicketCommands[Name]): Promise<string> {
   const commandId = randomUUID();
@@ -235,22 +227,13 @@ describe('tickets that recur', () => {
 
 describe('questions in self-service', () => {
   it('become tickets with the articles that were suggested, and articles learn which helped', async () => {
-    const send = async <Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
-      aggregate: Of,
-      id: string | undefined,
-      name: Name,
-      body: CommandsOf<Of>[Name],
-    ) => {
-      const commandId = randomUUID();
-      const context = { commandId, actor: ada, correlationId: commandId, causationId: commandId };
-      const done = await runSystemCommand(store, { aggregate, id, name, body, context });
-      if (isRefusal(done)) throw new Error(JSON.stringify(done));
-      return done.id;
-    };
     const id = `KB-${randomUUID()}`;
-    await send(article, id, 'DraftArticle', { article: id, title: 't', text: 't', visibility: 'everybody' });
+    await sendTo(article, id, 'DraftArticle', { article: id, title: 't', text: 't', visibility: 'everybody' });
     const asked = { client, articles: [id] };
-    const [one, two] = [await send(question, undefined, 'RecordQuestion', asked), await send(question, undefined, 'RecordQuestion', asked)];
+    const [one, two] = [
+      await sendTo(question, undefined, 'RecordQuestion', asked),
+      await sendTo(question, undefined, 'RecordQuestion', asked),
+    ];
     const opened = await open('Jams', { question: one });
     await eventually(
       async () => (await readAggregate(store, question, one)).state?.ticketId,
@@ -258,7 +241,7 @@ describe('questions in self-service', () => {
     );
     const failed = async () => (await readAggregate(store, article, id)).state?.failedInRow;
     await eventually(failed, (count) => count === 1);
-    await send(question, two, 'MarkHelpful', { article: id });
+    await sendTo(question, two, 'MarkHelpful', { article: id });
     await eventually(failed, (count) => count === 0);
   });
 });
@@ -357,12 +340,6 @@ describe('the children of a major incident', () => {
 });
 
 describe('touch time', () => {
-  const tellAgent = async <Name extends keyof AgentCommands>(id: string, name: Name, body: AgentCommands[Name]) => {
-    const commandId = randomUUID();
-    const context = { commandId, actor: ada, correlationId: commandId, causationId: commandId };
-    const done = await runSystemCommand(store, { aggregate: agent, id, name, body, context });
-    if (isRefusal(done)) throw new Error(JSON.stringify(done));
-  };
   const start = (id: string, who: string) => tell(id, 'StartTouchTime', { agent: { id: who } });
 
   it('ends on a ticket when the agent begins on another one, as of then', async () => {
@@ -405,28 +382,15 @@ describe('touch time', () => {
 
   it('ends when the agent leaves or becomes absent, as of then', async () => {
     const [left, absent] = [randomUUID(), randomUUID()];
-    for (const id of [left, absent]) await tellAgent(id, 'RegisterAgent', { name: id });
+    for (const id of [left, absent]) await sendTo(agent, id, 'RegisterAgent', { name: id });
     const id = await open();
     for (const who of [left, absent]) await start(id, who);
-    await tellAgent(left, 'OffboardAgent', {});
-    await tellAgent(absent, 'PlanAbsence', { reason: 'Ill' });
+    await sendTo(agent, left, 'OffboardAgent', {});
+    await sendTo(agent, absent, 'PlanAbsence', { reason: 'Ill' });
     const ofAgent = (who: string) => (event: StoredEvent) => (event.data as { agent: { id: string } }).agent.id === who;
     for (const who of [left, absent]) await first(id, 'TouchTimeStopped', ofAgent(who));
   });
 });
-
-/** Sends a command to a thing that is no ticket. */
-async function sendTo<Of extends Aggregate, Name extends keyof CommandsOf<Of> & string>(
-  aggregate: Of,
-  id: string,
-  name: Name,
-  body: CommandsOf<Of>[Name],
-): Promise<void> {
-  const commandId = randomUUID();
-  const context = { commandId, actor: ada, correlationId: commandId, causationId: commandId };
-  const done = await runSystemCommand(store, { aggregate, id, name, body, context });
-  if (isRefusal(done)) throw new Error(JSON.stringify(done));
-}
 
 describe('a runbook on a ticket', () => {
   it('has a runner do its step, whose answer ticks it off, and solves the ticket when it was followed to its end', async () => {
@@ -582,23 +546,17 @@ describe('a rule of a contract', () => {
 
   it('acts on what a clock shows when that is noticed', async () => {
     const late = `${client}-late`;
-    const system = async (aggregate: Aggregate, id: string | undefined, name: string, body: object) => {
-      const commandId = randomUUID();
-      const context = { commandId, actor: ada, correlationId: commandId, causationId: commandId };
-      const done = await runSystemCommand(store, { aggregate, id, name, body, context } as never);
-      if (isRefusal(done)) throw new Error(JSON.stringify(done));
-    };
     const rules = [
       { name: 'nearly', on: 'SlaThresholdReached', if: [{ field: 'percent', is: ['75'] }], then: [{ do: 'note', text: 'Nearly late' }] },
       { name: 'late', on: 'SlaBreached', if: [{ field: 'clock', is: ['response'] }], then: [{ do: 'note', text: 'Late' }] },
     ];
     const effectiveFrom = instantFrom(Date.now() - 2 * HOUR);
     const terms = { rules, quietTime: 0, tierTargets: {} };
-    await system(contract, late, 'SimulateRules', { client: late, terms });
-    await system(contract, late, 'AgreeContract', { client: late, effectiveFrom, terms });
+    await sendTo(contract, late, 'SimulateRules', { client: late, terms });
+    await sendTo(contract, late, 'AgreeContract', { client: late, effectiveFrom, terms });
     const effectiveAt = instantFrom(Date.now() - HOUR);
     const id = await open('No sound', { client: late, effectiveAt } as never);
-    await system(ticket, id, 'RecordSlaMoments', {});
+    await sendTo(ticket, id, 'RecordSlaMoments', {});
     const notes = await eventually(
       async () => (await eventsOf(id)).filter(({ type }) => type === 'InternalNoteAdded'),
       (found) => found.length === 2,
