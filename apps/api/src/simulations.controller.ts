@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify';
 import { instantFrom, parseInstant, StoreUnavailable } from '#eventsourcing';
 import { JsonBody, Problem, QueryParameters } from '#http';
 import { contractTerms, SimulateContract, type Simulation } from '#ticketing';
-import { queries } from '#ticketing-app';
+import { LONGEST_SIMULATION_MS, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller, type Known } from './caller.js';
 import { documented } from './documented.js';
@@ -12,7 +12,6 @@ import { unlessRefused } from './ticket-problems.js';
 
 /** Simulations that one process runs at once: each keeps a core busy. */
 const AT_ONCE = 2;
-const LONGEST_MS = 60_000;
 const ROWS = 100;
 
 /** What if another contract had held? Reads the log, changes nothing, keeps nothing. */
@@ -51,7 +50,7 @@ export class SimulationsController implements OnModuleDestroy {
     const left = new AbortController();
     reply.raw.once('close', () => left.abort());
     if (reply.raw.destroyed) left.abort();
-    const tooLong = AbortSignal.timeout(LONGEST_MS);
+    const tooLong = AbortSignal.timeout(LONGEST_SIMULATION_MS);
     this.#running++;
     try {
       const { client, limit = ROWS } = body;
@@ -64,7 +63,10 @@ export class SimulationsController implements OnModuleDestroy {
       caller.ended.throwIfAborted();
       if (this.#closing.signal.aborted) throw new StoreUnavailable('the server stops');
       if (tooLong.aborted)
-        throw Problem.of('simulation-too-long', `It was given up after ${LONGEST_MS / 1000} s: name a shorter period, or a client`);
+        throw Problem.of(
+          'simulation-too-long',
+          `It was given up after ${LONGEST_SIMULATION_MS / 1000} s: name a shorter period, or a client`,
+        );
       throw error;
     } finally {
       this.#running--;

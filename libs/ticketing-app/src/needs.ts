@@ -68,7 +68,7 @@ import {
   webhook,
   type WhoHasLeft,
 } from '#ticketing';
-import { simulate } from './simulate.js';
+import { LONGEST_SIMULATION_MS, simulate } from './simulate.js';
 import { readSavedQuery } from './ticket-list-parameters.js';
 import { ownerOfArticleReached, ownerOfReviewReached, ownersReached, whoIsThere } from './who-is-there.js';
 
@@ -260,9 +260,6 @@ async function contractInForceAt(store: EventStore, client: string, at: Instant)
   const version = contractInForce(state, at);
   return version && pinned(version, tzdata);
 }
-
-/** A simulation of rules is given up after that. */
-const LONGEST_SIMULATION_MS = 60_000;
 
 /** What proposed rules would have done to past tickets. */
 async function rulesReplayed(store: EventStore, { client, terms, from, to }: SimulateRules, asOf: Instant): Promise<RulesReplayed> {

@@ -33,6 +33,9 @@ const MOST_AT_ONCE = 10_000;
 /** So many streams are read sooner than the log: what is asked for may be a day of a log of years. */
 const FEW = 200;
 
+/** A simulation that takes longer is given up, in milliseconds, where somebody waits for its answer. */
+export const LONGEST_SIMULATION_MS = 60_000;
+
 export interface Watched {
   readonly signal: AbortSignal;
   /** Told how far the log was read, and how many tickets are being replayed. */
