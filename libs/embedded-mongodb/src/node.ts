@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
+import { hostname } from 'node:os';
 import { createServer as createTlsServer } from 'node:tls';
 import { BadCredentials, checkListener, lockDirectory, portUnavailable, type Certificate } from '@tierline/embedded-host';
 import type { Node } from './commands/call.js';
@@ -69,6 +70,7 @@ export const runNode = async ({
     const idle = new IdleConnections();
     const running = new Set<Promise<unknown>>();
     let total = 0;
+    let served = port;
     const node: Node = {
       store,
       directory,
@@ -79,6 +81,7 @@ export const runNode = async ({
       ttlMonitorSleepSecs,
       space: { memoryBytes: sortMemoryBytes, scratch: () => new ScratchFile(directory) },
       verifiers,
+      host: () => `${hostname()}:${served}`,
       connections: () => ({ current: sockets.size, total }),
     };
     const accept = (socket: Socket): void => serve(socket, node, { id: ++total, user: undefined, conversation: undefined }, running, idle);
@@ -109,6 +112,7 @@ export const runNode = async ({
     });
     const expiry = monitorExpiry(node);
     const address = server.address();
+    if (typeof address === 'object' && address) served = address.port;
     const opened = store;
     let closing: Promise<void> | undefined;
     const close = async (): Promise<void> => {
@@ -123,7 +127,7 @@ export const runNode = async ({
       await unlock();
     };
     return {
-      port: typeof address === 'object' && address ? address.port : port,
+      port: served,
       backup: (to) => opened.backup(to),
       close: () => (closing ??= close()),
     };

@@ -52,7 +52,7 @@ const aggregate: Handler = async (call) => {
   const compiled = compile(() => compilePipeline(body));
   const space = spaceOf(call, fields);
   const snapshot = node.store.snapshot();
-  const scope: Scope = { reader: snapshot, database, space, collation };
+  const scope: Scope = { reader: snapshot, database, space, collation, host: node.host() };
   try {
     let source: Source;
     if (firstName === '$documents') {

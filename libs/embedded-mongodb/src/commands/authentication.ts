@@ -132,7 +132,7 @@ const privilegesOf = (user: Verifier | undefined): readonly Doc[] =>
       : [
           Doc.from({
             resource: Doc.from({ db: user.reads, collection: '' }),
-            actions: Arr.of(['collStats', 'dbStats', 'find', 'killCursors', 'listCollections', 'listIndexes']),
+            actions: Arr.of(['collStats', 'dbStats', 'find', 'indexStats', 'killCursors', 'listCollections', 'listIndexes']),
           }),
         ];
 

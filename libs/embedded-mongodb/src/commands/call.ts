@@ -28,6 +28,8 @@ export type Node = {
   readonly space: SortSpace;
   /** Who may sign in; where there is none, everybody is served. */
   readonly verifiers: readonly Verifier[];
+  /** Name and port by which it is known. */
+  host(): string;
   connections(): { readonly current: number; readonly total: number };
 };
 

@@ -86,6 +86,108 @@ test('a filter of databases sees nothing but names where names are wanted', asyn
   expect(await listed({}, true)).toEqual([{ name: server.db.databaseName }]);
 });
 
+describe('$indexStats', () => {
+  const indexStats = async (name: string, stages: readonly Document[] = []): Promise<Document[]> =>
+    server.db
+      .collection(name)
+      .aggregate([{ $indexStats: {} }, ...stages], { promoteLongs: false })
+      .toArray();
+  const ops = async (name: string): Promise<Record<string, number>> =>
+    Object.fromEntries((await indexStats(name)).map((index) => [index['name'] as string, (index['accesses'].ops as Long).toNumber()]));
+
+  test('tells what an index is, and since when its use is counted', async () => {
+    const collection = await server.fresh([{ a: 1 }]);
+    const before = Date.now();
+    await collection.createIndex({ a: 1, b: -1 }, { unique: true });
+    const [id, index] = (await indexStats(collection.collectionName, [{ $sort: { name: 1 } }])) as [Document, Document];
+    expect(id).toEqual({
+      name: '_id_',
+      key: { _id: 1 },
+      host: expect.stringMatching(/:\d+$/),
+      accesses: { ops: Long.ZERO, since: expect.any(Date) },
+      spec: { v: 2, key: { _id: 1 }, name: '_id_' },
+    });
+    expect(index).toMatchObject({ name: 'a_1_b_-1', key: { a: 1, b: -1 }, spec: { key: { a: 1, b: -1 }, name: 'a_1_b_-1', unique: true } });
+    // The clock of a server elsewhere may differ by some seconds.
+    expect(Math.abs((index['accesses'].since as Date).getTime() - before)).toBeLessThan(60_000);
+  });
+
+  test('counts each query that an index has served once, and no explanation', async () => {
+    const collection = await server.fresh(Array.from({ length: 400 }, (_, a) => ({ _id: a as never, a, b: a % 3 })));
+    const { collectionName: name } = collection;
+    await collection.createIndexes([{ key: { a: 1 } }, { key: { b: 1 } }]);
+    await server.db.command({ explain: { find: name, filter: { a: 1 } }, verbosity: 'executionStats' });
+    await collection.find({ c: 1 }).toArray();
+    expect(await ops(name)).toEqual({ _id_: 0, a_1: 0, b_1: 0 });
+    await collection.find({ a: { $gte: 0 } }, { batchSize: 3 }).toArray();
+    await collection.countDocuments({ a: 2 });
+    await server.db.command({ count: name, query: { a: 3 } });
+    await collection.distinct('a', { a: { $lt: 3 } });
+    await collection.updateOne({ a: 4 }, { $set: { c: 1 } });
+    await collection.updateMany({ a: { $gte: 20 } }, { $set: { c: 1 } });
+    await collection.findOneAndDelete({ a: 5 });
+    await collection.find({}).sort({ b: 1 }).limit(1).toArray();
+    await collection.findOne({ _id: 1 as never });
+    await collection
+      .find({ c: { $exists: false } })
+      .hint('b_1')
+      .toArray();
+    expect(await ops(name)).toEqual({ _id_: 1, a_1: 7, b_1: 2 });
+  });
+
+  test('counts an index of another collection where that is looked up', async () => {
+    const [local, foreign] = [await server.fresh([{ a: 1 }, { a: 2 }]), await server.fresh([{ a: 1 }, { a: 2 }])];
+    await foreign.createIndex({ a: 1 });
+    await local.aggregate([{ $lookup: { from: foreign.collectionName, localField: 'a', foreignField: 'a', as: 'found' } }]).toArray();
+    expect((await ops(foreign.collectionName))['a_1']).toBeGreaterThan(0);
+    expect(await ops(local.collectionName)).toEqual({ _id_: 0 });
+  });
+
+  test('begins anew where an index is made again or changed', async () => {
+    const collection = await server.fresh([{ a: 1, b: 1 }]);
+    const { collectionName: name } = collection;
+    const use = async (): Promise<void> => {
+      await collection.find({ a: 1 }).toArray();
+      await collection.find({ b: 1 }).toArray();
+    };
+    await collection.createIndexes([{ key: { a: 1 } }, { key: { b: 1 } }]);
+    await use();
+    expect(await ops(name)).toMatchObject({ a_1: 1, b_1: 1 });
+    await server.db.command({ collMod: name, index: { name: 'a_1', expireAfterSeconds: 3600 } });
+    expect(await ops(name)).toMatchObject({ a_1: 0, b_1: 1 });
+    await use();
+    await collection.dropIndex('b_1');
+    await collection.createIndex({ b: 1 });
+    expect(await ops(name)).toMatchObject({ a_1: 1, b_1: 0 });
+  });
+
+  test('is of a collection, also below a view without stages and in other pipelines', async () => {
+    const collection = await server.fresh([{ a: 1 }]);
+    const { collectionName: name } = collection;
+    await server.db.createCollection(`${name}v`, { viewOn: name, pipeline: [] });
+    await server.db.createCollection(`${name}w`, { viewOn: name, pipeline: [{ $match: { a: 1 } }] });
+    expect(await indexStats('absent')).toEqual([]);
+    expect(await indexStats(`${name}v`, [{ $project: { name: 1, _id: 0 } }])).toEqual([{ name: '_id_' }]);
+    await expect(indexStats(`${name}w`)).rejects.toMatchObject({ code: 40602 });
+    const union = { $unionWith: { coll: name, pipeline: [{ $indexStats: {} }, { $count: 'indexes' }] } };
+    expect(await collection.aggregate([{ $match: { a: 2 } }, union]).toArray()).toEqual([{ indexes: 1 }]);
+    const lookup = { $lookup: { from: name, as: 'found', pipeline: [{ $indexStats: {} }, { $project: { name: 1 } }] } };
+    expect(await collection.aggregate([lookup, { $project: { found: 1, _id: 0 } }]).toArray()).toEqual([{ found: [{ name: '_id_' }] }]);
+  });
+
+  test.each<readonly [stages: Document[], code: number]>([
+    [[{ $match: {} }, { $indexStats: {} }], 40602],
+    [[{ $indexStats: {} }, { $indexStats: {} }], 40602],
+    [[{ $indexStats: { a: 1 } }], 28803],
+    [[{ $indexStats: null }], 28803],
+    [[{ $indexStats: [] }], 28803],
+    [[{ $facet: { a: [{ $indexStats: {} }] } }], 40600],
+    [[{ $indexStats: 1, extra: 1 }], 40323],
+  ])('%j is refused with %d', async (stages, code) => {
+    await expect((await server.fresh([{}])).aggregate(stages).toArray()).rejects.toMatchObject({ code });
+  });
+});
+
 test('a count on a view has no limit of zero', async () => {
   const { collectionName: name } = await server.fresh([{ a: 1 }, { a: 2 }]);
   await server.db.createCollection(`${name}v`, { viewOn: name, pipeline: [] });

@@ -119,7 +119,7 @@ export const collectionStatistics = (call: Call, name: string, spec: Value): Doc
   const stats = storageStats(call, name, storage ? new Fields('$collStats.storageStats', storage).only(['scale']).count('scale') || 1 : 1);
   return Doc.from({
     ns: `${call.database}.${name}`,
-    host: hostname(),
+    host: call.node.host(),
     localTime: now(),
     storageStats: storage && Doc.from(stats),
     count: counted && stats['count'],
@@ -288,7 +288,7 @@ const serverStatus: Handler = ({ node }) => {
   const uptime = (Date.now() - node.startedAt) / 1000;
   const { rss, heapUsed } = process.memoryUsage();
   return ok({
-    host: hostname(),
+    host: node.host(),
     version: VERSION,
     process: 'embedded-mongodb',
     pid: BigInt(process.pid),

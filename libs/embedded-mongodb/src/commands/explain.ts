@@ -71,6 +71,9 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
     }
     case 'aggregate': {
       const given = fields.need(command.get('pipeline'), 'pipeline');
+      const first = given instanceof Arr ? given.values[0] : undefined;
+      if (first instanceof Doc && ['$collStats', '$documents', '$indexStats'].includes(first.firstKey))
+        throw new ServerError(238, `this node does not explain a pipeline that begins with ${first.firstKey}`);
       pipeline = withCollation(collation, () =>
         withVariables(Object.keys(variables), () => compilePipeline(withoutTarget(given, database, variables))),
       );
@@ -87,7 +90,7 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
   }
   const [filter, order] = withCollation(collation, () => [parseFilter(query, variables), naturalOrder(sort)] as const);
   const snapshot = node.store.snapshot();
-  const scope: Scope = { reader: snapshot, database, space: spaceOf(call, fields), collation };
+  const scope: Scope = { reader: snapshot, database, space: spaceOf(call, fields), collation, host: node.host() };
   try {
     const collection = noView(collectionOf(snapshot, database, name));
     const plan = collection && choosePlan(snapshot, collection, filter, order, hint);
@@ -103,7 +106,7 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
       explainVersion: '1',
       queryPlanner: planner,
       command,
-      serverInfo: Doc.from({ host: hostname(), port: 0, version: VERSION, gitVersion: 'embedded' }),
+      serverInfo: Doc.from({ host: hostname(), port: Number(node.host().split(':').at(-1)), version: VERSION, gitVersion: 'embedded' }),
     };
     if (verbosity === 'queryPlanner') return ok(base);
     const began = performance.now();

@@ -2,7 +2,7 @@ import { compareValues, equalValues, isNumber, numberOf } from '../bson/order.js
 import { splitPath, visitPath } from '../bson/paths.js';
 import { Arr, Doc, encode, MAX_DOCUMENT_BYTES, type Value } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
-import { choosePlan, countByIndex } from '../execution/planner.js';
+import { choosePlan, countByIndex, countUse } from '../execution/planner.js';
 import { withCollation } from '../query/collation.js';
 import { parseFilter } from '../query/filter.js';
 import { compileProjection } from '../query/transformations.js';
@@ -45,7 +45,7 @@ const find: Handler = async (call) => {
   const snapshot = call.node.store.snapshot();
   try {
     const source = collectionOf(snapshot, call.database, name)
-      ? findSource({ reader: snapshot, database: call.database, space, collation }, name, spec)
+      ? findSource({ reader: snapshot, database: call.database, space, collation, host: call.node.host() }, name, spec)
       : empty();
     return await answerWithCursor(call, `${call.database}.${name}`, snapshot, source, batchSize, single, fields.boolean('noCursorTimeout'));
   } catch (error) {
@@ -71,11 +71,13 @@ const count: Handler = async (call) => {
     if (collection) {
       const plan = collection.view ? undefined : choosePlan(snapshot, collection, filter, [], hintOf(fields));
       const known = plan && countByIndex(snapshot, plan);
-      if (known !== undefined) total = known;
-      else if (!collection.view && filter.op === 'always' && filter.value && !fields.doc.has('hint'))
+      if (plan && known !== undefined) {
+        countUse(snapshot, plan);
+        total = known;
+      } else if (!collection.view && filter.op === 'always' && filter.value && !fields.doc.has('hint'))
         total = call.node.store.statistics(snapshot, collection).documents;
       else {
-        const scope = { reader: snapshot, database: call.database, space: call.node.space, collation };
+        const scope = { reader: snapshot, database: call.database, space: call.node.space, collation, host: call.node.host() };
         const spec = { filter, sort: [], skip: 0, limit: 0, projection: undefined, variables: { NOW: now() }, hint: hintOf(fields) };
         await drain(findSource(scope, name, spec), paceOf(call), () => void total++);
       }
@@ -108,7 +110,7 @@ const distinct: Handler = async (call) => {
     if (collection) {
       let next = 1000;
       await drain(
-        findSource({ reader: snapshot, database: call.database, space: call.node.space, collation }, name, {
+        findSource({ reader: snapshot, database: call.database, space: call.node.space, collation, host: call.node.host() }, name, {
           filter,
           sort: [],
           skip: 0,

@@ -2,7 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { Binary, bsonTypeName, Doc } from '../bson/values.js';
 import { ServerError } from '../errors.js';
 import { sameCollation, type Collation } from '../query/collation.js';
-import { collationIn, namespaceOf, readIndex, readyIndexes, type Collection, type Reader, type Writer } from '../storage/store.js';
+import {
+  collationIn,
+  namespaceOf,
+  readIndex,
+  readyIndexes,
+  type Collection,
+  type Index,
+  type Reader,
+  type Writer,
+} from '../storage/store.js';
 import type { Call } from './call.js';
 import type { Fields } from './fields.js';
 
@@ -71,10 +80,17 @@ export const checkViewCollation = (view: Collection, collation: Collation | unde
 const idIndexSpec = Doc.from({ v: 2, key: Doc.from({ _id: 1 }), name: '_id_' });
 
 /** The indexes of a collection that queries may use, as they are listed. */
-export const indexSpecs = (collection: Collection): readonly Doc[] => [
-  idIndexOf(collection),
-  ...readyIndexes(collection).flatMap(({ name, spec }) => (name === '_id_' ? [] : [spec])),
-];
+export const indexSpecs = (collection: Collection): readonly Doc[] => listedIndexes(collection).map(({ spec }) => spec);
+
+/** With the numbers that an index has in the storage: that on _id the collection's own, and another one where there is a collation. */
+export const listedIndexes = (collection: Collection): readonly { readonly spec: Doc; readonly numbers: readonly number[] }[] => {
+  const ready = readyIndexes(collection);
+  const isId = ({ name }: Index): boolean => name === '_id_';
+  return [
+    { spec: idIndexOf(collection), numbers: [collection.number, ...ready.filter(isId).map(({ number }) => number)] },
+    ...ready.filter((index) => !isId(index)).map(({ spec, number }) => ({ spec, numbers: [number] })),
+  ];
+};
 
 export const idIndexOf = ({ collation }: Collection): Doc => (collation ? idIndexSpec.with('collation', collation.spec) : idIndexSpec);
 

@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import { Arr, Doc, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import { isNumber, numberOf } from '../bson/order.js';
@@ -14,13 +13,13 @@ const onlyAdmin = ({ database }: Call, command: string): void => {
 /** Commands whose contents nobody else may see. */
 const secret = new Set(['saslStart', 'saslContinue', 'authenticate', 'hello', 'isMaster', 'ismaster']);
 
-const shown = ({ id, connection, database, command, since, killed }: Operation): Doc => {
+const shown = (host: string, { id, connection, database, command, since, killed }: Operation): Doc => {
   const micros = BigInt(Math.round((performance.now() - since) * 1000));
   const name = command.firstKey;
   const target = command.values[0];
   return Doc.from({
     type: 'op',
-    host: hostname(),
+    host,
     desc: `conn${connection}`,
     connectionId: connection,
     active: true,
@@ -52,7 +51,7 @@ const currentOp: Handler = (call) => {
   const listed = node.running
     .list()
     .filter((operation) => !own || operation.connection === connection.id)
-    .map(shown)
+    .map((operation) => shown(node.host(), operation))
     .filter(matches);
   return ok({ inprog: Arr.of(listed) });
 };

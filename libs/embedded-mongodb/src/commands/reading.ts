@@ -1,5 +1,5 @@
 import { numberOf } from '../bson/order.js';
-import { Arr, Doc } from '../bson/values.js';
+import { Arr, DateTime, Doc } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
 import { compilePipeline, type Pipeline } from '../execution/pipeline.js';
 import { candidates, choosePlan, runPlan, type Counters, type Hint } from '../execution/planner.js';
@@ -15,16 +15,22 @@ import { compileProjection } from '../query/transformations.js';
 import type { Collection, Reader } from '../storage/store.js';
 import type { Call } from './call.js';
 import { Fields } from './fields.js';
-import { checkViewCollation, collectionOf } from './namespaces.js';
+import { checkViewCollation, collectionOf, listedIndexes } from './namespaces.js';
 
 /** Runs a source to its end without letting others in: what happens within a transaction. */
 export const rows = function* (source: Source): Generator<Doc, void, undefined> {
   for (const row of source) if (row !== PAUSE) yield row;
 };
 
-export const matching = function* (reader: Reader, collection: Collection, filter: Filter, hint?: Hint): Generator<Doc, void, undefined> {
+/** @param counters as `runPlan` has them */
+export const matching = function* (
+  reader: Reader,
+  collection: Collection,
+  filter: Filter,
+  counters?: Counters,
+): Generator<Doc, void, undefined> {
   const test = compileFilter(filter);
-  for (const doc of rows(candidates(reader, collection, filter, hint))) if (test(doc)) yield doc;
+  for (const doc of rows(candidates(reader, collection, filter, undefined, counters))) if (test(doc)) yield doc;
 };
 
 /** A hint: the name of an index, or its keys. */
@@ -42,7 +48,7 @@ export type FindSpec = {
   readonly projection: Doc | undefined;
   readonly variables: Variables;
   readonly hint?: Hint;
-  /** Counts what is looked at, for `explain`. */
+  /** As `runPlan` has them. */
   readonly counters?: Counters;
 };
 
@@ -52,6 +58,8 @@ export type Scope = {
   readonly database: string;
   readonly space: SortSpace;
   readonly collation: Collation | undefined;
+  /** Where the node is served, as `$indexStats` tells it. */
+  readonly host: string;
 };
 
 /** What the sorts of a command may use: `allowDiskUse` is the default, as on the server since version 6. */
@@ -133,8 +141,35 @@ export const sourceOf = (scope: Scope, name: string, filter: Filter, variables: 
 export const contextOf = (scope: Scope, variables: Variables, depth: number): PipelineContext => ({
   variables,
   from: (other, filter) => sourceOf(scope, other, filter, variables, depth),
+  indexes: (other) => indexStatistics(scope, other),
   space: scope.space,
 });
+
+/** What `$indexStats` tells of a collection; of a view that has no stages, of what it stands on. */
+const indexStatistics = function* (scope: Scope, name: string, depth = 0): Source {
+  const { reader, host } = scope;
+  const collection = collectionOf(reader, scope.database, name);
+  if (!collection) return;
+  if (collection.view) {
+    if (depth >= MOST_VIEWS) throw new ServerError(165, 'View depth too deep or view cycle detected');
+    if (collection.view.pipeline.length) throw new ServerError(40602, '$indexStats is only valid as the first stage in a pipeline');
+    yield* indexStatistics(scope, collection.view.on, depth + 1);
+    return;
+  }
+  for (const { spec, numbers } of listedIndexes(collection)) {
+    const uses = numbers.map((number) => reader.uses(number));
+    yield Doc.from({
+      name: spec.get('name'),
+      key: spec.get('key'),
+      host,
+      accesses: Doc.from({
+        ops: BigInt(uses.reduce((sum, { ops }) => sum + ops, 0)),
+        since: new DateTime(BigInt(Math.min(...uses.map(({ since }) => since)))),
+      }),
+      spec,
+    });
+  }
+};
 
 /** Runs a pipeline on a collection or view; what its first stages ask for is asked of the storage. */
 export const runPipeline = (
@@ -147,6 +182,7 @@ export const runPipeline = (
   counters?: Counters,
 ): Source => {
   const context = contextOf(scope, variables, depth);
+  if (pipeline.ofIndexes) return pipeline.run(indexStatistics(scope, name), context);
   const collection = collectionOf(scope.reader, scope.database, name);
   if (collection?.view) return pipeline.run(sourceOf(scope, name, { op: 'always', value: true }, variables, depth), context);
   if (!collection) return pipeline.run(empty(), context);

@@ -1,6 +1,6 @@
 import { Arr, Doc, type Value } from '../bson/values.js';
 import { ServerError } from '../errors.js';
-import { candidates, type Hint } from '../execution/planner.js';
+import { candidates, noCounters, type Counters, type Hint } from '../execution/planner.js';
 import { PAUSE } from '../execution/source.js';
 import { INTERRUPTED, withinTurn } from '../query/budget.js';
 import type { Collation } from '../query/collation.js';
@@ -188,7 +188,7 @@ export const changing = (target: Target, selection: Selection, action: Action): 
         return target.node.store.write((writer) =>
           target.pace.run(() => {
             // Another one may have made it meanwhile.
-            const found = foundQuickly(writer, target, selection);
+            const found = foundQuickly(writer, target, selection, noCounters());
             return changeAll(writer, target, found === SEARCH_FIRST ? [] : found, action, action.upsert);
           }),
         );
@@ -217,7 +217,7 @@ const changeByIds = async (target: Target, { filter }: Selection, ids: readonly 
       for (; at < ids.length && !done.error && performance.now() < end; at++) {
         const collection = noView(collectionOf(writer, target.database, target.name));
         const byId: Filter = { op: 'compare', path: '_id', relation: 'eq', operand: ids[at] as Value };
-        const doc = collection && matching(writer, collection, byId).next().value;
+        const doc = collection && matching(writer, collection, byId, noCounters()).next().value;
         if (!doc || !test(doc)) continue;
         try {
           done = plus(done, changeAll(writer, target, [doc], action));
@@ -238,20 +238,22 @@ const foundQuickly = (
   writer: Writer,
   { node, database, name }: Target,
   { filter, multi, hint, sort, variables, collation }: Selection,
+  counters?: Counters,
 ): readonly Doc[] | typeof SEARCH_FIRST => {
   const found: Doc[] = [];
   const collection = noView(collectionOf(writer, database, name));
   if (!collection) return found;
   if (sort.length) {
-    const first = { filter, sort, skip: 0, limit: 1, projection: undefined, variables, hint };
-    for (const row of findSource({ reader: writer, database, space: node.space, collation }, name, first)) {
+    const first = { filter, sort, skip: 0, limit: 1, projection: undefined, variables, hint, ...(counters && { counters }) };
+    const scope = { reader: writer, database, space: node.space, collation, host: node.host() };
+    for (const row of findSource(scope, name, first)) {
       if (row === PAUSE) return SEARCH_FIRST;
       found.push(row);
     }
     return found;
   }
   const test = compileFilter(filter);
-  for (const row of candidates(writer, collection, filter, hint)) {
+  for (const row of candidates(writer, collection, filter, hint, counters)) {
     if (row === PAUSE) return SEARCH_FIRST;
     const matches = withinTurn(() => test(row));
     if (matches === INTERRUPTED) return SEARCH_FIRST;
@@ -262,7 +264,7 @@ const foundQuickly = (
   return found;
 };
 
-/** The _ids of what matches, or of the first of it. What comes to match later is left alone, as on the server. */
+/** The _ids of what matches, or of the first of it: the same query as that of `foundQuickly`, or that of the node itself. What comes to match later is left alone, as on the server. */
 const idsOf = async (
   { node, pace, database, name }: Target,
   { filter, multi, hint, sort, variables, collation }: Selection,
@@ -273,7 +275,7 @@ const idsOf = async (
     const ids: Value[] = [];
     const limit = multi ? 0 : 1;
     await drain(
-      findSource({ reader: snapshot, database, space: node.space, collation }, name, {
+      findSource({ reader: snapshot, database, space: node.space, collation, host: node.host() }, name, {
         filter,
         sort,
         skip: 0,
@@ -281,6 +283,7 @@ const idsOf = async (
         projection: undefined,
         variables,
         hint,
+        counters: noCounters(),
       }),
       pace,
       (doc) => ids.push(doc.get('_id') as Value),

@@ -366,6 +366,7 @@ const lookup: Compile = (spec, name) => {
   letNames.forEach(checkVariableName);
   const letValues: readonly Evaluate[] = lets instanceof Doc ? lets.values.map((value) => compileExpression(value)) : [];
   const stages = pipeline === undefined ? undefined : withVariables(letNames, () => compilePipeline(pipeline, { nested: true }));
+  if (stages?.ofIndexes && local !== undefined) throw notFirst('$indexStats');
   const asParts = splitPath(as);
   const collation = currentCollation();
   const localParts = typeof local === 'string' ? splitPath(local) : undefined;
@@ -397,7 +398,8 @@ const lookup: Compile = (spec, name) => {
       const matching = function* (): Source {
         for (const candidate of context.from(from, filter)) if (candidate === PAUSE || test(candidate)) yield candidate;
       };
-      yield* collected(stages ? stages.run(matching(), inner) : matching(), found, memoryGuard('$lookup'));
+      const read = stages?.ofIndexes ? context.indexes(from) : matching();
+      yield* collected(stages ? stages.run(read, inner) : read, found, memoryGuard('$lookup'));
       yield setIn(row, asParts, 0, Arr.of(found));
     }
   };
@@ -668,7 +670,7 @@ const unionWith: Compile = (spec, name) => {
   const stages = compilePipeline(given.get('pipeline') ?? Arr.empty, { nested: true, within: name });
   return function* (source, context) {
     yield* source;
-    yield* stages.run(context.from(coll, { op: 'always', value: true }), context);
+    yield* stages.run(stages.ofIndexes ? context.indexes(coll) : context.from(coll, { op: 'always', value: true }), context);
   };
 };
 
@@ -764,9 +766,13 @@ export type Pipeline = {
   readonly rest: (source: Source, context: PipelineContext) => Source;
   readonly run: (source: Source, context: PipelineContext) => Source;
   readonly names: readonly string[];
+  /** Whether it begins with `$indexStats`: it then runs on what is known of the indexes, and not on documents. */
+  readonly ofIndexes: boolean;
   /** Whether the head is all of it. */
   readonly isHead: boolean;
 };
+
+const notFirst = (name: string): ServerError => new ServerError(40602, `${name} is only valid as the first stage in a pipeline`);
 
 const stageOf = (stage: Value): readonly [string, Value] => {
   if (!(stage instanceof Doc)) throw new ServerError(14, `Each element of the 'pipeline' array must be an object`);
@@ -785,7 +791,11 @@ export const compilePipeline = (
 ): Pipeline => {
   if (!(pipeline instanceof Arr)) throw new ServerError(14, `'pipeline' option must be specified as an array`);
   if (pipeline.length > 1000) throw new ServerError(7749501, 'Pipeline length must be no longer than 1000 stages');
-  const given = pipeline.values.map(stageOf);
+  const all = pipeline.values.map(stageOf);
+  const ofIndexes = all[0]?.[0] === '$indexStats';
+  if (ofIndexes && !(all[0]?.[1] instanceof Doc && !all[0][1].size))
+    throw new ServerError(28803, 'The $indexStats stage specification must be an empty object');
+  const given = ofIndexes ? all.slice(1) : all;
   const compiled = given.map(([name, spec]) => {
     const compile = Object.hasOwn(stages, name) ? stages[name] : undefined;
     if (!compile) {
@@ -793,7 +803,7 @@ export const compilePipeline = (
         throw nested
           ? new ServerError(within === '$unionWith' ? 31441 : 51047, `${name} is not allowed within a nested pipeline`)
           : new ServerError(40601, `${name} can only be the final stage in the pipeline`);
-      if (name === '$documents') throw new ServerError(40602, `${name} is only valid as the first stage in a pipeline`);
+      if (name === '$documents' || name === '$indexStats') throw notFirst(name);
       throw new ServerError(40324, `Unrecognized pipeline stage name: '${name}'`);
     }
     return compile(spec, name, nested);
@@ -807,7 +817,8 @@ export const compilePipeline = (
     head: { match, sort, limit: limited },
     rest: (source, context) => chain(compiled.slice(at), source, context),
     run: (source, context) => chain(compiled, source, context),
-    names: given.map(([name]) => name),
-    isHead: at === given.length,
+    names: all.map(([name]) => name),
+    ofIndexes,
+    isHead: at === given.length && !ofIndexes,
   };
 };

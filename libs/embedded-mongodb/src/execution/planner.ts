@@ -23,6 +23,8 @@ import { PAUSE, type Source } from './source.js';
 /** How much a plan has looked at. */
 export type Counters = { keys: number; documents: number };
 
+export const noCounters = (): Counters => ({ keys: 0, documents: 0 });
+
 const PAUSE_EVERY = 128;
 
 /** How the documents of a query are found; whoever runs it still tests each one. */
@@ -40,6 +42,8 @@ export type Plan = {
   /** How many leading fields are bound to single values, and whether a range follows. */
   readonly points: number;
   readonly bounded: boolean;
+  /** The number of the index, or of the collection where that on _id is used; undefined where no index is. */
+  readonly uses: number | undefined;
   /** For each alternative what it leaves of the first fields of the index, for `explain`. */
   readonly bounds: readonly (readonly (readonly Interval[])[])[];
 };
@@ -418,6 +422,7 @@ const planWith = (
     exact: bounds.length === 1 && (first?.exact ?? false),
     points: points === Infinity ? 0 : points,
     bounded,
+    uses: index ? index.number : bounded || (sorted && sort.length) ? collection.number : undefined,
     bounds: bounds.map(({ intervals }) => intervals),
   };
 };
@@ -483,7 +488,7 @@ const hinted = (
     };
   const pattern = (doc: Doc): string => doc.keys.map((key, index) => `${key}:${numberOf(doc.values[index])}`).join();
   const isId = hint instanceof Doc ? pattern(hint) === '_id:1' : hint === '_id_';
-  if (isId) return planWith(reader, undefined, collection, all, sort);
+  if (isId) return { ...planWith(reader, undefined, collection, all, sort), uses: collection.number };
   const [index, other] = visibleIndexes(collection).filter((known) =>
     hint instanceof Doc ? pattern(known.spec.get('key') as Doc) === pattern(hint) : known.name === hint,
   );
@@ -527,6 +532,7 @@ export const choosePlan = (reader: Reader, collection: Collection, filter: Filte
       exact: false,
       points: 1,
       bounded: true,
+      uses: collection.number,
       bounds: [],
     };
   }
@@ -558,8 +564,14 @@ export const choosePlan = (reader: Reader, collection: Collection, filter: Filte
   return probe(reader, second.plan) < probe(reader, best.plan) ? second.plan : best.plan;
 };
 
-/** The documents that a plan finds. */
-export function* runPlan(reader: Reader, collection: Collection, plan: Plan, counters: Counters = { keys: 0, documents: 0 }): Source {
+/**
+ * The documents that a plan finds.
+ *
+ * @param given counts what is looked at, for `explain` and other work that is no query of a client: then the index is not said to be used
+ */
+export function* runPlan(reader: Reader, collection: Collection, plan: Plan, given?: Counters): Source {
+  const counters = given ?? noCounters();
+  if (!given) countUse(reader, plan);
   const ranges = plan.reverse ? plan.ranges.toReversed() : plan.ranges;
   if (!plan.index) {
     if (plan.stage === 'IDHACK') {
@@ -601,8 +613,13 @@ export function* runPlan(reader: Reader, collection: Collection, plan: Plan, cou
 }
 
 /** The documents that may match a filter; whoever asks still tests them. */
-export const candidates = (reader: Reader, collection: Collection, filter: Filter, hint?: Hint): Source =>
-  runPlan(reader, collection, choosePlan(reader, collection, filter, [], hint));
+export const candidates = (reader: Reader, collection: Collection, filter: Filter, hint?: Hint, counters?: Counters): Source =>
+  runPlan(reader, collection, choosePlan(reader, collection, filter, [], hint), counters);
+
+/** Counts a query for `$indexStats`. */
+export const countUse = (reader: Reader, { uses }: Plan): void => {
+  if (uses !== undefined) reader.used(uses);
+};
 
 /** How many documents match, by the index alone, where it knows; otherwise undefined. */
 export const countByIndex = (reader: Reader, plan: Plan): number | undefined => {

@@ -8,6 +8,8 @@ export type PipelineContext = {
   readonly variables: Variables;
   /** The documents of another collection or view of the database that match; candidates may be more. */
   readonly from: (collection: string, filter: Filter) => Source;
+  /** What is known of the indexes of another collection, for `$indexStats`. */
+  readonly indexes: (collection: string) => Source;
   /** What its sorts may use. */
   readonly space: SortSpace;
 };

@@ -7,6 +7,7 @@ import { compileFilter, parseFilter, type Filter, type Predicate } from '../quer
 import { extractKeys, type KeyField } from '../query/keys.js';
 import { DataFile, type Entry, type KeyRange } from './data-file.js';
 import { FORMATS } from './data-format.js';
+import { IndexUses, type IndexUse } from './index-uses.js';
 import { findLabel } from './text-labels.js';
 
 /**
@@ -82,6 +83,9 @@ export interface Reader {
   count(range: KeyRange): number;
   /** What stands for texts in the keys of an index with a collation. */
   texts(index: Index): Texts | undefined;
+  /** Counts the use of an index; the number of a collection is that of its index on _id. A snapshot is of one query, and counts once. */
+  used(number: number): void;
+  uses(number: number): IndexUse;
 }
 
 const prefixed = (kind: number, number: number): Buffer => {
@@ -347,6 +351,7 @@ export class Store {
   #catalogs = new Map<number, Catalog>();
   #pending: Catalog;
   readonly #labels = new Labels();
+  readonly #uses = new IndexUses();
   #closed = false;
   #writing = 0;
   #reclaiming = false;
@@ -485,6 +490,7 @@ export class Store {
         entries,
         (range) => file.count(range, transaction),
         (index) => this.#labels.of(index, entries),
+        this.#uses,
         () => transaction.done(),
       );
     } catch (error) {
@@ -514,7 +520,7 @@ export class Store {
             (range) => this.#file.entries(range),
           );
         }
-        const writer = new StoreWriter(this.#file, this.#pending, this.#labels);
+        const writer = new StoreWriter(this.#file, this.#pending, this.#labels, this.#uses);
         try {
           outcome = { value: change(writer) };
         } catch (error) {
@@ -568,6 +574,7 @@ export class Store {
 
 export class Snapshot implements Reader {
   #closed = false;
+  readonly #used = new Set<number>();
 
   constructor(
     readonly catalog: Catalog,
@@ -575,8 +582,19 @@ export class Snapshot implements Reader {
     readonly entries: (range: KeyRange) => Iterable<Entry>,
     readonly count: (range: KeyRange) => number,
     readonly texts: (index: Index) => Texts | undefined,
+    readonly indexUses: IndexUses,
     readonly release: () => void,
   ) {}
+
+  used(number: number): void {
+    if (this.#used.has(number)) return;
+    this.#used.add(number);
+    this.indexUses.add(number);
+  }
+
+  uses(number: number): IndexUse {
+    return this.indexUses.of(number);
+  }
 
   close(): void {
     if (this.#closed) return;
@@ -591,11 +609,13 @@ class StoreWriter implements Writer {
   dropped = false;
   readonly #file: DataFile;
   readonly #labels: Labels;
+  readonly #uses: IndexUses;
   readonly #statistics = new Map<number, { documents: number; bytes: number }>();
 
-  constructor(file: DataFile, catalog: Catalog, labels: Labels) {
+  constructor(file: DataFile, catalog: Catalog, labels: Labels, uses: IndexUses) {
     this.#file = file;
     this.#labels = labels;
+    this.#uses = uses;
     this.catalog = catalog;
   }
 
@@ -613,6 +633,14 @@ class StoreWriter implements Writer {
 
   texts(index: Index): Texts | undefined {
     return this.#labels.of(index, (range) => this.entries(range));
+  }
+
+  used(number: number): void {
+    this.#uses.add(number);
+  }
+
+  uses(number: number): IndexUse {
+    return this.#uses.of(number);
   }
 
   /** As `texts`, and a text that the index has not met gets its label. */
@@ -735,6 +763,10 @@ class StoreWriter implements Writer {
   }
 
   saveCollection(collection: Collection): void {
+    const before = [...this.catalog.collections.values()].find(({ number }) => number === collection.number);
+    if (!before) this.#uses.reset(collection.number);
+    for (const { number, spec } of collection.indexes)
+      if (before?.indexes.find((index) => index.number === number)?.spec !== spec) this.#uses.reset(number);
     const collections = new Map([...this.catalog.collections].filter(([, known]) => known.number !== collection.number));
     collections.set(namespaceOf(collection), collection);
     this.#put(collectionKey(collection.number), writeCollection(collection));
@@ -745,6 +777,7 @@ class StoreWriter implements Writer {
     const collections = new Map(this.catalog.collections);
     collections.delete(namespaceOf(collection));
     this.#remove(collectionKey(collection.number));
+    this.#uses.forget(collection.number);
     this.#statistics.delete(collection.number);
     this.#remove(statisticsKey(collection.number));
     this.#abandon(recordPrefix(collection));
@@ -784,6 +817,7 @@ class StoreWriter implements Writer {
   }
 
   dropIndex(index: Index): void {
+    this.#uses.forget(index.number);
     this.#abandon(indexPrefix(index));
     if (index.collation) this.#abandon(labelPrefix(index));
   }
