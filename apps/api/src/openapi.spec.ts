@@ -5,7 +5,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { Aggregate, Route } from '#eventsourcing';
 import { aggregates, cloudEventType, policies, projectionGroups, publicEventTypes, type PublicCommandName, ticket } from '#ticketing';
 import { codesOfEveryCommand } from '#ticketing-app';
-import { type RunningApi, send, startApi, visible } from './testing/running-api.js';
+import { eventually } from '../../../test/eventually.js';
+import { type Answer, type RunningApi, send, startApi, visible } from './testing/running-api.js';
 
 let api: RunningApi;
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a document of any shape is what is tested
@@ -348,7 +349,8 @@ describe('/health', () => {
   });
 
   it('is ready, with the state and the lag of each view and each policy', async () => {
-    const ready = await send(api.url, 'GET', '/health/ready');
+    const areRunning = ({ json }: Answer) => Object.values<{ state: string }>(json.views).every(({ state }) => state === 'running');
+    const ready = await eventually(() => send(api.url, 'GET', '/health/ready'), areRunning);
     expect(ready.status).toBe(200);
     expect(ready.json).toMatchObject({ status: 'up', stores: { eventStore: 'up', readModels: 'up' } });
     expect(Object.keys(ready.json.views).sort()).toEqual(projectionGroups.flatMap(({ faces }) => faces.map(({ name }) => name)).sort());

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Aggregate } from '#eventsourcing';
 import { isRefusal } from '#eventsourcing';
+import { Turns } from '#platform';
 import { actorOf, aggregates, commandAccess, forbidden, type Principal, queryAccess, type Role, ROLES } from '#ticketing';
 import { startSession } from '#ticketing-app';
 import type { RouteAccess } from './openapi.js';
@@ -142,8 +143,13 @@ function outcomeOf({
   return /^(ticket|key|team|filter|webhook|account|question)-not-found$/.test(json.code ?? '') ? 'not there' : 'may';
 }
 
+/** More at once would only wait for one another, and on a busy machine for longer than the API does. */
+const turns = new Turns(16);
+
+const ask = (...[route, token, ticketId, name]: Parameters<typeof askNow>) => turns.take(() => askNow(route, token, ticketId, name));
+
 /** Asks a route; of a feed it reads the head. */
-async function ask({ method, path, example, bytes }: Route, token: string, ticketId: string, name: string): Promise<Outcome> {
+async function askNow({ method, path, example, bytes }: Route, token: string, ticketId: string, name: string): Promise<Outcome> {
   const values: Readonly<Record<string, string>> = {
     id: ticketId,
     agent: ME,
@@ -179,7 +185,7 @@ async function ask({ method, path, example, bytes }: Route, token: string, ticke
 
 /** Makes what the tests need, where it is not there yet. */
 async function sent(method: string, path: string, body: object): Promise<Record<string, string>> {
-  const { status, text } = await send(api.url, method, path, { body });
+  const { status, text } = await turns.take(() => send(api.url, method, path, { body }));
   if (status >= 300 && status !== 409) throw new Error(`${method} ${path}: ${status} ${text}`);
   return JSON.parse(text) as Record<string, string>;
 }
