@@ -1,6 +1,6 @@
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js';
-import { CallToolRequestSchema, ErrorCode, ListToolsRequestSchema, McpError } from '@modelcontextprotocol/sdk/types.js';
+import { CallToolRequestSchema, ErrorCode, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { Problem } from '#http';
 import type { Principal } from '#ticketing';
 import { requestOf, type Tool, type ToolRequest } from './mcp-tools.js';
@@ -33,7 +33,8 @@ export async function answerMcp(request: Request, message: unknown, { tools, pri
   }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params: { name, arguments: given = {} } }) => {
     const tool = offered.find((one) => one.name === name);
-    if (tool === undefined) throw new McpError(ErrorCode.InvalidParams, `There is no tool ${name}, or not for your role`);
+    if (tool === undefined)
+      throw Object.assign(new Error(`There is no tool ${name}, or not for your role`), { code: ErrorCode.InvalidParams });
     const asked = requestOf(tool, given);
     const { status, body } =
       asked instanceof Problem ? { status: asked.kind.status, body: JSON.stringify(asked.details('/mcp')) } : await ask(asked);

@@ -180,11 +180,29 @@ function inLatin1(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1');
 }
 
-/** A call with its arguments as a request, or the arguments that are missing in its address. What the API does not know, it refuses. */
+function faultOf(value: unknown, place: 'path' | 'query' | 'header'): string | undefined {
+  if (value === null) return 'must not be null: leave it out instead';
+  const values = place === 'query' && Array.isArray(value) ? (value as readonly unknown[]) : [value];
+  if (!values.every((one) => ['string', 'number', 'boolean'].includes(typeof one))) return 'must be text';
+  // Each would be the address of something else.
+  if (place === 'path' && ['', '.', '..'].includes(String(value))) return 'must be an id';
+  return undefined;
+}
+
+/**
+ * A call with its arguments as a request, or what is wrong with those that do not stand in its body, where they can only be text: nothing else
+ * may become other text on the way, nor another address. What the API does not know, it refuses.
+ */
 export function requestOf({ method, path, places }: Tool, given: Json): ToolRequest | Problem {
   const missing = Object.entries(places).filter(([argument, place]) => place.in === 'path' && (given[argument] ?? null) === null);
   if (missing.length > 0)
     return Problem.of('invalid-query', 'Arguments are missing', { faults: missing.map(([field]) => ({ field, message: 'is missing' })) });
+  const faults = Object.entries(given).flatMap(([field, value]) => {
+    const place = Object.hasOwn(places, field) ? places[field]?.in : method === 'GET' ? 'query' : undefined;
+    const message = place === undefined ? undefined : faultOf(value, place);
+    return message === undefined ? [] : [{ field, message }];
+  });
+  if (faults.length > 0) return Problem.of('invalid-query', 'Arguments break the rules of their parameters', { faults });
   const query = new URLSearchParams();
   const headers: Record<string, string> = {};
   const body: Record<string, unknown> = {};

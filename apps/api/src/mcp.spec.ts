@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { PassThrough } from 'node:stream';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { InMemoryTransport } from '@modelcontextprotocol/sdk/inMemory.js';
 import type { Role } from '#ticketing';
-import { bridgeMcp } from '../../cli/src/mcp-command.js';
+import { bridgeMcp, bridgeStreams } from '../../cli/src/mcp-command.js';
 import { keyFor, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -89,7 +90,10 @@ describe('an assistant', () => {
     expect((await call(agent, 'read_ticket', { id, atLeast })).json).toMatchObject({ status: 'open', proposals: [{ act: 'reply' }, {}] });
     const waiting = await call(agent, 'find_tickets', { client: api.client, proposed: true });
     expect(waiting.json.items).toMatchObject([{ _id: id }]);
-    expect((await call(agent, 'reject_proposal', { id, reason: 'Tried already' })).isError).toBe(false);
+    expect((await call(agent, 'approve_proposal', { id })).json).toMatchObject({ status: 409, code: 'not-one' });
+    const [{ data: proposal }] = proposed.json.events;
+    const rejected = await call(agent, 'reject_proposal', { id, proposalId: proposal.proposalId, reason: 'Tried already' });
+    expect(rejected.isError).toBe(false);
     await call(agent, 'approve_proposal', { id });
     const { items } = (await call(agent, 'read_ticket_history', { id })).json;
     const by = items.map((line: { type: string; actor: { kind: string }; using?: object }) => [line.type, line.actor.kind, line.using]);
@@ -118,9 +122,18 @@ describe('an assistant', () => {
     expect(await wrong('read_ticket', { id: 'x' })).toEqual([true, 404, 'ticket-not-found', []]);
     expect(await wrong('read_ticket', {})).toEqual([true, 400, 'invalid-query', ['id']]);
     expect(await wrong('add_note', { id: null, text: 'x' })).toEqual([true, 400, 'invalid-query', ['id']]);
+    for (const id of ['', '.', '..', {}]) expect(await wrong('read_ticket', { id })).toEqual([true, 400, 'invalid-query', ['id']]);
+    const note = { id: randomUUID(), text: 'x' };
+    expect(await wrong('add_note', { ...note, idempotencyKey: null, model: {} })).toEqual([
+      true,
+      400,
+      'invalid-query',
+      ['idempotencyKey', 'model'],
+    ]);
+    expect(await wrong('find_tickets', { q: {}, status: null })).toEqual([true, 400, 'invalid-query', ['q', 'status']]);
     expect(await wrong('find_tickets', { nothing: 'x' })).toEqual([true, 400, 'invalid-query', ['nothing']]);
     expect(await wrong('read_problem', { problemId: randomUUID() })).toEqual([true, 404, 'problem-not-found', []]);
-    await expect(call(assistant, 'nothing', {})).rejects.toThrow('There is no tool nothing');
+    await expect(call(assistant, 'nothing', {})).rejects.toThrow(/^MCP error -32602: There is no tool nothing/);
   });
 
   it('is offered what its role may do, with the schemas of the API, which stand alone', async () => {
@@ -157,9 +170,33 @@ describe('an assistant', () => {
     expect((await assistant.listTools()).tools).toEqual((await (await connected(token)).listTools()).tools);
     expect((await call(assistant, 'who_am_i', {})).json).toMatchObject({ principal: { id: 'assistant-7' } });
     expect(await call(assistant, 'read_ticket', { id: 'x' })).toMatchObject({ isError: true, json: { code: 'ticket-not-found' } });
+    await expect(call(assistant, 'nothing', {})).rejects.toThrow(/^MCP error -32602: There is no tool nothing/);
     await assistant.close();
     await bridge;
-    await expect(bridgeMcp({ url: api.url, key: 'x' }, there, new AbortController().signal)).rejects.toThrow('401');
+    const refused = (to: { url: string; key: string }) => expect(bridgeMcp(to, there, new AbortController().signal)).rejects;
+    await refused({ url: api.url, key: 'x' }).toThrow('does not take the key');
+    await refused({ url: 'http://127.0.0.1:1', key: token }).toThrow('No API answers at http://127.0.0.1:1');
+    await refused({ url: 'nowhere', key: token }).toThrow('nowhere is no address of an API');
+  });
+
+  it('answers what was asked on standard input before that ended', async () => {
+    const [input, output] = [new PassThrough(), new PassThrough()];
+    let written = '';
+    output.setEncoding('utf8').on('data', (text: string) => (written += text));
+    const asked = [
+      {
+        id: 1,
+        method: 'initialize',
+        params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'spec', version: '1' } },
+      },
+      { id: 2, method: 'tools/call', params: { name: 'who_am_i' } },
+      { id: 3, method: 'tools/list' },
+      { id: 4, method: 'nothing' },
+    ];
+    input.end(asked.map((message) => `${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`).join(''));
+    await bridgeStreams({ url: api.url, key: await keyOf('assistant', 'assistant') }, input, output, new AbortController().signal);
+    const answers = written.trim().split('\n');
+    expect(answers.map((line) => (JSON.parse(line) as { id: number }).id).sort()).toEqual([1, 2, 3, 4]);
   });
 
   it('needs a key, and is no page of another origin', async () => {

@@ -65,6 +65,7 @@ export const ticketProblems = {
   'maintenance-invalid': { status: 422, title: 'Invalid maintenance window' },
   'problem-not-found': { status: 404, title: 'No such problem' },
   'not-for-assistants': { status: 403, title: 'The contract leaves it to people' },
+  'not-one': { status: 409, title: 'It may be about several' },
   'proposal-not-found': { status: 404, title: 'No such proposal waits for approval' },
   'article-not-found': { status: 404, title: 'No such article' },
   'article-exists': { status: 409, title: 'The article exists already' },

@@ -95,6 +95,14 @@ export function unlessOfOneCustomer(ticket: Belonging, other: TicketState | unde
     : refuse('other-client', 'The other ticket belongs to another client', [{ field, message: 'must be a ticket of the same client' }]);
 }
 
+export const UNNAMED = ['not-one'] as const;
+
+/** A command about one of several must say which: who reads a list may not see what was added to it since. @param ids of those that it may be about */
+export function unlessNamed(field: string, named: string | undefined, ids: readonly string[]): Barred<typeof UNNAMED> {
+  if (named !== undefined || ids.length < 2) return undefined;
+  return refuse('not-one', `It may be about any of ${ids.length}: say which`, [{ field, message: `must be one of ${ids.join(', ')}` }]);
+}
+
 export const ON_HOLD = ['ticket-on-hold'] as const;
 
 export function unlessOnHold({ work }: Ticket): Barred<typeof ON_HOLD> {

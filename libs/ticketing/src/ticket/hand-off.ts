@@ -23,7 +23,9 @@ import {
   unlessLeft,
   unlessOver,
   unlessTierExists,
+  unlessNamed,
   unlessWorkable,
+  UNNAMED,
   UNWORKABLE,
 } from './guards.js';
 
@@ -188,12 +190,12 @@ export class RequestConsultation extends TicketCommand {
 }
 
 @JSONSchema({
-  description: 'Answers the oldest open consultation, or the one that is named. The answer can become a knowledge article.',
+  description: 'Answers the open consultation, or the one that is named. The answer can become a knowledge article.',
   examples: [{ answer: 'Yes, one node after the other.', article: 'KB-0110' }],
 })
 export class AnswerConsultation extends TicketCommand {
   @Uuid('a consultation', {
-    description: 'Id of the consultation; the oldest open one unless said otherwise',
+    description: 'Id of the consultation; needed when several are open',
     optional: true,
   })
   consultationId?: string;
@@ -374,9 +376,15 @@ export const handOffCommands = {
   AnswerConsultation: command({
     body: AnswerConsultation,
     route: 'POST /v1/tickets/{id}/consultations/answer',
-    refuses: [...OVER, 'no-consultation-open'],
+    refuses: [...OVER, 'no-consultation-open', ...UNNAMED],
     late: true,
     decide({ consultationId, answer, article }, ticket, context) {
+      const several = unlessNamed(
+        'consultationId',
+        consultationId,
+        ticket.consultations.map(({ id }) => id),
+      );
+      if (several) return several;
       const open = consultationId === undefined ? ticket.consultations[0] : ticket.consultations.find(({ id }) => id === consultationId);
       if (open === undefined) return refuse('no-consultation-open', 'No such consultation waits for an answer');
       const barred = unlessOver(ticket);

@@ -26,12 +26,25 @@ describe('what an assistant proposes', () => {
     expect(life.state?.work.status).toBe('open');
     life.actor = ada;
     const { proposalId } = life.state?.proposals?.[1] ?? {};
-    const approved = life.do(4, 'ApproveProposal', {});
+    const first = life.state?.proposals?.[0]?.proposalId ?? '';
+    const approved = life.do(4, 'ApproveProposal', { proposalId: first });
     expect(types(life.do(5, 'ApproveProposal', { proposalId: proposalId ?? '' }))).toEqual(['ProposalApproved', 'TicketResolved']);
     expect(approved).toMatchObject([{ data: { act: 'reply' } }, { type: 'PublicReplySent', data: { author: { id: 'ada' } } }]);
     expect(life.state).toMatchObject({ work: { status: 'resolved' } });
     expect(life.state).not.toHaveProperty('proposals');
     expect(() => life.do(6, 'ApproveProposal', {})).toThrow('proposal-not-found');
+  });
+
+  it('is named, where several wait', () => {
+    const life = served();
+    life.do(1, 'ProposeReply', reply);
+    life.do(2, 'ProposeResolution', resolution);
+    life.actor = ada;
+    const [, second] = life.state?.proposals ?? [];
+    expect(() => life.do(3, 'ApproveProposal', {})).toThrow(new RegExp(`not-one.*${second?.proposalId}`));
+    expect(() => life.do(3, 'RejectProposal', { reason: 'Wrong' })).toThrow('not-one');
+    life.do(3, 'RejectProposal', { proposalId: second?.proposalId ?? '', reason: 'Wrong' });
+    expect(types(life.do(4, 'ApproveProposal', {}))).toEqual(['ProposalApproved', 'PublicReplySent']);
   });
 
   it.each([

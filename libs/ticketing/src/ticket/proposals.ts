@@ -9,7 +9,7 @@ import type { ClockedTicket } from './clocked-ticket.js';
 import { command, TicketCommand, type TicketCommandDefinition, type TicketCommandDefinitions } from './command.js';
 import { conversationCommands, SendPublicReply } from './conversation.js';
 import { event } from './decisions.js';
-import { OVER, unlessOver } from './guards.js';
+import { OVER, UNNAMED, unlessNamed, unlessOver } from './guards.js';
 import { EscalateToTier, handOffCommands } from './hand-off.js';
 import { ResolveTicket, resolutionCommands } from './resolution.js';
 
@@ -50,7 +50,7 @@ export class ProposeHandOff extends EscalateToTier {}
   examples: [{}],
 })
 export class ApproveProposal extends TicketCommand {
-  @Uuid('a proposal', { description: 'Id of the proposal; the oldest one that waits unless said otherwise', optional: true })
+  @Uuid('a proposal', { description: 'Id of the proposal; needed when several wait', optional: true })
   proposalId?: string;
 }
 
@@ -59,7 +59,7 @@ export class ApproveProposal extends TicketCommand {
   examples: [{ reason: 'The printer is being replaced anyway' }],
 })
 export class RejectProposal extends TicketCommand {
-  @Uuid('a proposal', { description: 'Id of the proposal; the oldest one that waits unless said otherwise', optional: true })
+  @Uuid('a proposal', { description: 'Id of the proposal; needed when several wait', optional: true })
   proposalId?: string;
 
   @Text({ description: 'Why', example: 'The printer is being replaced anyway', max: 2000 })
@@ -108,10 +108,15 @@ function proposing<Act extends AssistantAct, Body extends object>(
   };
 }
 
-const NOT_PROPOSED = ['proposal-not-found'] as const;
+const NOT_PROPOSED = ['proposal-not-found', ...UNNAMED] as const;
 
 function proposalIn({ proposals = [] }: ClockedTicket, id: string | undefined): Proposal | Refusal<(typeof NOT_PROPOSED)[number]> {
   return (
+    unlessNamed(
+      'proposalId',
+      id,
+      proposals.map(({ proposalId }) => proposalId),
+    ) ??
     proposals.find(({ proposalId }) => id === undefined || proposalId === id) ??
     refuse('proposal-not-found', 'No such proposal waits for approval')
   );

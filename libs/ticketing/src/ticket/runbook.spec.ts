@@ -81,6 +81,16 @@ describe('a runbook', () => {
     ]);
   });
 
+  it('is named, where several are unfinished', () => {
+    const life = begun();
+    life.do(2, 'StartRunbook', { article: 'KB-2' }, { ...published, article: 'KB-2', steps: [{ title: 'Print' }] });
+    const tick = { step: 1, result: 'done', outcome: 'Printed' } as const;
+    expect(() => life.do(3, 'TickRunbookStep', tick)).toThrow('not-one');
+    life.do(3, 'TickRunbookStep', { ...tick, run: runs(life)[1]?.run ?? '' });
+    life.do(4, 'TickRunbookStep', tick);
+    expect(statuses(life)).toEqual([['done', 'waiting', 'waiting'], ['done']]);
+  });
+
   it('has no step ticked off that it does not have, or twice', () => {
     const life = begun();
     const tick = (command: object) => life.do(2, 'TickRunbookStep', { step: 1, result: 'done', outcome: 'o', ...command });

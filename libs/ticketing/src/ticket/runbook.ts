@@ -4,7 +4,7 @@ import { Name, OneOf, Text, Uuid, WholeNumber } from '../command-fields.js';
 import { isUnfinished, type RunbookStep, STEP_RESULTS, type StepResult } from '../events/runbook.js';
 import { command, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { event } from './decisions.js';
-import { INACTIVE, unlessActive } from './guards.js';
+import { INACTIVE, UNNAMED, unlessActive, unlessNamed } from './guards.js';
 
 @JSONSchema({
   description:
@@ -22,7 +22,7 @@ export class StartRunbook extends TicketCommand {
   examples: [{ step: 1, result: 'done', outcome: 'The spooler is running' }],
 })
 export class TickRunbookStep extends TicketCommand {
-  @Uuid('a run of a runbook', { description: 'Id of the run; the one that was started last unless said', optional: true })
+  @Uuid('a run of a runbook', { description: 'Id of the run; needed when several are unfinished', optional: true })
   run?: string;
 
   @WholeNumber({ description: 'Number of the step, from 1', example: 1, min: 1, max: 100 })
@@ -69,13 +69,20 @@ export const runbookCommands = {
   TickRunbookStep: command({
     body: TickRunbookStep,
     route: 'POST /v1/tickets/{id}/runbook-steps',
-    refuses: [...INACTIVE, 'runbook-step-not-found', 'runbook-step-over'],
+    refuses: [...INACTIVE, 'runbook-step-not-found', 'runbook-step-over', ...UNNAMED],
     late: true,
     decide({ run: named, step: number, result, outcome }, ticket) {
       const barred = unlessActive(ticket);
       if (barred) return barred;
       const { runbooks = [], tier } = ticket;
-      const run = named === undefined ? runbooks.at(-1) : runbooks.find((one) => one.run === named);
+      const unfinished = runbooks.filter(isUnfinished);
+      const several = unlessNamed(
+        'run',
+        named,
+        unfinished.map(({ run }) => run),
+      );
+      if (several) return several;
+      const run = named === undefined ? (unfinished[0] ?? runbooks.at(-1)) : runbooks.find((one) => one.run === named);
       if (run === undefined)
         return refuse('runbook-step-not-found', 'No such runbook was started on the ticket', [
           { field: 'run', message: 'must be a run of this ticket' },

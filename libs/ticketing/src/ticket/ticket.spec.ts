@@ -917,6 +917,15 @@ describe('RequestConsultation and AnswerConsultation', () => {
     expect(given(opened, started, ask, ['AnswerConsultation', { answer: 'Yes' }]).state?.consultations).toEqual([]);
   });
 
+  it('refuse an answer to nobody knows which of several questions', () => {
+    const another: Step = ['RequestConsultation', { tier: 'L3', question: 'May we power it off?' }];
+    const asked = given(opened, ask, another);
+    expect(asked.when('AnswerConsultation', { answer: 'Yes' }).refusal().refused).toBe('not-one');
+    const [, second] = asked.state?.consultations ?? [];
+    const [answered] = asked.when('AnswerConsultation', { consultationId: second?.id ?? '', answer: 'No' }).events();
+    expect(answered?.data).toMatchObject({ consultationId: second?.id });
+  });
+
   it('refuse the own tier, and answers that nobody waits for', () => {
     expect(given(opened).when('RequestConsultation', { tier: 'L1', question: 'q' }).refusal().refused).toBe('consultation-of-own-tier');
     expect(given(opened).when('AnswerConsultation', { answer: 'a' }).refusal().refused).toBe('no-consultation-open');
