@@ -1,5 +1,5 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '#http';
 import type { Key } from '#ticketing';
 import type { Asker } from '#ticketing-app';
@@ -31,6 +31,19 @@ export function callerOf({ caller }: FastifyRequest): Known {
 
 export function unauthenticated(detail: string, headers: Readonly<Record<string, string>> = {}): Problem {
   return Problem.of('unauthenticated', detail, { headers: { 'WWW-Authenticate': 'Bearer realm="tierline"', ...headers } });
+}
+
+/** Aborts when nobody waits for an answer any more, or whoever asked may not have it any longer. */
+export function whenLeft({ ended }: Known, { raw }: FastifyReply): AbortSignal {
+  const left = new AbortController();
+  raw.once('close', () => left.abort());
+  if (raw.destroyed) left.abort();
+  return AbortSignal.any([left.signal, ended]);
+}
+
+/** What is answered then. @throws Problem unauthenticated where somebody is there who may not have it */
+export function nobodyWaits({ ended }: Known): undefined {
+  ended.throwIfAborted();
 }
 
 /** Who sent the request, as a parameter of a handler. */

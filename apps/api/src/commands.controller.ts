@@ -19,6 +19,7 @@ import type { Aggregate, Route } from '#eventsourcing';
 import { JsonBody, QueryParameters } from '#http';
 import { ticket } from '#ticketing';
 import { RunCommand } from '#ticketing-nest';
+import { callerOf, nobodyWaits, whenLeft } from './caller.js';
 import { answerWithTag, sentWith } from './command-answer.js';
 import { documented } from './documented.js';
 import { PathName } from './path-name.js';
@@ -37,8 +38,16 @@ export function commandsController(aggregate: Aggregate): Type {
     async run(name: string, body: object, request: FastifyRequest, reply: FastifyReply, inPath: string | undefined) {
       const inBody = (body as Readonly<Record<string, unknown>>)[aggregate.idName];
       const id = inPath ?? (typeof inBody === 'string' ? inBody : undefined);
-      const sent = sentWith(request, keyScope(aggregate, id));
-      const done = unlessRefused(await this.commands.execute(new RunCommand(aggregate, id, name, body, sent)));
+      const caller = callerOf(request);
+      let left: AbortSignal | undefined;
+      const sent = { ...sentWith(request, keyScope(aggregate, id)), whenLeft: () => (left ??= whenLeft(caller, reply)) };
+      const ran = this.commands.execute(new RunCommand(aggregate, id, name, body, sent));
+      const result = await ran.catch((error: unknown) => {
+        if (left?.aborted) return nobodyWaits(caller);
+        throw error;
+      });
+      if (result === undefined) return undefined;
+      const done = unlessRefused(result);
       if (id === undefined) void reply.code(201).header('Location', `${request.routeOptions.url}/${done.id}`);
       return answerWithTag(reply, { [aggregate.idName]: done.id }, done);
     }

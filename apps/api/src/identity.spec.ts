@@ -120,6 +120,8 @@ describe('a key', () => {
         'It takes the role agent (for tickets of their tiers), or lead, or administrator',
       ]);
     }
+    const major = await ask(token, 'POST', '/v1/tickets', { ...opening, majorIncident: true });
+    expect([major.status, major.json.code]).toEqual([403, 'forbidden']);
     const batch = await ask(token, 'POST', '/v1/batches', { items: [{ command: 'CloseTicket', ticketId, body: {} }] });
     expect(batch.json.items[0]).toMatchObject({ status: 403, problem: { code: 'forbidden' } });
     expect((await ask(token, 'GET', '/v1/contracts')).json.code).toBe('forbidden');

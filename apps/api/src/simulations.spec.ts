@@ -144,7 +144,14 @@ describe('POST /v1/simulations', () => {
     expect(json.faults.map(({ field }: { field: string }) => field).sort()).toEqual([...fields].sort());
   });
 
-  it('runs two at once and no more, and one that nobody waits for is given up', async () => {
+  it.each([
+    ['a contract', '/v1/simulations', { terms: l1Work }],
+    [
+      'rules',
+      '/v1/contracts/simulations',
+      { terms: { rules: [{ name: 'all', on: 'TicketOpened', then: [{ do: 'note', text: 'Seen' }] }] } },
+    ],
+  ])('runs two at once and no more, and one of %s that nobody waits for is given up', async (_what, path, body) => {
     // Each holds the log open until it is told to go on.
     const { readAll } = api.store;
     let goOn = () => {};
@@ -164,13 +171,13 @@ describe('POST /v1/simulations', () => {
         hostname,
         port,
         method: 'POST',
-        path: '/v1/simulations',
+        path,
         headers: { 'Content-Type': 'application/json' },
       });
       abandoned.on('error', () => {});
-      abandoned.end(JSON.stringify({ terms: l1Work }));
+      abandoned.end(JSON.stringify({ client: api.client, ...body }));
       await bothRead;
-      const refused = await simulated({ terms: l1Work });
+      const refused = await send(api.url, 'POST', path, { body: { client: api.client, ...body } });
       expect(refused.json).toMatchObject({ status: 429, code: 'too-many-simulations' });
       expect(refused.headers.get('retry-after')).toBe('10');
       abandoned.destroy();
@@ -181,6 +188,8 @@ describe('POST /v1/simulations', () => {
       delete (api.store as Partial<typeof api.store>).readAll;
     }
     expect((await simulated({ terms: l1Work })).json.totals.gained).toBe(3);
+    const history = await send(api.url, 'GET', `/v1/contracts/${api.client}/history`);
+    expect(history.json.items.map(({ type }: { type: string }) => type)).toEqual(['ContractAgreed']);
     expect(api.logged).toEqual([]);
   });
 });

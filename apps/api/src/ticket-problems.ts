@@ -42,6 +42,7 @@ export const ticketProblems = {
   'report-invalid': { status: 422, title: 'Invalid report' },
   'report-period-not-over': { status: 409, title: 'The period is not over yet' },
   'webhook-not-found': { status: 404, title: 'No such webhook' },
+  'dead-letter-not-found': { status: 404, title: 'No such dead letter' },
   'webhook-exists': { status: 409, title: 'The webhook exists already' },
   'webhook-invalid': { status: 422, title: 'Invalid webhook' },
   'attachment-not-found': { status: 404, title: 'No such attachment' },

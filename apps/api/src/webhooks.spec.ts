@@ -220,6 +220,11 @@ describe('webhooks', () => {
     receiver.does.delete('/dead');
     const [, second] = items;
     receiver.got.length = 0;
+    const other = randomUUID();
+    expect(await send(api.url, 'POST', `/v1/webhooks/${webhook}/replay`, { body: { events: [second.event, other] } })).toMatchObject({
+      status: 404,
+      json: { code: 'dead-letter-not-found', faults: [{ field: 'events[1]', message: expect.stringContaining(other) }] },
+    });
     await post(`/v1/webhooks/${webhook}/replay`, { events: [second.event] });
     expect((await arrived('/dead', 1)).map(({ id }) => id)).toEqual([second.event]);
     await post(`/v1/webhooks/${webhook}/replay`, {});

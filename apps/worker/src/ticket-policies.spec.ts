@@ -241,6 +241,8 @@ describe('questions in self-service', () => {
     );
     const failed = async () => (await readAggregate(store, article, id)).state?.failedInRow;
     await eventually(failed, (count) => count === 1);
+    const [opening] = await eventsOf(await open('Jams again', { question: one }));
+    expect(opening?.data).not.toHaveProperty('articlesShown');
     await sendTo(question, two, 'MarkHelpful', { article: id });
     await eventually(failed, (count) => count === 0);
   });

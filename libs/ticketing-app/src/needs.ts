@@ -31,6 +31,7 @@ import {
   evolveInHindsight,
   everInForce,
   defaultContract,
+  type DeadLetters,
   type DefineReport,
   type DeliveryTarget,
   type FeedFacts,
@@ -55,6 +56,7 @@ import {
   publicEventType,
   type RecordAlerts,
   type ReportFacts,
+  type ReplayDeadLetters,
   type Role,
   type RulesReplayed,
   type SimulateRules,
@@ -68,7 +70,8 @@ import {
   webhook,
   type WhoHasLeft,
 } from '#ticketing';
-import { LONGEST_SIMULATION_MS, simulate } from './simulate.js';
+import { simulateForCaller } from './simulate.js';
+import { deadLettersAmong, type ReadModels } from './read-models.js';
 import { readSavedQuery } from './ticket-list-parameters.js';
 import { ownerOfArticleReached, ownerOfReviewReached, ownersReached, whoIsThere } from './who-is-there.js';
 
@@ -81,6 +84,10 @@ interface Asking {
   readonly effectiveAt: Instant;
   readonly actor: Actor;
   readonly principal: Principal;
+  /** What is read besides the log; policies and the command line have none. */
+  readonly models?: ReadModels | undefined;
+  /** When nobody waits for what becomes of it any more. */
+  readonly whenLeft?: (() => AbortSignal) | undefined;
 }
 
 /** Who may let a ticket enter above the usual tiers. */
@@ -120,7 +127,7 @@ const lookUps: Readonly<Record<string, LookUp>> = {
   'public-holidays': async (_store, { body }) =>
     // The holidays of the world are loaded where a contract is agreed, which most processes never see.
     (await import('./public-holidays.js')).withPublicHolidays((body as { readonly terms: Readonly<Record<string, unknown>> }).terms),
-  'rules-replayed': (store, { body, effectiveAt }) => rulesReplayed(store, body as SimulateRules, effectiveAt),
+  'rules-replayed': (store, { body, effectiveAt, whenLeft }) => rulesReplayed(store, body as SimulateRules, effectiveAt, whenLeft?.()),
   'major-incident-terms': async (store, { state, effectiveAt }) =>
     state === null ? undefined : (await contractInForceAt(store, (state as MajorIncident).client, effectiveAt))?.terms.majorIncidents,
   'alert-facts': (store, { body, state }) => alertFacts(store, (body as RecordAlerts).client, state as AlertState),
@@ -132,6 +139,10 @@ const lookUps: Readonly<Record<string, LookUp>> = {
     };
   },
   'feed-facts': (store, { body, effectiveAt }) => feedFacts(store, body as FeedAsked, effectiveAt),
+  'dead-letters': (_store, { id, body, models }): Promise<DeadLetters> | undefined => {
+    const { events } = body as ReplayDeadLetters;
+    return models === undefined || events === undefined ? undefined : deadLettersAmong(models, id, events);
+  },
   'faults-of-list-query': (_store, { body }): readonly Fault[] => readSavedQuery((body as { readonly query: unknown }).query).faults,
 };
 
@@ -262,7 +273,12 @@ async function contractInForceAt(store: EventStore, client: string, at: Instant)
 }
 
 /** What proposed rules would have done to past tickets. */
-async function rulesReplayed(store: EventStore, { client, terms, from, to }: SimulateRules, asOf: Instant): Promise<RulesReplayed> {
+async function rulesReplayed(
+  store: EventStore,
+  { client, terms, from, to }: SimulateRules,
+  asOf: Instant,
+  left: AbortSignal | undefined,
+): Promise<RulesReplayed> {
   const known = (await import('./public-holidays.js')).withPublicHolidays(terms);
   if ('faults' in known) return refuse('contract-invalid', 'Unknown public holidays', known.faults);
   const contract = contractTerms(known.terms);
@@ -270,15 +286,14 @@ async function rulesReplayed(store: EventStore, { client, terms, from, to }: Sim
   const { rules = [] } = contract;
   if (rules.length === 0) return { rules, tickets: 0, touched: [] };
   const period = { from: from === undefined ? undefined : parseInstant(from), to: to === undefined ? undefined : parseInstant(to) };
-  const signal = AbortSignal.timeout(LONGEST_SIMULATION_MS);
-  try {
-    const { totals } = await simulate(store, { contract, client, ...period, asOf, limit: 0 }, { signal });
-    const touched = rules.map(({ name }) => totals.rules.find(({ rule }) => rule === name) ?? { rule: name, tickets: 0, fired: 0 });
-    return { rules, tickets: totals.tickets, touched };
-  } catch (error) {
-    if (!signal.aborted) throw error;
-    return refuse('simulation-too-long', `It was given up after ${LONGEST_SIMULATION_MS / 1000} s: name a shorter period`);
-  }
+  const simulation = await simulateForCaller(store, { contract, client, ...period, asOf, limit: 0 }, left);
+  if (isRefusal(simulation)) return simulation;
+  const { tickets, rules: tallies } = simulation.totals;
+  return {
+    rules,
+    tickets,
+    touched: rules.map(({ name }) => tallies.find(({ rule }) => rule === name) ?? { rule: name, tickets: 0, fired: 0 }),
+  };
 }
 
 /** The clocks of a ticket, up to a revision, under what is agreed with its client now. */

@@ -68,7 +68,7 @@ import { readAuditorReads } from './auditor-reads-query.js';
 import { readReactions } from './reactions-query.js';
 import { type ByName, type Page, readByName, readMailAside, type Sources } from './read-models.js';
 import { type AppQuery, query, queryOfLog } from './run-query.js';
-import { simulate, type SimulationRequest, type Watched } from './simulate.js';
+import { simulateForCaller, type SimulationRequest } from './simulate.js';
 import { readChangedBoard, readSlaBoard } from './sla-board-query.js';
 import { readStatusPage } from './status-page.js';
 import { readTicketAutopsy } from './ticket-autopsy.js';
@@ -223,8 +223,8 @@ export const queries = {
   webhook: query('webhooks', readWebhook),
   webhookSecret: queryOfLog('webhookSecret', readSecretVersions),
   deliveries: query('webhooks', readDeliveries),
-  simulation: queryOfLog('simulation', ({ store }, { watched, ...request }: SimulationRequest & { readonly watched: Watched }) =>
-    simulate(store, request, watched),
+  simulation: queryOfLog('simulation', ({ store }, { left, ...request }: SimulationRequest & { readonly left: AbortSignal }) =>
+    simulateForCaller(store, request, left),
   ),
   /** Whether a message may be taken in. */
   takeMail: queryOfLog('takeMail', async (_sources, _asked: object) => ({ allowed: true }) as const),

@@ -177,6 +177,12 @@ export async function deliveriesTo(
   return { items: found.slice(0, limit), more: found.length > limit };
 }
 
+/** Which of some events are dead letters of a webhook. */
+export async function deadLettersAmong({ db }: ReadModels, webhook: string, events: readonly string[]): Promise<ReadonlySet<string>> {
+  const found = deliveries(db).find({ webhook, state: 'dead', event: { $in: [...events] } }, { maxTimeMS: QUERY_WITHIN_MS });
+  return new Set((await reached(found.toArray())).map(({ event }) => event));
+}
+
 /** What of a view may be seen, in MongoDB's query language. */
 function withinWalls(name: string, { clients, reporter }: Scope, filter: object): object {
   const wall = WALLS[name];

@@ -23,6 +23,7 @@ import {
 import { withCorrelation } from '#platform';
 import { actorOf, canonicalJson, CLOCK_SKEW, commandGrant, isAutomatic, type Principal, systemPrincipal } from '#ticketing';
 import { lookUp } from './needs.js';
+import type { ReadModels } from './read-models.js';
 
 /** What the sender of a command adds to it. */
 export interface SentContext {
@@ -37,6 +38,10 @@ export interface SentContext {
   readonly causationId: string;
   /** The revisions that the aggregate may be at; undefined when any will do. */
   readonly ifRevisions?: readonly number[];
+  /** What is read besides the log, where somebody asks. */
+  readonly models?: ReadModels;
+  /** When nobody waits for what becomes of it any more: what takes long to look up is then given up. */
+  readonly whenLeft?: () => AbortSignal;
 }
 
 /** A command on its way to its aggregate. */
@@ -89,7 +94,7 @@ export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<O
   store: EventStore,
   { aggregate, id: given, name, body, context }: SentCommand<Of, Name>,
 ): Promise<CommandResult<Of, Name>> {
-  const { commandId, principal, onBehalfOf, using, correlationId, causationId, ifRevisions } = context;
+  const { commandId, principal, onBehalfOf, using, correlationId, causationId, ifRevisions, models, whenLeft } = context;
   const actor = onBehalfOf ?? actorOf(principal);
   const id = given ?? deterministicId(aggregate.category, commandId);
   return withCorrelation({ correlationId, causationId }, async () => {
@@ -134,9 +139,17 @@ export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<O
             ? {}
             : {
                 given: (state: StateOf<Of>, revision: number) =>
-                  lookUp(needs, store, { id, body: body as object, state, revision, effectiveAt, actor, principal }) as Promise<
-                    GivenOf<Of, Name>
-                  >,
+                  lookUp(needs, store, {
+                    id,
+                    body: body as object,
+                    state,
+                    revision,
+                    effectiveAt,
+                    actor,
+                    principal,
+                    models,
+                    whenLeft,
+                  }) as Promise<GivenOf<Of, Name>>,
               }),
         },
       );

@@ -1,4 +1,14 @@
-import { type EventStore, type Instant, type Position, type StoredEvent, StreamDeleted, streamId, upcast } from '#eventsourcing';
+import {
+  type EventStore,
+  type Instant,
+  type Position,
+  refuse,
+  type Refusal,
+  type StoredEvent,
+  StreamDeleted,
+  streamId,
+  upcast,
+} from '#eventsourcing';
 import {
   comparisonOf,
   type Contract,
@@ -34,7 +44,10 @@ const MOST_AT_ONCE = 10_000;
 const FEW = 200;
 
 /** A simulation that takes longer is given up, in milliseconds, where somebody waits for its answer. */
-export const LONGEST_SIMULATION_MS = 60_000;
+const LONGEST_MS = 60_000;
+
+/** Simulations that one process runs at once for those who wait for their answers: each keeps a core busy. */
+const MOST_RUNNING = 2;
 
 export interface Watched {
   readonly signal: AbortSignal;
@@ -69,6 +82,32 @@ export async function simulate(
     }
   } while (openings.length === atOnce);
   return { asOf, totals: sums.totals(), items };
+}
+
+let running = 0;
+
+/**
+ * The same for somebody who waits for the answer: neither too long, nor beside too many others.
+ * @param left aborts when nobody waits any more
+ * @throws StoreUnavailable; the reason of `left` once it aborts
+ */
+export async function simulateForCaller(
+  store: EventStore,
+  request: SimulationRequest,
+  left?: AbortSignal,
+): Promise<Simulation | Refusal<'too-many-simulations' | 'simulation-too-long'>> {
+  if (running >= MOST_RUNNING)
+    return refuse('too-many-simulations', `There are ${MOST_RUNNING} simulations running already`, undefined, { retryAfter: 10 });
+  const tooLong = AbortSignal.timeout(LONGEST_MS);
+  running++;
+  try {
+    return await simulate(store, request, { signal: left === undefined ? tooLong : AbortSignal.any([left, tooLong]) });
+  } catch (error) {
+    if (left?.aborted || !tooLong.aborted) throw error;
+    return refuse('simulation-too-long', `It was given up after ${LONGEST_MS / 1000} s: name a shorter period, or a client`);
+  } finally {
+    running--;
+  }
 }
 
 function changesOf(comparison: TicketComparison): TicketComparison {

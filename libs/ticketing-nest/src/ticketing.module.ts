@@ -32,10 +32,13 @@ export class RunCommand<Of extends Aggregate = Aggregate, Name extends keyof Com
 
 @CommandHandler(RunCommand)
 export class RunCommandHandler implements ICommandHandler<RunCommand> {
-  constructor(@Inject(EventStore) private readonly store: EventStore) {}
+  constructor(
+    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(ReadModels) private readonly models: ReadModels,
+  ) {}
 
-  execute(command: RunCommand): Promise<CommandResult<Aggregate>> {
-    return runCommand(this.store, command);
+  execute({ context, ...command }: RunCommand): Promise<CommandResult<Aggregate>> {
+    return runCommand(this.store, { ...command, context: { models: this.models, ...context } });
   }
 }
 

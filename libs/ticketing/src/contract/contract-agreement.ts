@@ -138,7 +138,7 @@ export class SimulateRules {
 /** What rules would have done to past tickets, or why that is not known. */
 export type RulesReplayed =
   | { readonly rules: readonly Rule[]; readonly tickets: number; readonly touched: readonly RuleTally[] }
-  | Refusal<'contract-invalid' | 'simulation-too-long'>;
+  | Refusal<'contract-invalid' | 'simulation-too-long' | 'too-many-simulations'>;
 
 /** Terms in which the public holidays that the calendar asks for are dates, or what is wrong with what it asks for. */
 export type TermsWithHolidays = { readonly terms: Readonly<Record<string, unknown>> } | { readonly faults: readonly Fault[] };
@@ -216,7 +216,7 @@ export const contract = {
     SimulateRules: command({
       body: SimulateRules,
       route: 'POST /v1/contracts/simulations',
-      refuses: ['contract-invalid', 'simulation-too-long'],
+      refuses: ['contract-invalid', 'simulation-too-long', 'too-many-simulations'],
       needs: 'rules-replayed',
       decide({ client, from, to }, state, { effectiveAt }, replayed?: RulesReplayed) {
         if (replayed === undefined) return [];

@@ -123,6 +123,9 @@ export class ReplayDeadLetters {
   events?: readonly string[];
 }
 
+/** Ids of the events that were named and are dead letters. */
+export type DeadLetters = ReadonlySet<string>;
+
 /** What is to be known of the log and of events for a subscription. */
 export interface FeedFacts {
   /** The stored names of the types that were named. */
@@ -250,9 +253,14 @@ export const webhook = {
     ReplayDeadLetters: command({
       body: ReplayDeadLetters,
       route: 'POST /v1/webhooks/{webhook}/replay',
-      refuses: ['webhook-not-found'],
-      decide({ events }, state) {
+      refuses: ['webhook-not-found', 'dead-letter-not-found'],
+      needs: 'dead-letters',
+      decide({ events }, state, _context, dead?: DeadLetters) {
         if (!isSubscribed(state)) return noWebhook();
+        const faults = (events ?? []).flatMap((id, index) =>
+          dead === undefined || dead.has(id) ? [] : [{ field: `events[${index}]`, message: `${id} is no dead letter of the webhook` }],
+        );
+        if (faults.length > 0) return refuse('dead-letter-not-found', 'Nothing is sent again: not all of it are dead letters', faults);
         const number = (state.replays.at(-1)?.number ?? 0) + 1;
         return [{ type: 'DeadLettersReplayed', data: omitUndefined({ webhook: state.webhook, number, events }) }];
       },

@@ -135,7 +135,7 @@ export interface OpeningFacts {
   /** The ticket that it says it follows: null where there is none. */
   readonly followed?: ClockedTicketState;
   /** The question that it names: null where there is none. */
-  readonly question?: { readonly client: string; readonly articles: readonly string[] } | null;
+  readonly question?: { readonly client: string; readonly articles: readonly string[]; readonly status?: string } | null;
   /** Whether a lead opens it, or the system itself; absent where nobody has looked. */
   readonly byLead?: boolean;
 }
@@ -231,7 +231,9 @@ export const intakeCommands = {
       if (barred) return barred;
       if (state !== null) return refuse('ticket-exists', 'The ticket exists already');
       const priority = contract.priorities[impact][urgency];
-      const shown = [...new Set([...(body.articlesShown ?? []), ...(asked?.articles ?? [])])];
+      // What was suggested for a question was in vain once, however many tickets name it.
+      const suggested = asked?.status === 'ticket' ? [] : (asked?.articles ?? []);
+      const shown = [...new Set([...(body.articlesShown ?? []), ...suggested])];
       return [
         event(
           'TicketOpened',
