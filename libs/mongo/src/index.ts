@@ -4,6 +4,7 @@ export { diagnoseGroup, type Diagnosis, type Difference } from './diagnose-group
 export type { AnyFace, AnyGroup, ViewDocument, ViewLog } from './documents.js';
 export { ProjectionFailed } from './group-documents.js';
 export { datesBy } from './mongo-schema.js';
+export { BsonReader } from './read-bson.js';
 export { projectGroup, type GroupProjector, type PartitionStatus } from './project-group.js';
 export { repartitionPolicies } from './repartition-policies.js';
 export { rebuildGroup, type RebuildProgress } from './rebuild-group.js';

@@ -2,7 +2,7 @@ import { formatPosition, isRefusal, type Position, type Refusal } from '#eventso
 import { type Batches, columnsOf, type DataSet, type Row } from '#exports';
 import { eventLogSchema, loggedEvents, OF_LOGGED_TICKET, ticketDetails, ticketFacts, ticketViews, XES_KEYS } from '#ticketing';
 import { LOG_START, positionFor } from './kpi-query.js';
-import { find, positionOfViews, reached, type Sources } from './read-models.js';
+import { findMany, positionOfViews, type Sources } from './read-models.js';
 import { readTicketEvents } from './ticket-events.js';
 
 /** The facts of tickets: a row each. */
@@ -76,13 +76,10 @@ async function exported(
   return { set, upTo: formatPosition(position), batches: read({ from: after?.commit ?? -1n, to: position.commit }) };
 }
 
-/** Documents of a view that changed in a range of the log, in that order, however many there are: they are read as fast as they are taken. */
-async function* documents(sources: Sources, view: string, { from, to }: Range, projection: object): AsyncGenerator<readonly Row[]> {
+/** Documents of a view that changed in a range of the log, in that order, however many there are. */
+function documents(sources: Sources, view: string, { from, to }: Range, projection: object): AsyncGenerator<readonly Row[]> {
   const changed = { position: { $gt: Number(from), $lte: Number(to) } };
-  const cursor = find<object>(sources, view, changed, projection).sort({ position: 1 }).batchSize(BATCH).maxTimeMS(0);
-  try {
-    while (await reached(cursor.hasNext())) yield cursor.readBufferedDocuments() as unknown as readonly Row[];
-  } finally {
-    await cursor.close();
-  }
+  return findMany<object>(sources, view, changed, { projection, sort: { position: 1 }, batch: BATCH, withinMs: 0 }) as AsyncGenerator<
+    readonly Row[]
+  >;
 }

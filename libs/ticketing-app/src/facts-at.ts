@@ -1,7 +1,7 @@
 import type { Position } from '#eventsourcing';
 import { datesBy } from '#mongo';
 import { type Facts, foldTicket, ticketFacts, type TicketFacts, type TicketFold } from '#ticketing';
-import { find, reached, type Sources } from './read-models.js';
+import { find, findMany, reached, type Sources } from './read-models.js';
 import { readTicketEvents } from './ticket-events.js';
 
 /** Few enough that what is decoded of them dies young. */
@@ -40,9 +40,7 @@ export async function* factsAt(
     }
   };
   yield* changed();
-  const unchanged = find<PlacedFacts>({ models }, ticketFacts.name, where, projection).batchSize(BATCH);
-  while (await reached(unchanged.hasNext())) {
-    const found = unchanged.readBufferedDocuments() as readonly PlacedFacts[];
+  for await (const found of findMany<PlacedFacts>({ models }, ticketFacts.name, where, { projection, batch: BATCH })) {
     const batch = found.filter(({ _id, position }) => position <= at && !folded.has(_id));
     read.push(batch.map(({ _id }) => _id).join(' '));
     yield batch;

@@ -8,7 +8,6 @@ import {
   type Context,
   defaultContract,
   type EventRef,
-  type Facts,
   fieldsFor,
   type Filters,
   type Group,
@@ -191,13 +190,14 @@ async function tallierOf(
 ): Promise<(asked: TallyAsked, each?: Each) => Running> {
   const calendarOf = kpi.aggregation === 'uptime' ? await calendars(sources, evaluatedAt) : () => calendarFor(defaultContract.calendar);
   const context: Context = usualContext(epochMillis(evaluatedAt), calendarOf, days === undefined ? {} : { days });
-  let related: unknown;
-  if (kpi.relation !== undefined) {
+  const { relation } = kpi;
+  const related = relation?.none();
+  if (relation !== undefined) {
     // Whatever comes after the period has no say in it, but for the clients who are still there.
-    const where = kpi.once === 'client' ? kpi.relation.where : { ...kpi.relation.where, openedAt: { $lt: new Date(to) } };
-    const others: Facts[] = [];
-    for await (const batch of factsAt(sources, position, { where, fields: [...kpi.relation.fields, 'openedAt'] })) others.push(...batch);
-    related = kpi.relation.build(others);
+    const where = kpi.once === 'client' ? relation.where : { ...relation.where, openedAt: { $lt: new Date(to) } };
+    for await (const batch of factsAt(sources, position, { where, fields: [...relation.fields, 'openedAt'] })) {
+      for (const facts of batch) relation.add(related, facts);
+    }
   }
   return (asked, each) => ({
     tally: new KpiTally(kpi, asked, context, related),

@@ -1,6 +1,7 @@
 import { type EventStore, type Position, type ProjectionGroup, refuse, type Refusal, streamName } from '#eventsourcing';
 import { PublicLog } from '#feeds';
 import {
+  BsonReader,
   type FaceName,
   groupHealth as healthOfGroup,
   groupPosition as positionOf,
@@ -194,11 +195,49 @@ function withinWalls(name: string, { clients, reporter }: Scope, filter: object)
   return walls.length === 0 ? filter : { $and: [...walls, filter] };
 }
 
-/** The documents of a view that a filter and the scope leave. */
-export function find<Doc extends object>({ models }: Pick<Sources, 'models'>, name: string, filter: object, projection: object = {}) {
+/** The documents of a view that a filter and the scope leave. @param raw as bytes */
+export function find<Doc extends object>(
+  { models }: Pick<Sources, 'models'>,
+  name: string,
+  filter: object,
+  projection: object = {},
+  raw = false,
+) {
   const { db, scope } = models[inside];
+  const options = { projection, raw, maxTimeMS: QUERY_WITHIN_MS };
   // A collection of plain documents: the driver's types cannot follow filters that are put together.
-  return db.collection<ViewDocument<Doc>>(name).find(withinWalls(name, scope, filter) as never, { projection, maxTimeMS: QUERY_WITHIN_MS });
+  return db.collection<ViewDocument<Doc>>(name).find(withinWalls(name, scope, filter) as never, options);
+}
+
+/**
+ * The same, of however many: a batch at a time, as fast as they are taken.
+ * @param wanted.withinMs how long the database may take, in milliseconds; 0 for as long as it takes
+ */
+export async function* findMany<Doc extends object>(
+  sources: Pick<Sources, 'models'>,
+  name: string,
+  filter: object,
+  wanted: {
+    readonly projection: object;
+    readonly sort?: Readonly<Record<string, 1 | -1>>;
+    readonly batch: number;
+    readonly withinMs?: number;
+  },
+): AsyncGenerator<readonly ViewDocument<Doc>[]> {
+  const { projection, sort = {}, batch, withinMs = QUERY_WITHIN_MS } = wanted;
+  const cursor = find<object>(sources, name, filter, projection, true)
+    .sort({ ...sort })
+    .batchSize(batch)
+    .maxTimeMS(withinMs);
+  const reader = new BsonReader();
+  try {
+    while (await reached(cursor.hasNext())) {
+      const found = cursor.readBufferedDocuments() as unknown as readonly Uint8Array[];
+      yield found.map((bytes) => reader.read(bytes) as ViewDocument<Doc>);
+    }
+  } finally {
+    await cursor.close();
+  }
 }
 
 /**

@@ -89,12 +89,14 @@ export interface Context {
  */
 export type Aggregation = 'share' | 'mean' | 'ratio' | 'count' | 'stock' | 'proportion' | 'uptime';
 
-/** What is looked at of other tickets: built once, then asked for each ticket. */
+/** What is looked at of other tickets: gathered once, in whatever order they come, then asked for each ticket. */
 export interface KpiRelation<Related> {
   /** Which tickets, in MongoDB's query language; a bound, not the rule. */
   readonly where: object;
   readonly fields: readonly (keyof TicketFacts)[];
-  readonly build: (facts: Iterable<Facts>) => Related;
+  readonly none: () => Related;
+  /** Adds what is to be known of a ticket: no more of it is kept. */
+  readonly add: (known: Related, facts: Facts) => void;
 }
 
 /** Which tickets can count in a period: those opened, resolved or closed in it, or whose life, or its aftermath, touches it. */

@@ -25,7 +25,9 @@ interface Asked {
 
 function computed(kpi: Kpi, all: readonly Facts[], { from = start, to = now, groupBy = [], filters = {} }: Asked = {}): Tallied {
   // With no more of each ticket than is read of it.
-  const related = kpi.relation?.build(all.map((facts) => only(facts, kpi.relation?.fields ?? [])));
+  const { relation } = kpi;
+  const related = relation?.none();
+  for (const facts of all) relation?.add(related, only(facts, relation.fields));
   const tally = new KpiTally(kpi, { from, to, groupBy, filters }, usualContext(now, calendarOf), related);
   for (const facts of all) tally.add(only(facts, fieldsFor(kpi, { groupBy, filters })));
   return tally.result();

@@ -40,30 +40,21 @@ function fingerprint({ client, service, category, component }: Facts): string | 
 const fingerprintFields = ['client', 'service', 'category', 'component'] as const;
 
 /** Name → the earliest instant at which something held, in milliseconds since 1970. */
-type Since = ReadonlyMap<string, number>;
+type Since = Map<string, number>;
 
-function earliest(found: Iterable<readonly [string | undefined, Date | undefined]>): Since {
-  const since = new Map<string, number>();
-  for (const [name, at] of found) {
-    if (name === undefined || at === undefined) continue;
-    const known = since.get(name);
-    if (known === undefined || +at < known) since.set(name, +at);
-  }
-  return since;
-}
-
-function* mapped<Result>(facts: Iterable<Facts>, of: (facts: Facts) => Result): Generator<Result> {
-  for (const one of facts) yield of(one);
+/** That something held at an instant; nothing, where either is not known. */
+function note(since: Since, name: string | undefined, at: Date | undefined): void {
+  if (name !== undefined && at !== undefined) since.set(name, Math.min(since.get(name) ?? Infinity, +at));
 }
 
 /** Procedures that L1 has: articles by which it, or self-service, has resolved a ticket of the client, and since when. */
 const procedures: KpiRelation<Since> = {
   where: { article: { $exists: true }, resolvedTier: { $in: ['L0', 'L1'] } },
   fields: ['client', 'article', 'resolvedTier', 'resolvedAt'],
-  build: (facts) =>
-    earliest(
-      mapped(facts, (one) => [rank(one.resolvedTier ?? 'L4') <= rank('L1') ? procedureOf(one) : undefined, one.resolvedAt] as const),
-    ),
+  none: () => new Map(),
+  add: (since, one) => {
+    if (rank(one.resolvedTier ?? 'L4') <= rank('L1')) note(since, procedureOf(one), one.resolvedAt);
+  },
 };
 
 function procedureOf({ client, article }: Facts): string | undefined {
@@ -350,7 +341,7 @@ export const kpis: readonly Kpi[] = [
     count: ({ resolutions }) =>
       resolutions.map(({ at, tier, team, agent, reopenedAt }) => ({ at: +at, n: one(reopenedAt !== undefined), tier, team, agent })),
   }),
-  kpiOf<ReadonlyMap<string, readonly number[]>>({
+  kpiOf<Map<string, number[]>>({
     id: 'recurrence-rate',
     version: 1,
     title: 'Recurrence rate',
@@ -361,16 +352,13 @@ export const kpis: readonly Kpi[] = [
     relation: {
       where: { rootCause: { $exists: true }, closedAt: { $exists: true } },
       fields: [...fingerprintFields, 'rootCause', 'closedAt'],
-      build: (facts) => {
-        const closings = new Map<string, number[]>();
-        for (const one of facts) {
-          const name = fingerprint(one);
-          if (name === undefined || one.rootCause === undefined || one.closedAt === undefined) continue;
-          const known = closings.get(name);
-          if (known === undefined) closings.set(name, [+one.closedAt]);
-          else known.push(+one.closedAt);
-        }
-        return closings;
+      none: () => new Map(),
+      add: (closings, one) => {
+        const name = fingerprint(one);
+        if (name === undefined || one.rootCause === undefined || one.closedAt === undefined) return;
+        const known = closings.get(name);
+        if (known === undefined) closings.set(name, [+one.closedAt]);
+        else known.push(+one.closedAt);
       },
     },
     count: (facts, { days }, closings) => {
@@ -430,10 +418,10 @@ export const kpis: readonly Kpi[] = [
     relation: {
       where: { duplicateOf: { $exists: true } },
       fields: ['duplicateOf', 'channel', 'openedAt'],
-      build: (facts) =>
-        earliest(
-          mapped(facts, ({ channel, duplicateOf, openedAt }) => [channel === 'monitoring' ? undefined : duplicateOf, openedAt] as const),
-        ),
+      none: () => new Map(),
+      add: (since, { channel, duplicateOf, openedAt }) => {
+        if (channel !== 'monitoring') note(since, duplicateOf, openedAt);
+      },
     },
     count: (facts, _context, reported) =>
       facts.kind === 'incident'
@@ -550,8 +538,10 @@ export const kpis: readonly Kpi[] = [
     relation: {
       where: { resolvedTier: 'L3' },
       fields: [...fingerprintFields, 'resolvedTier', 'resolvedAt'],
-      build: (facts) =>
-        earliest(mapped(facts, (one) => [one.resolvedTier === 'L3' ? fingerprint(one) : undefined, one.resolvedAt] as const)),
+      none: () => new Map(),
+      add: (since, one) => {
+        if (one.resolvedTier === 'L3') note(since, fingerprint(one), one.resolvedAt);
+      },
     },
     count: (facts, _context, known) => {
       const name = fingerprint(facts);
@@ -560,7 +550,7 @@ export const kpis: readonly Kpi[] = [
       return isLike ? resolved(facts, one(rank(facts.resolvedTier ?? 'L4') < rank('L3'))) : [];
     },
   }),
-  kpiOf<ReadonlyMap<string, number>>({
+  kpiOf<Map<string, number>>({
     id: 'client-retention',
     version: 1,
     title: 'Client retention',
@@ -575,11 +565,8 @@ export const kpis: readonly Kpi[] = [
     relation: {
       where: {},
       fields: ['client', 'openedAt'],
-      build: (facts) => {
-        const latest = new Map<string, number>();
-        for (const { client, openedAt } of facts) latest.set(client, Math.max(latest.get(client) ?? -Infinity, +openedAt));
-        return latest;
-      },
+      none: () => new Map(),
+      add: (latest, { client, openedAt }) => void latest.set(client, Math.max(latest.get(client) ?? -Infinity, +openedAt)),
     },
     count: (facts, { now, days }, latest) => {
       const over = facts.resolvedAt === undefined ? Infinity : +facts.resolvedAt + days * DAY;
