@@ -1,5 +1,14 @@
 import { ServerError } from '../errors.js';
-import { compareDecimals, Decimal128, decimalOfDouble, doubleOfDecimal, finite, unpack, type Unpacked } from './decimal128.js';
+import {
+  compareDecimals,
+  Decimal128,
+  decimalOfDouble,
+  doubleOfDecimal,
+  finite,
+  unpack,
+  type Unpacked,
+  roundDecimal,
+} from './decimal128.js';
 import { GrowingBuffer } from './growing-buffer.js';
 import {
   Arr,
@@ -431,6 +440,15 @@ export const numberOf = (value: Value | undefined): number => {
   if (typeof value === 'bigint') return Number(value);
   if (value instanceof Double) return value.value;
   return value instanceof Decimal128 ? doubleOfDecimal(unpack(value)) : NaN;
+};
+
+/** Whether it is a number without a fraction, however small that may be. */
+export const isWhole = (value: Value | undefined): boolean => {
+  if (value instanceof Decimal128) {
+    const number = unpack(value);
+    return number.kind === 'finite' && compareDecimals(roundDecimal(number, 'trunc'), number) === 0;
+  }
+  return isNumber(value) && Number.isInteger(numberOf(value));
 };
 
 /** Truth as the server sees it: false, null, undefined, a missing value and zero are false. */

@@ -1,3 +1,4 @@
+import { ServerError } from '../errors.js';
 import { Arr, Doc, type Value } from './values.js';
 
 export type Test = (value: Value | undefined) => boolean;
@@ -11,6 +12,27 @@ export const splitPath = (path: string): readonly string[] => {
     parts = path.split('.');
     if (paths.size > 2000) paths.clear();
     if (path.length < 200) paths.set(path, parts);
+  }
+  return parts;
+};
+
+/** The fields of a reference to another document, the only ones with a `$` that a path may name. */
+const REFERENCE_FIELDS: ReadonlySet<string> = new Set(['$ref', '$id', '$db']);
+
+/**
+ * The components of a path that a stage or an expression names.
+ *
+ * @throws ServerError 40352, 40353, 15998, 16410 or 16411 where no document can have such a field
+ */
+export const checkFieldPath = (path: string): readonly string[] => {
+  if (!path) throw new ServerError(40352, 'FieldPath cannot be constructed with empty string');
+  if (path.endsWith('.')) throw new ServerError(40353, `FieldPath must not end with a '.'.`);
+  if (path.includes('\0')) throw new ServerError(16411, 'FieldPath field names may not contain embedded nulls');
+  const parts = path.split('.');
+  for (const part of parts) {
+    if (!part) throw new ServerError(15998, 'FieldPath field names may not be empty strings.');
+    if (part.startsWith('$') && !REFERENCE_FIELDS.has(part))
+      throw new ServerError(16410, `FieldPath field names may not start with '$'. Consider using $getField or $setField.`);
   }
   return parts;
 };

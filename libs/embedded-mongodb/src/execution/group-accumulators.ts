@@ -1,4 +1,4 @@
-import { isNullish, isNumber, numberOf } from '../bson/order.js';
+import { isNullish, isNumber, numberOf, isWhole } from '../bson/order.js';
 import { Arr, bsonTypeName, Doc, show, type Value } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
 import { extremeN, percentiles, plainAccumulator, sharesOf, sumOf, type Start } from '../query/accumulators.js';
@@ -20,7 +20,7 @@ const countOf = (spec: Doc, name: string): number => {
     throw new ServerError(name === '$topN' || name === '$bottomN' ? 5788003 : 5787906, `Missing value for 'n' in ${name}`);
   const value = constantOf(compileExpression(given))?.value;
   const n = isNumber(value) ? numberOf(value) : NaN;
-  if (!Number.isInteger(n))
+  if (!isWhole(value))
     throw new ServerError(7548606, `Value for 'n' must be of integral type and a constant on this node, found ${show(given)}`);
   if (n < 1) throw new ServerError(7548606, `'n' must be greater than 0, found ${n}`);
   return n;

@@ -1,12 +1,12 @@
 import { Decimal128 } from '../bson/decimal128.js';
-import { compareValues, equalValues, isNullish, isNumber, keyOf, numberOf, typeRank, type Texts } from '../bson/order.js';
-import { splitPath, visitPath } from '../bson/paths.js';
+import { compareValues, equalValues, isNullish, isNumber, keyOf, numberOf, typeRank, type Texts, isWhole } from '../bson/order.js';
+import { checkFieldPath, splitPath, visitPath } from '../bson/paths.js';
 import { Arr, bsonTypeName, Doc, Double, encodedLength, Regex, show, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import type { Accumulator } from '../query/accumulators.js';
 import { INTERRUPTED, isOverdue, withinTurn } from '../query/budget.js';
 import { currentCollation, equivalents, wholeOf, withCollation, type Collation } from '../query/collation.js';
-import { checkFieldPath, checkVariableName, constantOf, followPath } from '../query/expressions/compile.js';
+import { checkVariableName, constantOf, followPath } from '../query/expressions/compile.js';
 import { compileExpression, withinGroup, withVariables } from '../query/expressions/expressions.js';
 import type { Evaluate, Variables } from '../query/expressions/scope.js';
 import { compileFilter, parseFilter, type Filter, type Predicate } from '../query/filter.js';
@@ -91,9 +91,9 @@ const objectSpec = (
 
 /** @param code of what is no whole number, and `below` of one that is less than the least */
 const wholeNumber = (spec: Value, name: string, least: number, code: number, below = code): number => {
-  const number = isNumber(spec) ? numberOf(spec) : NaN;
+  const number = numberOf(spec);
   // A long that is not exact as a double is a whole number all the same, 2^63 no long.
-  if (!Number.isInteger(number) || (number >= 2 ** 63 && typeof spec !== 'bigint'))
+  if (!isWhole(spec) || (number >= 2 ** 63 && typeof spec !== 'bigint'))
     throw new ServerError(code, `invalid argument to ${name} stage: Expected an integer: ${name}: ${show(spec)}`);
   if (number < least)
     throw new ServerError(
@@ -244,8 +244,8 @@ const unwind: Compile = (spec) => {
     throw new ServerError(28810, `expected a non-empty string for the includeArrayIndex  option to $unwind stage`);
   if (typeof index === 'string' && index.startsWith('$'))
     throw new ServerError(28822, `includeArrayIndex option to $unwind stage should not be prefixed with a '$': ${index}`);
-  const parts = splitPath(path.slice(1));
-  const indexParts = typeof index === 'string' ? splitPath(index) : undefined;
+  const parts = checkFieldPath(path.slice(1));
+  const indexParts = typeof index === 'string' ? checkFieldPath(index) : undefined;
   const withIndex = (row: Doc, value: Value): Doc => (indexParts ? setIn(row, indexParts, 0, value) : row);
   return each(function* (row) {
     const value = plainPath(row, parts);
@@ -418,20 +418,23 @@ const graphLookup: Compile = (spec, name) => {
     if (typeof value !== 'string') throw new ServerError(40103, `expected string as argument for ${key}, found: ${show(value)}`);
     return value;
   };
-  const [from, connectFrom, connectTo, as] = [
-    text('from'),
-    splitPath(text('connectFromField')),
-    text('connectToField'),
-    splitPath(text('as')),
-  ];
+  const from = given.get('from') as Value;
+  if (typeof from !== 'string') throw failedToParse(`$graphLookup 'from' field must be a string, but found ${bsonTypeName(from)}`);
+  const [connectFrom, connectTo, as] = [checkFieldPath(text('connectFromField')), text('connectToField'), checkFieldPath(text('as'))];
+  checkFieldPath(connectTo);
   const start = compileExpression(given.get('startWith') as Value);
-  const depthField = given.has('depthField') ? splitPath(text('depthField')) : undefined;
-  const maxDepth = given.has('maxDepth') ? wholeNumber(given.get('maxDepth') as Value, '$graphLookup maxDepth', 0, 40100, 40101) : Infinity;
+  const depthField = given.has('depthField') ? checkFieldPath(text('depthField')) : undefined;
+  const most = given.get('maxDepth');
+  const maxDepth = most === undefined ? Infinity : wholeNumber(most, '$graphLookup maxDepth', 0, isNumber(most) ? 40102 : 40100, 40101);
   const restriction = given.get('restrictSearchWithMatch');
-  const restrict = restriction instanceof Doc ? compileFilter(parseFilter(restriction)) : undefined;
+  if (restriction instanceof Doc) parseFilter(restriction);
+  else if (restriction !== undefined)
+    throw new ServerError(40185, `restrictSearchWithMatch must be an object, found ${bsonTypeName(restriction)}`);
   const collation = currentCollation();
   return function* (source, context) {
     const texts = collation && equivalents(collation);
+    const restrict =
+      restriction instanceof Doc ? withCollation(collation, () => compileFilter(parseFilter(restriction, context.variables))) : undefined;
     for (const row of source) {
       if (row === PAUSE) {
         yield row;
@@ -663,10 +666,14 @@ const sample: Compile = (spec) => {
 };
 
 const unionWith: Compile = (spec, name) => {
-  const given = typeof spec === 'string' ? Doc.from({ coll: spec }) : objectSpec(spec, name, ['coll', 'pipeline'], ['coll']);
-  const coll = given.get('coll');
+  const given = typeof spec === 'string' ? Doc.from({ coll: spec }) : objectSpec(spec, name, ['coll', 'pipeline']);
+  const coll = given.get('coll') ?? undefined;
+  // There is no $documents below another stage on this node.
+  if (coll === undefined)
+    throw failedToParse('$unionWith stage without explicit collection must have a pipeline with $documents as first stage');
   if (typeof coll !== 'string')
-    throw failedToParse(`BSON field '$unionWith.coll' is the wrong type '${bsonTypeName(coll)}', expected type 'string'`);
+    throw new ServerError(14, `BSON field '$unionWith.coll' is the wrong type '${bsonTypeName(coll)}', expected type 'string'`);
+  if (!coll) throw new ServerError(73, 'the collection of $unionWith has no name');
   const stages = compilePipeline(given.get('pipeline') ?? Arr.empty, { nested: true, within: name });
   return function* (source, context) {
     yield* source;
@@ -733,7 +740,7 @@ const stages: Readonly<Record<string, Compile>> = {
   $replaceRoot: transformation,
   $replaceWith: transformation,
   $sort: sortStage,
-  $limit: (spec, name) => limit(wholeNumber(spec, name, 1, 5107201, isNumber(spec) && numberOf(spec) === 0 ? 15958 : 5107201)),
+  $limit: (spec, name) => limit(wholeNumber(spec, name, 1, 5107201, isWhole(spec) && numberOf(spec) === 0 ? 15958 : 5107201)),
   $skip: (spec, name) => skip(wholeNumber(spec, name, 0, 5107200)),
   $group: group,
   $unwind: unwind,

@@ -5,6 +5,7 @@ import { compilePipeline } from './pipeline.js';
 
 const { Decimal128, Double } = BSON;
 const read = (value: unknown): Value => Doc.read(Buffer.from(BSON.serialize({ value }))).get('value') as Value;
+const graph = { from: 'c', startWith: 1, connectFromField: 'a', connectToField: 'a', as: 'r' };
 const byPath = { groupBy: '$v', boundaries: [1, 9] };
 
 const windowed = (window: object, sortBy: object | null = { a: 1 }): object => ({
@@ -59,6 +60,28 @@ test.each<readonly [stage: object, code: number]>([
   [{ $group: { _id: 1, n: { $percentile: { input: '$v', p: [2], method: 'approximate' } } } }, 7750303],
   [{ $group: { _id: 1, n: { $median: { input: '$v' } } } }, 40414],
   [{ $unionWith: { coll: 'c', pipeline: [{ $out: 'd' }] } }, 31441],
+  [{ $unionWith: {} }, 9],
+  [{ $unionWith: { coll: 5 } }, 14],
+  [{ $unionWith: '' }, 73],
+  [{ $limit: Decimal128.fromString('1E-6176') }, 5107201],
+  [{ $skip: Decimal128.fromString('1.0000000000000000000000000001') }, 5107200],
+  [{ $sort: { 'a.': 1 } }, 40353],
+  [{ $sort: { 'a..b': 1 } }, 15998],
+  [{ $unwind: '$' }, 40352],
+  [{ $unwind: '$a.' }, 40353],
+  [{ $unwind: '$a.$b' }, 16410],
+  [{ $unwind: { path: '$a', includeArrayIndex: 'b.' } }, 40353],
+  [{ $setWindowFields: { output: { $n: { $sum: 1 } } } }, 16410],
+  [{ $setWindowFields: { output: { 'n.': { $sum: 1 } } } }, 40353],
+  [{ $setWindowFields: { output: { n: { $sum: 1 }, 'n.a': { $sum: 1 } } } }, 6307900],
+  [{ $graphLookup: { ...graph, as: '$r' } }, 16410],
+  [{ $graphLookup: { ...graph, depthField: '$d' } }, 16410],
+  [{ $graphLookup: { ...graph, connectFromField: '$a' } }, 16410],
+  [{ $graphLookup: { ...graph, connectToField: 'a.' } }, 40353],
+  [{ $graphLookup: { ...graph, from: null } }, 9],
+  [{ $graphLookup: { ...graph, maxDepth: 1.5 } }, 40102],
+  [{ $graphLookup: { ...graph, maxDepth: 'a' } }, 40100],
+  [{ $graphLookup: { ...graph, restrictSearchWithMatch: 'a' } }, 40185],
 ])('the stage %j is refused with %d', (stage, code) => {
   expect(() => compilePipeline(read([stage]))).toThrow(expect.objectContaining({ code }));
 });

@@ -1,4 +1,4 @@
-import { Decimal128, type Document } from 'mongodb';
+import { DBRef, Decimal128, type Document } from 'mongodb';
 import { contract } from '../testing/contract.js';
 
 const server = contract();
@@ -41,6 +41,33 @@ describe('$lookup', () => {
     const spec = { localField: field, foreignField: field, pipeline: [{ $match: { _id: { $gt: 11 } } }] };
     expect(await joined([{ _id: 1 }], foreign, spec)).toEqual([[12, 13]]);
   });
+});
+
+test('a match of $graphLookup knows the variables of the $lookup around it', async () => {
+  const { collectionName: from } = await server.fresh([
+    { _id: 10, at: 'a', next: 'b', kind: 1 },
+    { _id: 11, at: 'b', next: 'c', kind: 1 },
+    { _id: 12, at: 'c', kind: 2 },
+  ]);
+  const local = await server.fresh([{ _id: 1, wanted: 1 }]);
+  const graph = { from, startWith: 'a', connectFromField: 'next', connectToField: 'at', as: 'found' };
+  const pipeline = [
+    { $match: { _id: 10 } },
+    { $graphLookup: { ...graph, restrictSearchWithMatch: { $expr: { $eq: ['$kind', '$$kind'] } } } },
+    { $project: { found: { $size: '$found' } } },
+  ];
+  expect(await local.aggregate([{ $lookup: { from, let: { kind: '$wanted' }, pipeline, as: 'joined' } }]).toArray()).toEqual([
+    { _id: 1, wanted: 1, joined: [{ _id: 10, found: 2 }] },
+  ]);
+});
+
+test('the fields of a reference to another document are in paths', async () => {
+  const foreign = await server.fresh([{ _id: 7, name: 'seven' }]);
+  const local = await server.fresh([{ _id: 1, to: new DBRef('c', 7 as never) }]);
+  const lookup = { from: foreign.collectionName, localField: 'to.$id', foreignField: '_id', as: 'found' };
+  expect(
+    await local.aggregate([{ $sort: { 'to.$id': 1 } }, { $lookup: lookup }, { $project: { ref: '$to.$ref', found: 1 } }]).toArray(),
+  ).toEqual([{ _id: 1, found: [{ _id: 7, name: 'seven' }], ref: 'c' }]);
 });
 
 describe('$bucketAuto with a granularity', () => {

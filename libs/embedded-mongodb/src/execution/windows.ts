@@ -1,5 +1,5 @@
-import { compareValues, isNumber, numberOf } from '../bson/order.js';
-import { splitPath } from '../bson/paths.js';
+import { compareValues, isNumber, numberOf, isWhole } from '../bson/order.js';
+import { checkFieldPath } from '../bson/paths.js';
 import { Arr, bsonTypeName, DateTime, Doc, encodedLength, show, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import { plainAccumulator, type Accumulator } from '../query/accumulators.js';
@@ -41,7 +41,7 @@ const boundPair = (given: Value, name: string, whole: boolean): readonly [number
   if (!(given instanceof Arr) || given.length !== 2) throw failedToParse(`Window bounds must be a 2-element array: ${name}`);
   const bounds = given.values.map((bound) => {
     if (bound === 'current' || bound === 'unbounded') return bound;
-    if (!isNumber(bound) || (whole && !Number.isInteger(numberOf(bound))))
+    if (!isNumber(bound) || (whole && !isWhole(bound)))
       throw failedToParse(`Numeric ${name}-based bounds must be ${whole ? 'an integer' : 'a number'}`);
     return numberOf(bound);
   }) as unknown as readonly [number | string, number | string];
@@ -168,8 +168,7 @@ const shift = (spec: Value): Compute => {
   if (!(spec instanceof Doc)) throw failedToParse(`Argument to $shift must be an object`);
   const by = spec.get('by');
   const output = spec.get('output');
-  if (!isNumber(by) || !Number.isInteger(numberOf(by)) || output === undefined)
-    throw failedToParse(`$shift requires 'output' and an integer 'by'`);
+  if (by === undefined || !isWhole(by) || output === undefined) throw failedToParse(`$shift requires 'output' and an integer 'by'`);
   const evaluate = compileExpression(output);
   const fallback = spec.has('default') ? constantOf(compileExpression(spec.get('default') as Value))?.value : null;
   return (rows, variables) =>
@@ -246,7 +245,10 @@ export const windowStage = (spec: Value, setIn: (doc: Doc, parts: readonly strin
   const sort = order ?? [];
   const texts = currentCollation()?.compare;
   const partition = compileExpression(spec.get('partitionBy') ?? null);
-  const computed = output.keys.map((key, index) => [splitPath(key), compileOutput(output.values[index] as Value, order)] as const);
+  for (const key of output.keys)
+    if (output.keys.some((other) => other.startsWith(`${key}.`)))
+      throw new ServerError(6307900, `$setWindowFields 'output' specification contains two conflicting paths`);
+  const computed = output.keys.map((key, index) => [checkFieldPath(key), compileOutput(output.values[index] as Value, order)] as const);
   return function* (source: Source, { variables }) {
     const rows: Row[] = [];
     let bytes = 0;

@@ -1,4 +1,4 @@
-import { compareValues, containsValue, equalValues, isNaNValue, isNumber, isTrue, numberOf, typeRank } from '../bson/order.js';
+import { compareValues, containsValue, equalValues, isNaNValue, isNumber, isTrue, numberOf, typeRank, isWhole } from '../bson/order.js';
 import { splitPath, visitPath, type Test } from '../bson/paths.js';
 import {
   Arr,
@@ -108,7 +108,7 @@ const typeTest = (operand: Value): Test => {
       }
     } else if (isNumber(name)) {
       const number = numberOf(name);
-      if (!Number.isInteger(number) || !(number === -1 || number === 127 || (number >= 1 && number <= 19)))
+      if (!isWhole(name) || !(number === -1 || number === 127 || (number >= 1 && number <= 19)))
         throw badValue(`Invalid numerical type code: ${show(name)}`);
       numbers.add(number);
     } else throw new ServerError(14, 'type must be represented as a number or a string');
@@ -147,13 +147,13 @@ const bitsTest = (name: string, operand: Value): Test => {
   if (operand instanceof Arr)
     for (const position of operand.values) {
       const bit = numberOf(position);
-      if (!Number.isInteger(bit) || bit < 0) throw badValue(`bit positions must be an integer >= 0 but got: ${show(position)}`);
+      if (!isWhole(position) || bit < 0) throw badValue(`bit positions must be an integer >= 0 but got: ${show(position)}`);
       mask |= 1n << BigInt(Math.min(bit, 4096));
     }
   else if (operand instanceof Binary) for (const [index, byte] of operand.bytes.entries()) mask |= BigInt(byte) << BigInt(index * 8);
   else {
     const whole = wholeOf(operand);
-    if (whole === undefined || whole < 0n || whole > 0x7fffffffffffffffn || !isNumber(operand) || !Number.isInteger(numberOf(operand)))
+    if (whole === undefined || whole < 0n || whole > 0x7fffffffffffffffn || !isWhole(operand))
       throw failedToParse(`${name} takes an Array, a number, or a BinData but received: ${show(operand)}`);
     mask = whole;
   }
@@ -165,8 +165,7 @@ const bitsTest = (name: string, operand: Value): Test => {
       bits = 0n;
       for (const [index, byte] of value.bytes.entries()) bits |= BigInt(byte) << BigInt(index * 8);
     } else {
-      const number = numberOf(value);
-      if (!isNumber(value) || !Number.isInteger(number)) return false;
+      if (!isWhole(value)) return false;
       bits = wholeOf(value) as bigint;
       if (bits > 0x7fffffffffffffffn || bits < -0x8000000000000000n) return false;
     }
@@ -320,7 +319,7 @@ const parseOperator = (path: string, name: string, operand: Value, siblings: Doc
     case '$size': {
       const size = numberOf(operand);
       if (!isNumber(operand)) throw badValue(`Failed to parse $size. Expected a number in: $size: ${show(operand)}`);
-      if (!Number.isInteger(size) || Math.abs(size) > 0x7fffffff)
+      if (!isWhole(operand) || Math.abs(size) > 0x7fffffff)
         throw badValue(`Failed to parse $size. Expected an integer that fits 32 bits: $size: ${show(operand)}`);
       if (size < 0) throw badValue(`Failed to parse $size. Expected a non-negative number in: $size: ${show(operand)}`);
       return test(false, (value) => value instanceof Arr && value.length === size);

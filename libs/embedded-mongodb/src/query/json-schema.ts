@@ -1,4 +1,4 @@
-import { compareValues, equalValues, isNumber } from '../bson/order.js';
+import { compareValues, equalValues, isNumber, isWhole } from '../bson/order.js';
 import { Arr, bsonTypeName, bsonTypeNamed, bsonTypeNumber, Doc, show, type Value } from '../bson/values.js';
 import { failedToParse, typeMismatch } from '../errors.js';
 import { compileJsRegex, execRegex } from './patterns.js';
@@ -64,7 +64,7 @@ const stringsOf = (value: Value | undefined, keyword: string): readonly string[]
 /** @throws ServerError where a bound on a size is no whole number from 0 on */
 const size = (operand: Value, name: string): void => {
   const bound = numeric(operand);
-  if (!Number.isInteger(bound)) throw failedToParse(`$jsonSchema keyword '${name}' must be an integer, but it is ${show(operand)}`);
+  if (!isWhole(operand)) throw failedToParse(`$jsonSchema keyword '${name}' must be an integer, but it is ${show(operand)}`);
   if (bound < 0) throw failedToParse(`$jsonSchema keyword '${name}' must be >= 0, but it is ${show(operand)}`);
 };
 

@@ -1,5 +1,5 @@
 import { compareValues, isNumber, numberOf } from '../bson/order.js';
-import { splitPath } from '../bson/paths.js';
+import { checkFieldPath } from '../bson/paths.js';
 import { Doc, show, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
 import { currentCollation } from './collation.js';
@@ -23,10 +23,7 @@ export const parseSort = (sort: Doc): readonly KeyField[] => {
     const direction = numberOf(given);
     if (direction !== 1 && direction !== -1)
       throw new ServerError(15975, '$sort key ordering must be 1 (for ascending) or -1 (for descending)');
-    if (path === '') throw new ServerError(40352, 'FieldPath cannot be constructed with empty string');
-    if (path.startsWith('$'))
-      throw new ServerError(16410, `FieldPath field names may not start with '$'. Consider using $getField or $setField.`);
-    return { path, parts: splitPath(path), direction, collation };
+    return { path, parts: checkFieldPath(path), direction, collation };
   });
 };
 

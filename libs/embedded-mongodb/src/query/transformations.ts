@@ -1,7 +1,7 @@
+import { checkFieldPath } from '../bson/paths.js';
 import { isNumber, isTrue, numberOf } from '../bson/order.js';
 import { Arr, bsonTypeName, Doc, fieldNames, picked, show, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
-import { checkFieldPath } from './expressions/compile.js';
 import { compileExpression, isExpression, withVariables } from './expressions/expressions.js';
 import type { Evaluate, Variables } from './expressions/scope.js';
 import { compileFilter, parseFilter, type Filter } from './filter.js';

@@ -1,5 +1,5 @@
 import { add, asNumeric, multiply } from '../bson/arithmetic.js';
-import { compareValues, equalValues, isNumber, numberOf } from '../bson/order.js';
+import { compareValues, equalValues, isNumber, numberOf, isWhole } from '../bson/order.js';
 import { indexOfComponent, splitPath } from '../bson/paths.js';
 import {
   Arr,
@@ -127,10 +127,8 @@ const arrayAt = (operator: string, old: Value | undefined, { path, doc }: Place)
 };
 
 const wholeOperand = (value: Value, what: string): number => {
-  const number = isNumber(value) ? numberOf(value) : NaN;
-  if (!Number.isInteger(number))
-    throw badValue(`The value for ${what} must be an integer value but was given type: ${bsonTypeName(value)}`);
-  return number;
+  if (!isWhole(value)) throw badValue(`The value for ${what} must be an integer value but was given type: ${bsonTypeName(value)}`);
+  return numberOf(value);
 };
 
 const push = (operand: Value): Change => {
@@ -195,7 +193,7 @@ const addToSet = (operand: Value): Change => {
 const pop = (path: string, operand: Value): Change => {
   const end = isNumber(operand) ? numberOf(operand) : NaN;
   if (Number.isNaN(end)) throw failedToParse(`Expected a number in: ${path}: ${show(operand)}`);
-  if (end !== 1 && end !== -1) throw failedToParse(`$pop expects 1 or -1, found: ${show(operand)}`);
+  if (!isWhole(operand) || (end !== 1 && end !== -1)) throw failedToParse(`$pop expects 1 or -1, found: ${show(operand)}`);
   return (old, place) => {
     const array = arrayAt('$pop', old, place);
     return array && Arr.of(end === 1 ? array.values.slice(0, -1) : array.values.slice(1));

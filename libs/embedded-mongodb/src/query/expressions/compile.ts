@@ -1,3 +1,4 @@
+import { checkFieldPath } from '../../bson/paths.js';
 import { Arr, Doc, type Value } from '../../bson/values.js';
 import { failedToParse, ServerError } from '../../errors.js';
 import type { Evaluate, Scope } from './scope.js';
@@ -25,19 +26,6 @@ export const followPath = (value: Value | undefined, parts: readonly string[], f
 export const checkVariableName = (name: string): void => {
   if (!/^[a-z\u0080-\uffff][\w\u0080-\uffff]*$/.test(name))
     throw failedToParse(`'${name}' starts with an invalid character for a user variable name`);
-};
-
-export const checkFieldPath = (path: string): readonly string[] => {
-  if (!path) throw new ServerError(40352, 'FieldPath cannot be constructed with empty string');
-  if (path.endsWith('.')) throw new ServerError(40353, `FieldPath must not end with a '.'.`);
-  if (path.includes('\0')) throw new ServerError(16411, 'FieldPath field names may not contain embedded nulls');
-  const parts = path.split('.');
-  for (const part of parts) {
-    if (!part) throw new ServerError(15998, 'FieldPath field names may not be empty strings.');
-    if (part.startsWith('$'))
-      throw new ServerError(16410, `FieldPath field names may not start with '$'. Consider using $getField or $setField.`);
-  }
-  return parts;
 };
 
 const systemVariables = new Set(['ROOT', 'CURRENT', 'REMOVE', 'NOW', 'DESCEND', 'PRUNE', 'KEEP']);

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { decimalOf, doubleOf, type Numeric } from '../../bson/arithmetic.js';
 import { Decimal128, finite, formatDecimal, pack, parseDecimal, roundDecimal, unpack } from '../../bson/decimal128.js';
-import { isNullish, isNumber, isTrue } from '../../bson/order.js';
+import { isNullish, isNumber, isTrue, isWhole } from '../../bson/order.js';
 import { Arr, Binary, bsonTypeName, DateTime, Doc, Double, ObjectId, show, SymbolText, Timestamp, type Value } from '../../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../../errors.js';
 import { formatIsoDate, parseIsoDate } from '../dates.js';
@@ -272,7 +272,7 @@ const subtypeOf = (given: Result): number => {
   if (given === undefined) return 0;
   if (!isNumber(given)) throw new ServerError(4341108, `$convert's 'subtype' argument must be a number, but is ${bsonTypeName(given)}`);
   const subtype = doubleOf(given);
-  if (!Number.isInteger(subtype)) throw new ServerError(4341106, `In $convert, numeric 'subtype' value is not an integer: ${show(given)}`);
+  if (!isWhole(given)) throw new ServerError(4341106, `In $convert, numeric 'subtype' value is not an integer: ${show(given)}`);
   if (subtype < 0 || subtype > 255 || (subtype > 9 && subtype < 128))
     throw new ServerError(4341107, `In $convert, numeric value for 'subtype' does not correspond to a BinData subtype: ${subtype}`);
   return subtype;

@@ -1,5 +1,4 @@
-import { compareDecimals, Decimal128, roundDecimal, unpack } from '../../bson/decimal128.js';
-import { isNullish, isNumber, numberOf } from '../../bson/order.js';
+import { isNullish, numberOf, isWhole } from '../../bson/order.js';
 import { Arr, bsonTypeName, DateTime, Doc, ObjectId, Timestamp, type Value } from '../../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../../errors.js';
 import { calendarOf, daysOf, instantOf, monthUnits, parseIsoDate, shiftMonths, type Calendar } from '../dates.js';
@@ -103,17 +102,8 @@ const instant = (value: Value, name: string, code = 16006): bigint => {
 };
 
 const integerOf = (value: Value, what: string, code = 40515): number => {
-  const number = isNumber(value) ? numberOf(value) : NaN;
-  if (!Number.isInteger(number)) throw new ServerError(code, `${what} must evaluate to an integer, found ${bsonTypeName(value)}`);
-  return number;
-};
-
-const isWhole = (value: Value): boolean => {
-  if (value instanceof Decimal128) {
-    const number = unpack(value);
-    return number.kind === 'finite' && compareDecimals(roundDecimal(number, 'trunc'), number) === 0;
-  }
-  return isNumber(value) && Number.isInteger(numberOf(value));
+  if (!isWhole(value)) throw new ServerError(code, `${what} must evaluate to an integer, found ${bsonTypeName(value)}`);
+  return numberOf(value);
 };
 
 const dayOfYear = ({ year, month, day }: Calendar): number => daysOf(year, month, day) - daysOf(year, 1, 1) + 1;

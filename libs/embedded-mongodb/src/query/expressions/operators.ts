@@ -38,7 +38,7 @@ import {
   sqrtOfDecimal,
   tangentOfDecimal,
 } from '../../bson/decimal-functions.js';
-import { compareValues, containsValue, equalValues, isNullish, isNumber, isTrue, type CompareText } from '../../bson/order.js';
+import { compareValues, containsValue, equalValues, isNullish, isNumber, isTrue, type CompareText, isWhole } from '../../bson/order.js';
 import {
   Arr,
   Binary,
@@ -138,7 +138,7 @@ const array = (value: Result, name: string, code: number): readonly Value[] => {
 /** @param notWhole the code for a number that is not whole, where it is another one than for what is no number */
 const integer = (value: Result, name: string, code: number, notWhole = code): number => {
   const number = isNumber(value) ? doubleOf(value) : NaN;
-  if (!Number.isInteger(number) || Math.abs(number) > 0x7fffffff)
+  if (!isWhole(value) || Math.abs(number) > 0x7fffffff)
     throw new ServerError(
       isNumber(value) ? notWhole : code,
       `${name} requires an integral value that fits 32 bits, found ${show(value)} of type ${bsonTypeName(value)}`,
@@ -613,8 +613,7 @@ const substring = (points: boolean): Operator =>
       [count, 34452, 34453, 16035],
     ] as const) {
       if (!isNumber(number)) throw new ServerError(points ? code : inBytes, `${name}: starting index and length must be numeric`);
-      if (points && !Number.isInteger(doubleOf(number)))
-        throw new ServerError(whole, `${name}: starting index and length must be whole, got ${show(number)}`);
+      if (points && !isWhole(number)) throw new ServerError(whole, `${name}: starting index and length must be whole, got ${show(number)}`);
     }
     const start = Math.trunc(doubleOf(from as Numeric));
     const length = Math.trunc(doubleOf(count as Numeric));

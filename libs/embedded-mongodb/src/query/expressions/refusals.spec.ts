@@ -70,6 +70,8 @@ const refusals: readonly (readonly [expression: object, code: number, ...values:
   [{ $setField: { field: { a: 1 }, input: {}, value: 1 } }, 4161106, null],
   [{ $setField: { field: 1, input: {}, value: 1 } }, 4161107, null],
   [{ $toInt: [1, 2] }, 50723, null],
+  [{ $substrCP: ['abc', '$v', 1] }, 34451, 1.5, decimal('1E-6176')],
+  [{ $arrayElemAt: [[1, 2], '$v'] }, 28691, 1.5, decimal('1E-6176'), decimal('1.0000000000000000000000000001')],
   [{ $substrBytes: ['é', 1, 1] }, 28656, null],
   [{ $substrBytes: ['aé', 0, 2] }, 28657, null],
   [{ $split: ['a', '$v'] }, 10503900, 1, true],
