@@ -1,5 +1,5 @@
 import { type Aggregate, deterministicId, type EventStore, type Instant, StreamDeleted } from '#eventsourcing';
-import type { Mongo, ViewDocument } from '#mongo';
+import type { AnyGroup, LookedAt, Mongo, ViewDocument } from '#mongo';
 import { TIMEKEEPER } from '#ticketing';
 import { runSystemCommand } from '#ticketing-app';
 
@@ -9,6 +9,7 @@ const LOOK = 500;
 /** A command without a body that an aggregate is sent when an instant of its view has come. */
 interface Due<Of extends Aggregate> {
   readonly aggregate: Of;
+  readonly group: AnyGroup;
   readonly view: { readonly name: string };
   /** The field of the view with the instant. */
   readonly field: string;
@@ -33,9 +34,9 @@ export class DueCommands<Of extends Aggregate> {
   #first: Instant | undefined;
 
   /** @returns how many commands were sent */
-  async look(now: Instant): Promise<number> {
-    const { aggregate, field, command: name } = this.due;
-    this.#first = await this.#firstAfter('');
+  async look(now: Instant, _: AbortSignal, isFresh: LookedAt['isFresh']): Promise<number> {
+    const { aggregate, group, field, command: name } = this.due;
+    if (isFresh(group)) this.#first = await this.#firstAfter('');
     if (this.#first === undefined || this.#first > now) return 0;
     const due = await this.#documents
       .find({ [field]: { $lte: now } } as object, { projection: { revision: 1 } })

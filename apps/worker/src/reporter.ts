@@ -29,7 +29,10 @@ const LIMIT = 50 * 1024 * 1024;
  */
 export function startReporter({ store, db, blobs, log }: ReporterOptions): { stop(): Promise<void> } {
   const stopping = new AbortController();
-  const news = new ViewNews(shareFeeds(store), db, [reportViews, ticketViews]);
+  const feeds = shareFeeds(store);
+  const news = new ViewNews(feeds, db, [reportViews]);
+  /** What reports are made of. It makes none due. */
+  const tickets = new ViewNews(feeds, db, [ticketViews]);
   const sources = { store, models: { db } };
   const view = db.collection<ViewDocument<ReportNow>>(reports.name);
   /** Reports that could not be made, and until when that is not tried again: they do not hold up the others. */
@@ -96,7 +99,7 @@ export function startReporter({ store, db, blobs, log }: ReporterOptions): { sto
       let rest = BEHIND_MS;
       try {
         // What has happened by now is in the views before it is reported on.
-        if (await news.areShown()) {
+        if ((await news.areShown()) && (await tickets.areShown())) {
           const dueAt = await look();
           rest = dueAt === undefined ? LONGEST_REST_MS : Math.max(0, Math.min(LONGEST_REST_MS, Date.parse(dueAt) - Date.now() + 1));
         }
@@ -113,7 +116,7 @@ export function startReporter({ store, db, blobs, log }: ReporterOptions): { sto
   return {
     stop: async () => {
       stopping.abort();
-      await Promise.all([running, news.stop()]);
+      await Promise.all([running, news.stop(), tickets.stop()]);
     },
   };
 }

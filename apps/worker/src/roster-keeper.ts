@@ -1,14 +1,16 @@
 import type { EventStore, Instant } from '#eventsourcing';
-import type { Mongo, ViewDocument } from '#mongo';
+import type { LookedAt, Mongo, ViewDocument } from '#mongo';
 import {
   agent,
   type AgentDocument,
   agents,
+  agentViews,
   nextRosterMoment,
   NOBODY_REASONS,
   type QueueEntry,
   type Team,
   teams,
+  teamViews,
   tierQueue,
 } from '#ticketing';
 import { type Assigner, newAttempt } from './assigner.js';
@@ -41,6 +43,7 @@ export class RosterKeeper {
     this.#agents = db.collection<ViewDocument<AgentDocument>>(agents.name);
     this.#absences = new DueCommands(store, db, {
       aggregate: agent,
+      group: agentViews,
       view: agents,
       field: 'nextAbsenceMoment',
       command: 'RecordAbsenceMoments',
@@ -49,9 +52,9 @@ export class RosterKeeper {
   }
 
   /** @returns how many commands were sent */
-  async look(now: Instant, signal: AbortSignal): Promise<number> {
-    const told = await this.#absences.look(now);
-    const at = await this.#position();
+  async look(now: Instant, signal: AbortSignal, isFresh: LookedAt['isFresh']): Promise<number> {
+    const told = await this.#absences.look(now, signal, isFresh);
+    const at = isFresh(teamViews) || isFresh(agentViews) ? await this.#position() : this.#rosterAt;
     if (at !== this.#rosterAt || (this.#nextMoment !== undefined && this.#nextMoment <= now)) {
       this.#nextMoment = nextRosterMoment(await this.assigner.roster(), now);
       this.#rosterAt = at;

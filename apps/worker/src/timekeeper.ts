@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deterministicId, type EventStore, type Instant, instantFrom, isRefusal } from '#eventsourcing';
-import { type AnyGroup, type Mongo, shareFeeds, type ViewDocument, type ViewLog, ViewNews } from '#mongo';
+import { type AnyGroup, type LookedAt, type Mongo, shareFeeds, type ViewDocument, type ViewLog, ViewNews } from '#mongo';
 import {
   automation,
   automationTasks,
@@ -62,8 +62,8 @@ type Timed = 'RecordSlaMoments' | 'RunEscalations' | 'RebaseSlaTerms' | 'EndHold
 
 /** Looks for what is due of one kind. */
 interface Looking {
-  /** Sends the commands that are due. @returns how many */
-  look(now: Instant, signal: AbortSignal): Promise<number>;
+  /** Sends the commands that are due. @param isFresh of groups that are not, what the last look read is still so; @returns how many */
+  look(now: Instant, signal: AbortSignal, isFresh: LookedAt['isFresh']): Promise<number>;
   /** When something will be due by the views as they are. */
   nextDue(now: Instant): Promise<Instant | undefined>;
 }
@@ -158,14 +158,17 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     }
   }
 
-  async function rebaseTerms(now: Instant): Promise<number> {
-    let done = 0;
+  async function readAgreements(): Promise<void> {
     // Only what tells which version holds; the terms are read when a ticket needs them.
     const projection = { client: 1, position: 1, 'versions.version': 1, 'versions.effectiveFrom': 1 };
     for (const { client, position, versions } of await agreements.find({ position: { $gt: known.position } }, { projection }).toArray()) {
       known.versions.set(client, versions);
       known.position = Math.max(known.position, position);
     }
+  }
+
+  async function rebaseTerms(now: Instant): Promise<number> {
+    let done = 0;
     for (const [client, versions] of known.versions) {
       const inForce = contractInForce({ versions }, now);
       if (inForce === undefined || settled.get(client) === inForce.version) continue;
@@ -185,7 +188,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     return done;
   }
 
-  async function look(now: Instant): Promise<number> {
+  async function look(now: Instant, _: AbortSignal, isFresh: LookedAt['isFresh']): Promise<number> {
     // What is due by another log's views is not due.
     await unlessOfOtherLog(sources);
     if (Date.now() - sweptAt > sweepMs) {
@@ -197,6 +200,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     const told = await seeTo('nextMomentAt', now, ({ revision }) => ({ key: `moments/${revision}`, name: 'RecordSlaMoments', body: {} }));
     const ran = await seeTo('nextStepAt', now, ({ revision }) => ({ key: `steps/${revision}`, name: 'RunEscalations', body: {} }));
     const resumed = await seeTo('holdEndsAt', now, ({ revision }) => ({ key: `hold/${revision}`, name: 'EndHold', body: {} }));
+    if (isFresh(contractViews)) await readAgreements();
     return told + ran + resumed + (await rebaseTerms(now));
   }
 
@@ -215,15 +219,18 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
   async function keepLooking(what: string, groups: readonly AnyGroup[], looking: Looking): Promise<void> {
     const news = new ViewNews(feeds, db, groups);
     let pause = pollMs;
+    let readAllAt = -Infinity;
     while (!stopping.signal.aborted) {
       const began = performance.now();
       // Where looking itself takes that long, others need the stores too; and views are written a moment after the event.
       const untilNext = () => Math.max(pollMs / 10, pollMs - (performance.now() - began));
       try {
         const counted = news.count;
-        const areShown = await news.areShown();
+        const anew = began - readAllAt >= LONGEST_REST_MS;
+        const { areShown, isFresh } = await news.look(anew);
         const now = instantFrom(Date.now());
-        const done = await looking.look(now, stopping.signal);
+        const done = await looking.look(now, stopping.signal, isFresh);
+        if (anew) readAllAt = began;
         trouble.delete(what);
         if (done === 0 && areShown) {
           const due = await looking.nextDue(now);
@@ -233,6 +240,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
         // What has come due meanwhile has waited already.
         pause = done >= LOOK ? 0 : untilNext();
       } catch (error) {
+        readAllAt = -Infinity;
         trouble.set(what, { message: error instanceof Error ? error.message : String(error), at: instantFrom(Date.now()) });
         pause = Math.min(LONGEST_PAUSE_MS, Math.max(pollMs, pause * 2));
         log.warn({ err: error }, `the timekeeper tries again in ${pause} ms`);
@@ -249,13 +257,20 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     keepLooking(
       'reminders',
       [problemViews],
-      new DueCommands(store, db, { aggregate: problem, view: problems, field: 'nextReminderAt', command: 'RemindOfActions' }),
+      new DueCommands(store, db, {
+        aggregate: problem,
+        group: problemViews,
+        view: problems,
+        field: 'nextReminderAt',
+        command: 'RemindOfActions',
+      }),
     ),
     keepLooking(
       'reviews',
       [majorIncidentViews],
       new DueCommands(store, db, {
         aggregate: majorIncident,
+        group: majorIncidentViews,
         view: majorIncidents,
         field: 'nextReminderAt',
         command: 'RemindOfIncidentReview',
@@ -264,12 +279,24 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     keepLooking(
       'articles',
       [articleViews],
-      new DueCommands(store, db, { aggregate: article, view: articles, field: 'nextReminderAt', command: 'RemindOfArticleReview' }),
+      new DueCommands(store, db, {
+        aggregate: article,
+        group: articleViews,
+        view: articles,
+        field: 'nextReminderAt',
+        command: 'RemindOfArticleReview',
+      }),
     ),
     keepLooking(
       'leases',
       [automationViews],
-      new DueCommands(store, db, { aggregate: automation, view: automationTasks, field: 'leaseUntil', command: 'ExpireLease' }),
+      new DueCommands(store, db, {
+        aggregate: automation,
+        group: automationViews,
+        view: automationTasks,
+        field: 'leaseUntil',
+        command: 'ExpireLease',
+      }),
     ),
   ]);
 

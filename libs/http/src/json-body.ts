@@ -12,8 +12,9 @@ const storage = getMetadataStorage();
 const gatherRules = storage.getTargetValidationMetadatas.bind(storage);
 const gathered = new WeakMap<object, ReturnType<typeof gatherRules>>();
 storage.getTargetValidationMetadatas = (type, schema, always, strictGroups, groups) => {
-  // Of schemas and groups, which we have none of, nothing is kept.
-  if (schema || always || strictGroups || groups !== undefined) return gatherRules(type, schema, always, strictGroups, groups);
+  // Of groups, which we have none of, nothing is kept. The schema is the name of the class that the value is a field of: it picks no other rules,
+  // for all of ours are of classes.
+  if (always || strictGroups || groups !== undefined) return gatherRules(type, schema, always, strictGroups, groups);
   let rules = gathered.get(type);
   if (rules === undefined) gathered.set(type, (rules = gatherRules(type, schema, always, strictGroups, groups)));
   return rules;

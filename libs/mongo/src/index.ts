@@ -11,5 +11,5 @@ export { rebuildGroup, type RebuildProgress } from './rebuild-group.js';
 export { restartPolicies } from './restart-policies.js';
 export { runPolicies, type AnyPolicy, type PolicyRunner, type PolicyStatus } from './run-policies.js';
 export { shareFeeds } from './shared-feeds.js';
-export { ViewNews } from './view-news.js';
+export { type LookedAt, ViewNews } from './view-news.js';
 export { type FaceName, waitForRevision, withLastSeen } from './wait-for-revision.js';
