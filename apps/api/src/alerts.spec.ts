@@ -149,7 +149,13 @@ describe('major incidents', () => {
     const anonymous = (path: string) => asked(path, { Authorization: '' });
     await agree('identity');
     expect((await anonymous(`/v1/status/${client}`)).status).toBe(401);
-    expect((await anonymous(`/status/${client}`)).status).toBe(401);
+    const refused = await anonymous(`/status/${client}`);
+    expect([refused.status, refused.headers.get('content-type'), refused.headers.get('www-authenticate')]).toEqual([
+      401,
+      'text/html; charset=utf-8',
+      expect.stringContaining('Bearer'),
+    ]);
+    expect(refused.text).toContain('<a href="/login">');
     const requester = await keyFor(api.store, { kind: 'person', id: 'joe', roles: ['requester'], clients: [client], tiers: [], teams: [] });
     const headers = { Authorization: `Bearer ${requester}` };
     expect(await asked(`/v1/status/${client}`, headers)).toMatchObject({
@@ -161,7 +167,7 @@ describe('major incidents', () => {
     const page = await anonymous(`/status/${client}`);
     expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
     const html = page.text;
-    expect(html).toContain('&lt;b&gt;: <span class="up">works</span>');
+    expect(html).toContain('<bdi>&lt;b&gt;</bdi>: <span class="up">works</span>');
     expect(html).not.toContain('<b>');
   });
 });

@@ -152,10 +152,18 @@ describe('GET /v1/kpis/{kpi}', () => {
     ['mttr?from=2020-01-01T00:00:00Z&to=2019-01-01T00:00:00Z', 400, 'invalid-query'],
     ['mttr?groupBy=hour&from=2000-01-01T00:00:00Z', 400, 'invalid-query'],
     ['mttr?evaluatedAt=2999-01-01T00:00:00Z', 400, 'invalid-query'],
-    ['mttr?at=999999999999/999999999999', 400, 'unknown-position'],
     ['happiness', 404, 'kpi-not-found'],
   ])('refuses %s', async (path, status, code) => {
     expect(await get(`/v1/kpis/${path}`)).toMatchObject({ status, json: { status, code } });
+  });
+
+  it('names the position that the log has not reached, here and in exports', async () => {
+    const far = '999999999999/999999999999';
+    for (const [path, field] of [
+      [`/v1/kpis/mttr?at=${far}`, 'at'],
+      [`/v1/ticket-facts?after=${far}`, 'after'],
+    ] as const)
+      expect((await get(path)).json).toMatchObject({ status: 400, code: 'unknown-position', faults: [{ field }] });
   });
 
   it.each(kpis.map((kpi) => [kpi.id, kpi] as const))('%s reads an index', async (_id, kpi) => {

@@ -69,7 +69,7 @@ async function exported(
 ): Promise<Export | Refusal> {
   let position = (await positionOfViews(sources, ticketViews.name)) ?? LOG_START;
   if (after !== undefined && after.commit > position.commit) {
-    const known = await positionFor(sources, after);
+    const known = await positionFor(sources, after, 'after');
     if (isRefusal(known)) return known;
     position = known;
   }

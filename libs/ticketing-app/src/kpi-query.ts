@@ -302,8 +302,8 @@ async function eventsBehind(
 export const LOG_START: Position = { commit: 0n, prepare: 0n };
 
 /** As far as the views have come, or where they were at the position that is asked for. */
-export async function positionFor(sources: Sources, at: Position | undefined): Promise<Position | Refusal> {
-  const behind = await waitForPosition(sources, ticketViews, at);
+export async function positionFor(sources: Sources, at: Position | undefined, field = 'at'): Promise<Position | Refusal> {
+  const behind = await waitForPosition(sources, ticketViews, at, field);
   if (behind !== undefined) return behind;
   return at ?? (await positionOfViews(sources, ticketViews.name)) ?? LOG_START;
 }

@@ -280,11 +280,12 @@ async function unknownToLog(store: EventStore, ticketId: string, revision: numbe
   return refuse('ticket-not-found', 'There is no such ticket');
 }
 
-/** Waits until a group of views has seen all up to a position; undefined when it has, or none was asked for. */
+/** Waits until a group of views has seen all up to a position; undefined when it has, or none was asked for. @param field in which it was asked for */
 export async function waitForPosition(
   { models, store }: Sources,
   { name, streamPrefix }: Pick<ProjectionGroup<never, never>, 'name' | 'streamPrefix'>,
   position: Position | undefined,
+  field = 'atLeast',
 ): Promise<Refusal | undefined> {
   if (position === undefined) return undefined;
   const until = Date.now() + PATIENCE_MS;
@@ -299,9 +300,7 @@ export async function waitForPosition(
     }
     // With nothing left to project, the position is none that this log has had.
     for await (const _ of store.readAll({ streamPrefixes: [streamPrefix] }, at)) return notYetVisible(name);
-    return refuse('unknown-position', 'The log is not that far yet', [
-      { field: 'atLeast', message: 'must be a position that a command has answered' },
-    ]);
+    return refuse('unknown-position', 'The log is not that far yet', [{ field, message: 'must be a position that this log has had' }]);
   }
 }
 

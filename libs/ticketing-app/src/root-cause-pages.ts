@@ -194,8 +194,8 @@ export function reportAsHtml(report: RootCauseReport): string {
       return `<dl>${block.facts.map(([name, value]) => `<dt>${asHtml(name)}</dt><dd>${asHtml(value)}</dd>`).join('')}</dl>`;
     if ('code' in block) return `<pre>${asHtml(block.code)}</pre>`;
     const row = (cells: readonly string[], tag: 'th' | 'td') =>
-      `<tr>${cells.map((cell) => `<${tag}>${asHtml(cell)}</${tag}>`).join('')}</tr>`;
-    return `<table><thead>${row(block.columns, 'th')}</thead><tbody>${block.rows.map((cells) => row(cells, 'td')).join('\n')}</tbody></table>`;
+      `<tr>${cells.map((cell) => `<${tag} dir="auto">${asHtml(cell)}</${tag}>`).join('')}</tr>`;
+    return `<div class="wide"><table><thead>${row(block.columns, 'th')}</thead><tbody>${block.rows.map((cells) => row(cells, 'td')).join('\n')}</tbody></table></div>`;
   });
   const title = asHtml(`Root cause report: ${report.title}`);
   return `<!doctype html>
@@ -235,9 +235,11 @@ dt { color: #57606a }
 dd { margin: 0; overflow-wrap: anywhere }
 table { border-collapse: collapse; width: 100%; font-size: 12.5px; font-variant-numeric: tabular-nums }
 thead { display: table-header-group }
-th { text-align: left; font-weight: 600; color: #57606a; background: #f6f8fa; white-space: nowrap }
+th, td { text-align: start }
+th { font-weight: 600; color: #57606a; background: #f6f8fa; white-space: nowrap }
 th, td { padding: .35rem .6rem; border: 1px solid #d8dee4; vertical-align: top; overflow-wrap: anywhere }
 td:first-child { white-space: nowrap }
+@media screen and (max-width: 48rem) { .wide { overflow-x: auto } .wide table { min-width: 44rem } }
 tr { break-inside: avoid }
 pre { background: #f6f8fa; padding: .75rem 1rem; overflow: auto; font-size: 12.5px }
 @media print { body { margin: 0; padding: 0; max-width: none; font-size: 10.5pt } table { font-size: 8.5pt } pre { white-space: pre-wrap } }

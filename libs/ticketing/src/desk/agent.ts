@@ -186,7 +186,7 @@ export const agent = {
         const from = times.from === undefined ? effectiveAt : parseInstant(times.from);
         const until = times.until === undefined ? undefined : parseInstant(times.until);
         if (from === undefined || (times.until !== undefined && (until === undefined || until <= from || until <= effectiveAt))) {
-          return refuse('absence-invalid', 'The absence ends before it begins', [
+          return refuse('absence-invalid', 'The absence ends before it begins, or is over already', [
             { field: 'until', message: 'must be after from, and after now' },
           ]);
         }
