@@ -1,8 +1,8 @@
 import { Controller, Get, Inject, Query } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import { QueryParameters } from '#http';
-import { dateTime, type QueryOf, text } from '#platform';
-import { type Asker, queries } from '#ticketing-app';
+import { type QueryOf, text } from '#platform';
+import { type Asker, queries, periodBegin, periodEnd, zoneOfDates } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { documented } from './documented.js';
@@ -14,8 +14,9 @@ const readsQuery = {
   query: text('Only answers to this query, such as `ticket` or `history`'),
   about: text('Only what was read of the thing with this id'),
   client: text('Only what was read of this client'),
-  from: dateTime('Only what was read at this instant or later'),
-  to: dateTime('Only what was read before this instant'),
+  from: periodBegin('Only what was read at this instant or later'),
+  to: periodEnd('Only what was read before this instant'),
+  zone: zoneOfDates,
   ...pageParameters,
 };
 const readReadsQuery = new QueryParameters(readsQuery);

@@ -156,6 +156,15 @@ describe('POST /v1/contracts/simulations', () => {
     expect((await post('/v1/contracts/simulations', { client, terms: { rules: [rule] }, from })).json.events).toMatchObject([
       { data: { from, tickets: 1, touched: [{ tickets: 1 }] } },
     ]);
+    const inPeriod = (period: object) => post('/v1/contracts/simulations', { client, terms: { rules: [rule] }, ...period });
+    const today = new Date().toISOString().slice(0, 10);
+    const yesterday = new Date(Date.parse(today) - 86_400_000).toISOString();
+    expect((await inPeriod({ from: yesterday.slice(0, 10) })).json.events).toMatchObject([{ data: { from: yesterday, tickets: 2 } }]);
+    expect(await inPeriod({ from: today, to: yesterday.slice(0, 10) })).toMatchObject({
+      status: 400,
+      json: { faults: [{ field: 'from' }] },
+    });
+    expect((await inPeriod({ to: '2001-01-01' })).json).toMatchObject({ code: 'contract-invalid', faults: [{ field: 'to' }] });
     const refused = async (terms: object) => (await post('/v1/contracts/simulations', { client, terms })).json;
     expect(await refused({ rules: [rule, rule] })).toMatchObject({ code: 'contract-invalid', faults: [{ field: 'terms.rules[1].name' }] });
     expect(await refused({})).toMatchObject({ code: 'contract-invalid', faults: [{ field: 'terms.rules' }] });

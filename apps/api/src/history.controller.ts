@@ -3,9 +3,9 @@ import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
 import { asLines, CSV, csvRows, NDJSON } from '#exports';
 import { accepted, QueryParameters } from '#http';
-import { dateTime, type Parameter, type QueryOf, text, wholeNumber } from '#platform';
+import { type Parameter, type QueryOf, text, wholeNumber } from '#platform';
 import { canonicalJson, type HistoryName } from '#ticketing';
-import { type Asker, type HistoryLine, queries } from '#ticketing-app';
+import { type Asker, type HistoryLine, queries, periodBegin, periodEnd, zoneOfDates } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { documented } from './documented.js';
@@ -24,10 +24,11 @@ const types: Parameter<readonly string[]> = {
 const historyQuery = {
   actor: text('Only what the one with this id did, or sent'),
   type: types,
-  happenedFrom: dateTime('Only what happened then or later'),
-  happenedTo: dateTime('Only what happened before then'),
-  recordedFrom: dateTime('Only what was recorded then or later'),
-  recordedTo: dateTime('Only what was recorded before then'),
+  happenedFrom: periodBegin('Only what happened then or later', 'happenedTo'),
+  happenedTo: periodEnd('Only what happened before then'),
+  zone: zoneOfDates,
+  recordedFrom: periodBegin('Only what was recorded then or later', 'recordedTo'),
+  recordedTo: periodEnd('Only what was recorded before then'),
   ...pageParameters,
   atLeast: wholeNumber('Revision (ETag of a command) that the history must have reached', { min: 0, max: Number.MAX_SAFE_INTEGER }),
 };

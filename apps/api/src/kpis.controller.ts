@@ -18,7 +18,7 @@ import {
   TICKET_KINDS,
   TIERS,
 } from '#ticketing';
-import { type Asker, queries } from '#ticketing-app';
+import { type Asker, queries, periodBegin, periodEnd, zoneOfDates } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { documented } from './documented.js';
@@ -58,8 +58,9 @@ export const dimensionFilters = {
 };
 
 const evidenceQuery = {
-  from: dateTime('Begin of the period; 30 days before its end unless given'),
-  to: dateTime('End of the period, which is not in it; now unless given'),
+  from: periodBegin('Begin of the period; 30 days before its end unless given'),
+  to: periodEnd('End of the period, which is not in it; now unless given'),
+  zone: zoneOfDates,
   ...dimensionFilters,
   days: wholeNumber('N of the KPIs that look at N days', { min: 1, max: 3650, fallback: DEFAULT_DAYS }),
   at: {

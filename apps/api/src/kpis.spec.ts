@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FolderBlobStore } from '#blobs';
@@ -84,6 +84,12 @@ describe('GET /v1/kpis/{kpi}', () => {
       before: { from: '2020-01-30T00:00:00.000Z', to: '2020-03-01T00:00:00.000Z', total: { value: null, denominator: 0 }, groups: [] },
     });
     const mttr = await get(`/v1/kpis/mttr?${period()}&at=${position}`);
+    const dated = await get(
+      `/v1/kpis/mttr?from=2020-03-01&to=2020-04-01&client=${api.client}&at=${position}&evaluatedAt=${mttr.json.evaluatedAt}`,
+    );
+    expect(dated.json).toEqual(mttr.json);
+    const inBerlin = await get(`/v1/kpis/mttr?from=2020-03-01&to=2020-04-01&zone=Europe/Berlin&client=${api.client}`);
+    expect(inBerlin.json).toMatchObject({ from: '2020-02-29T23:00:00.000Z', to: '2020-03-31T22:00:00.000Z' });
     const day = 86_400_000;
     expect(mttr.json.total).toEqual({ value: 2 * day, numerator: 6 * day, denominator: 3, p50: 2 * day, p90: 3 * day });
     const volume = await get(`/v1/kpis/ticket-volume?${period()}&groupBy=channel&category=hardware&at=${position}`);
@@ -150,6 +156,8 @@ describe('GET /v1/kpis/{kpi}', () => {
     ['mttr?clock=response', 400, 'invalid-query'],
     ['mttr?groupBy=day,week', 400, 'invalid-query'],
     ['mttr?from=2020-01-01T00:00:00Z&to=2019-01-01T00:00:00Z', 400, 'invalid-query'],
+    ['mttr?from=2026-02-30', 400, 'invalid-query'],
+    ['mttr?from=2026-01-01&zone=Mars', 400, 'invalid-query'],
     ['mttr?groupBy=hour&from=2000-01-01T00:00:00Z', 400, 'invalid-query'],
     ['mttr?evaluatedAt=2999-01-01T00:00:00Z', 400, 'invalid-query'],
     ['happiness', 404, 'kpi-not-found'],
@@ -189,7 +197,22 @@ describe('GET /v1/flow', () => {
       pairs: [{ from: 'L1', to: 'L2', handOffs: 1, accepted: 1, returned: 0, acceptedAfter: 86_400_000 }],
       position,
     });
-    expect(await get('/v1/flow?from=2020-02-01T00:00:00Z&to=2020-01-01T00:00:00Z')).toMatchObject({ status: 400 });
+  });
+});
+
+describe('a period that ends before it begins', () => {
+  it.each([
+    ['flow', 'from', 'to'],
+    ['capacity', 'from', 'to'],
+    ['kpis/mttr/evidence', 'from', 'to'],
+    ['question-counts', 'from', 'to'],
+    ['audit/reads', 'from', 'to'],
+    ['tickets', 'openedFrom', 'openedTo'],
+    ['ticket-counts', 'closedFrom', 'closedTo'],
+    [`tickets/${randomUUID()}/history`, 'recordedFrom', 'recordedTo'],
+  ])('is refused at %s', async (path, from, to) => {
+    const { status, json } = await get(`/v1/${path}?${from}=2020-02-01&${to}=2020-01-01T00:00:00Z`);
+    expect({ status, json }).toMatchObject({ status: 400, json: { code: 'invalid-query', faults: [{ field: from }] } });
   });
 });
 

@@ -4,8 +4,18 @@ import type { FastifyReply } from 'fastify';
 import { type Instant, instantFrom, type Refusal } from '#eventsourcing';
 import { FORMATS, formatsOf } from '#exports';
 import { accepted, Problem, QueryParameters } from '#http';
-import { dateTime, type QueryOf, text } from '#platform';
-import { type Asker, EVENT_LOG_SET, type Export, type ExportAsked, FACTS_SET, queries } from '#ticketing-app';
+import { type QueryOf, text } from '#platform';
+import {
+  type Asker,
+  EVENT_LOG_SET,
+  type Export,
+  type ExportAsked,
+  FACTS_SET,
+  queries,
+  periodBegin,
+  periodEnd,
+  zoneOfDates,
+} from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { documented } from './documented.js';
@@ -16,8 +26,9 @@ import { unlessRefused } from './ticket-problems.js';
 
 const { client, category, service, priority, channel, kind } = dimensionFilters;
 const flowQuery = {
-  from: dateTime('Begin of the period in which the tickets were opened; 30 days before its end unless given'),
-  to: dateTime('Its end, which is not in it; now unless given'),
+  from: periodBegin('Begin of the period in which the tickets were opened; 30 days before its end unless given'),
+  to: periodEnd('Its end, which is not in it; now unless given'),
+  zone: zoneOfDates,
   ...{ client, category, service, priority, channel, kind },
   at: { ...atLeastPosition, description: 'Position of the log that it is told as of; as far as the views have come unless given' },
 };
@@ -25,6 +36,7 @@ const readFlowQuery = new QueryParameters(flowQuery);
 const capacityQuery = {
   from: flowQuery.from,
   to: flowQuery.to,
+  zone: zoneOfDates,
   client: text('Only tickets of this client'),
   at: flowQuery.at,
 };

@@ -3,9 +3,9 @@ import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { deterministicId, isRefusal } from '#eventsourcing';
 import { JsonBody, Problem, QueryParameters } from '#http';
-import { dateTime, flag, oneOf, type QueryOf, text } from '#platform';
+import { flag, oneOf, type QueryOf, text } from '#platform';
 import { AskQuestion, openingByForm, question, QUESTION_STATUSES, RequestByForm, ticket } from '#ticketing';
-import { type Asker, queries } from '#ticketing-app';
+import { type Asker, queries, periodBegin, periodEnd, zoneOfDates } from '#ticketing-app';
 import { RunCommand, RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { answerWithTag, sentWith, taggedState } from './command-answer.js';
@@ -22,8 +22,9 @@ const questionsQuery = {
 const readQuestionsQuery = new QueryParameters(questionsQuery);
 const countsQuery = {
   client: text('Only questions of this client'),
-  from: dateTime('Only questions that were asked then or later'),
-  to: dateTime('Only questions that were asked before then'),
+  from: periodBegin('Only questions that were asked then or later'),
+  to: periodEnd('Only questions that were asked before then'),
+  zone: zoneOfDates,
 };
 const readCountsQuery = new QueryParameters(countsQuery);
 const formsQuery = {

@@ -3,7 +3,7 @@ import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
 import { instantFrom, parseInstant, StoreUnavailable } from '#eventsourcing';
 import { JsonBody, Problem, QueryParameters } from '#http';
-import { contractTerms, SimulateContract, type Simulation } from '#ticketing';
+import { contractTerms, momentIn, SimulateContract, type Simulation } from '#ticketing';
 import { queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller, type Known, nobodyWaits, whenLeft } from './caller.js';
@@ -44,7 +44,8 @@ export class SimulationsController implements OnModuleDestroy {
     const left = whenLeft(caller, reply);
     try {
       const { client, limit = ROWS } = body;
-      const request = { contract, from: instantOf(body.from), to: instantOf(body.to), client, asOf, limit };
+      const momentOf = (given: string | undefined) => (given === undefined ? undefined : momentIn(contract.calendar.zone, given));
+      const request = { contract, from: momentOf(body.from), to: momentOf(body.to), client, asOf, limit };
       const asked = { ...request, left: AbortSignal.any([left, this.#closing.signal]) };
       return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.simulation, asked)));
     } catch (error) {

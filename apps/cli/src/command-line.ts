@@ -3,7 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { instantFrom, isName, parseInstant, parsePosition, StoreUnavailable, type Instant, type Position } from '#eventsourcing';
 import { CannotStart } from '#local';
 import { ConfigError, createLog, loadConfig, type Config, type JsonLog, type Terminal } from '#platform';
-import { isRouteOfKey, PRINCIPAL_KINDS, type Principal, ROLES, type Tier, TIERS } from '#ticketing';
+import { isRouteOfKey, momentIn, PRINCIPAL_KINDS, type Principal, ROLES, type Tier, TIERS } from '#ticketing';
 import { Complaint } from './complaint.js';
 import type { AskForKey } from './key-press.js';
 import type { ImportWords } from './import-command.js';
@@ -312,8 +312,8 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .command('simulate')
     .description('what if: replay the tickets of a period under another contract, and compare; nothing is changed')
     .requiredOption('--contract <file>', 'the terms as JSON; what they leave out is as in the default contract')
-    .option('--from <instant>', 'tickets opened then or later', instant)
-    .option('--to <instant>', 'tickets opened before then', instant)
+    .option('--from <date>', 'tickets opened then or later: a date in UTC, or an instant', moment)
+    .option('--to <date>', 'tickets opened before then', moment)
     .option('--client <name>', 'tickets of this client')
     .option('--as-of <instant>', 'leave out what happened later; now unless given', instant)
     .option('--limit <number>', 'how many tickets with a difference to list', wholeNumber, 10)
@@ -322,6 +322,8 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       withSession(async (session, { signal }) => {
         const { runSimulation } = await import('./simulate/simulate-command.js');
         const { contract: contractFile, asOf = instantFrom(Date.now()), json = false, ...request } = options;
+        const { from, to } = request;
+        if (from !== undefined && to !== undefined && from > to) throw new Complaint('--from must not be after --to');
         await runSimulation({ ...request, session, contractFile, asOf, json, print, colours, signal });
       }),
     );
@@ -540,10 +542,19 @@ function instant(text: string): Instant {
   return parsed;
 }
 
+function moment(text: string): Instant {
+  const parsed = momentIn('UTC', text);
+  if (parsed === undefined)
+    throw new InvalidArgumentError('It must be a date, or an ISO 8601 date-time with an offset, such as 2026-11-21T10:00:00Z.');
+  return parsed;
+}
+
 function period(text: string): { readonly from: Instant; readonly to: Instant } {
-  const [from, to, more] = text.split('/').map(parseInstant);
+  const [from, to, more] = text.split('/').map((end) => momentIn('UTC', end));
   if (from === undefined || to === undefined || more !== undefined || from >= to)
-    throw new InvalidArgumentError('It must be two ISO 8601 date-times with offsets, such as 2026-11-01T00:00:00Z/2026-12-01T00:00:00Z.');
+    throw new InvalidArgumentError(
+      'It must be two dates in UTC, or date-times with offsets, the second later, such as 2026-11-01/2026-12-01.',
+    );
   return { from, to };
 }
 

@@ -2,13 +2,15 @@ import { type Fault, type Instant, parseInstant } from '#eventsourcing';
 
 /** One parameter of a query: how it is read, and how it is documented. */
 export interface Parameter<Value> {
-  /** Undefined when the text breaks the rule. */
-  readonly parse: (text: string) => Value | undefined;
+  /** Undefined when the text breaks the rule. @param zone the one that the query names, UTC where it names none */
+  readonly parse: (text: string, zone?: string) => Value | undefined;
   /** What is said when it does: `must be …`. */
   readonly rule: string;
   readonly description: string;
   /** JSON Schema of the text. */
   readonly schema: object;
+  /** Of the begin of a period: the parameter that has its end, which is not before it. */
+  readonly until?: string;
 }
 
 export type Parameters = Readonly<Record<string, Parameter<unknown>>>;
@@ -80,14 +82,22 @@ export function dateTime(description: string): Parameter<Instant> {
   };
 }
 
-/** The values of a query, and what is wrong with each of its others. Unknown parameters are faults, and so are repeated ones. */
+/** The parameter that says how others are read, and is no value of the query itself. */
+const ZONE = 'zone';
+
+/**
+ * The values of a query, and what is wrong with each of its others. Unknown parameters are faults, so are repeated ones, and periods that end
+ * before they begin.
+ */
 export function readParameters<Declared extends Parameters>(
   declared: Declared,
   query: unknown,
 ): { readonly values: QueryOf<Declared>; readonly faults: readonly Fault[] } {
   const faults: Fault[] = [];
   const values: Record<string, unknown> = {};
-  for (const [name, given] of Object.entries((query ?? {}) as Record<string, unknown>)) {
+  const all = (query ?? {}) as Record<string, unknown>;
+  const zone = Object.hasOwn(declared, ZONE) && typeof all[ZONE] === 'string' ? declared[ZONE]?.parse(all[ZONE]) : undefined;
+  for (const [name, given] of Object.entries(all)) {
     const parameter = Object.hasOwn(declared, name) ? declared[name] : undefined;
     const field = name.slice(0, 100);
     if (parameter === undefined) {
@@ -99,10 +109,15 @@ export function readParameters<Declared extends Parameters>(
     } else if (typeof given !== 'string') {
       faults.push({ field, message: 'must be text, given once' });
     } else {
-      const value = parameter.parse(given);
+      const value = parameter.parse(given, typeof zone === 'string' ? zone : undefined);
       if (value === undefined) faults.push({ field, message: parameter.rule });
-      else values[name] = value;
+      else if (name !== ZONE) values[name] = value;
     }
+  }
+  for (const [field, { until }] of Object.entries(declared)) {
+    const [begin, end] = [values[field], until === undefined ? undefined : values[until]];
+    if (begin !== undefined && end !== undefined && (begin as Instant) > (end as Instant))
+      faults.push({ field, message: `must not be after ${until}` });
   }
   return { values: values as QueryOf<Declared>, faults: faults.slice(0, 100) };
 }

@@ -44,6 +44,8 @@ import {
   type MajorIncident,
   type MajorIncidentState,
   type MergeTicket,
+  momentIn,
+  omitUndefined,
   type OpeningFacts,
   type OpenTicket,
   parsePlace,
@@ -285,12 +287,14 @@ async function rulesReplayed(
   if (isRefusal(contract)) return contract;
   const { rules = [] } = contract;
   if (rules.length === 0) return { rules, tickets: 0, touched: [] };
-  const period = { from: from === undefined ? undefined : parseInstant(from), to: to === undefined ? undefined : parseInstant(to) };
+  const instantOf = (given: string | undefined) => (given === undefined ? undefined : momentIn(contract.calendar.zone, given));
+  const period = omitUndefined({ from: instantOf(from), to: instantOf(to) });
   const simulation = await simulateForCaller(store, { contract, client, ...period, asOf, limit: 0 }, left);
   if (isRefusal(simulation)) return simulation;
   const { tickets, rules: tallies } = simulation.totals;
   return {
     rules,
+    ...period,
     tickets,
     touched: rules.map(({ name }) => tallies.find(({ rule }) => rule === name) ?? { rule: name, tickets: 0, fired: 0 }),
   };

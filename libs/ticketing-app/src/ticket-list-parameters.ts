@@ -1,5 +1,6 @@
 import type { Fault } from '#eventsourcing';
-import { dateTime, flag, oneOf, type Parameter, type QueryOf, readParameters, someOf, text } from '#platform';
+import { flag, oneOf, type Parameter, type QueryOf, readParameters, someOf, text } from '#platform';
+import { periodBegin, periodEnd, zoneOfDates } from './period-parameters.js';
 import { CHANNELS, isFields, PRIORITIES, searchWords, TICKET_KINDS, TICKET_STATUSES, TIERS } from '#ticketing';
 import { TICKET_ORDERS, type TicketOrder } from './ticket-list-query.js';
 
@@ -30,14 +31,15 @@ export const ticketListFilters = {
   majorIncident: flag('Only major incidents, or none of them'),
   securityIncident: flag('Only security incidents, or none of them'),
   proposed: flag('Only tickets on which something that an assistant proposes waits for approval, or none of them'),
-  openedFrom: dateTime('Opened then or later'),
-  openedTo: dateTime('Opened before then'),
-  resolvedFrom: dateTime('Resolved then or later; counts also when it was reopened since'),
-  resolvedTo: dateTime('Resolved before then; counts also when it was reopened since'),
-  closedFrom: dateTime('Closed then or later; counts also when it was reopened since'),
-  closedTo: dateTime('Closed before then; counts also when it was reopened since'),
-  updatedFrom: dateTime('Last changed then or later'),
-  updatedTo: dateTime('Last changed before then'),
+  openedFrom: periodBegin('Opened then or later', 'openedTo'),
+  openedTo: periodEnd('Opened before then'),
+  resolvedFrom: periodBegin('Resolved then or later; counts also when it was reopened since', 'resolvedTo'),
+  resolvedTo: periodEnd('Resolved before then; counts also when it was reopened since'),
+  closedFrom: periodBegin('Closed then or later; counts also when it was reopened since', 'closedTo'),
+  closedTo: periodEnd('Closed before then; counts also when it was reopened since'),
+  updatedFrom: periodBegin('Last changed then or later', 'updatedTo'),
+  updatedTo: periodEnd('Last changed before then'),
+  zone: zoneOfDates,
   sort: oneOf(
     Object.keys(TICKET_ORDERS) as TicketOrder[],
     'Order; `-` is descending. `priority` is major incidents, then by priority, then whoever came first. `-openedAt` unless said otherwise',

@@ -20,6 +20,7 @@ import {
 } from 'class-validator';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { isName, parseInstant, saysSomething, SHOWN } from '#eventsourcing';
+import { momentIn } from './periods.js';
 
 /** An id of ours, in lower case. */
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -132,6 +133,38 @@ export function DateTime(about: About): PropertyDecorator {
     },
   });
   return field([isInstant], about, { type: 'string', format: 'date-time' });
+}
+
+/**
+ * Begin or end of a period: an instant, or a date, which is read in a zone that the command knows (see `momentIn`).
+ * @param until of a begin: the field with the end, which is not before it
+ */
+export function DateOrTime({ until, ...about }: About & { readonly until?: string }): PropertyDecorator {
+  const isMoment = ValidateBy({
+    name: 'isMoment',
+    validator: {
+      validate: (value: unknown) => typeof value === 'string' && momentIn('UTC', value) !== undefined,
+      defaultMessage: (args) =>
+        `${args?.property} must be a date, such as 2026-11-21, or an ISO 8601 date-time with an offset, such as 2026-11-21T10:00:00Z`,
+    },
+  });
+  const isNotAfter = ValidateBy({
+    name: 'isNotAfter',
+    validator: {
+      validate: (value: unknown, args) => {
+        const end = (args?.object as Readonly<Record<string, unknown>> | undefined)?.[until ?? ''];
+        if (typeof value !== 'string' || typeof end !== 'string') return true;
+        const [first, last] = [momentIn('UTC', value), momentIn('UTC', end)];
+        // In which zone a date begins is not known here: it cannot be compared with an instant.
+        return first === undefined || last === undefined || value.includes('T') !== end.includes('T') || first <= last;
+      },
+      defaultMessage: (args) => `${args?.property} must not be after ${until}`,
+    },
+  });
+  return field([isMoment, ...(until === undefined ? [] : [isNotAfter])], about, {
+    type: 'string',
+    anyOf: [{ format: 'date-time' }, { format: 'date' }],
+  });
 }
 
 /** An object, or a list of them, whose fields are checked elsewhere. */

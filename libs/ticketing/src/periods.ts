@@ -1,3 +1,4 @@
+import { type Instant, parseInstant } from '#eventsourcing';
 import { Temporal } from 'temporal-polyfill';
 
 export const PERIODS = ['hour', 'day', 'week', 'month'] as const;
@@ -51,6 +52,14 @@ export function dateBegins(zone: string, date: string): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Reads an instant, or a date, which stands for its first moment in a zone; undefined for what is neither. */
+export function momentIn(zone: string, given: string): Instant | undefined {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(given)) return parseInstant(given);
+  const begins = dateBegins(zone, given);
+  // Instants are of the years 0 to 9999 in UTC, which the first and the last day of a zone may not be.
+  return begins === undefined ? undefined : parseInstant(new Date(begins).toISOString());
 }
 
 function beginOf(period: Period, at: Temporal.ZonedDateTime): Temporal.ZonedDateTime {

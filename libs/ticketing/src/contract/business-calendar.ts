@@ -410,7 +410,7 @@ export function intervalsBreaches(intervals: readonly PlacedHours[], backwards: 
 export type PlacedHours = OpenHours & Pick<Breach, 'at'> & { readonly words: string };
 
 /** Names only: offsets such as +02:00 know no summer time, and Temporal would take a whole date-time for its zone. */
-function isZone(zone: unknown): zone is string {
+export function isZone(zone: unknown): zone is string {
   if (typeof zone !== 'string' || !/^[A-Za-z][\w+-]*(?:\/[\w+-]+)*$/.test(zone)) return false;
   try {
     Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(zone);

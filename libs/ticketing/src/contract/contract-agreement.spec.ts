@@ -94,15 +94,15 @@ const simulation = (hours: number, ...rules: readonly Rule[]) =>
 
 describe('SimulateRules', () => {
   it('records what the rules would have done to past tickets', () => {
-    const period = { from: '2026-11-01T01:00:00+01:00', to: '2026-11-20T00:00:00Z' };
+    const period = { from: '2026-11-01T00:00:00.000Z', to: '2026-11-20T00:00:00.000Z' } as Record<'from' | 'to', Instant>;
     const [name, body, offset, outside] = simulation(1, rule, other);
     const events = given()
-      .when(name, { ...body, ...period }, offset, outside)
+      .when(name, { ...body, ...period }, offset, { ...outside, ...period })
       .events();
     expect(events).toEqual([
       {
         type: 'ContractRulesSimulated',
-        data: { client: 'northwind', ...replayed(rule, other), from: '2026-11-01T00:00:00.000Z', to: '2026-11-20T00:00:00.000Z' },
+        data: { client: 'northwind', ...replayed(rule, other), ...period },
       },
     ]);
   });
@@ -126,6 +126,11 @@ describe('SimulateRules', () => {
         .when(...simulation(1))
         .refusal(),
     ).toMatchObject({ refused: 'contract-invalid', faults: [{ field: 'terms.rules' }] });
+    const nothing = { ...replayed(rule), from: '2026-11-01T00:00:00.000Z' as Instant, tickets: 0 };
+    expect(given().when('SimulateRules', { client: 'northwind', terms: {} }, 0, nothing).refusal()).toMatchObject({
+      refused: 'contract-invalid',
+      faults: [{ field: 'from' }],
+    });
     const tooLong = refuse('simulation-too-long', 'too long');
     expect(given().when('SimulateRules', { client: 'northwind', terms: {} }, 0, tooLong).refusal()).toBe(tooLong);
   });

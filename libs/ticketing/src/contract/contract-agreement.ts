@@ -12,7 +12,7 @@ import {
   type Refusal,
 } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { DateTime, Fields, Name, Text } from '../command-fields.js';
+import { DateOrTime, DateTime, Fields, Name, Text } from '../command-fields.js';
 import { type Contract, contractSchema, defaultContract, type PinnedContract } from './contract.js';
 import type { Rule, RuleTally } from './rule.js';
 import { omitUndefined, same, without } from '../plain-json.js';
@@ -128,16 +128,20 @@ export class SimulateRules {
   })
   terms!: Readonly<Record<string, unknown>>;
 
-  @DateTime({ description: 'Tickets opened then or later; all, unless given', optional: true })
+  @DateOrTime({
+    description: "Tickets opened then or later; all, unless given. A date begins in the zone of the terms' calendar",
+    until: 'to',
+    optional: true,
+  })
   from?: string;
 
-  @DateTime({ description: 'Tickets opened before then; all, unless given', optional: true })
+  @DateOrTime({ description: 'Tickets opened before then; all, unless given', optional: true })
   to?: string;
 }
 
 /** What rules would have done to past tickets, or why that is not known. */
 export type RulesReplayed =
-  | { readonly rules: readonly Rule[]; readonly tickets: number; readonly touched: readonly RuleTally[] }
+  | Pick<RulesSimulated, 'rules' | 'from' | 'to' | 'tickets' | 'touched'>
   | Refusal<'contract-invalid' | 'simulation-too-long' | 'too-many-simulations'>;
 
 /** Terms in which the public holidays that the calendar asks for are dates, or what is wrong with what it asks for. */
@@ -218,17 +222,22 @@ export const contract = {
       route: 'POST /v1/contracts/simulations',
       refuses: ['contract-invalid', 'simulation-too-long', 'too-many-simulations'],
       needs: 'rules-replayed',
-      decide({ client, from, to }, state, { effectiveAt }, replayed?: RulesReplayed) {
+      decide({ client }, state, { effectiveAt }, replayed?: RulesReplayed) {
         if (replayed === undefined) return [];
         if (isRefusal(replayed)) return replayed;
-        const { rules, tickets, touched } = replayed;
+        const { rules, from, to, tickets, touched } = replayed;
         if (rules.length === 0)
           return refuse('contract-invalid', 'Nothing to simulate', [{ field: 'terms.rules', message: 'must have at least one rule' }]);
+        // A client who has no tickets yet has nothing to try rules on; whoever names a period wants to see some.
+        if (tickets === 0 && (from !== undefined || to !== undefined)) {
+          const field = from === undefined ? 'to' : 'from';
+          return refuse('contract-invalid', 'Nothing was simulated', [
+            { field, message: 'must leave tickets of the client: none was opened in this period' },
+          ]);
+        }
         const recorded = (state?.simulated ?? []).filter(({ at }) => at === effectiveAt).map(({ rule }) => rule);
         if (rules.every((rule) => recorded.some((other) => same(rule, other)))) return [];
-        const instantOf = (given: string | undefined) => (given === undefined ? undefined : parseInstant(given));
-        const period = { from: instantOf(from), to: instantOf(to) };
-        return [{ type: 'ContractRulesSimulated', data: omitUndefined({ client, rules, ...period, tickets, touched }) }];
+        return [{ type: 'ContractRulesSimulated', data: omitUndefined({ client, rules, from, to, tickets, touched }) }];
       },
     }),
   },

@@ -1,6 +1,6 @@
 import { type EventFacts, type EventMetadata, type EventOf, evolve, type Instant } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { DateTime, Fields, Name, WholeNumber } from '../command-fields.js';
+import { DateOrTime, DateTime, Fields, Name, WholeNumber } from '../command-fields.js';
 import { type Contract, termsOf } from '../contract/contract.js';
 import { ruleTallySchema } from '../contract/rule.js';
 import { omitUndefined } from '../plain-json.js';
@@ -90,10 +90,14 @@ export class SimulateContract {
   @Fields({ description: 'The terms of the proposed contract. What is left out is as in the default contract.' })
   terms!: Readonly<Record<string, unknown>>;
 
-  @DateTime({ description: 'Tickets opened then or later', optional: true })
+  @DateOrTime({
+    description: "Tickets opened then or later; a date begins in the zone of the terms' calendar",
+    until: 'to',
+    optional: true,
+  })
   from?: string;
 
-  @DateTime({ description: 'Tickets opened before then', optional: true })
+  @DateOrTime({ description: 'Tickets opened before then', optional: true })
   to?: string;
 
   @Name({ description: 'Tickets of this client (tenant)', max: 100, optional: true })

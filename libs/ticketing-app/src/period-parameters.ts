@@ -1,0 +1,31 @@
+import type { Instant } from '#eventsourcing';
+import type { Parameter } from '#platform';
+import { isZone, momentIn } from '#ticketing';
+
+/** An instant, or a date: its first moment in the zone of the query. */
+function moment(description: string): Parameter<Instant> {
+  return {
+    parse: (given, zone = 'UTC') => momentIn(zone, given),
+    rule: 'must be a date, such as 2026-11-21, or an ISO 8601 date-time with an offset, such as 2026-11-21T10:00:00Z (a + is written %2B)',
+    description,
+    schema: { type: 'string', anyOf: [{ format: 'date-time' }, { format: 'date' }] },
+  };
+}
+
+/** The begin of a period. @param until the parameter that has its end */
+export function periodBegin(description: string, until = 'to'): Parameter<Instant> {
+  return { ...moment(description), until };
+}
+
+/** The end of a period, which is not in it: of a date, its first moment. */
+export function periodEnd(description: string): Parameter<Instant> {
+  return moment(description);
+}
+
+/** In which zone the dates of a query are read. */
+export const zoneOfDates: Parameter<string> = {
+  parse: (given) => (isZone(given) ? given : undefined),
+  rule: 'must be the name of a zone in the IANA database, such as Europe/Berlin',
+  description: 'Zone in which a date begins that is given in place of an instant, such as `Europe/Berlin`; UTC unless given',
+  schema: { type: 'string', default: 'UTC' },
+};
