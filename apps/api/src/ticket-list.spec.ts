@@ -343,7 +343,7 @@ describe('the facts for reports', () => {
 
   const from = new Date('2020-01-01T00:00:00Z');
   const to = new Date('2020-02-01T00:00:00Z');
-  it.each([
+  const questions: readonly (readonly [string, object])[] = [
     ['opened in a period', { openedAt: { $gte: from, $lt: to } }],
     ['of a client, opened in a period', { client: 'c', openedAt: { $gte: from, $lt: to } }],
     ['of a category, opened in a period', { category: 'hardware', openedAt: { $gte: from, $lt: to } }],
@@ -352,10 +352,19 @@ describe('the facts for reports', () => {
     ['in the backlog', { endedAt: null }],
     ['closed, cancelled or merged in a period', { endedAt: { $gte: from, $lt: to } }],
     ['changed since a position', { position: { $gt: 1 } }],
-  ])('have an index for tickets %s', async (_question, filter) => {
+  ];
+  it.each(questions)('have an index for tickets %s', async (_question, filter) => {
     const { queryPlanner } = await api.mongo.db.collection(ticketFacts.name).find(filter).explain('queryPlanner');
     expect(JSON.stringify(queryPlanner.winningPlan)).toContain('IXSCAN');
     expect(JSON.stringify(queryPlanner.winningPlan)).not.toContain('COLLSCAN');
+  });
+
+  it('have no index that none of these questions uses', async () => {
+    const collection = api.mongo.db.collection(ticketFacts.name);
+    for (const [, filter] of questions) await collection.find(filter).limit(1).toArray();
+    const indexes = await collection.aggregate<{ name: string; accesses: { ops: number } }>([{ $indexStats: {} }]).toArray();
+    expect(indexes.length).toBeGreaterThan(1);
+    expect(indexes.filter(({ name, accesses }) => name !== '_id_' && accesses.ops === 0)).toEqual([]);
   });
 });
 

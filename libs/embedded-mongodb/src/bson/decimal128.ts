@@ -119,6 +119,7 @@ export const divideDecimals = (a: Unpacked, b: Unpacked): Unpacked => {
   if (a.kind === 'infinite') return b.kind === 'infinite' ? NAN : { kind: 'infinite', negative };
   if (b.kind === 'infinite') return { kind: 'finite', negative, coefficient: 0n, exponent: -BIAS };
   if (b.coefficient === 0n) return a.coefficient === 0n ? NAN : { kind: 'infinite', negative };
+  if (a.coefficient === 0n) return { kind: 'finite', negative, coefficient: 0n, exponent: a.exponent - b.exponent };
   const room = Math.max(0, DIGITS + 2 + digitsOf(b.coefficient) - digitsOf(a.coefficient));
   const dividend = a.coefficient * 10n ** BigInt(room);
   let coefficient = dividend / b.coefficient;
@@ -129,7 +130,7 @@ export const divideDecimals = (a: Unpacked, b: Unpacked): Unpacked => {
   }
   // An exact quotient keeps the exponent nearest to the ideal one.
   else
-    while (exponent < a.exponent - b.exponent && coefficient % 10n === 0n && coefficient !== 0n) {
+    while (exponent < a.exponent - b.exponent && coefficient % 10n === 0n) {
       coefficient /= 10n;
       exponent += 1;
     }
@@ -142,9 +143,9 @@ export const remainderOfDecimals = (a: Unpacked, b: Unpacked): Unpacked => {
   if (b.kind === 'infinite') return a;
   if (b.coefficient === 0n) return NAN;
   const exponent = Math.min(a.exponent, b.exponent);
-  const left = signed(a) * 10n ** BigInt(a.exponent - exponent);
-  const right = signed(b) * 10n ** BigInt(b.exponent - exponent);
-  return finite(left % right, exponent);
+  const left = a.coefficient * 10n ** BigInt(a.exponent - exponent);
+  const right = b.coefficient * 10n ** BigInt(b.exponent - exponent);
+  return { kind: 'finite', negative: a.negative, coefficient: left % right, exponent };
 };
 
 export const negateDecimal = (a: Unpacked): Unpacked => (a.kind === 'nan' ? a : { ...a, negative: !a.negative });
@@ -178,9 +179,9 @@ export const decimalOfDouble = (value: number): Unpacked => {
     : { kind: 'finite', negative, coefficient: mantissa * 5n ** BigInt(-power), exponent: power };
 };
 
-/** A double as the server converts one in arithmetic with decimals: 15 significant digits. */
+/** A double as the server converts one in arithmetic with decimals: 15 significant digits, of zero its sign alone. */
 export const decimalOfDoubleRounded = (value: number): Unpacked =>
-  Number.isFinite(value) ? (parseDecimal(value.toPrecision(15)) ?? NAN) : decimalOfDouble(value);
+  Number.isFinite(value) && value !== 0 ? (parseDecimal(value.toPrecision(15)) ?? NAN) : decimalOfDouble(value);
 
 export const compareDecimals = (a: Unpacked, b: Unpacked): number => {
   if (a.kind === 'nan' || b.kind === 'nan') return a.kind === b.kind ? 0 : a.kind === 'nan' ? -1 : 1;

@@ -188,6 +188,16 @@ describe('$indexStats', () => {
   });
 });
 
+test('counts, distinct values and lists know no $$NOW', async () => {
+  const { collectionName: name } = await server.fresh([{ at: new Date(0) }]);
+  const past = { $expr: { $lt: ['$at', '$$NOW'] } };
+  const unknown = expect.objectContaining({ code: 51144 });
+  await expect(server.db.command({ count: name, query: past })).rejects.toEqual(unknown);
+  await expect(server.db.command({ distinct: name, key: 'at', query: past })).rejects.toEqual(unknown);
+  await expect(server.db.command({ listCollections: 1, filter: past })).rejects.toEqual(unknown);
+  expect(await server.db.command({ find: name, filter: past })).toMatchObject({ cursor: { firstBatch: [{}] } });
+});
+
 test('a count on a view has no limit of zero', async () => {
   const { collectionName: name } = await server.fresh([{ a: 1 }, { a: 2 }]);
   await server.db.createCollection(`${name}v`, { viewOn: name, pipeline: [] });

@@ -58,7 +58,7 @@ const count: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
   const collation = collationFor(call, name, fields);
-  const filter = withCollation(collation, () => parseFilter(fields.document('query') ?? Doc.empty, { NOW: now() }));
+  const filter = withCollation(collation, () => parseFilter(fields.document('query') ?? Doc.empty, {}));
   const given = call.command.get('limit') ?? 0;
   if (!isNumber(given)) throw typeError('count.limit', given, 'long');
   const limit = Math.abs(numberOf(given)) || Infinity;
@@ -95,7 +95,7 @@ const distinct: Handler = async (call) => {
   const texts = collation?.compare;
   const path = fields.need(call.command.get('key'), 'key');
   if (typeof path !== 'string') throw typeError('distinct.key', path, 'string');
-  const filter = withCollation(collation, () => parseFilter(fields.document('query') ?? Doc.empty, { NOW: now() }));
+  const filter = withCollation(collation, () => parseFilter(fields.document('query') ?? Doc.empty, {}));
   const parts = splitPath(path);
   const snapshot = call.node.store.snapshot();
   try {

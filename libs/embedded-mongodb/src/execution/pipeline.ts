@@ -231,8 +231,7 @@ const unwind: Compile = (spec) => {
   const path = doc.get('path');
   if (path === undefined) throw new ServerError(28812, 'no path specified to $unwind stage');
   if (typeof path !== 'string') throw new ServerError(28808, `expected a string as the path for $unwind stage, got ${bsonTypeName(path)}`);
-  if (!path.startsWith('$') || path.startsWith('$$'))
-    throw new ServerError(28818, `path option to $unwind stage should be prefixed with a '$': ${path}`);
+  if (!path.startsWith('$')) throw new ServerError(28818, `path option to $unwind stage should be prefixed with a '$': ${path}`);
   const preserve = doc.get('preserveNullAndEmptyArrays');
   if (preserve !== undefined && typeof preserve !== 'boolean')
     throw new ServerError(

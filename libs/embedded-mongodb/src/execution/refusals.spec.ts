@@ -68,6 +68,7 @@ test.each<readonly [stage: object, code: number]>([
   [{ $sort: { 'a.': 1 } }, 40353],
   [{ $sort: { 'a..b': 1 } }, 15998],
   [{ $unwind: '$' }, 40352],
+  [{ $unwind: '$$NOW' }, 16410],
   [{ $unwind: '$a.' }, 40353],
   [{ $unwind: '$a.$b' }, 16410],
   [{ $unwind: { path: '$a', includeArrayIndex: 'b.' } }, 40353],

@@ -86,7 +86,6 @@ export const ticketSla: StateFace<TicketFold | null> = {
   schema: () => documentSchema(ticketSlaSchema, 'Id of the ticket'),
   document: slaOrTheSame,
   indexes: [
-    { key: { nextDueAt: 1 } },
     { key: { nextMomentAt: 1, _id: 1 } },
     { key: { nextStepAt: 1, _id: 1 } },
     { key: { holdEndsAt: 1, _id: 1 } },

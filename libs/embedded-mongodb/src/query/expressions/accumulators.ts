@@ -1,4 +1,4 @@
-import { Arr, type Value } from '../../bson/values.js';
+import { Arr, Double, type Value } from '../../bson/values.js';
 import { badValue } from '../../errors.js';
 import { percentiles, plainAccumulator, sharesOf } from '../accumulators.js';
 import { compileArguments, namedArguments } from './arguments.js';
@@ -12,12 +12,15 @@ const overValues =
     const parts = compileArguments(argument, scope, name, 0, Infinity);
     const start = plainAccumulator(name) as NonNullable<ReturnType<typeof plainAccumulator>>;
     const single = !(argument instanceof Arr) || argument.length === 1;
+    // As an expression, and not in a group, a server's $avg takes longs as doubles.
+    const taken = (value: Value | undefined): Value | undefined =>
+      name === '$avg' && typeof value === 'bigint' ? new Double(Number(value)) : value;
     return (doc, variables) => {
       const accumulator = start();
       for (const part of parts) {
         const value: Value | undefined = part(doc, variables);
-        if (single && value instanceof Arr) for (const element of value.values) accumulator.add(element);
-        else accumulator.add(value);
+        if (single && value instanceof Arr) for (const element of value.values) accumulator.add(taken(element));
+        else accumulator.add(taken(value));
       }
       return accumulator.result();
     };

@@ -50,10 +50,16 @@ const compilePath = (text: string, scope: Scope): Evaluate => {
   }
   const [name = '', ...rest] = text.slice(2).split('.');
   if (!name) throw failedToParse('empty variable names are not allowed');
+  if (!/^[\w\u0080-\uffff]+$/.test(name)) throw failedToParse(`'${name}' contains an invalid character for a variable name`);
   if (unavailableVariables.has(name)) throw new ServerError(51144, `Builtin variable '$$${name}' is not available`);
   if (!systemVariables.has(name) && !scope.names.has(name)) throw new ServerError(17276, `Use of undefined variable: ${name}`);
   const parts = rest.length ? checkFieldPath(rest.join('.')) : [];
   if (name === 'REMOVE') return () => undefined;
+  if (name === 'NOW')
+    return (_, variables) => {
+      if (variables['NOW'] === undefined) throw new ServerError(51144, "Builtin variable '$$NOW' is not available");
+      return followPath(variables['NOW'], parts);
+    };
   return (_, variables) => followPath(variables[name], parts);
 };
 

@@ -885,7 +885,8 @@ export const operators: Readonly<Record<string, Operator>> = {
     isNullish(base) || isNullish(exponent) ? null : power(numeric(base, name, 28762), numeric(exponent, name, 28763)),
   ),
   $rand: (argument) => {
-    if (argument instanceof Doc ? argument.size : !(argument instanceof Arr) || argument.length)
+    if (!(argument instanceof Doc || argument instanceof Arr)) throw new ServerError(10065, '$rand takes an empty object or array');
+    if (argument instanceof Doc ? argument.size : argument.length)
       throw new ServerError(3040501, '$rand does not currently accept arguments');
     return () => new Double(Math.random());
   },

@@ -22,7 +22,7 @@ const regex = (input: unknown, pattern: unknown, options?: unknown): object => (
 });
 
 /** Each with the code of a server, whose tests for it were passed by MongoDB 8. `$v` is the value. */
-const refusals: readonly (readonly [expression: object, code: number, ...values: readonly unknown[]])[] = [
+const refusals: readonly (readonly [expression: object | string, code: number, ...values: readonly unknown[]])[] = [
   [{ $log: ['$v', 10] }, 28756, 'text', true, [], {}],
   [{ $log: [10, '$v'] }, 28757, 'text', true, [], {}],
   [{ $log: ['$v', 10] }, 28758, 0, -1, decimal('-0')],
@@ -70,6 +70,10 @@ const refusals: readonly (readonly [expression: object, code: number, ...values:
   [{ $setField: { field: { a: 1 }, input: {}, value: 1 } }, 4161106, null],
   [{ $setField: { field: 1, input: {}, value: 1 } }, 4161107, null],
   [{ $toInt: [1, 2] }, 50723, null],
+  [{ $rand: 1 }, 10065, null],
+  [{ $rand: [1] }, 3040501, null],
+  ['$$$', 9, null],
+  ['$$NOW', 51144, null],
   [{ $substrCP: ['abc', '$v', 1] }, 34451, 1.5, decimal('1E-6176')],
   [{ $arrayElemAt: [[1, 2], '$v'] }, 28691, 1.5, decimal('1E-6176'), decimal('1.0000000000000000000000000001')],
   [{ $substrBytes: ['é', 1, 1] }, 28656, null],
