@@ -131,7 +131,7 @@ export function authenticate(
       await takeOf(request.caller, limits, reply);
       return undefined;
     } catch (error) {
-      const problem = problemOfStores(error);
+      const problem = problemOfStores(error, false);
       if (problem === undefined) throw error;
       if (problem.kind.status >= 500)
         log.warn({ code: problem.code, method: request.method, url: request.url, correlationId: request.correlationId }, problem.message);

@@ -105,7 +105,7 @@ describe('when a store is away', () => {
 
       viewLine.cut();
       const view = await send(url, 'GET', '/v1/queues/L1');
-      expect(view.json).toMatchObject({ status: 503, code: 'store-unavailable' });
+      expect(view.json).toMatchObject({ status: 503, code: 'store-unavailable', detail: expect.stringContaining('Nothing was done') });
       // Counted for itself as long as the shared count is away.
       expect(view.headers.get('ratelimit')).toMatch(/^"service";r=99\d;/);
       const ready = await send(url, 'GET', '/health/ready');

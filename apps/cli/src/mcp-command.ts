@@ -34,8 +34,12 @@ export async function bridgeMcp({ url, key }: Api, transport: Transport, signal:
   try {
     const instructions = client.getInstructions();
     const server = new Server(about, { capabilities: { tools: {} }, ...(instructions === undefined ? {} : { instructions }) });
-    server.setRequestHandler(ListToolsRequestSchema, ({ params }) => client.listTools(params).catch(relay));
-    server.setRequestHandler(CallToolRequestSchema, ({ params }) => client.callTool(params).catch(relay));
+    server.setRequestHandler(ListToolsRequestSchema, ({ params }) =>
+      client.listTools(params).catch((error: unknown) => relay(asComplaint(error, url))),
+    );
+    server.setRequestHandler(CallToolRequestSchema, ({ params }) =>
+      client.callTool(params).catch((error: unknown) => relay(asComplaint(error, url))),
+    );
     const closed = new Promise<void>((resolve) => {
       server.onclose = resolve;
     });

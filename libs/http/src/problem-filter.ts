@@ -40,7 +40,7 @@ export class ProblemFilter implements ExceptionFilter {
   problemOf(exception: unknown, request: FastifyRequest): Problem {
     // What fails because nobody sends the rest is nobody's fault here.
     if (isAborted(request)) return Problem.of('request-aborted', 'The connection ended before the body did', { cause: exception });
-    const known = problemOfStores(exception);
+    const known = problemOfStores(exception, !['GET', 'HEAD'].includes(request.method));
     if (known !== undefined) return known;
     const status = exception instanceof HttpException ? exception.getStatus() : (exception as { statusCode?: unknown } | null)?.statusCode;
     if (status === 404) {
@@ -77,13 +77,18 @@ function isAborted({ raw }: FastifyRequest): boolean {
   return raw.destroyed && !raw.complete;
 }
 
-/** The problem that an error of the stores stands for, or that it is itself. */
-export function problemOfStores(exception: unknown): Problem | undefined {
+/**
+ * The problem that an error of the stores stands for, or that it is itself.
+ * @param mayBeDone whether something may have been done before it
+ */
+export function problemOfStores(exception: unknown, mayBeDone = true): Problem | undefined {
   if (exception instanceof Problem) return exception;
   if (exception instanceof StoreUnavailable) {
     return Problem.of(
       'store-unavailable',
-      'A store is out of reach. Whether the command was done is not known; repeating it with the same Idempotency-Key is safe',
+      mayBeDone
+        ? 'A store is out of reach. Whether the command was done is not known; repeating it with the same Idempotency-Key is safe'
+        : 'A store is out of reach. Nothing was done: try again',
       {
         headers: { 'Retry-After': '2' },
         cause: exception,
