@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Instant, instantFrom, isRefusal, readAggregate, type StoredEvent, streamName } from '#eventsourcing';
+import { type EventStore, type Instant, instantFrom, isRefusal, readAggregate, type StoredEvent, streamName } from '#eventsourcing';
 import type { EventStoreDB } from '#eventstoredb';
-import type { Mongo } from '#mongo';
+import { type AnyGroup, type LookedAt, type Mongo, ViewNews } from '#mongo';
 import { createLog } from '#platform';
 import {
   contract,
@@ -245,6 +245,35 @@ describe('the timekeeper', () => {
     const [first, second, third] = events.filter(({ type }) => type === 'EscalationStepDispatched');
     expect(third?.data).toMatchObject({ targets: [{ kind: 'person', person: { id: 'owl' } }] });
     expect(Date.parse(second?.metadata.effectiveAt ?? '') - Date.parse(first?.metadata.recordedAt ?? '')).toBe(100);
+  });
+
+  it('hears which views may have changed, and takes all of them for changed when events may have been missed', async () => {
+    const client = `client-${randomUUID()}`;
+    const agreed = { ...(contractViews as AnyGroup), streamPrefix: streamName(contract, client) };
+    const [feed, broken] = [{ opened: 0 }, new AbortController()];
+    const subscribe: EventStore['subscribe'] = (filter, after, signal) => {
+      feed.opened++;
+      return store.subscribe(filter, after, AbortSignal.any([signal, ...(feed.opened > 2 ? [] : [broken.signal])]));
+    };
+    const news = new ViewNews({ subscribe } as EventStore, mongo.db, [ticketViews, agreed]);
+    const lookUntil = (is: (look: LookedAt) => boolean) => eventually(() => news.look(), is);
+    expect((await news.look()).isFresh(agreed)).toBe(true);
+    await lookUntil(({ areShown, isFresh }) => areShown && !isFresh(agreed));
+    await openAgo(0, client);
+    const { isFresh } = await lookUntil(({ isFresh }) => isFresh(ticketViews));
+    expect(isFresh(agreed)).toBe(false);
+    await agree(client, {});
+    await lookUntil(({ isFresh }) => isFresh(agreed));
+    await lookUntil(({ areShown, isFresh }) => areShown && !isFresh(agreed));
+    expect((await news.look(true)).isFresh(agreed)).toBe(true);
+    await lookUntil(({ areShown, isFresh }) => areShown && !isFresh(agreed));
+    broken.abort();
+    await eventually(
+      () => feed.opened,
+      (opened) => opened === 4,
+    );
+    expect((await news.look()).isFresh(agreed)).toBe(true);
+    await news.stop();
   });
 
   it('does nothing by views that were made from another log, and says so', async () => {
