@@ -141,6 +141,9 @@ describe('what a requester wrote steers no terminal', () => {
     });
     const wrong = await tierline('extract', 'ticket-facts', '--out', log);
     expect(wrong).toMatchObject({ code: 1, errors: expect.stringContaining('Formats are ndjson, csv, parquet') });
+    const nowhere = join(stores.directory, 'not-there', 'facts.csv');
+    const unwritten = await tierline('extract', 'ticket-facts', '--out', nowhere);
+    expect(unwritten).toMatchObject({ code: 1, errors: expect.stringContaining(`${nowhere} cannot be written: ENOENT`) });
   });
 
   it.each([

@@ -8,3 +8,11 @@ export class Complaint extends Error {
     super(message);
   }
 }
+
+const UNWRITABLE = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES', 'EPERM', 'EROFS', 'ENOSPC']);
+
+/** What to say when a file that the user named cannot be written; any other error as it is. */
+export function unlessWritable(file: string, error: unknown): unknown {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  return UNWRITABLE.has(code) ? new Complaint(`${file} cannot be written: ${message}`) : error;
+}

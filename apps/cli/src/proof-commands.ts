@@ -33,7 +33,7 @@ import {
 } from '#sealing';
 import { contract, defaultContract, ticket } from '#ticketing';
 import { sealedCategories, tzdata } from '#ticketing-app';
-import { Complaint } from './complaint.js';
+import { Complaint, unlessWritable } from './complaint.js';
 import { differencesOfReport } from './verify-report.js';
 import { showProgress } from './progress.js';
 import type { Session } from './session.js';
@@ -106,7 +106,9 @@ export async function runExport(
   const sealed = await sealLog(session, sealing, signal, print);
   if (sealed === undefined) throw new Complaint('The log is empty', '`npm run demo` fills it with a day of a service desk');
   const file = await open(words.out, 'wx').catch((error: NodeJS.ErrnoException) => {
-    throw error.code === 'EEXIST' ? new Complaint(`${words.out} is there already`, 'Name a file that is not there yet') : error;
+    throw error.code === 'EEXIST'
+      ? new Complaint(`${words.out} is there already`, 'Name a file that is not there yet')
+      : unlessWritable(words.out, error);
   });
   try {
     const counts = await exportPack({

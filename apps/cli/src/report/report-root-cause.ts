@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { isRefusal } from '#eventsourcing';
 import type { RootCauseReport } from '#ticketing';
 import { readRootCauseReport, reportAsHtml, reportAsMarkdown } from '#ticketing-app';
-import { Complaint } from '../complaint.js';
+import { Complaint, unlessWritable } from '../complaint.js';
 import type { Session } from '../session.js';
 
 export interface RootCauseWords {
@@ -31,5 +31,8 @@ export async function reportRootCause(
   if (isRefusal(report)) throw new Complaint(report.message, 'GET /v1/problems and GET /v1/tickets list them with their ids');
   const text = written[format](report);
   if (out === undefined) print(text);
-  else await writeFile(out, text);
+  else
+    await writeFile(out, text).catch((error: unknown) => {
+      throw unlessWritable(out, error);
+    });
 }
