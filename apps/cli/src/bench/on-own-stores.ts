@@ -11,11 +11,15 @@ export interface OwnStores extends Pick<Connections, 'store' | 'mongo'> {
   readonly log: JsonLog;
 }
 
-/** Runs a benchmark on the stores that the environment names, else on embedded ones in a directory of its own, gone at the end. */
+/**
+ * Runs a benchmark on the stores that the environment names, else on embedded ones in a directory of its own, gone at the end, or in `BENCH_DIR`,
+ * which stays as it is.
+ */
 export async function onOwnStores(run: (stores: OwnStores) => Promise<void>): Promise<void> {
   const { close } = await opening(async (onClose) => {
-    const directory = mkdtempSync(join(tmpdir(), 'tierline-bench-'));
-    onClose(async () => rmSync(directory, { recursive: true, force: true }));
+    const kept = process.env['BENCH_DIR'];
+    const directory = kept ?? mkdtempSync(join(tmpdir(), 'tierline-bench-'));
+    if (kept === undefined) onClose(async () => rmSync(directory, { recursive: true, force: true }));
     const given = loadConfig({ ...process.env, DATA_DIR: directory, EMBEDDED_EVENTSTOREDB_PORT: '0', EMBEDDED_MONGODB_PORT: '0' });
     const { eventStoreUrl, mongodbUrl, ...stores } = await openStores(given);
     onClose(stores.close);
