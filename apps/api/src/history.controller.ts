@@ -170,5 +170,5 @@ const columns: Readonly<Record<string, (line: HistoryLine) => string | number | 
 
 async function* asCsv(chunks: AsyncIterable<readonly HistoryLine[]>): AsyncGenerator<string> {
   yield csvRows([Object.keys(columns)]);
-  for await (const lines of chunks) yield csvRows(lines.map((line) => Object.values(columns).map((cell) => String(cell(line) ?? ''))));
+  for await (const lines of chunks) yield csvRows(lines.map((line) => Object.values(columns).map((cell) => cell(line) ?? '')));
 }

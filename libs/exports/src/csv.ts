@@ -1,9 +1,10 @@
 import { stringify } from 'csv-stringify/sync';
 import type { Batches, Column } from './data-set.js';
 
-/** Rows as RFC 4180 has them. A cell that a spreadsheet would take for a formula has a quote before it, and is text. */
-export function csvRows(rows: readonly (readonly string[])[]): string {
-  return stringify(rows as string[][], { record_delimiter: 'windows', escape_formulas: true });
+/** Rows as RFC 4180 has them. A text that a spreadsheet would take for a formula has a quote before it; a number below zero is a number. */
+export function csvRows(rows: readonly (readonly (string | number)[])[]): string {
+  // The library quotes a cell with the whole delimiter in it; a row ends at half of one, too, and what follows may be a formula.
+  return stringify(rows as (string | number)[][], { record_delimiter: 'windows', escape_formulas: true, quoted_match: /[\r\n]/ });
 }
 
 /** A row of names, then a row each. Lists and objects are JSON in a cell. */
@@ -12,8 +13,9 @@ export async function* asCsv(columns: readonly Column[], batches: Batches): Asyn
   for await (const rows of batches) yield csvRows(rows.map((row) => columns.map(({ name }) => cell(row[name]))));
 }
 
-function cell(value: unknown): string {
+function cell(value: unknown): string | number {
   if (value === undefined || value === null) return '';
+  if (typeof value === 'number') return value;
   if (value instanceof Date) return value.toISOString();
-  return typeof value === 'object' ? JSON.stringify(value) : String(value as string | number | boolean);
+  return typeof value === 'object' ? JSON.stringify(value) : String(value as string | boolean);
 }

@@ -1,4 +1,5 @@
 import { tableFromIPC } from 'apache-arrow';
+import fc from 'fast-check';
 import Papa from 'papaparse';
 import { readParquet } from 'parquet-wasm';
 import { SaxesParser } from 'saxes';
@@ -60,8 +61,18 @@ it('writes CSV that another parser reads as it was, with formulas as text', asyn
   });
   expect(data[1]).toMatchObject({ note: rows[1]?.['note'], takes: '[]' });
   expect(data[2]).toEqual({ game: 'b', colour: 'black', at: '', nodes: '', check: '', note: '', takes: '' });
-  expect(data[3]).toMatchObject({ note: "'@cmd" });
+  expect(data[3]).toMatchObject({ note: "'@cmd", nodes: '-1' });
   expect(String(await written('csv', []))).toBe('game,colour,at,nodes,check,note,takes\r\n');
+});
+
+it('ends a row of CSV only where it ends, whatever is in its cells: what follows half a line break would be a formula', async () => {
+  const note = fc.string({ unit: fc.constantFrom('\r', '\n', '"', ',', '=', '-', "'", ' ', 'a', '木') });
+  await fc.assert(
+    fc.asyncProperty(note, async (note) => {
+      const outsideQuotes = String(await written('csv', [{ game: 'a', note, nodes: -1 }])).replace(/"(?:[^"]|"")*"/g, 'quoted');
+      expect(outsideQuotes.split(/[\r\n]+/)).toEqual(['game,colour,at,nodes,check,note,takes', expect.stringMatching(/^a,,,-1,,/), '']);
+    }),
+  );
 });
 
 describe('Parquet', () => {
