@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { TIERS } from '../vocabulary.js';
 import { randomDesk } from '../testing/random-desk.js';
 import { datedFacts } from '../testing/dated-facts.js';
-import { Flow } from './flow.js';
+import { Flow, FLOW_FIELDS } from './flow.js';
+import type { Facts } from './kpi.js';
 
 const start = Date.parse('2026-01-01T00:00:00.000Z');
 
@@ -38,5 +39,32 @@ describe('the flow through the tiers', () => {
       }),
       { numRuns: 15 },
     );
+  });
+
+  it('tells a return from a hand-over down that was told for the same instant', () => {
+    const [opened, escalated, back] = [0, 60_000, 120_000].map((after) => new Date(start + after)) as [Date, Date, Date];
+    const facts: Pick<Facts, (typeof FLOW_FIELDS)[number]> = {
+      openedAt: opened,
+      status: 'open',
+      stays: [
+        { tier: 'L1', from: opened, to: escalated, handled: true },
+        { tier: 'L2', from: escalated, to: back, handled: false },
+        { tier: 'L1', from: back, to: back, handled: false },
+        { tier: 'L0', from: back, handled: false },
+      ],
+      handOffs: [{ escalationId: 'e', from: 'L1', to: 'L2', at: escalated, outcome: 'returned', settledAt: back, quality: 1 }],
+      times: [],
+      resolutions: [],
+      deescalations: 1,
+    };
+    const flow = new Flow();
+    flow.add(facts as Facts);
+    expect(flow.result().links.map(({ from, to, move }) => `${from} ${to} ${move}`)).toEqual([
+      'opened L1 entry',
+      'L0 open end',
+      'L1 L0 de-escalation',
+      'L1 L2 escalation',
+      'L2 L1 return',
+    ]);
   });
 });

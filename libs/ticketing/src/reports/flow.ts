@@ -106,9 +106,14 @@ function linksOf({
   const [first] = moves;
   const last = moves.at(-1);
   if (first === undefined || last === undefined) return [];
+  // Told late, a ticket may be handed down in the very instant in which it came back: each hand-off came back once, and to where it was from.
+  const returned = handOffs.filter(({ outcome }) => outcome === 'returned');
   const moved = moves.slice(1).map(({ tier, from }, index) => {
     const before = moves[index]?.tier ?? tier;
-    const isReturn = handOffs.some(({ outcome, settledAt }) => outcome === 'returned' && settledAt !== undefined && +settledAt === +from);
+    const back = returned.findIndex(
+      (one) => one.settledAt !== undefined && +one.settledAt === +from && one.from === tier && one.to === before,
+    );
+    const isReturn = back !== -1 && returned.splice(back, 1).length > 0;
     const isReopened = resolutions.some(({ reopenedAt }) => reopenedAt !== undefined && +reopenedAt === +from);
     const move: Link['move'] = rank(tier) > rank(before) ? 'escalation' : isReturn ? 'return' : 'de-escalation';
     return { from: before, to: tier, move, isReopened };
