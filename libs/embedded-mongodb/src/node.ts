@@ -1,6 +1,5 @@
 import { mkdirSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
-import { hostname } from 'node:os';
 import { createServer as createTlsServer } from 'node:tls';
 import { BadCredentials, checkListener, lockDirectory, portUnavailable, type Certificate } from '@tierline/embedded-host';
 import type { Node } from './commands/call.js';
@@ -81,7 +80,7 @@ export const runNode = async ({
       ttlMonitorSleepSecs,
       space: { memoryBytes: sortMemoryBytes, scratch: () => new ScratchFile(directory) },
       verifiers,
-      host: () => `${hostname()}:${served}`,
+      port: () => served,
       connections: () => ({ current: sockets.size, total }),
     };
     const accept = (socket: Socket): void => serve(socket, node, { id: ++total, user: undefined, conversation: undefined }, running, idle);

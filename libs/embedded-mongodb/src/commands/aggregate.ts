@@ -12,7 +12,7 @@ import { collectionStatistics } from './diagnostics.js';
 import { explainCommand } from './explain.js';
 import { collationFor, target } from './namespaces.js';
 import { parseTarget } from './output.js';
-import { contextOf, hintOf, runPipeline, spaceOf, type Scope } from './reading.js';
+import { contextOf, hintOf, runPipeline, scopeOf, spaceOf } from './reading.js';
 import { bypass } from './validation.js';
 
 const aggregate: Handler = async (call) => {
@@ -52,7 +52,7 @@ const aggregate: Handler = async (call) => {
   const compiled = compile(() => compilePipeline(body));
   const space = spaceOf(call, fields);
   const snapshot = node.store.snapshot();
-  const scope: Scope = { reader: snapshot, database, space, collation, host: node.host() };
+  const scope = scopeOf(call, snapshot, collation, space);
   try {
     let source: Source;
     if (firstName === '$documents') {

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { Arr, DateTime, Doc, Double, type Value } from '../bson/values.js';
 import { ServerError } from '../errors.js';
 import type { SortSpace } from '../execution/sorting.js';
@@ -28,10 +29,13 @@ export type Node = {
   readonly space: SortSpace;
   /** Who may sign in; where there is none, everybody is served. */
   readonly verifiers: readonly Verifier[];
-  /** Name and port by which it is known. */
-  host(): string;
+  /** The port that it is served on. */
+  port(): number;
   connections(): { readonly current: number; readonly total: number };
 };
+
+/** Name and port by which a node is known. */
+export const hostOf = (node: Pick<Node, 'port'>): string => `${hostname()}:${node.port()}`;
 
 /** One command of one connection. */
 export type Call = {

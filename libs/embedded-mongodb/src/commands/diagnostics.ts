@@ -15,7 +15,7 @@ import {
 } from '../storage/store.js';
 import { MAX_MESSAGE_BYTES } from '../wire/messages.js';
 import { handshakeOf } from './authentication.js';
-import { fieldsOf, MAX_BATCH, now, ok, paceOf, VERSION, type Call, type Command, type Handler, type Node } from './call.js';
+import { fieldsOf, hostOf, MAX_BATCH, now, ok, paceOf, VERSION, type Call, type Command, type Handler, type Node } from './call.js';
 import { Fields } from './fields.js';
 import { checkDatabase, collectionOf, existing, noView, target, idIndexOf, indexSpecs } from './namespaces.js';
 import { SESSION_MINUTES } from './sessions.js';
@@ -119,7 +119,7 @@ export const collectionStatistics = (call: Call, name: string, spec: Value): Doc
   const stats = storageStats(call, name, storage ? new Fields('$collStats.storageStats', storage).only(['scale']).count('scale') || 1 : 1);
   return Doc.from({
     ns: `${call.database}.${name}`,
-    host: call.node.host(),
+    host: hostOf(call.node),
     localTime: now(),
     storageStats: storage && Doc.from(stats),
     count: counted && stats['count'],
@@ -288,7 +288,7 @@ const serverStatus: Handler = ({ node }) => {
   const uptime = (Date.now() - node.startedAt) / 1000;
   const { rss, heapUsed } = process.memoryUsage();
   return ok({
-    host: node.host(),
+    host: hostOf(node),
     version: VERSION,
     process: 'embedded-mongodb',
     pid: BigInt(process.pid),

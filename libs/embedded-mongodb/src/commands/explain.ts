@@ -13,7 +13,7 @@ import { drain } from './cursors.js';
 import { Fields, typeError } from './fields.js';
 import { collationFor, collectionOf, noView, target } from './namespaces.js';
 import { parseTarget } from './output.js';
-import { empty, findSource, hintOf, naturalOrder, runPipeline, spaceOf, type Scope } from './reading.js';
+import { empty, findSource, hintOf, naturalOrder, runPipeline, scopeOf, spaceOf } from './reading.js';
 
 /** Runs a read, or the search of a write, and tells how its documents were found. */
 const explain: Handler = async (call) => {
@@ -90,7 +90,7 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
   }
   const [filter, order] = withCollation(collation, () => [parseFilter(query, variables), naturalOrder(sort)] as const);
   const snapshot = node.store.snapshot();
-  const scope: Scope = { reader: snapshot, database, space: spaceOf(call, fields), collation, host: node.host() };
+  const scope = scopeOf(call, snapshot, collation, spaceOf(call, fields));
   try {
     const collection = noView(collectionOf(snapshot, database, name));
     const plan = collection && choosePlan(snapshot, collection, filter, order, hint);
@@ -106,7 +106,7 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
       explainVersion: '1',
       queryPlanner: planner,
       command,
-      serverInfo: Doc.from({ host: hostname(), port: Number(node.host().split(':').at(-1)), version: VERSION, gitVersion: 'embedded' }),
+      serverInfo: Doc.from({ host: hostname(), port: node.port(), version: VERSION, gitVersion: 'embedded' }),
     };
     if (verbosity === 'queryPlanner') return ok(base);
     const began = performance.now();

@@ -11,7 +11,7 @@ import { answerWithCursor } from './cursor-commands.js';
 import { DEFAULT_BATCH, drain } from './cursors.js';
 import { typeError } from './fields.js';
 import { collationFor, collectionOf, target } from './namespaces.js';
-import { empty, findSource, hintOf, naturalOrder, spaceOf, type FindSpec } from './reading.js';
+import { empty, findSource, hintOf, naturalOrder, scopeOf, spaceOf, type FindSpec } from './reading.js';
 
 const find: Handler = async (call) => {
   const name = target(call);
@@ -45,7 +45,7 @@ const find: Handler = async (call) => {
   const snapshot = call.node.store.snapshot();
   try {
     const source = collectionOf(snapshot, call.database, name)
-      ? findSource({ reader: snapshot, database: call.database, space, collation, host: call.node.host() }, name, spec)
+      ? findSource(scopeOf(call, snapshot, collation, space), name, spec)
       : empty();
     return await answerWithCursor(call, `${call.database}.${name}`, snapshot, source, batchSize, single, fields.boolean('noCursorTimeout'));
   } catch (error) {
@@ -77,7 +77,7 @@ const count: Handler = async (call) => {
       } else if (!collection.view && filter.op === 'always' && filter.value && !fields.doc.has('hint'))
         total = call.node.store.statistics(snapshot, collection).documents;
       else {
-        const scope = { reader: snapshot, database: call.database, space: call.node.space, collation, host: call.node.host() };
+        const scope = scopeOf(call, snapshot, collation);
         const spec = { filter, sort: [], skip: 0, limit: 0, projection: undefined, variables: { NOW: now() }, hint: hintOf(fields) };
         await drain(findSource(scope, name, spec), paceOf(call), () => void total++);
       }
@@ -110,7 +110,7 @@ const distinct: Handler = async (call) => {
     if (collection) {
       let next = 1000;
       await drain(
-        findSource({ reader: snapshot, database: call.database, space: call.node.space, collation, host: call.node.host() }, name, {
+        findSource(scopeOf(call, snapshot, collation), name, {
           filter,
           sort: [],
           skip: 0,

@@ -2,7 +2,7 @@ import { Arr, Doc, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import { isNumber, numberOf } from '../bson/order.js';
 import { compileFilter, parseFilter } from '../query/filter.js';
-import { ok, type Call, type Command, type Handler } from './call.js';
+import { hostOf, ok, type Call, type Command, type Handler } from './call.js';
 import { genericFields } from './generic-fields.js';
 import type { Operation } from './running.js';
 
@@ -51,7 +51,7 @@ const currentOp: Handler = (call) => {
   const listed = node.running
     .list()
     .filter((operation) => !own || operation.connection === connection.id)
-    .map((operation) => shown(node.host(), operation))
+    .map((operation) => shown(hostOf(node), operation))
     .filter(matches);
   return ok({ inprog: Arr.of(listed) });
 };

@@ -13,7 +13,7 @@ import { compileFilter, parseFilter, type Filter, type Predicate } from '../quer
 import { parseSort } from '../query/sort-order.js';
 import { compileProjection } from '../query/transformations.js';
 import type { Collection, Reader } from '../storage/store.js';
-import type { Call } from './call.js';
+import { hostOf, type Call } from './call.js';
 import { Fields } from './fields.js';
 import { checkViewCollation, collectionOf, listedIndexes } from './namespaces.js';
 
@@ -61,6 +61,14 @@ export type Scope = {
   /** Where the node is served, as `$indexStats` tells it. */
   readonly host: string;
 };
+
+/** @param space what its sorts may use */
+export const scopeOf = (
+  { node, database }: Pick<Call, 'node' | 'database'>,
+  reader: Reader,
+  collation: Collation | undefined,
+  space = node.space,
+): Scope => ({ reader, database, space, collation, host: hostOf(node) });
 
 /** What the sorts of a command may use: `allowDiskUse` is the default, as on the server since version 6. */
 export const spaceOf = ({ node }: Call, fields: Fields): SortSpace =>

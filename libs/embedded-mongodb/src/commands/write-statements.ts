@@ -12,7 +12,7 @@ import type { Collection, Writer } from '../storage/store.js';
 import { MAX_BATCH, type Node } from './call.js';
 import { drain, type Pace } from './cursors.js';
 import { collectionOf, existing, newCollection, noView } from './namespaces.js';
-import { findSource, matching } from './reading.js';
+import { findSource, matching, scopeOf } from './reading.js';
 import { validate } from './validation.js';
 
 /** What one statement of a write has done. */
@@ -245,7 +245,7 @@ const foundQuickly = (
   if (!collection) return found;
   if (sort.length) {
     const first = { filter, sort, skip: 0, limit: 1, projection: undefined, variables, hint, ...(counters && { counters }) };
-    const scope = { reader: writer, database, space: node.space, collation, host: node.host() };
+    const scope = scopeOf({ node, database }, writer, collation);
     for (const row of findSource(scope, name, first)) {
       if (row === PAUSE) return SEARCH_FIRST;
       found.push(row);
@@ -275,7 +275,7 @@ const idsOf = async (
     const ids: Value[] = [];
     const limit = multi ? 0 : 1;
     await drain(
-      findSource({ reader: snapshot, database, space: node.space, collation, host: node.host() }, name, {
+      findSource(scopeOf({ node, database }, snapshot, collation), name, {
         filter,
         sort,
         skip: 0,
