@@ -7,7 +7,7 @@ import { runSystemCommand } from '#ticketing-app';
 const LOOK = 500;
 
 /** A command without a body that an aggregate is sent when an instant of its view has come. */
-interface Due<Of extends Aggregate> {
+export interface Due<Of extends Aggregate> {
   readonly aggregate: Of;
   readonly group: AnyGroup;
   readonly view: { readonly name: string };

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { deterministicId, type EventStore, type Instant, instantFrom, isRefusal } from '#eventsourcing';
+import { type Aggregate, deterministicId, type EventStore, type Instant, instantFrom, isRefusal } from '#eventsourcing';
 import { type AnyGroup, type LookedAt, type Mongo, shareFeeds, type ViewDocument, type ViewLog, ViewNews } from '#mongo';
 import {
   automation,
@@ -30,7 +30,7 @@ import {
 } from '#ticketing';
 import { runSystemCommand, tzdata, unlessOfOtherLog } from '#ticketing-app';
 import { Assigner } from './assigner.js';
-import { DueCommands, unlessDeleted } from './due-commands.js';
+import { type Due, DueCommands, unlessDeleted } from './due-commands.js';
 import { RosterKeeper } from './roster-keeper.js';
 
 export interface TimekeeperOptions {
@@ -250,54 +250,42 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     await news.stop();
   }
 
+  function keepSending<Of extends Aggregate>(what: string, due: Due<Of>): Promise<void> {
+    return keepLooking(what, [due.group], new DueCommands(store, db, due));
+  }
+
   // Side by side: a shift may begin with hundreds of tickets that have waited for it, and clocks do not wait for them.
   const running = Promise.all([
     keepLooking('tickets', [ticketViews, contractViews], { look, nextDue }),
     keepLooking('roster', [ticketViews, teamViews, agentViews], new RosterKeeper(store, db, assigner ?? new Assigner(store, db))),
-    keepLooking(
-      'reminders',
-      [problemViews],
-      new DueCommands(store, db, {
-        aggregate: problem,
-        group: problemViews,
-        view: problems,
-        field: 'nextReminderAt',
-        command: 'RemindOfActions',
-      }),
-    ),
-    keepLooking(
-      'reviews',
-      [majorIncidentViews],
-      new DueCommands(store, db, {
-        aggregate: majorIncident,
-        group: majorIncidentViews,
-        view: majorIncidents,
-        field: 'nextReminderAt',
-        command: 'RemindOfIncidentReview',
-      }),
-    ),
-    keepLooking(
-      'articles',
-      [articleViews],
-      new DueCommands(store, db, {
-        aggregate: article,
-        group: articleViews,
-        view: articles,
-        field: 'nextReminderAt',
-        command: 'RemindOfArticleReview',
-      }),
-    ),
-    keepLooking(
-      'leases',
-      [automationViews],
-      new DueCommands(store, db, {
-        aggregate: automation,
-        group: automationViews,
-        view: automationTasks,
-        field: 'leaseUntil',
-        command: 'ExpireLease',
-      }),
-    ),
+    keepSending('reminders', {
+      aggregate: problem,
+      group: problemViews,
+      view: problems,
+      field: 'nextReminderAt',
+      command: 'RemindOfActions',
+    }),
+    keepSending('reviews', {
+      aggregate: majorIncident,
+      group: majorIncidentViews,
+      view: majorIncidents,
+      field: 'nextReminderAt',
+      command: 'RemindOfIncidentReview',
+    }),
+    keepSending('articles', {
+      aggregate: article,
+      group: articleViews,
+      view: articles,
+      field: 'nextReminderAt',
+      command: 'RemindOfArticleReview',
+    }),
+    keepSending('leases', {
+      aggregate: automation,
+      group: automationViews,
+      view: automationTasks,
+      field: 'leaseUntil',
+      command: 'ExpireLease',
+    }),
   ]);
 
   return {
