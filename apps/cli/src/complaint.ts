@@ -12,7 +12,7 @@ export class Complaint extends Error {
 const UNWRITABLE = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES', 'EPERM', 'EROFS', 'ENOSPC']);
 
 /** What to say when a file that the user named cannot be written; any other error as it is. */
-export function unlessWritable(file: string, error: unknown): unknown {
+export function asUnwritable(file: string, error: unknown): unknown {
   const { code = '', message } = error as NodeJS.ErrnoException;
   return UNWRITABLE.has(code) ? new Complaint(`${file} cannot be written: ${message}`) : error;
 }

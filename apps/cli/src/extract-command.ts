@@ -8,7 +8,7 @@ import { type FormatName, FORMATS, formatsOf, type Row } from '#exports';
 import { OPERATOR } from '#ticketing';
 import { EVENT_LOG_SET, type Export, FACTS_SET, queries, runQuery } from '#ticketing-app';
 import { viewsCaughtUp } from './caught-up.js';
-import { Complaint, unlessWritable } from './complaint.js';
+import { Complaint, asUnwritable } from './complaint.js';
 import type { Session } from './session.js';
 
 const sets = { [FACTS_SET.name]: queries.factsExport, [EVENT_LOG_SET.name]: queries.eventLogExport };
@@ -57,7 +57,7 @@ async function write({ set, batches }: Export, format: FormatName, out: string, 
     await rename(part, out);
   } catch (error) {
     await rm(part, { force: true });
-    throw unlessWritable(out, error);
+    throw asUnwritable(out, error);
   }
   return count;
 }

@@ -34,12 +34,9 @@ export async function bridgeMcp({ url, key }: Api, transport: Transport, signal:
   try {
     const instructions = client.getInstructions();
     const server = new Server(about, { capabilities: { tools: {} }, ...(instructions === undefined ? {} : { instructions }) });
-    server.setRequestHandler(ListToolsRequestSchema, ({ params }) =>
-      client.listTools(params).catch((error: unknown) => relay(asComplaint(error, url))),
-    );
-    server.setRequestHandler(CallToolRequestSchema, ({ params }) =>
-      client.callTool(params).catch((error: unknown) => relay(asComplaint(error, url))),
-    );
+    const relayFailure = (error: unknown) => relay(asComplaint(error, url));
+    server.setRequestHandler(ListToolsRequestSchema, ({ params }) => client.listTools(params).catch(relayFailure));
+    server.setRequestHandler(CallToolRequestSchema, ({ params }) => client.callTool(params).catch(relayFailure));
     const closed = new Promise<void>((resolve) => {
       server.onclose = resolve;
     });

@@ -33,7 +33,7 @@ import {
 } from '#sealing';
 import { contract, defaultContract, ticket } from '#ticketing';
 import { sealedCategories, tzdata } from '#ticketing-app';
-import { Complaint, unlessWritable } from './complaint.js';
+import { Complaint, asUnwritable } from './complaint.js';
 import { differencesOfReport } from './verify-report.js';
 import { showProgress } from './progress.js';
 import type { Session } from './session.js';
@@ -108,7 +108,7 @@ export async function runExport(
   const file = await open(words.out, 'wx').catch((error: NodeJS.ErrnoException) => {
     throw error.code === 'EEXIST'
       ? new Complaint(`${words.out} is there already`, 'Name a file that is not there yet')
-      : unlessWritable(words.out, error);
+      : asUnwritable(words.out, error);
   });
   try {
     const counts = await exportPack({

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { isRefusal } from '#eventsourcing';
 import type { RootCauseReport } from '#ticketing';
 import { readRootCauseReport, reportAsHtml, reportAsMarkdown } from '#ticketing-app';
-import { Complaint, unlessWritable } from '../complaint.js';
+import { Complaint, asUnwritable } from '../complaint.js';
 import type { Session } from '../session.js';
 
 export interface RootCauseWords {
@@ -33,6 +33,6 @@ export async function reportRootCause(
   if (out === undefined) print(text);
   else
     await writeFile(out, text).catch((error: unknown) => {
-      throw unlessWritable(out, error);
+      throw asUnwritable(out, error);
     });
 }

@@ -113,7 +113,8 @@ function linksOf({
     const back = returned.findIndex(
       (one) => one.settledAt !== undefined && +one.settledAt === +from && one.from === tier && one.to === before,
     );
-    const isReturn = back !== -1 && returned.splice(back, 1).length > 0;
+    const isReturn = back !== -1;
+    if (isReturn) returned.splice(back, 1);
     const isReopened = resolutions.some(({ reopenedAt }) => reopenedAt !== undefined && +reopenedAt === +from);
     const move: Link['move'] = rank(tier) > rank(before) ? 'escalation' : isReturn ? 'return' : 'de-escalation';
     return { from: before, to: tier, move, isReopened };
