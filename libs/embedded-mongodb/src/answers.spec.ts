@@ -1,4 +1,4 @@
-import { Decimal128, Long, type Document } from 'mongodb';
+import { Decimal128, Double, Int32, Long, Timestamp, type Document } from 'mongodb';
 import { contract } from './testing/contract.js';
 
 /** Answers that are easily wrong without a word: each is what a server of version 8 gives. */
@@ -254,10 +254,57 @@ test.each<readonly [string, number, (name: string) => Document]>([
   ['a schema with equal values', 9, (name) => ({ find: name, filter: { $jsonSchema: { enum: [1, 1] } } })],
   ['a schema with a number for a boolean', 14, (name) => ({ find: name, filter: { $jsonSchema: { uniqueItems: 1 } } })],
   ['an exclusive bound without the bound', 9, (name) => ({ find: name, filter: { $jsonSchema: { exclusiveMinimum: true } } })],
+  ['a schema that requires no array', 14, (name) => ({ find: name, filter: { $jsonSchema: { required: 'a' } } })],
+  ['a schema of no types', 9, (name) => ({ find: name, filter: { $jsonSchema: { bsonType: [] } } })],
+  ['a schema of an unknown type', 2, (name) => ({ find: name, filter: { $jsonSchema: { type: 'int' } } })],
+  ['a schema of no alternatives', 2, (name) => ({ find: name, filter: { $jsonSchema: { anyOf: [] } } })],
+  ['a schema with a text for a length', 9, (name) => ({ find: name, filter: { $jsonSchema: { minLength: '1' } } })],
+  ['a schema with a number for further items', 14, (name) => ({ find: name, filter: { $jsonSchema: { additionalItems: 1 } } })],
+  ['a schema with a wrong pattern of names', 2, (name) => ({ find: name, filter: { $jsonSchema: { patternProperties: { '[': {} } } } })],
+  ['a divisor beyond a long', 2, (name) => ({ find: name, filter: { a: { $mod: [1e19, 0] } } })],
+  ['options before a pattern that has some', 51074, (name) => ({ find: name, filter: { a: { $options: 'm', $regex: /a/i } } })],
+  ['a cluster time that is none', 14, (name) => ({ find: name, readConcern: { afterClusterTime: null } })],
+  ['a read after a cluster time', 20, (name) => ({ count: name, readConcern: { afterClusterTime: new Timestamp({ t: 1, i: 1 }) } })],
+  ['a read at a cluster time', 72, (name) => ({ find: name, readConcern: { atClusterTime: new Timestamp({ t: 1, i: 1 }) } })],
+  ['a snapshot for a count', 72, (name) => ({ count: name, readConcern: { level: 'snapshot' } })],
 ])('%s is refused by %i', async (_, code, command) => {
   const { collectionName } = await server.fresh([{ _id: 1, a: 1 }]);
   const answer = (await server.db.command(command(collectionName)).catch((error: unknown) => error)) as Document;
   expect({ code: (answer['writeErrors'] as Document[] | undefined)?.[0]?.['code'] ?? (answer['code'] as unknown) }).toEqual({ code });
+});
+
+test.each<readonly [string, unknown, Document, readonly number[]]>([
+  ['bits of the largest decimal', Decimal128.fromString('9223372036854775807'), { v: { $bitsAnySet: 1 } }, [1]],
+  ['no bits of a decimal beyond a long', Decimal128.fromString('9223372036854775808'), { v: { $bitsAllClear: 1 } }, []],
+  ['decimals are multiples', 0.3, { $jsonSchema: { properties: { v: { multipleOf: Decimal128.fromString('0.1') } } } }, [1]],
+  ['NaN is below no bound', NaN, { $jsonSchema: { properties: { v: { maximum: 1 } } } }, []],
+  ['a remainder of a decimal', Decimal128.fromString('9007199254740993'), { v: { $mod: [10, 3] } }, [1]],
+])('%s', async (_, v, filter, expected) => {
+  const found = await (await server.fresh([{ _id: 1, v }])).find(filter).toArray();
+  expect(found.map(({ _id }) => _id as unknown)).toEqual(expected);
+});
+
+test.each<readonly [unknown, Document]>([
+  [new Double(-0), { $inc: { v: new Double(0) } }],
+  [Decimal128.fromString('-0'), { $inc: { v: Decimal128.fromString('0') } }],
+  [Decimal128.fromString('1.0'), { $mul: { v: Decimal128.fromString('1.0') } }],
+])('%j stays as it is where an equal number would follow', async (v, update) => {
+  const collection = await server.fresh([{ _id: 1, v }]);
+  expect(await collection.updateOne({}, update)).toMatchObject({ matchedCount: 1, modifiedCount: 0 });
+  const [kept] = await collection.find({}, { promoteValues: false }).toArray();
+  expect(kept?.['v']).toEqual(v);
+});
+
+test('who wants no acknowledgement hears of no error', async () => {
+  const { collectionName: name } = await server.fresh([{ _id: 1 }]);
+  const writeConcern = { w: new Int32(0) };
+  expect(await server.db.command({ insert: name, documents: [{ _id: 1 }], writeConcern })).not.toHaveProperty('writeErrors');
+  expect(await server.db.command({ delete: name, deletes: [{ q: {}, limit: 0 }], writeConcern })).toMatchObject({ ok: 1 });
+  expect(await server.db.collection(name).countDocuments()).toBe(0);
+});
+
+test('a session is started whatever else is said', async () => {
+  expect(await server.db.command({ startSession: 1, unknown: 1 })).toMatchObject({ ok: 1, timeoutMinutes: 30 });
 });
 
 test('a command that is under way is seen and killed', async () => {

@@ -285,6 +285,16 @@ describe('queries', () => {
     ['(?P<first>[ab])\\.b', '', ['a.b']],
     ['^a\\x{2e}', '', ['a.b']],
     ['(?# nothing )a\\-?\\.', '', ['a.b']],
+    ['^(?i:A)\\.b', '', ['a.b']],
+    ['^(?i:A)\\.B', '', []],
+    ['^(?i)[W-Z](?-i)\\{', '', ['x{1']],
+    ['^(?-i:A)\\.b', 'i', []],
+    ['(?s:^a.b)$', '', ['a\nb', 'a\rb', 'a.b']],
+    ['(?m:^b)', '', ['a\nb', 'a\n\nb', 'bé']],
+    ['(*UCP)^\\w+$', '', ['a', 'a\n', 'bé']],
+    ['(*UCP)b\\b', '', ['a\nb', 'a\n\nb', 'a\rb', 'a.b']],
+    ['^\\p{Latin}+$', '', ['a', 'a\n', 'bé']],
+    ['(*UTF)^b.$', '', ['bé']],
   ])('the pattern %j with options %j means what PCRE means by it', async (pattern, $options, expected) => {
     const texts = ['a', 'a\n', 'a\nb', 'a\n\nb', 'a\rb', 'a.b', 'bé', ']}', 'x\u00a0y', 'x{1'];
     patterns ??= fresh(texts.map((text, _id) => ({ _id, text })));

@@ -93,7 +93,7 @@ export const addDecimals = (a: Unpacked, b: Unpacked): Unpacked => {
   if (a.kind === 'infinite') return b.kind === 'infinite' && b.negative !== a.negative ? NAN : a;
   if (b.kind === 'infinite') return b;
   const [high, low] = a.exponent >= b.exponent ? [a, b] : [b, a];
-  if (high.coefficient === 0n) return { ...low };
+  if (high.coefficient === 0n) return low.coefficient === 0n ? { ...low, negative: a.negative && b.negative } : low;
   if (low.coefficient !== 0n && high.exponent - low.exponent > 2 * DIGITS + 4) {
     // Too far apart to touch a digit of the sum: a sticky unit keeps the rounding right.
     const room = DIGITS + 2;

@@ -1,5 +1,5 @@
 import { isNumber, numberOf, isWhole } from '../bson/order.js';
-import { Arr, bsonTypeName, Doc, type Value } from '../bson/values.js';
+import { Arr, bsonTypeName, Doc, Timestamp, type Value } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
 import { wholeOf } from '../query/collation.js';
 import type { Command } from './call.js';
@@ -103,6 +103,12 @@ const withReadConcern = new Set([
   'update',
 ]);
 
+/** Times of the log of a replica set. */
+const CLUSTER_TIMES = ['afterClusterTime', 'atClusterTime'];
+
+/** Commands that may read a snapshot outside of a transaction. */
+const withSnapshots = new Set(['find', 'aggregate', 'distinct']);
+
 const WRITE_CONCERN_FIELDS = ['w', 'j', 'wtimeout', 'fsync', 'provenance', 'getLastError'];
 
 /** Where a concern may say that it comes from. */
@@ -130,12 +136,18 @@ export const checkGeneric = (command: Doc): void => {
     const fields = new Fields('readConcern', concern);
     fields.oneOf('provenance', PROVENANCES);
     for (const key of concern.keys) {
-      if (key === 'afterClusterTime' || key === 'atClusterTime') throw new ServerError(72, `readConcern ${key} requires a replica set`);
-      if (key !== 'level' && key !== 'provenance') throw new ServerError(40415, `BSON field 'readConcern.${key}' is an unknown field.`);
+      const value = concern.get(key);
+      if (CLUSTER_TIMES.includes(key) && !(value instanceof Timestamp))
+        throw typeError(`readConcern.${key}`, value === undefined ? null : value, 'timestamp');
+      if (!CLUSTER_TIMES.includes(key) && key !== 'level' && key !== 'provenance')
+        throw new ServerError(40415, `BSON field 'readConcern.${key}' is an unknown field.`);
     }
     const level = fields.oneOf('level', ['local', 'available', 'majority', 'linearizable', 'snapshot']);
     if (level && level !== 'local' && !withReadConcern.has(command.firstKey))
       throw new ServerError(72, `Command ${command.firstKey} does not support readConcern ${level}`);
+    if (level === 'snapshot' && !withSnapshots.has(command.firstKey))
+      throw new ServerError(72, `Command ${command.firstKey} does not support readConcern snapshot outside of a transaction`);
+    checkClusterTimes(concern, level);
     if (level === 'linearizable' && writesItsResult(command))
       throw new ServerError(72, `$out and $merge cannot be used with a 'linearizable' read concern level`);
     if (level === 'linearizable') throw new ServerError(123, 'node needs to be a replica set member to use read concern');
@@ -145,6 +157,18 @@ export const checkGeneric = (command: Doc): void => {
   if (!write) return;
   if (!withWriteConcern.has(command.firstKey)) throw new ServerError(72, `Command ${command.firstKey} does not support writeConcern`);
   checkWriteConcern(write);
+};
+
+/** @throws ServerError wherever a time is given: only the members of a replica set have them in common */
+const checkClusterTimes = (concern: Doc, level: string | undefined): void => {
+  for (const key of CLUSTER_TIMES) {
+    const time = concern.get(key);
+    if (!(time instanceof Timestamp)) continue;
+    if (time.bits >> 32n === 0n) throw new ServerError(72, `readConcern ${key} cannot be a null timestamp`);
+    if (key === 'atClusterTime' && level !== 'snapshot')
+      throw new ServerError(72, 'readConcern atClusterTime field can be set only if level is equal to snapshot');
+    if (key === 'afterClusterTime') throw new ServerError(20, 'Cannot specify afterClusterTime readConcern without replication enabled');
+  }
 };
 
 const writesItsResult = (command: Doc): boolean => {

@@ -52,7 +52,7 @@ const endTransaction =
   };
 
 export const sessionCommands: Readonly<Record<string, Command>> = {
-  startSession: { fields: [], run: startSession },
+  startSession: { fields: 'any', run: startSession },
   refreshSessions: { fields: [], run: () => ok() },
   endSessions: { fields: [], run: () => ok() },
   killSessions: { fields: [], run: killSessions },

@@ -1,4 +1,4 @@
-import { numberOf } from '../bson/order.js';
+import { isNumber, isTrue, numberOf } from '../bson/order.js';
 import { Arr, Doc, show, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import { withCollation } from '../query/collation.js';
@@ -7,7 +7,7 @@ import { parseFilter } from '../query/filter.js';
 import { parseSort } from '../query/sort-order.js';
 import { compileProjection } from '../query/transformations.js';
 import { applyUpdate, compileUpdate, isReplacement, upserted } from '../query/update.js';
-import { fieldsOf, letOf, ok, paceOf, type Command, type Handler } from './call.js';
+import { fieldsOf, letOf, ok, paceOf, type Call, type Command, type Handler } from './call.js';
 import { Fields } from './fields.js';
 import { collationFor, newCollection, target } from './namespaces.js';
 import { hintOf } from './reading.js';
@@ -27,6 +27,14 @@ import {
   type Target,
 } from './write-statements.js';
 
+/** Whether a client wants to hear nothing of what becomes of its write, as it says by `w: 0`. */
+const isUnacknowledged = ({ command }: Call): boolean => {
+  const concern = command.get('writeConcern');
+  if (!(concern instanceof Doc)) return false;
+  const w = concern.get('w');
+  return isNumber(w) && numberOf(w) === 0 && !isTrue(concern.get('j')) && !isTrue(concern.get('fsync'));
+};
+
 const insert: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
@@ -35,7 +43,7 @@ const insert: Handler = async (call) => {
   const where = { node: call.node, pace: paceOf(call), database: call.database, name, bypassed: bypass(fields) };
   const statements = documents.map((doc) => insertStatement(where, doc));
   const outcomes = await runStatements(call.node, where.pace, statements, fields.boolean('ordered', true));
-  return ok({ n: sumOf(outcomes, ({ n }) => n), writeErrors: writeErrors(outcomes) });
+  return isUnacknowledged(call) ? ok({ n: 0 }) : ok({ n: sumOf(outcomes, ({ n }) => n), writeErrors: writeErrors(outcomes) });
 };
 
 /** What a statement of an update may say. */
@@ -95,6 +103,7 @@ const update: Handler = async (call) => {
     return deferred(() => readUpdate(where, part, variables));
   });
   const outcomes = await runStatements(call.node, where.pace, statements, fields.boolean('ordered', true));
+  if (isUnacknowledged(call)) return ok({ n: 0, nModified: 0 });
   const upserts = outcomes.flatMap((outcome, index) =>
     outcome instanceof ServerError || outcome.upserted === undefined ? [] : [Doc.from({ index, _id: outcome.upserted })],
   );
@@ -121,7 +130,7 @@ const remove: Handler = async (call) => {
     return deferred(() => readDelete(where, part, limit === 0, variables));
   });
   const outcomes = await runStatements(call.node, where.pace, statements, fields.boolean('ordered', true));
-  return ok({ n: sumOf(outcomes, ({ n }) => n), writeErrors: writeErrors(outcomes) });
+  return isUnacknowledged(call) ? ok({ n: 0 }) : ok({ n: sumOf(outcomes, ({ n }) => n), writeErrors: writeErrors(outcomes) });
 };
 
 const findAndModify: Handler = async (call) => {

@@ -1,4 +1,5 @@
 import { compareValues, containsValue, equalValues, isNaNValue, isNumber, isTrue, numberOf, typeRank, isWhole } from '../bson/order.js';
+import { Decimal128, roundDecimal, unpack, type Unpacked } from '../bson/decimal128.js';
 import { splitPath, visitPath, type Test } from '../bson/paths.js';
 import {
   Arr,
@@ -115,11 +116,21 @@ const typeTest = (operand: Value): Test => {
   }
   return (value) => value !== undefined && numbers.has(bsonTypeNumber(value));
 };
-/** An integer that a number stands for, cut towards zero, or undefined. */
+/** The int64 that a number stands for, cut towards zero; undefined where it stands for none. */
 const wholeOf = (value: Value | undefined): bigint | undefined => {
   if (typeof value === 'bigint') return value;
+  if (value instanceof Decimal128) return wholeOfDecimal(unpack(value));
   const number = numberOf(value);
-  return Number.isFinite(number) ? BigInt(Math.trunc(number)) : undefined;
+  return number >= -(2 ** 63) && number < 2 ** 63 ? BigInt(Math.trunc(number)) : undefined;
+};
+
+const wholeOfDecimal = (number: Unpacked): bigint | undefined => {
+  if (number.kind !== 'finite') return undefined;
+  // No more digits than any int64 has: the power below is small.
+  if (number.coefficient !== 0n && number.exponent > 20) return undefined;
+  const { coefficient, exponent, negative } = roundDecimal(number, 'trunc') as Unpacked & { kind: 'finite' };
+  const whole = coefficient === 0n ? 0n : (negative ? -coefficient : coefficient) * 10n ** BigInt(exponent);
+  return whole === BigInt.asIntN(64, whole) ? whole : undefined;
 };
 
 const modTest = (operand: Value): Test => {
@@ -153,7 +164,7 @@ const bitsTest = (name: string, operand: Value): Test => {
   else if (operand instanceof Binary) for (const [index, byte] of operand.bytes.entries()) mask |= BigInt(byte) << BigInt(index * 8);
   else {
     const whole = wholeOf(operand);
-    if (whole === undefined || whole < 0n || whole > 0x7fffffffffffffffn || !isWhole(operand))
+    if (whole === undefined || whole < 0n || !isWhole(operand))
       throw failedToParse(`${name} takes an Array, a number, or a BinData but received: ${show(operand)}`);
     mask = whole;
   }
@@ -165,9 +176,9 @@ const bitsTest = (name: string, operand: Value): Test => {
       bits = 0n;
       for (const [index, byte] of value.bytes.entries()) bits |= BigInt(byte) << BigInt(index * 8);
     } else {
-      if (!isWhole(value)) return false;
-      bits = wholeOf(value) as bigint;
-      if (bits > 0x7fffffffffffffffn || bits < -0x8000000000000000n) return false;
+      const whole = wholeOf(value);
+      if (whole === undefined || !isWhole(value)) return false;
+      bits = whole;
     }
     const hit = bits & mask;
     return set ? (all ? hit === mask : hit !== 0n) : all ? hit === 0n : hit !== mask;
@@ -328,7 +339,11 @@ const parseOperator = (path: string, name: string, operand: Value, siblings: Doc
       const options = siblings.get('$options');
       if (options !== undefined && typeof options !== 'string') throw badValue('$options has to be a string');
       if (operand instanceof Regex) {
-        if (options !== undefined && operand.options) throw new ServerError(51075, 'options set in both $regex and $options');
+        if (options !== undefined && operand.options)
+          throw new ServerError(
+            siblings.keys.indexOf('$options') < siblings.keys.indexOf('$regex') ? 51074 : 51075,
+            'options set in both $regex and $options',
+          );
         return matching(path, new Regex(operand.pattern, options ?? operand.options));
       }
       if (typeof operand !== 'string') throw badValue('$regex has to be a string');

@@ -1,6 +1,8 @@
-import { compareValues, equalValues, isNumber, isWhole } from '../bson/order.js';
+import { decimalOf, type Numeric } from '../bson/arithmetic.js';
+import { remainderOfDecimals } from '../bson/decimal128.js';
+import { compareValues, equalValues, isNaNValue, isNumber, isWhole, numberOf } from '../bson/order.js';
 import { Arr, bsonTypeName, bsonTypeNamed, bsonTypeNumber, Doc, show, type Value } from '../bson/values.js';
-import { failedToParse, typeMismatch } from '../errors.js';
+import { badValue, failedToParse, typeMismatch } from '../errors.js';
 import { compileJsRegex, execRegex } from './patterns.js';
 
 type Check = (value: Value) => boolean;
@@ -14,21 +16,28 @@ const jsonTypes: Readonly<Record<string, Check>> = {
   null: (value) => value === null,
 };
 
-const numeric = (value: Value): number => {
-  const number = Number(typeof value === 'object' && value !== null && 'value' in value ? value.value : value);
-  if (!isNumber(value)) throw typeMismatch('a $jsonSchema keyword must be a number');
-  return number;
+const checkNumber = (value: Value, name: string): void => {
+  if (!isNumber(value)) throw typeMismatch(`$jsonSchema keyword '${name}' must be a number`);
+};
+
+/** The names of types, of which there is at least one. */
+const typeNames = (operand: Value, keyword: string): readonly string[] => {
+  const names = operand instanceof Arr ? operand.values : [operand];
+  if (!names.length) throw failedToParse(`$jsonSchema keyword '${keyword}' must name at least one type`);
+  for (const name of names) {
+    if (typeof name !== 'string') throw typeMismatch(`$jsonSchema keyword '${keyword}' must be either a string or an array of strings`);
+    if (name === 'integer') throw failedToParse(`$jsonSchema type 'integer' is not currently supported.`);
+  }
+  return names as readonly string[];
 };
 
 const bsonTypeCheck = (operand: Value): Check => {
-  const names = operand instanceof Arr ? operand.values : [operand];
   const numbers = new Set<number>();
-  for (const name of names) {
-    if (typeof name !== 'string') throw typeMismatch(`$jsonSchema keyword 'bsonType' must be either a string or an array of strings`);
+  for (const name of typeNames(operand, 'bsonType')) {
     if (name === 'number') for (const number of [1, 16, 18, 19]) numbers.add(number);
     else {
       const number = bsonTypeNamed(name);
-      if (number === undefined) throw failedToParse(`Unknown type name alias: ${name}`);
+      if (number === undefined) throw badValue(`Unknown type name alias: ${name}`);
       numbers.add(number);
     }
   }
@@ -36,10 +45,9 @@ const bsonTypeCheck = (operand: Value): Check => {
 };
 
 const typeCheck = (operand: Value): Check => {
-  const checks = (operand instanceof Arr ? operand.values : [operand]).map((name) => {
-    if (name === 'integer') throw failedToParse(`$jsonSchema type 'integer' is not currently supported.`);
-    const check = typeof name === 'string' ? jsonTypes[name] : undefined;
-    if (!check) throw failedToParse(`Unknown type name alias: ${String(name)}`);
+  const checks = typeNames(operand, 'type').map((name) => {
+    const check = jsonTypes[name];
+    if (!check) throw badValue(`Unknown type name alias: ${name}`);
     return check;
   });
   return (value) => checks.some((check) => check(value));
@@ -51,21 +59,24 @@ const schemaOf = (value: Value | undefined, keyword: string): Check => {
 };
 
 const schemasOf = (value: Value, keyword: string): readonly Check[] => {
-  if (!(value instanceof Arr) || !value.length) throw failedToParse(`$jsonSchema keyword '${keyword}' must be a nonempty array`);
+  if (!(value instanceof Arr)) throw typeMismatch(`$jsonSchema keyword '${keyword}' must be an array`);
+  if (!value.length) throw badValue(`$jsonSchema keyword '${keyword}' must be a nonempty array`);
   return value.values.map((schema) => schemaOf(schema, keyword));
 };
 
 const stringsOf = (value: Value | undefined, keyword: string): readonly string[] => {
-  if (!(value instanceof Arr) || !value.length || !value.values.every((name) => typeof name === 'string'))
-    throw failedToParse(`$jsonSchema keyword '${keyword}' must be a nonempty array of strings`);
+  if (!(value instanceof Arr) || !value.values.every((name) => typeof name === 'string'))
+    throw typeMismatch(`$jsonSchema keyword '${keyword}' must be an array of strings`);
+  if (!value.length) throw failedToParse(`$jsonSchema keyword '${keyword}' must be a nonempty array`);
   return value.values as readonly string[];
 };
 
 /** @throws ServerError where a bound on a size is no whole number from 0 on */
-const size = (operand: Value, name: string): void => {
-  const bound = numeric(operand);
+const size = (operand: Value, name: string): number => {
   if (!isWhole(operand)) throw failedToParse(`$jsonSchema keyword '${name}' must be an integer, but it is ${show(operand)}`);
-  if (bound < 0) throw failedToParse(`$jsonSchema keyword '${name}' must be >= 0, but it is ${show(operand)}`);
+  const limit = numberOf(operand);
+  if (limit < 0) throw failedToParse(`$jsonSchema keyword '${name}' must be >= 0, but it is ${show(operand)}`);
+  return limit;
 };
 
 /** @throws ServerError where a value is there twice */
@@ -73,6 +84,16 @@ const unique = (values: readonly Value[], name: string): void => {
   const sorted = values.toSorted(compareValues);
   if (sorted.some((value, index) => index > 0 && equalValues(value, sorted[index - 1])))
     throw failedToParse(`$jsonSchema keyword '${name}' array cannot contain duplicate values`);
+};
+
+/** On which side of a number another one is; NaN is on none, as in queries. */
+const bound = (operand: Value, name: string, exclusive: boolean, side: 1 | -1): Check => {
+  checkNumber(operand, name);
+  const nan = isNaNValue(operand);
+  return (value) => {
+    const order = side * compareValues(value, operand);
+    return isNaNValue(value) === nan && (exclusive ? order > 0 : order >= 0);
+  };
 };
 
 const onNumbers =
@@ -100,19 +121,14 @@ const keyword = (name: string, operand: Value, schema: Doc): Check | undefined =
       if (schema.has('bsonType')) throw failedToParse(`Cannot specify both $jsonSchema keywords 'type' and 'bsonType'`);
       return typeCheck(operand);
     case 'enum':
-      if (!(operand instanceof Arr) || !operand.length) throw failedToParse(`$jsonSchema keyword 'enum' must be a nonempty array`);
+      if (!(operand instanceof Arr)) throw typeMismatch(`$jsonSchema keyword 'enum' must be an array`);
+      if (!operand.length) throw failedToParse(`$jsonSchema keyword 'enum' must be a nonempty array`);
       unique(operand.values, name);
       return (value) => operand.values.some((allowed) => equalValues(allowed, value));
     case 'minimum':
-      numeric(operand);
-      return onNumbers((value) =>
-        schema.get('exclusiveMinimum') === true ? compareValues(value, operand) > 0 : compareValues(value, operand) >= 0,
-      );
+      return onNumbers(bound(operand, name, schema.get('exclusiveMinimum') === true, 1));
     case 'maximum':
-      numeric(operand);
-      return onNumbers((value) =>
-        schema.get('exclusiveMaximum') === true ? compareValues(value, operand) < 0 : compareValues(value, operand) <= 0,
-      );
+      return onNumbers(bound(operand, name, schema.get('exclusiveMaximum') === true, -1));
     case 'exclusiveMinimum':
     case 'exclusiveMaximum':
       if (typeof operand !== 'boolean') throw typeMismatch(`$jsonSchema keyword '${name}' must be a boolean`);
@@ -122,27 +138,35 @@ const keyword = (name: string, operand: Value, schema: Doc): Check | undefined =
         );
       return undefined;
     case 'multipleOf': {
-      const by = numeric(operand);
-      if (!(by > 0)) throw failedToParse(`$jsonSchema keyword 'multipleOf' must have a positive value`);
-      return onNumbers((value) => numeric(value) % by === 0);
+      checkNumber(operand, name);
+      if (!(numberOf(operand) > 0)) throw failedToParse(`$jsonSchema keyword 'multipleOf' must have a positive value`);
+      const by = decimalOf(operand as Numeric);
+      return onNumbers((value) => {
+        const rest = remainderOfDecimals(decimalOf(value as Numeric), by);
+        return rest.kind === 'finite' && rest.coefficient === 0n;
+      });
     }
-    case 'minLength':
-      size(operand, name);
-      return onStrings((text) => [...text].length >= numeric(operand));
-    case 'maxLength':
-      size(operand, name);
-      return onStrings((text) => [...text].length <= numeric(operand));
+    case 'minLength': {
+      const limit = size(operand, name);
+      return onStrings((text) => [...text].length >= limit);
+    }
+    case 'maxLength': {
+      const limit = size(operand, name);
+      return onStrings((text) => [...text].length <= limit);
+    }
     case 'pattern': {
       if (typeof operand !== 'string') throw typeMismatch(`$jsonSchema keyword 'pattern' must be a string`);
       const regex = compileJsRegex(operand, '');
       return onStrings((text) => execRegex(regex, text) !== null);
     }
-    case 'minItems':
-      size(operand, name);
-      return onArrays((values) => values.length >= numeric(operand));
-    case 'maxItems':
-      size(operand, name);
-      return onArrays((values) => values.length <= numeric(operand));
+    case 'minItems': {
+      const limit = size(operand, name);
+      return onArrays((values) => values.length >= limit);
+    }
+    case 'maxItems': {
+      const limit = size(operand, name);
+      return onArrays((values) => values.length <= limit);
+    }
     case 'uniqueItems':
       if (typeof operand !== 'boolean') throw typeMismatch(`$jsonSchema keyword '${name}' must be a boolean`);
       return operand === true
@@ -161,18 +185,25 @@ const keyword = (name: string, operand: Value, schema: Doc): Check | undefined =
       return onArrays((values) => values.every(check));
     }
     case 'additionalItems':
+      if (operand instanceof Doc) compileSchema(operand);
+      else if (typeof operand !== 'boolean')
+        throw typeMismatch(
+          `$jsonSchema keyword 'additionalItems' must be either an object or a boolean, but got a ${bsonTypeName(operand)}`,
+        );
       return undefined;
     case 'required': {
       const names = stringsOf(operand, name);
       unique(names, name);
       return onObjects((doc) => names.every((field) => doc.has(field)));
     }
-    case 'minProperties':
-      size(operand, name);
-      return onObjects((doc) => doc.size >= numeric(operand));
-    case 'maxProperties':
-      size(operand, name);
-      return onObjects((doc) => doc.size <= numeric(operand));
+    case 'minProperties': {
+      const limit = size(operand, name);
+      return onObjects((doc) => doc.size >= limit);
+    }
+    case 'maxProperties': {
+      const limit = size(operand, name);
+      return onObjects((doc) => doc.size <= limit);
+    }
     case 'properties': {
       const checks = propertiesOf(operand, name);
       return onObjects((doc) =>
@@ -183,7 +214,7 @@ const keyword = (name: string, operand: Value, schema: Doc): Check | undefined =
       );
     }
     case 'patternProperties': {
-      const checks = propertiesOf(operand, name).map(([pattern, check]) => [compileJsRegex(pattern, ''), check] as const);
+      const checks = propertiesOf(operand, name).map(([pattern, check]) => [compilePattern(pattern), check] as const);
       return onObjects((doc) =>
         doc.keys.every((field, index) =>
           checks.every(([regex, check]) => execRegex(regex, field) === null || check(doc.values[index] as Value)),
@@ -192,7 +223,7 @@ const keyword = (name: string, operand: Value, schema: Doc): Check | undefined =
     }
     case 'additionalProperties': {
       const known = new Set((schema.get('properties') as Doc | undefined)?.keys ?? []);
-      const patterns = ((schema.get('patternProperties') as Doc | undefined)?.keys ?? []).map((pattern) => compileJsRegex(pattern, ''));
+      const patterns = ((schema.get('patternProperties') as Doc | undefined)?.keys ?? []).map(compilePattern);
       const check: Check = operand instanceof Doc ? compileSchema(operand) : () => operand !== false;
       if (!(operand instanceof Doc) && typeof operand !== 'boolean')
         throw typeMismatch(
@@ -244,6 +275,15 @@ const keyword = (name: string, operand: Value, schema: Doc): Check | undefined =
       throw failedToParse(`$jsonSchema keyword '${name}' is not currently supported`);
   }
   throw failedToParse(`Unknown $jsonSchema keyword: ${name}`);
+};
+
+/** The pattern of names of `patternProperties`; its errors are those of a field and not those of a pattern. */
+const compilePattern = (pattern: string): RegExp => {
+  try {
+    return compileJsRegex(pattern, '');
+  } catch (error) {
+    throw badValue(`$jsonSchema keyword 'patternProperties' has an invalid pattern: ${(error as Error).message}`);
+  }
 };
 
 const propertiesOf = (operand: Value, name: string): readonly (readonly [string, Check])[] => {

@@ -13,11 +13,13 @@ export const compileJsRegex = (pattern: string, options: string, more = ''): Reg
   if (Buffer.byteLength(pattern) > 16_384) throw invalid('regular expression is too large');
   if (pattern.includes('\0')) throw badValue('Regular expression cannot contain an embedded null byte');
   if (hasVariableLookbehind(pattern)) throw invalid('lookbehind assertion is not fixed length');
-  const leading = /^\(\?([imsx]+)\)/.exec(pattern);
-  const set = options + (leading?.[1] ?? '');
-  const source = translated(unquoted(pattern.slice(leading?.[0].length ?? 0)), set);
+  const [verbs, leading = ''] = /^(?:\(\*(?:UTF8?|UCP)\))*(?:\(\?([imsx]+)\))?/.exec(pattern) as unknown as [string, string?];
+  const set = options + leading;
+  const rest = unquoted(pattern.slice(verbs.length));
+  const mixed = SCOPED_CASE.test(rest);
+  const source = translated(rest, set, { ucp: verbs.includes('(*UCP)'), mixed });
   try {
-    return new RegExp(source, (set.includes('i') ? 'iu' : 'u') + more);
+    return new RegExp(source, (set.includes('i') && !mixed ? 'iu' : 'u') + more);
   } catch (error) {
     throw invalid((error as Error).message);
   }
@@ -31,7 +33,7 @@ const hasVariableLookbehind = (pattern: string): boolean => {
   let depth = 0;
   /** The depth of the lookbehind that is open. */
   let within = 0;
-  for (const [token] of pattern.matchAll(/\\[\s\S]|\[(?:\\[\s\S]|[^\]])*\]|\(\?<[=!]|\((?:\?[:=!>])?|[\s\S]/g)) {
+  for (const [token] of pattern.matchAll(/\\[\s\S]|\[(?:\\[\s\S]|[^\]])*\]|\(\?<[=!]|\((?:\?[imsx-]*[:=!>])?|[\s\S]/g)) {
     if (token.startsWith('(')) {
       depth++;
       if (token.startsWith('(?<') && !within) within = depth;
@@ -81,65 +83,164 @@ const posix: Readonly<Record<string, string>> = {
   blank: ' \\t',
 };
 
-const TOKEN = /\\x\{[0-9a-fA-F]{1,6}\}|\\[pP](?:\{\w+\}|\w)|\\[\s\S]|\[:\^?[a-z]+:\]|\(\?#[^)]*\)|\(\?P[<=>]|\{\d+(?:,\d*)?\}|[\s\S]/gu;
+/** With `(*UCP)` the same look at all of Unicode. */
+const UNICODE_SPACE = '\\p{Z}\\t\\n\\v\\f\\r\\x85';
+const UNICODE_WORD = '\\p{L}\\p{N}_';
+const unicodeInClass: Readonly<Record<string, string>> = { w: UNICODE_WORD, d: '\\p{Nd}', D: '\\P{Nd}', s: UNICODE_SPACE };
+const unicodeOutside: Readonly<Record<string, string>> = {
+  w: `[${UNICODE_WORD}]`,
+  W: `[^${UNICODE_WORD}]`,
+  d: '\\p{Nd}',
+  D: '\\P{Nd}',
+  s: `[${UNICODE_SPACE}]`,
+  S: `[^${UNICODE_SPACE}]`,
+  b: `(?:(?<=[${UNICODE_WORD}])(?![${UNICODE_WORD}])|(?<![${UNICODE_WORD}])(?=[${UNICODE_WORD}]))`,
+  B: `(?:(?<=[${UNICODE_WORD}])(?=[${UNICODE_WORD}])|(?<![${UNICODE_WORD}])(?![${UNICODE_WORD}]))`,
+};
+const unicodePosix: Readonly<Record<string, string>> = {
+  ...posix,
+  digit: '\\p{Nd}',
+  alpha: '\\p{L}',
+  alnum: '\\p{L}\\p{N}',
+  space: UNICODE_SPACE,
+  upper: '\\p{Lu}',
+  lower: '\\p{Ll}',
+  punct: '\\p{P}$+<=>\\^`|~',
+  word: UNICODE_WORD,
+  blank: '\\p{Zs}\\t',
+};
+
+const TOKEN =
+  /\\x\{[0-9a-fA-F]{1,6}\}|\\[pP](?:\{\^?[\w&]+\}|\w)|\\k<\w+>|\\[\s\S]|\[:\^?[a-z]+:\]|\(\?#[^)]*\)|\(\?P?<[A-Za-z_]\w*>|\(\?P[=>]|\(\?[imsx]*(?:-[imsx]+)?[:)]|\{\d+(?:,\d*)?\}|[\s\S]/gu;
+
+/** Options that hold from where they stand to the end of the group, or within a group of their own. */
+const SCOPE = /^\(\?([imsx]*)(?:-([imsx]+))?([:)])$/;
+const SCOPED_CASE = /\(\?(?=[msx-]*i)[imsx-]+[:)]/;
+
+/** How many characters a range may have of which the other cases are looked up. */
+const LONGEST_RANGE = 4096;
+/** Characters that are letters of ASCII in another case. */
+const UNLIKELY: Readonly<Record<string, string>> = { k: '\u212a', K: '\u212a', s: '\u017f', S: '\u017f' };
+
+/** The other cases of a character, as far as they are one character each. */
+const otherCases = (char: string): readonly string[] => {
+  if (!/^[\p{L}\p{M}\p{N}\p{S}]$/u.test(char)) return [];
+  const [lower, upper] = [char.toLowerCase(), char.toUpperCase()];
+  const same = new RegExp(`^\\u{${(char.codePointAt(0) as number).toString(16)}}$`, 'iu');
+  const found = [lower, upper, lower.toUpperCase(), upper.toLowerCase(), UNLIKELY[char] ?? ''];
+  return [...new Set(found)].filter((other) => other !== char && [...other].length === 1 && same.test(other));
+};
 
 /**
  * A pattern of PCRE in JavaScript's terms (with the flag `u`): anchors, the dot and classes of characters mean the same
  * there, and what would silently mean something else is refused.
+ *
+ * @param mixed whether letters match in either case in a part of the pattern only. JavaScript's flag is for all of it, so
+ *   they are written as classes there
  */
-const translated = (pattern: string, options: string): string => {
-  const [lines, dotAll, extended] = ['m', 's', 'x'].map((option) => options.includes(option));
+const translated = (pattern: string, given: string, { ucp, mixed }: { readonly ucp: boolean; readonly mixed: boolean }): string => {
+  let options = given;
+  /** The options outside of each group that is open. */
+  const outer: string[] = [];
   let source = '';
   let within = false;
   /** The first character of a class may be a `]` that stands for itself. */
   let opening = false;
+  /** Where the class began, and the other cases of its members. */
+  let began = 0;
+  let more = '';
   let comment = false;
   const tokens = pattern.match(TOKEN) ?? [];
   for (const [at, token] of tokens.entries()) {
-    const char = token[1] as string;
+    const folding = mixed && options.includes('i');
     if (comment) comment = token !== '\n';
     else if (token.startsWith('\\')) {
       if (token === '\\') throw invalid('\\ at end of pattern');
       if (token === '\\N' && tokens[at + 1] === '{') throw invalid('\\N{…} is not supported by this node');
-      source += escaped(token, char, within);
+      if (folding && /^\\[xck1-9]/.test(token)) throw invalid(`${token} within (?i) is not supported by this node`);
+      source += escaped(token, within, { ucp, folding });
       opening = false;
     } else if (within) {
-      if (token === ']' && !opening) within = false;
+      if (token === ']' && !opening) {
+        within = false;
+        source += more;
+      }
       if (token.startsWith('[:')) {
-        const members = posix[token.slice(2, -2)];
+        const members = (ucp ? unicodePosix : posix)[token.slice(2, -2)];
         if (members === undefined) throw invalid(`unknown POSIX class name ${token}`);
         source += members;
       } else if (token === '-' && (isSet(tokens[at - 1]) || isSet(tokens[at + 1]))) source += '\\-';
       else source += token === '[' || (token === ']' && opening) ? `\\${token}` : token;
+      if (folding && within) {
+        const from = tokens[at - 1] === '-' && at - 2 > began ? (tokens[at - 2] as string) : token;
+        more += casesWithin([...from].length === 1 ? from : token, token);
+      }
       opening = opening && token === '^' && source.endsWith('[^');
     } else if (token === '[') {
       within = opening = true;
+      began = at;
+      more = '';
       source += token;
-    } else if (extended && /^[\s#]$/.test(token)) comment = token === '#';
-    else if (token === '^') source += lines ? '(?<![^\\n])' : '^';
-    else if (token === '$') source += lines ? '(?![^\\n])' : '(?=\\n?$)';
-    else if (token === '.') source += dotAll ? '[^]' : '[^\\n]';
-    else if (token === '(?P<') source += '(?<';
-    else if (token.startsWith('(?P')) throw invalid(`${token} is not supported by this node`);
+    } else if (options.includes('x') && /^[\s#]$/.test(token)) comment = token === '#';
+    else if (token === '^') source += options.includes('m') ? '(?<![^\\n])' : '^';
+    else if (token === '$') source += options.includes('m') ? '(?![^\\n])' : '(?=\\n?$)';
+    else if (token === '.') source += options.includes('s') ? '[^]' : '[^\\n]';
+    else if (token === '(?P=' || token === '(?P>') throw invalid(`${token} is not supported by this node`);
     else if (token === '{' || token === '}' || token === ']') source += `\\${token}`;
     else if (token.startsWith('[:')) throw invalid('POSIX named classes are supported only within a class');
-    else if (!token.startsWith('(?#')) source += token;
+    else if (token.startsWith('(?#')) continue;
+    else if (SCOPE.test(token)) {
+      const [, set = '', unset = '', end] = SCOPE.exec(token) as unknown as [string, string?, string?, string?];
+      if (end === ':') {
+        outer.push(options);
+        source += '(?:';
+      }
+      options = [...options, ...set].filter((option) => !unset.includes(option)).join('');
+    } else {
+      if (token.startsWith('(')) outer.push(options);
+      if (token === ')') options = outer.pop() ?? options;
+      const cases = folding ? otherCases(token) : [];
+      source += cases.length ? `[${token}${cases.join('')}]` : token.replace('(?P<', '(?<');
+    }
   }
   return source;
+};
+
+/** The other cases of what is from one character to another. */
+const casesWithin = (from: string, to: string): string => {
+  if ([...to].length !== 1) return '';
+  const [first, last] = [from.codePointAt(0) as number, to.codePointAt(0) as number];
+  if (last - first >= LONGEST_RANGE) throw invalid('a range as long as that within (?i) is not supported by this node');
+  let cases = '';
+  for (let code = first; code <= last; code++) cases += otherCases(String.fromCodePoint(code)).join('');
+  return cases;
 };
 
 /** Whether a part of a class stands for several characters, so that a `-` beside it is no range. */
 const isSet = (token: string | undefined): boolean => token !== undefined && /^(?:\\[dDwWsSpPhv]|\[:)/.test(token);
 
-const escaped = (token: string, char: string, within: boolean): string => {
+const escaped = (token: string, within: boolean, { ucp, folding }: { readonly ucp: boolean; readonly folding: boolean }): string => {
+  const char = token[1] as string;
   if (token.startsWith('\\x{')) return `\\u{${token.slice(3, -1)}}`;
-  if (char === 'p' || char === 'P') return token.length === 3 ? `\\${char}{${token[2]}}` : token;
+  if (char === 'p' || char === 'P') return property(token, folding);
+  const unicode = ucp ? (within ? unicodeInClass : unicodeOutside)[char] : undefined;
+  if (unicode !== undefined) return unicode;
+  if (ucp && within && 'WS'.includes(char)) throw invalid(`${token} in a class with (*UCP) is not supported by this node`);
   const meaning = (within ? inClass : outside)[char];
   if (meaning !== undefined) return meaning;
   if (/[0-9]/.test(char) || (within ? 'bcdDnrtfwWxS' : 'bBcdDnrtfwWxk').includes(char)) return token;
   if (/[A-Za-z]/.test(char)) throw invalid(`unrecognized character follows \\ (${char})`);
   // Escapes that say nothing are an error in JavaScript.
   return (within ? '^-[]\\/' : '^$\\.*+?()[]{}|/').includes(char) ? token : token.slice(1);
+};
+
+/** A property of characters: a general category, else the name of a script. */
+const property = (token: string, folding: boolean): string => {
+  const name = token.slice(2).replace(/^\{|\}$/g, '');
+  const plain = name.replace('^', '');
+  const negated = name.startsWith('^') !== (token[1] === 'P');
+  const category = plain === 'L&' || (folding && /^L[ult]$/.test(plain)) ? 'LC' : plain;
+  return `\\${negated ? 'P' : 'p'}{${/^(?:[CLMNPSZ][a-z]?|LC|Any)$/.test(category) ? category : `scx=${category}`}}`;
 };
 
 /**

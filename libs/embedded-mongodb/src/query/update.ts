@@ -4,6 +4,7 @@ import { indexOfComponent, splitPath } from '../bson/paths.js';
 import {
   Arr,
   bsonTypeName,
+  bsonTypeNumber,
   DateTime,
   depthOf,
   Doc,
@@ -96,7 +97,8 @@ const arithmetic = (operator: '$inc' | '$mul', path: string, operand: Value): Ch
     const result = combine(number, by);
     if (result === undefined)
       throw badValue(`Failed to apply ${operator} operations to current value (${longName(old)}) for document ${describeId(doc)}`);
-    return result;
+    // An equal number of the same type changes nothing, be it another zero or a decimal of more digits.
+    return bsonTypeNumber(result) === bsonTypeNumber(old) && equalValues(result, old) ? old : result;
   };
 };
 
