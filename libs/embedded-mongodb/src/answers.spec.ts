@@ -57,6 +57,14 @@ test.each<readonly [string, unknown, unknown]>([
   ['an empty text is everywhere', { $replaceAll: { input: 'aé', find: '', replacement: '-' } }, '-a-é-'],
   ['an array within an array is not searched', '$nested.b', [2]],
   ['an object of constants is evaluated', { a: { $literal: 1 }, b: { c: { $literal: '$x' } } }, { a: 1, b: { c: '$x' } }],
+  ['an infinite decimal has no whole number', { $ceil: Decimal128.fromString('Infinity') }, Decimal128.fromString('NaN')],
+  ['a double is cut by its own digits', { $trunc: [0.29, 2] }, 0.28],
+  [
+    'halves of milliseconds are rounded away from zero',
+    { $subtract: [date('2026-01-01T00:00:00Z'), 0.5] },
+    date('2025-12-31T23:59:59.999Z'),
+  ],
+  ['places that are missing make a slice null', { $slice: [[1, 2, 3], 0, '$missing'] }, null],
   ['the median of an array', { $median: { input: [9, 'x', 1, 4], method: 'approximate' } }, 4],
   ['percentiles of an array', { $percentile: { input: [1, 2, 3, 4], p: [0.25, 1], method: 'approximate' } }, [1, 4]],
   ['the median of nothing', { $median: { input: [], method: 'approximate' } }, null],
@@ -75,7 +83,14 @@ test.each<readonly [Document, string]>([
   [{ $exp: Decimal128.fromString('1') }, '2.718281828459045235360287471352662'],
   [{ $exp: Decimal128.fromString('-1') }, '0.3678794411714423215955237701614609'],
   [{ $pow: [Decimal128.fromString('2'), Decimal128.fromString('0.5')] }, '1.414213562373095048801688724209698'],
-  [{ $pow: [Decimal128.fromString('2'), -1] }, '0.5'],
+  [{ $pow: [Decimal128.fromString('2'), -1] }, '0.5000000000000000000000000000000000'],
+  [{ $pow: [10, Decimal128.fromString('3')] }, '1000.000000000000000000000000000000'],
+  [{ $exp: Decimal128.fromString('1E-6143') }, '1'],
+  [{ $log10: Decimal128.fromString('9.999999999999999999999999999999999E+6144') }, '6145'],
+  [{ $round: [Decimal128.fromString('1.5'), 3] }, '1.500'],
+  [{ $trunc: [Decimal128.fromString('-2.39'), 4] }, '-2.3900'],
+  [{ $floor: Decimal128.fromString('1E+3') }, '1000'],
+  [{ $ceil: Decimal128.fromString('-0.5') }, '-0'],
   [{ $sin: Decimal128.fromString('1') }, '0.8414709848078965066525023216302990'],
   [{ $cos: Decimal128.fromString('10') }, '-0.8390715290764524522588639478240648'],
   [{ $tan: Decimal128.fromString('1') }, '1.557407724654902230506974807458360'],
@@ -105,6 +120,26 @@ test('equal numbers of different types are one group, neighbours beyond 2^53 are
   ]);
   const groups = await collection.aggregate([{ $group: { _id: '$v', n: { $sum: 1 } } }]).toArray();
   expect(groups.map(({ n }) => n as number)).toEqual([2, 2]);
+});
+
+test('of equal values a group keeps the last, an expression the first', async () => {
+  const collection = await server.fresh([
+    { _id: 1, v: 1 },
+    { _id: 2, v: Long.fromNumber(1) },
+  ]);
+  const extremes = { least: { $min: '$v' }, most: { $max: '$v' } };
+  const types = { $project: { _id: 0, least: { $type: '$least' }, most: { $type: '$most' } } };
+  const typesOf = (stage: Document): Promise<Document[]> => collection.aggregate([{ $sort: { _id: 1 } }, stage, types]).toArray();
+  expect(await typesOf({ $group: { _id: null, ...extremes } })).toEqual([{ least: 'long', most: 'long' }]);
+  expect(await typesOf({ $bucketAuto: { groupBy: null, buckets: 1, output: extremes } })).toEqual([{ least: 'int', most: 'int' }]);
+  expect(await valueOf({ $type: { $max: [1, Long.fromNumber(1)] } })).toBe('int');
+});
+
+test('what is computed from constants is a constant', async () => {
+  const collection = await server.fresh([{ _id: 1 }, { _id: 2 }, { _id: 3 }]);
+  const output = { first: { $firstN: { n: { $toLong: { $add: [1, 1] } }, input: '$_id' } } };
+  const [row] = await collection.aggregate([{ $sort: { _id: 1 } }, { $group: { _id: null, ...output } }]).toArray();
+  expect(row).toMatchObject({ first: [1, 2] });
 });
 
 test('a count with a hint on a sparse index counts what is in it', async () => {
@@ -164,6 +199,12 @@ test.each<readonly [Document, number]>([
   [{ $map: { in: 1 } }, 16880],
   [{ $map: { input: [], in: 1, more: 1 } }, 16879],
   [{ $filter: { input: [] } }, 28650],
+  [{ $percentile: [1] }, 7436200],
+  [{ $percentile: { input: 1, p: [0.5] } }, 40414],
+  [{ $percentile: { input: 1, p: [0.5], method: 'approximate', more: 1 } }, 40415],
+  [{ $percentile: { input: 1, p: [0.5], method: 1 } }, 14],
+  [{ $percentile: { input: 1, p: [0.5], method: 'exact' } }, 2],
+  [{ $percentile: { input: 1, p: [1.5], method: 'approximate' } }, 7750303],
   [{ $reduce: { input: [], in: 1 } }, 40078],
   [{ $let: { vars: {} } }, 16877],
   [{ $cond: { if: 1, then: 1 } }, 17082],

@@ -1,6 +1,7 @@
 import {
   addDecimals,
   Decimal128,
+  decimalOfDouble,
   decimalOfDoubleRounded,
   divideDecimals,
   doubleOfDecimal,
@@ -8,8 +9,8 @@ import {
   multiplyDecimals,
   negateDecimal,
   pack,
+  quantize,
   remainderOfDecimals,
-  roundDecimal,
   unpack,
   type Unpacked,
 } from './decimal128.js';
@@ -92,35 +93,35 @@ export const isZero = (value: Numeric): boolean => {
   return unpacked.kind === 'finite' && unpacked.coefficient === 0n;
 };
 
-/** $floor, $ceil: the type stays. */
+/** $floor, $ceil: the type stays. A decimal that is not finite, or has too many digits before the point, comes to NaN, as on a server. */
 export const toWhole = (value: Numeric, mode: 'floor' | 'ceil'): Numeric => {
-  if (value instanceof Decimal128) return pack(roundDecimal(unpack(value), mode));
+  if (value instanceof Decimal128) return pack(quantize(unpack(value), mode) ?? { kind: 'nan' });
   return value instanceof Double ? new Double(Math[mode](value.value)) : value;
 };
 
-/** $round (half to even) and $trunc, at a number of decimal places from -20 to 100. */
-export const atPlaces = (value: Numeric, places: number, mode: 'even' | 'trunc'): Numeric => {
-  if (value instanceof Decimal128) return pack(roundDecimal(unpack(value), mode, places));
+const toEven = (double: number): number => (Math.abs(double % 1) === 0.5 ? 2 * Math.round(double / 2) : Math.round(double));
+
+/** $round (half to even) and $trunc, at a number of decimal places from -20 to 100; undefined where a long overflows. */
+export const atPlaces = (value: Numeric, places: number, mode: 'even' | 'trunc'): Numeric | undefined => {
+  if (value instanceof Decimal128) {
+    const exact = unpack(value);
+    return pack(quantize(exact, mode, places) ?? exact);
+  }
   if (value instanceof Double) {
-    if (!Number.isFinite(value.value)) return value;
-    if (places === 0 && mode === 'trunc') return new Double(Math.trunc(value.value));
-    // By the exact decimal expansion of the double, so that 1.005 (which is below) rounds down.
-    const text = Math.abs(value.value) >= 1e21 ? undefined : value.value.toFixed(0);
-    if (text === undefined) return value;
-    return new Double(doubleOfDecimal(roundDecimal(exactDouble(value.value), mode, places)));
+    const { value: double } = value;
+    // From 2^53 on there is nothing after the point.
+    if (!Number.isFinite(double) || (places >= 0 && Math.abs(double) >= 0x20000000000000)) return value;
+    if (places === 0) return new Double(mode === 'trunc' ? Math.trunc(double) : toEven(double));
+    // By the digits that the double really has: 1.005 is below, and rounds down.
+    const exact = unpack(pack(decimalOfDouble(double)));
+    return new Double(doubleOfDecimal(quantize(exact, mode, places) ?? exact));
   }
   if (places >= 0) return value;
-  const rounded = roundDecimal(finite(BigInt(value), 0), mode, places);
-  if (rounded.kind !== 'finite') return value;
+  const rounded = quantize(finite(BigInt(value), 0), mode, places);
+  if (rounded?.kind !== 'finite') return value;
   const whole = (rounded.negative ? -1n : 1n) * rounded.coefficient * 10n ** BigInt(Math.max(0, rounded.exponent));
+  if (!fitsLong(whole)) return undefined;
   return typeof value === 'number' && fitsInt(whole) ? Number(whole) : whole;
-};
-
-const exactDouble = (value: number): Unpacked => {
-  // toPrecision(17) names the double uniquely; the shortest text is what a person wrote.
-  const [digits, exponent] = value.toExponential().split('e') as [string, string];
-  const [whole, fraction = ''] = digits.replace('-', '').split('.') as [string, string?];
-  return { kind: 'finite', negative: value < 0, coefficient: BigInt(whole + fraction), exponent: Number(exponent) - fraction.length };
 };
 
 export const absolute = (value: Numeric): Numeric | undefined => {

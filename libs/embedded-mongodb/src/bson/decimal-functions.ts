@@ -1,4 +1,18 @@
-import { decimalOfDouble, divideDecimals, doubleOfDecimal, finite, multiplyDecimals, negateDecimal, type Unpacked } from './decimal128.js';
+import {
+  addDecimals,
+  compareDecimals,
+  decimalOfDouble,
+  divideDecimals,
+  doubleOfDecimal,
+  finite,
+  multiplyDecimals,
+  negateDecimal,
+  pack,
+  quantize,
+  roundDecimal,
+  unpack,
+  type Unpacked,
+} from './decimal128.js';
 
 /**
  * Roots, logarithms, exponentials and trigonometry of decimals, with all the digits that a decimal has. Computed as whole numbers of
@@ -55,6 +69,15 @@ const inPlaces = (value: bigint): Unpacked => (value === 0n ? finite(0n, 0) : fi
 
 const NAN: Unpacked = { kind: 'nan' };
 
+/** A result so near to a whole number that quadruple precision, in which a server computes, does not tell them apart, is that number. */
+const settled = (a: Unpacked): Unpacked => {
+  const whole = a.kind === 'finite' ? roundDecimal(a, 'even') : a;
+  if (a.kind !== 'finite' || whole.kind !== 'finite' || whole.coefficient === 0n || a.exponent >= 0) return a;
+  const scale = 10n ** BigInt(-a.exponent);
+  const difference = a.coefficient - whole.coefficient * scale;
+  return (difference < 0n ? -difference : difference) << 114n < a.coefficient ? whole : a;
+};
+
 /** The natural logarithm of a number above zero. */
 export const lnOfDecimal = (a: Unpacked): Unpacked => (a.kind === 'finite' ? inPlaces(lnOf(a)) : a);
 
@@ -62,14 +85,14 @@ export const log10OfDecimal = (a: Unpacked): Unpacked => {
   if (a.kind !== 'finite') return a;
   const zeros = /^10*$/.exec(a.coefficient.toString())?.[0].length;
   if (zeros) return finite(BigInt(a.exponent + zeros - 1), 0);
-  return finite((lnOf(a) * ONE) / LN10, -PLACES);
+  return settled(finite((lnOf(a) * ONE) / LN10, -PLACES));
 };
 
 export const expOfDecimal = (a: Unpacked): Unpacked => {
   if (a.kind !== 'finite') return a.kind === 'infinite' && a.negative ? finite(0n, 0) : a;
   if (a.coefficient === 0n) return finite(1n, 0);
   const size = doubleOfDecimal(a);
-  return Math.abs(size) > 20_000 ? (size > 0 ? { kind: 'infinite', negative: false } : finite(0n, 0)) : expOf(fixed(a));
+  return Math.abs(size) > 20_000 ? (size > 0 ? { kind: 'infinite', negative: false } : finite(0n, -6176)) : settled(expOf(fixed(a)));
 };
 
 /** The square root of a number from zero on. */
@@ -84,15 +107,60 @@ export const sqrtOfDecimal = (a: Unpacked): Unpacked => {
   return finite(root, exponent);
 };
 
-/** A power with an exponent that is not a small whole number. */
-export const powerOfDecimals = (base: Unpacked, exponent: Unpacked): Unpacked => {
-  if (base.kind !== 'finite' || exponent.kind !== 'finite' || base.coefficient === 0n) return NAN;
-  if (base.negative) return NAN;
-  const power = multiplyDecimals(finite(lnOf(base), -PLACES), exponent);
-  return expOfDecimal(power);
+/** What the quadruple precision holds that a server computes powers in; what is beyond is infinite, or zero. */
+const MOST = finite(118973149535723176508575932662800702n, 4932 - 35);
+const LEAST = finite(64751751194380251109244389582276466n, -4966 - 34);
+const ZERO = finite(0n, 0);
+const INFINITE: Unpacked = { kind: 'infinite', negative: false };
+const inQuadruple = (a: Unpacked): Unpacked => {
+  if (a.kind !== 'finite' || a.coefficient === 0n) return a;
+  const size = { ...a, negative: false };
+  if (compareDecimals(size, MOST) > 0) return { kind: 'infinite', negative: a.negative };
+  return compareDecimals(size, LEAST) < 0 ? (a.negative ? negateDecimal(ZERO) : ZERO) : a;
 };
 
-export const logOfDecimals = (a: Unpacked, base: Unpacked): Unpacked => divideDecimals(lnOfDecimal(a), lnOfDecimal(base));
+/** A power of a number above zero. */
+const powerOf = (base: Finite, exponent: Finite): Unpacked => {
+  const whole = quantize(exponent, 'trunc');
+  if (whole?.kind !== 'finite' || whole.coefficient > 1000n || compareDecimals(whole, exponent) !== 0)
+    return expOfDecimal(multiplyDecimals(finite(lnOf(base), -PLACES), exponent));
+  // By squaring; digits that cannot show in the result are let go.
+  let [result, square]: [Finite, Finite] = [UNIT, base];
+  const shorter = ({ coefficient, exponent: tens }: Finite): Finite => {
+    const surplus = coefficient.toString().length - PLACES;
+    return surplus > 0 ? (finite(coefficient / 10n ** BigInt(surplus), tens + surplus) as Finite) : (finite(coefficient, tens) as Finite);
+  };
+  for (let rest = whole.coefficient; rest > 0n; rest /= 2n, square = shorter(multiplyDecimals(square, square) as Finite))
+    if (rest % 2n === 1n) result = shorter(multiplyDecimals(result, square) as Finite);
+  return exponent.negative ? divideDecimals(UNIT, result) : result;
+};
+
+/** A power as a server has it: with all digits of a decimal, also where fewer would do. */
+export const powerOfDecimals = (from: Unpacked, exponent: Unpacked): Unpacked => {
+  const base = inQuadruple(from);
+  const padded = (result: Unpacked): Unpacked => addDecimals(unpack(pack(inQuadruple(result))), finite(0n, -6176));
+  if (exponent.kind === 'finite' && exponent.coefficient === 0n) return padded(UNIT);
+  if (base.kind === 'finite' && compareDecimals(base, UNIT) === 0) return padded(UNIT);
+  if (base.kind === 'nan' || exponent.kind === 'nan') return NAN;
+  const whole = quantize(exponent, 'trunc');
+  const isWhole = exponent.kind === 'infinite' || !whole || compareDecimals(whole, exponent) === 0;
+  const negative = base.negative && whole?.kind === 'finite' && isWhole && whole.coefficient % 2n === 1n;
+  const signed = (result: Unpacked): Unpacked => (negative ? negateDecimal(result) : result);
+  if (base.kind === 'infinite' || base.coefficient === 0n)
+    return padded(signed((base.kind === 'infinite') === exponent.negative ? ZERO : INFINITE));
+  if (exponent.kind === 'infinite') {
+    const order = compareDecimals({ ...base, negative: false }, UNIT);
+    return padded(order === 0 ? UNIT : order > 0 === exponent.negative ? ZERO : INFINITE);
+  }
+  if (base.negative && !isWhole) return NAN;
+  return padded(signed(powerOf({ ...base, negative: false }, exponent)));
+};
+
+/** A quotient of two logarithms, each with no more digits than a decimal has: so the server computes it. */
+export const logOfDecimals = (a: Unpacked, base: Unpacked): Unpacked => {
+  const [dividend, divisor] = [a, base].map((part) => unpack(pack(lnOfDecimal(part)))) as [Unpacked, Unpacked];
+  return divideDecimals(dividend, divisor);
+};
 
 /** The sum with all of its digits; what is not finite stays so. */
 const plus = (a: Unpacked, b: Unpacked): Unpacked => {
@@ -106,7 +174,7 @@ const plus = (a: Unpacked, b: Unpacked): Unpacked => {
 };
 
 const HALF = finite(5n, -1);
-const UNIT = finite(1n, 0);
+const UNIT = finite(1n, 0) as Finite;
 
 /** Below this, what a function adds to its argument is beyond the digits of the result. */
 const TINY = finite(1n, -18);

@@ -161,6 +161,15 @@ export const roundDecimal = (a: Unpacked, mode: 'floor' | 'ceil' | 'trunc' | 'ev
   return { ...a, coefficient: a.coefficient / unit + (up ? 1n : 0n), exponent: -places };
 };
 
+/** With exactly so many digits after the point, or undefined where a decimal has no room for them: then a server has NaN. */
+export const quantize = (a: Unpacked, mode: 'floor' | 'ceil' | 'trunc' | 'even', places = 0): Unpacked | undefined => {
+  if (a.kind !== 'finite') return undefined;
+  const padding = a.exponent + places;
+  if (padding > 0 && a.coefficient !== 0n && digitsOf(a.coefficient) + padding > DIGITS) return undefined;
+  if (padding >= 0) return { ...a, coefficient: a.coefficient === 0n ? 0n : a.coefficient * 10n ** BigInt(padding), exponent: -places };
+  return roundDecimal(a, mode, places);
+};
+
 /** The exact value of a double, with no more digits than it needs. */
 export const decimalOfDouble = (value: number): Unpacked => {
   if (Number.isNaN(value)) return NAN;

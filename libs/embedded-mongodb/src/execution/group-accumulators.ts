@@ -1,7 +1,7 @@
 import { isNullish, isNumber, numberOf, isWhole } from '../bson/order.js';
 import { Arr, bsonTypeName, Doc, show, type Value } from '../bson/values.js';
-import { badValue, failedToParse, ServerError } from '../errors.js';
-import { extremeN, percentiles, plainAccumulator, sharesOf, sumOf, type Start } from '../query/accumulators.js';
+import { failedToParse, ServerError } from '../errors.js';
+import { extremeN, percentiles, plainAccumulator, rankSpec, sharesOf, sumOf, type Start } from '../query/accumulators.js';
 import { currentCollation } from '../query/collation.js';
 import { constantOf } from '../query/expressions/compile.js';
 import { compileExpression, isGrouped } from '../query/expressions/expressions.js';
@@ -73,7 +73,7 @@ const ranked = (name: string, spec: Doc, n: number, list: boolean): AccumulatorS
  * @throws ServerError 15952 for an accumulator that is not known
  */
 export const compileAccumulator = (name: string, argument: Value): AccumulatorSpec => {
-  const plain = plainAccumulator(name);
+  const plain = plainAccumulator(name, isGrouped());
   if (plain && name === '$mergeObjects' && isGrouped()) {
     const evaluate = compileExpression(argument);
     return {
@@ -129,16 +129,8 @@ export const compileAccumulator = (name: string, argument: Value): AccumulatorSp
     }
     case '$median':
     case '$percentile': {
-      const fields = name === '$median' ? ['input', 'method'] : ['input', 'p', 'method'];
-      if (!(argument instanceof Doc)) throw new ServerError(7429703, `specification must be an object; found ${name}: ${show(argument)}`);
-      const spec = argument;
-      for (const key of spec.keys)
-        if (!fields.includes(key)) throw new ServerError(40415, `BSON field '${name}.${key}' is an unknown field.`);
-      for (const key of fields)
-        if (!spec.has(key)) throw new ServerError(40414, `BSON field '${name}.${key}' is missing but a required field`);
-      const input = spec.get('input') as Value;
-      if (spec.get('method') !== 'approximate') throw badValue("Currently only 'approximate' can be used as percentile 'method'.");
-      const shares = name === '$median' ? [0.5] : sharesOf(spec.get('p'));
+      const { input, p } = rankSpec(argument, name, name === '$median' ? 7436100 : 7429703);
+      const shares = name === '$median' ? [0.5] : sharesOf(p && constantOf(compileExpression(p))?.value);
       return { evaluate: compileExpression(input), start: percentiles(shares, name === '$percentile') };
     }
     case '$accumulator':

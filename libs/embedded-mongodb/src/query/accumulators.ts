@@ -2,7 +2,7 @@ import { add, asNumeric, divide, doubleOf, narrowest, type Numeric } from '../bs
 import { addDecimals, Decimal128, decimalOfDouble, finite, pack, unpack } from '../bson/decimal128.js';
 import { compareValues, equalValues, isNullish, isNumber, type CompareText } from '../bson/order.js';
 import { Arr, bsonTypeName, Doc, Double, encodedLength, show, type Value } from '../bson/values.js';
-import { ServerError } from '../errors.js';
+import { badValue, ServerError, typeMismatch } from '../errors.js';
 import { currentCollation } from './collation.js';
 import { MEMORY_LIMIT } from './sort-order.js';
 
@@ -95,12 +95,14 @@ const deviation = (sample: boolean) => (): Accumulator => {
   };
 };
 
-const extreme = (sign: 1 | -1, texts?: CompareText) => (): Accumulator => {
+/** Of values that are equal, and of different types, the first is kept, in a group the last, as on a server. */
+const extreme = (sign: 1 | -1, texts: CompareText | undefined, grouped: boolean) => (): Accumulator => {
   let best: Result;
   return {
     add: (value) => {
       if (isNullish(value)) return;
-      if (best === undefined || compareValues(value, best, texts) * sign > 0) best = value;
+      const order = best === undefined ? 1 : compareValues(value, best, texts) * sign;
+      if (order > 0 || (grouped && order === 0)) best = value;
     },
     result: () => best ?? null,
   };
@@ -232,6 +234,19 @@ export const sharesOf = (p: Value | undefined): readonly number[] => {
   return shares;
 };
 
+/** What $median and $percentile are told, checked but for the shares. @param notObject the code where it is no document */
+export const rankSpec = (spec: Value, name: string, notObject: number): { readonly input: Value; readonly p: Value | undefined } => {
+  const fields = name === '$median' ? ['input', 'method'] : ['input', 'p', 'method'];
+  if (!(spec instanceof Doc)) throw new ServerError(notObject, `specification must be an object; found ${name}: ${show(spec)}`);
+  for (const key of spec.keys) if (!fields.includes(key)) throw new ServerError(40415, `BSON field '${name}.${key}' is an unknown field.`);
+  for (const key of fields) if (!spec.has(key)) throw new ServerError(40414, `BSON field '${name}.${key}' is missing but a required field`);
+  const method = spec.get('method') as Value;
+  if (typeof method !== 'string')
+    throw typeMismatch(`BSON field '${name}.method' is the wrong type '${bsonTypeName(method)}', expected type 'string'`);
+  if (method !== 'approximate') throw badValue("Currently only 'approximate' can be used as percentile 'method'.");
+  return { input: spec.get('input') as Value, p: spec.get('p') };
+};
+
 /** Percentiles by rank: the value below or at which the wanted share lies, as the server gives for what fits into memory. */
 export const percentiles =
   (shares: readonly number[], list: boolean): Start =>
@@ -264,14 +279,18 @@ const simple: Readonly<Record<string, Start>> = {
   $stdDevSamp: deviation(true),
 };
 
-const comparing: Readonly<Record<string, (texts?: CompareText) => Start>> = {
-  $min: (texts) => extreme(-1, texts),
-  $max: (texts) => extreme(1, texts),
-  $addToSet: addToSet,
+const comparing: Readonly<Record<string, (texts: CompareText | undefined, grouped: boolean) => Start>> = {
+  $min: (texts, grouped) => extreme(-1, texts, grouped),
+  $max: (texts, grouped) => extreme(1, texts, grouped),
+  $addToSet: (texts) => addToSet(texts),
 };
 
-/** An accumulator of one argument, under the collation that holds for what is compiled. */
-export const plainAccumulator = (name: string): Start | undefined => {
-  if (Object.hasOwn(comparing, name)) return comparing[name]?.(currentCollation()?.compare);
+/**
+ * An accumulator of one argument, under the collation that holds for what is compiled.
+ *
+ * @param grouped whether it is one of `$group` or `$bucket`
+ */
+export const plainAccumulator = (name: string, grouped = false): Start | undefined => {
+  if (Object.hasOwn(comparing, name)) return comparing[name]?.(currentCollation()?.compare, grouped);
   return Object.hasOwn(simple, name) ? simple[name] : undefined;
 };

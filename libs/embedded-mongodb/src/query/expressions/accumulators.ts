@@ -1,9 +1,8 @@
 import { Arr, Double, type Value } from '../../bson/values.js';
-import { badValue } from '../../errors.js';
-import { percentiles, plainAccumulator, sharesOf } from '../accumulators.js';
-import { compileArguments, namedArguments } from './arguments.js';
-import { constantOf } from './compile.js';
-import type { Evaluate, Operator } from './scope.js';
+import { percentiles, plainAccumulator, rankSpec, sharesOf } from '../accumulators.js';
+import { compileArguments } from './arguments.js';
+import { compileIn, constantOf } from './compile.js';
+import type { Operator } from './scope.js';
 
 /** An accumulator used as an expression: over its arguments, or over the elements of a single array. */
 const overValues =
@@ -28,13 +27,13 @@ const overValues =
 
 /** $median and $percentile of the numbers in an array, or of one number. */
 const rankOf: Operator = (argument, scope, name) => {
-  const given = namedArguments(argument, scope, name, name === '$median' ? ['input', 'method'] : ['input', 'p', 'method']);
-  const constantAt = (key: string): Value | undefined => constantOf(given[key] as Evaluate)?.value;
-  if (constantAt('method') !== 'approximate') throw badValue("Currently only 'approximate' can be used as percentile 'method'.");
-  const start = percentiles(name === '$median' ? [0.5] : sharesOf(constantAt('p')), name === '$percentile');
+  const { input, p } = rankSpec(argument, name, name === '$median' ? 7436201 : 7436200);
+  const evaluate = compileIn(input, scope);
+  const shares = name === '$median' ? [0.5] : sharesOf(p && constantOf(compileIn(p, scope))?.value);
+  const start = percentiles(shares, name === '$percentile');
   return (doc, variables) => {
     const accumulator = start();
-    const value = given['input']?.(doc, variables);
+    const value = evaluate(doc, variables);
     if (value instanceof Arr) for (const element of value.values) accumulator.add(element);
     else accumulator.add(value);
     return accumulator.result();

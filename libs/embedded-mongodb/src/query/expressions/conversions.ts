@@ -5,7 +5,7 @@ import { isNullish, isNumber, isTrue, isWhole } from '../../bson/order.js';
 import { Arr, Binary, bsonTypeName, DateTime, Doc, Double, ObjectId, show, SymbolText, Timestamp, type Value } from '../../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../../errors.js';
 import { formatIsoDate, parseIsoDate } from '../dates.js';
-import { compileArguments, namedArguments } from './arguments.js';
+import { fixed, namedArguments } from './arguments.js';
 import type { Evaluate, Operator } from './scope.js';
 
 type Result = Value | undefined;
@@ -241,18 +241,15 @@ const typeNames = new Set(Object.values(typeNumbers));
 const PLAIN: Form = { format: undefined, subtype: 0, big: false };
 
 /** $toInt and others, to one type. */
-export const convertTo =
-  (type: string, form: Form = PLAIN): Operator =>
-  (argument, scope, name) => {
+export const convertTo = (type: string, form: Form = PLAIN): Operator => {
+  const convert = conversions[type] as (value: Value, form: Form) => Value;
+  const ofOne = fixed(1, 1, ([value]) => (isNullish(value) ? null : convert(value, form)));
+  return (argument, scope, name) => {
     if (argument instanceof Arr && argument.length !== 1)
       throw new ServerError(50723, `${name} requires a single argument, got ${argument.length}`);
-    const [input] = compileArguments(argument, scope, name, 1, 1) as readonly [Evaluate];
-    const convert = conversions[type] as (value: Value, form: Form) => Value;
-    return (doc, variables) => {
-      const value = input(doc, variables);
-      return isNullish(value) ? null : convert(value, form);
-    };
+    return ofOne(argument, scope, name);
   };
+};
 
 export const toText = convertTo('string', { ...PLAIN, format: 'auto' });
 export const toUuid = convertTo('binData', { ...PLAIN, format: 'uuid', subtype: UUID });

@@ -14,7 +14,7 @@ import {
   toWhole,
   type Numeric,
 } from '../../bson/arithmetic.js';
-import { Decimal128, divideDecimals, finite, pack, unpack, type Unpacked } from '../../bson/decimal128.js';
+import { compareDecimals, Decimal128, decimalOfDouble, pack, unpack, type Unpacked } from '../../bson/decimal128.js';
 import {
   angleOfDecimals,
   arcCosineOfDecimal,
@@ -38,7 +38,17 @@ import {
   sqrtOfDecimal,
   tangentOfDecimal,
 } from '../../bson/decimal-functions.js';
-import { compareValues, containsValue, equalValues, isNullish, isNumber, isTrue, type CompareText, isWhole } from '../../bson/order.js';
+import {
+  compareValues,
+  containsValue,
+  equalValues,
+  isNaNValue,
+  isNullish,
+  isNumber,
+  isTrue,
+  type CompareText,
+  isWhole,
+} from '../../bson/order.js';
 import {
   Arr,
   Binary,
@@ -78,6 +88,12 @@ const numeric = (value: Result, name: string, code = 28765): Numeric => {
 const onNumber = (compute: (value: Numeric, name: string) => Result): Operator =>
   fixed(1, 1, ([value], name) => (isNullish(value) ? null : compute(numeric(value, name), name)));
 
+/** The double nearest to a decimal, or the one beside it on the side where the decimal is: of the bounds of a domain it is as far. */
+const besideOf = (exact: Unpacked, double: number): number => {
+  const side = compareDecimals(exact, decimalOfDouble(double));
+  return side === 0 || !Number.isFinite(double) ? double : double + side * Math.max(Number.MIN_VALUE, Math.abs(double) * Number.EPSILON);
+};
+
 const onDouble = (
   compute: (value: number) => number,
   domain?: (value: number) => boolean,
@@ -86,7 +102,7 @@ const onDouble = (
 ): Operator =>
   onNumber((value, name) => {
     const double = doubleOf(value);
-    if (domain && !Number.isNaN(double) && !domain(double))
+    if (domain && !Number.isNaN(double) && !domain(value instanceof Decimal128 ? besideOf(unpack(value), double) : double))
       throw new ServerError(code, `${name}'s argument is out of its domain, got ${show(value)}`);
     if (onDecimal && value instanceof Decimal128) return pack(onDecimal(unpack(value)));
     const result = compute(double);
@@ -111,15 +127,25 @@ const addAll = (values: readonly Result[]): Result => {
     const before: Numeric = total;
     total = widened(add(before, number), () => doubleOf(before) + doubleOf(number));
   }
-  return date ? new DateTime(date.ms + wholeMs(total)) : total;
+  return date ? new DateTime(inRange(date.ms + wholeMs(total, 15))) : total;
 };
 
-/** A number of milliseconds, rounded as the server does. */
-const wholeMs = (value: Numeric): bigint => {
+/**
+ * A number of milliseconds, halves away from zero, as the server rounds them.
+ *
+ * @param code of the error for a number that is not finite
+ */
+const wholeMs = (value: Numeric, code: number): bigint => {
   if (typeof value === 'bigint' || typeof value === 'number') return BigInt(value);
   const double = doubleOf(value);
-  if (!Number.isFinite(double)) throw new ServerError(15, 'date overflow in an expression');
-  return BigInt(Math.round(double));
+  if (!Number.isFinite(double)) throw new ServerError(code, `${show(value)} is no number of milliseconds`);
+  return BigInt(Math.sign(double) * Math.round(Math.abs(double)));
+};
+
+/** Milliseconds of a date, or between two dates. */
+const inRange = (ms: bigint): bigint => {
+  if (BigInt.asIntN(64, ms) !== ms) throw new ServerError(15, 'date overflow in an expression');
+  return ms;
 };
 
 const comparison = (holds: (order: number) => boolean): Operator => fixed(2, 2, ([a, b], _, texts) => holds(compareValues(a, b, texts)));
@@ -138,7 +164,7 @@ const array = (value: Result, name: string, code: number): readonly Value[] => {
 /** @param notWhole the code for a number that is not whole, where it is another one than for what is no number */
 const integer = (value: Result, name: string, code: number, notWhole = code): number => {
   const number = isNumber(value) ? doubleOf(value) : NaN;
-  if (!isWhole(value) || Math.abs(number) > 0x7fffffff)
+  if (!isWhole(value) || number > 0x7fffffff || number < -0x80000000)
     throw new ServerError(
       isNumber(value) ? notWhole : code,
       `${name} requires an integral value that fits 32 bits, found ${show(value)} of type ${bsonTypeName(value)}`,
@@ -534,7 +560,8 @@ const bitwise = (name: string, start: bigint, combine: (a: bigint, b: bigint) =>
 const logarithmic = (code: number, compute: (value: number) => number, onDecimal: (value: Unpacked) => Unpacked): Operator =>
   onNumber((value, name) => {
     const double = logarithm(value, name, code);
-    return value instanceof Decimal128 ? pack(onDecimal(unpack(value))) : new Double(compute(double));
+    // Also of a decimal that is not a number the server makes a double.
+    return value instanceof Decimal128 && !isNaNValue(value) ? pack(onDecimal(unpack(value))) : new Double(compute(double));
   });
 
 const logarithm = (value: Numeric, name: string, code: number): number => {
@@ -548,19 +575,8 @@ const logarithm = (value: Numeric, name: string, code: number): number => {
 
 const power = (base: Numeric, exponent: Numeric): Value => {
   const [a, b] = [doubleOf(base), doubleOf(exponent)];
-  if (a === 0 && b < 0) throw new ServerError(28764, '$pow cannot take a base of 0 and a negative exponent');
-  if (base instanceof Decimal128 || exponent instanceof Decimal128) {
-    if (Number.isInteger(b) && b >= 0 && b <= 64) {
-      let result: Numeric = pack(finite(1n, 0));
-      for (let times = 0; times < b; times++) result = multiply(result, base) as Numeric;
-      return result;
-    }
-    const [from, by] = [decimalOf(base), decimalOf(exponent)];
-    if (Number.isInteger(b) && b < 0 && b >= -64) return pack(divideDecimals(finite(1n, 0), unpack(power(base, -b) as Decimal128)));
-    if (from.kind === 'finite' && by.kind === 'finite' && from.coefficient !== 0n && (!from.negative || !Number.isInteger(b)))
-      return pack(powerOfDecimals(from, by));
-    return pack(decimalOf(new Double(a ** b)));
-  }
+  if (isZero(base) && b < 0) throw new ServerError(28764, '$pow cannot take a base of 0 and a negative exponent');
+  if (base instanceof Decimal128 || exponent instanceof Decimal128) return pack(powerOfDecimals(decimalOf(base), decimalOf(exponent)));
   if (base instanceof Double || exponent instanceof Double || b < 0) {
     if (!(base instanceof Double || exponent instanceof Double) && (a === 1 || a === -1))
       return narrowestLike(base, exponent, BigInt(a ** b));
@@ -584,14 +600,15 @@ const binarySize = (value: Result): Result => {
 };
 
 const indexOf = (points: boolean): Operator =>
-  fixed(2, 4, ([source, wanted, from, to], name) => {
+  fixed(2, 4, (values, name) => {
+    const [source, wanted, from, to] = values;
     if (isNullish(source)) return null;
     if (typeof source !== 'string')
       throw new ServerError(points ? 40093 : 40091, `${name} requires a string as the first argument, found: ${bsonTypeName(source)}`);
     if (typeof wanted !== 'string')
       throw new ServerError(points ? 40094 : 40092, `${name} requires a string as the second argument, found: ${bsonTypeName(wanted)}`);
-    const start = from === undefined ? 0 : integer(from, name, 40096);
-    const end = to === undefined ? Infinity : integer(to, name, 40096);
+    const start = values.length < 3 ? 0 : integer(from, name, 40096);
+    const end = values.length < 4 ? Infinity : integer(to, name, 40096);
     if (start < 0 || end < 0) throw new ServerError(40097, `${name} requires a nonnegative start and end index`);
     if (points) {
       const units = codePoints(source);
@@ -636,10 +653,11 @@ const substring = (points: boolean): Operator =>
 
 const asciiCase = (change: (text: string) => string): Operator => fixed(1, 1, ([value]) => coerced(value).replace(/[A-Za-z]+/g, change));
 
-const range: Operator = fixed(2, 3, ([from, to, by], name) => {
+const range: Operator = fixed(2, 3, (values, name) => {
+  const [from, to, by] = values;
   const start = integer(from, name, 34443, 34444);
   const end = integer(to, name, 34445, 34446);
-  const step = by === undefined ? 1 : integer(by, name, 34447, 34448);
+  const step = values.length < 3 ? 1 : integer(by, name, 34447, 34448);
   if (step === 0) throw new ServerError(34449, '$range requires a non-zero step value');
   const length = Math.max(0, Math.ceil((end - start) / step));
   spend(length);
@@ -800,11 +818,12 @@ export const operators: Readonly<Record<string, Operator>> = {
       throw new ServerError(40081, `$in requires an array as a second argument, found: ${bsonTypeName(source)}`);
     return source.values.some((element) => equalValues(element, value, texts));
   }),
-  $indexOfArray: fixed(2, 4, ([source, wanted, from, to], name, texts) => {
+  $indexOfArray: fixed(2, 4, (given, name, texts) => {
+    const [source, wanted, from, to] = given;
     if (isNullish(source)) return null;
     const values = array(source, name, 40090);
-    const start = from === undefined ? 0 : integer(from, name, 9711600);
-    const end = to === undefined ? values.length : integer(to, name, 9711600);
+    const start = given.length < 3 ? 0 : integer(from, name, 9711600);
+    const end = given.length < 4 ? values.length : integer(to, name, 9711600);
     if (start < 0 || end < 0) throw new ServerError(9711601, `${name} requires nonnegative indexes`);
     for (let at = start; at < Math.min(end, values.length); at++) if (equalValues(values[at], wanted, texts)) return at;
     return -1;
@@ -821,12 +840,14 @@ export const operators: Readonly<Record<string, Operator>> = {
   $log: fixed(2, 2, ([value, base], name) => {
     if (isNullish(value) || isNullish(base)) return null;
     const number = numeric(value, name, 28756);
-    const by = doubleOf(numeric(base, name, 28757));
+    const by = numeric(base, name, 28757);
     const double = logarithm(number, name, 28758);
-    if (by <= 0 || by === 1) throw new ServerError(28759, `$log's base must be a positive number not equal to 1, but is ${show(base)}`);
-    if (number instanceof Decimal128 || base instanceof Decimal128)
-      return pack(logOfDecimals(decimalOf(number), decimalOf(numeric(base, name))));
-    return new Double(Math.log(double) / Math.log(by));
+    const divisor = doubleOf(by);
+    if (divisor <= 0 || divisor === 1)
+      throw new ServerError(28759, `$log's base must be a positive number not equal to 1, but is ${show(base)}`);
+    if ((number instanceof Decimal128 || by instanceof Decimal128) && !isNaNValue(number) && !isNaNValue(by))
+      return pack(logOfDecimals(decimalOf(number), decimalOf(by)));
+    return new Double(Math.log(double) / Math.log(divisor));
   }),
   $log10: logarithmic(28761, Math.log10, log10OfDecimal),
   $lt: comparison((order) => order < 0),
@@ -911,7 +932,7 @@ export const operators: Readonly<Record<string, Operator>> = {
   $replaceAll: replacing(true),
   $replaceOne: replacing(false),
   $reverseArray: fixed(1, 1, ([value], name) => (isNullish(value) ? null : Arr.of(array(value, name, 34435).toReversed()))),
-  $round: fixed(1, 2, ([value, places], name) => rounded(value, places, 'even', name)),
+  $round: fixed(1, 2, (given, name) => rounded(given, 'even', name)),
   $rtrim: trimmed(false, true),
   $setDifference: fixed(2, 2, ([a, b], name, texts) => {
     if (isNullish(a) || isNullish(b)) return null;
@@ -959,11 +980,12 @@ export const operators: Readonly<Record<string, Operator>> = {
       throw new ServerError(17124, `The argument to $size must be an array, but was of type: ${bsonTypeName(value)}`);
     return value.length;
   }),
-  $slice: fixed(2, 3, ([source, second, third], name) => {
-    if (isNullish(source) || isNullish(second) || third === null) return null;
+  $slice: fixed(2, 3, (given, name) => {
+    if (given.some(isNullish)) return null;
+    const [source, second, third] = given;
     const values = array(source, name, 28724);
     const at = integer(second, name, 28725, 28726);
-    if (third === undefined) return Arr.of(slice(values, undefined, at));
+    if (given.length < 3) return Arr.of(slice(values, undefined, at));
     const count = integer(third, name, 28727, 28728);
     if (count <= 0) throw new ServerError(28729, `Third argument to $slice must be positive: ${count}`);
     return Arr.of(slice(values, at, count));
@@ -984,8 +1006,8 @@ export const operators: Readonly<Record<string, Operator>> = {
   $subtract: fixed(2, 2, ([a, b]) => {
     if (isNullish(a) || isNullish(b)) return null;
     if (a instanceof DateTime) {
-      if (b instanceof DateTime) return a.ms - b.ms;
-      if (isNumber(b)) return new DateTime(a.ms - wholeMs(b));
+      if (b instanceof DateTime) return inRange(a.ms - b.ms);
+      if (isNumber(b)) return new DateTime(inRange(a.ms - wholeMs(b, 16006)));
     }
     const [left, right] = [asNumeric(a), asNumeric(b)];
     if (left === undefined || right === undefined) throw typeMismatch(`can't $subtract ${bsonTypeName(b)} from ${bsonTypeName(a)}`);
@@ -1004,7 +1026,7 @@ export const operators: Readonly<Record<string, Operator>> = {
   $toUUID: toUuid,
   $toUpper: asciiCase((letters) => letters.toUpperCase()),
   $trim: trimmed(true, true),
-  $trunc: fixed(1, 2, ([value, places], name) => rounded(value, places, 'trunc', name)),
+  $trunc: fixed(1, 2, (given, name) => rounded(given, 'trunc', name)),
   $tsIncrement: ofTimestamp(5687302, (bits) => bits & 0xffffffffn),
   $tsSecond: ofTimestamp(5687301, (bits) => bits >> 32n),
   $type: isUndefinedField,
@@ -1034,12 +1056,15 @@ export const operators: Readonly<Record<string, Operator>> = {
   ...dateOperators,
 };
 
-function rounded(value: Result, places: Result, mode: 'even' | 'trunc', name: string): Result {
-  if (isNullish(value) || places === null) return null;
+function rounded(given: readonly Result[], mode: 'even' | 'trunc', name: string): Result {
+  if (given.some(isNullish)) return null;
+  const [value, places] = given;
   if (places instanceof Double && !Number.isFinite(places.value))
     throw new ServerError(31109, `${name}: the number of places must be finite, got ${show(places)}`);
   const number = numeric(value, name, 51081);
   const at = places === undefined ? 0 : integer(places, name, 16004, 51082);
   if (at < -20 || at > 100) throw new ServerError(51083, `cannot apply ${name} with precision value ${at} value must be in [-20, 100]`);
-  return atPlaces(number, at, mode);
+  const result = atPlaces(number, at, mode);
+  if (result === undefined) throw new ServerError(51080, `${name}: ${show(number)} at ${at} places does not fit a long`);
+  return result;
 }
