@@ -1,6 +1,7 @@
 import { Arr, Binary, Doc, encode, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
 import { compilePipeline } from '../execution/pipeline.js';
+import { withoutTime } from '../query/expressions/expressions.js';
 import { compileFilter, parseFilter } from '../query/filter.js';
 import type { Collection, Reader } from '../storage/store.js';
 import { fieldsOf, ok, type Command, type Handler } from './call.js';
@@ -224,7 +225,7 @@ const listCollections: Handler = async (call) => {
   const { database, node } = call;
   checkDatabase(database);
   const fields = fieldsOf(call);
-  const filter = compileFilter(parseFilter(fields.document('filter') ?? Doc.empty));
+  const filter = withoutTime(() => compileFilter(parseFilter(fields.document('filter') ?? Doc.empty)));
   const nameOnly = fields.boolean('nameOnly');
   const snapshot = node.store.snapshot();
   try {
@@ -271,7 +272,7 @@ const listCollections: Handler = async (call) => {
 const listDatabases: Handler = (call) => {
   if (call.database !== 'admin') throw new ServerError(13, 'listDatabases may only be run against the admin database.');
   const fields = fieldsOf(call);
-  const filter = compileFilter(parseFilter(fields.document('filter') ?? Doc.empty));
+  const filter = withoutTime(() => compileFilter(parseFilter(fields.document('filter') ?? Doc.empty)));
   const nameOnly = fields.boolean('nameOnly');
   const snapshot = call.node.store.snapshot();
   try {

@@ -195,6 +195,7 @@ test('counts, distinct values and lists know no $$NOW', async () => {
   await expect(server.db.command({ count: name, query: past })).rejects.toEqual(unknown);
   await expect(server.db.command({ distinct: name, key: 'at', query: past })).rejects.toEqual(unknown);
   await expect(server.db.command({ listCollections: 1, filter: past })).rejects.toEqual(unknown);
+  await expect(server.db.command({ count: `${name}-none`, query: past })).rejects.toEqual(unknown);
   expect(await server.db.command({ find: name, filter: past })).toMatchObject({ cursor: { firstBatch: [{}] } });
 });
 

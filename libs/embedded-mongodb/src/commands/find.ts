@@ -4,6 +4,7 @@ import { Arr, Doc, encode, MAX_DOCUMENT_BYTES, type Value } from '../bson/values
 import { badValue, failedToParse, ServerError } from '../errors.js';
 import { choosePlan, countByIndex, countUse } from '../execution/planner.js';
 import { withCollation } from '../query/collation.js';
+import { withoutTime } from '../query/expressions/expressions.js';
 import { parseFilter } from '../query/filter.js';
 import { compileProjection } from '../query/transformations.js';
 import { fieldsOf, letOf, now, ok, paceOf, type Command, type Handler } from './call.js';
@@ -58,7 +59,7 @@ const count: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
   const collation = collationFor(call, name, fields);
-  const filter = withCollation(collation, () => parseFilter(fields.document('query') ?? Doc.empty, {}));
+  const filter = withoutTime(() => withCollation(collation, () => parseFilter(fields.document('query') ?? Doc.empty)));
   const given = call.command.get('limit') ?? 0;
   if (!isNumber(given)) throw typeError('count.limit', given, 'long');
   const limit = Math.abs(numberOf(given)) || Infinity;
@@ -95,7 +96,7 @@ const distinct: Handler = async (call) => {
   const texts = collation?.compare;
   const path = fields.need(call.command.get('key'), 'key');
   if (typeof path !== 'string') throw typeError('distinct.key', path, 'string');
-  const filter = withCollation(collation, () => parseFilter(fields.document('query') ?? Doc.empty, {}));
+  const filter = withoutTime(() => withCollation(collation, () => parseFilter(fields.document('query') ?? Doc.empty)));
   const parts = splitPath(path);
   const snapshot = call.node.store.snapshot();
   try {

@@ -1,6 +1,7 @@
 import { Arr, Doc, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import { isNumber, numberOf } from '../bson/order.js';
+import { withoutTime } from '../query/expressions/expressions.js';
 import { compileFilter, parseFilter } from '../query/filter.js';
 import { hostOf, ok, type Call, type Command, type Handler } from './call.js';
 import { genericFields } from './generic-fields.js';
@@ -39,11 +40,13 @@ const currentOp: Handler = (call) => {
   onlyAdmin(call, 'currentOp');
   const { node, connection, command } = call;
   const conditions = command.keys.slice(1).filter((key) => !genericFields.has(key) && key !== '$all' && key !== '$ownOps');
-  const matches = compileFilter(
-    parseFilter(
-      Doc.of(
-        conditions,
-        conditions.map((key) => command.get(key) ?? null),
+  const matches = withoutTime(() =>
+    compileFilter(
+      parseFilter(
+        Doc.of(
+          conditions,
+          conditions.map((key) => command.get(key) ?? null),
+        ),
       ),
     ),
   );

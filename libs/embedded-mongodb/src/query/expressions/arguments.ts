@@ -22,15 +22,10 @@ export function compileArguments(argument: Value, scope: Scope, name: string, le
   return given.map((value) => compileIn(value, scope));
 }
 
-/** What an operator of nothing but constants comes to; what it refuses is said when it is asked for. */
+/** What an operator of nothing but constants comes to. As on a server, what it refuses is refused where nothing asks for it, too. */
 const folded = (given: readonly Evaluate[], compute: (values: readonly Result[]) => Result): Evaluate | undefined => {
   if (!given.length || !given.every(constantOf)) return undefined;
-  try {
-    return constant(compute(given.map((evaluate) => constantOf(evaluate)?.value)));
-  } catch (error) {
-    if (error instanceof ServerError) return undefined;
-    throw error;
-  }
+  return constant(compute(given.map((evaluate) => constantOf(evaluate)?.value)));
 };
 
 /** An operator of a number of values between `least` and `most`, which are computed first. */

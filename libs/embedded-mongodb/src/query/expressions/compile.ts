@@ -21,7 +21,6 @@ export const followPath = (value: Value | undefined, parts: readonly string[], f
   return current;
 };
 
-/** @throws ServerError for a path that an expression may not have */
 /** @throws ServerError 9 for a name that no user's variable may have */
 export const checkVariableName = (name: string): void => {
   if (!/^[a-z\u0080-\uffff][\w\u0080-\uffff]*$/.test(name))
@@ -29,7 +28,7 @@ export const checkVariableName = (name: string): void => {
 };
 
 const systemVariables = new Set(['ROOT', 'CURRENT', 'REMOVE', 'NOW', 'DESCEND', 'PRUNE', 'KEEP']);
-const unavailableVariables = new Set(['CLUSTER_TIME', 'JS_SCOPE', 'IS_MR', 'SEARCH_META', 'USER_ROLES']);
+const unavailableVariables = new Set(['JS_SCOPE', 'IS_MR', 'SEARCH_META', 'USER_ROLES']);
 
 /** A literal: parsed as an expression nowhere. */
 export const constant = (value: Value | undefined): Evaluate & { constant?: { value: Value | undefined } } =>
@@ -51,15 +50,12 @@ const compilePath = (text: string, scope: Scope): Evaluate => {
   const [name = '', ...rest] = text.slice(2).split('.');
   if (!name) throw failedToParse('empty variable names are not allowed');
   if (!/^[\w\u0080-\uffff]+$/.test(name)) throw failedToParse(`'${name}' contains an invalid character for a variable name`);
-  if (unavailableVariables.has(name)) throw new ServerError(51144, `Builtin variable '$$${name}' is not available`);
+  if (name === 'CLUSTER_TIME' && scope.timed) throw new ServerError(10071200, '$$CLUSTER_TIME is not available on a standalone server');
+  if (unavailableVariables.has(name) || (!scope.timed && (name === 'NOW' || name === 'CLUSTER_TIME')))
+    throw new ServerError(51144, `Builtin variable '$$${name}' is not available`);
   if (!systemVariables.has(name) && !scope.names.has(name)) throw new ServerError(17276, `Use of undefined variable: ${name}`);
-  const parts = rest.length ? checkFieldPath(rest.join('.')) : [];
+  const parts = rest.length ? checkFieldPath(text.slice(2)).slice(1) : [];
   if (name === 'REMOVE') return () => undefined;
-  if (name === 'NOW')
-    return (_, variables) => {
-      if (variables['NOW'] === undefined) throw new ServerError(51144, "Builtin variable '$$NOW' is not available");
-      return followPath(variables['NOW'], parts);
-    };
   return (_, variables) => followPath(variables[name], parts);
 };
 

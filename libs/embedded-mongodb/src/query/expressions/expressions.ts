@@ -3,29 +3,27 @@ import { compileIn } from './compile.js';
 import { operators } from './operators.js';
 import type { Evaluate, Scope, Variables } from './scope.js';
 
-let ambient: Scope = { names: new Set(), operators, grouped: false };
+let ambient: Scope = { names: new Set(), operators, grouped: false, timed: true };
+
+const within = <Result>(scope: Partial<Scope>, compile: () => Result): Result => {
+  const before = ambient;
+  ambient = { ...before, ...scope };
+  try {
+    return compile();
+  } finally {
+    ambient = before;
+  }
+};
 
 /** Compiles something with names bound that come from outside of it: a command's `let`, or that of a `$lookup`. */
-export const withVariables = <Result>(names: Iterable<string>, compile: () => Result): Result => {
-  const before = ambient;
-  ambient = { ...before, names: new Set([...before.names, ...names]) };
-  try {
-    return compile();
-  } finally {
-    ambient = before;
-  }
-};
+export const withVariables = <Result>(names: Iterable<string>, compile: () => Result): Result =>
+  within({ names: new Set([...ambient.names, ...names]) }, compile);
 
 /** Compiles the accumulators of a `$group`. */
-export const withinGroup = <Result>(compile: () => Result): Result => {
-  const before = ambient;
-  ambient = { ...before, grouped: true };
-  try {
-    return compile();
-  } finally {
-    ambient = before;
-  }
-};
+export const withinGroup = <Result>(compile: () => Result): Result => within({ grouped: true }, compile);
+
+/** Compiles what has no `$$NOW`: the query of a `count`, for one. */
+export const withoutTime = <Result>(compile: () => Result): Result => within({ timed: false }, compile);
 
 /** Whether an accumulator of a `$group` is being compiled. */
 export const isGrouped = (): boolean => ambient.grouped;

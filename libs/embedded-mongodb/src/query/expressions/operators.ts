@@ -242,7 +242,15 @@ const switchOperator: Operator = (argument, scope, name) => {
 
 const letOperator: Operator = (argument, scope, name) => {
   const spec = namedFields(argument, name, ['vars', 'in'], []);
-  const vars = spec.get('vars');
+  const given = spec.get('vars');
+  // A server takes an array for a document of its places, whose names no variable may have.
+  const vars =
+    given instanceof Arr
+      ? Doc.of(
+          given.values.map((_, place) => `${place}`),
+          given.values,
+        )
+      : given;
   if (!(vars instanceof Doc)) throw new ServerError(10065, `invalid parameter: expected an object (vars)`);
   const names = vars.keys.map((key) => variableName(key, key, name));
   const values = vars.values.map((value) => compileIn(value, scope));
@@ -449,11 +457,12 @@ const fieldNameOf = (given: Value, field: Evaluate, name: string): string => {
   const key = constantOf(field)?.value;
   if (typeof key !== 'string')
     throw new ServerError(4161107, `${name} requires 'field' to evaluate to type String, but got ${bsonTypeName(key)}`);
+  if (key.includes('\0')) throw new ServerError(9534700, `${name} requires a 'field' without null bytes`);
   return key;
 };
 
 const setField = (argument: Value, scope: Scope, name: string, removing: boolean): Evaluate => {
-  const { field, input, value } = namedArguments(argument, scope, name, removing ? ['field', 'input'] : ['field', 'input', 'value']);
+  const { field, input, value } = namedArguments(argument, scope, name, removing ? ['field', 'input'] : ['field', 'value', 'input']);
   const key = fieldNameOf((argument as Doc).get('field') as Value, field as Evaluate, name);
   return (doc, variables) => {
     const target = (input as Evaluate)(doc, variables);
@@ -936,10 +945,11 @@ export const operators: Readonly<Record<string, Operator>> = {
   $rtrim: trimmed(false, true),
   $setDifference: fixed(2, 2, ([a, b], name, texts) => {
     if (isNullish(a) || isNullish(b)) return null;
+    const given = array(a, name, 17048);
     const without = distinctSorted(array(b, name, 17049), texts);
     const seen: Value[] = [];
     const kept: Value[] = [];
-    for (const value of array(a, name, 17048))
+    for (const value of given)
       if (!containsValue(without, value, texts) && !seen.some((known) => equalValues(known, value, texts))) {
         seen.push(value);
         kept.push(value);
@@ -949,6 +959,10 @@ export const operators: Readonly<Record<string, Operator>> = {
   $setEquals: (argument, scope, name) => {
     if (!(argument instanceof Arr) || argument.length < 2)
       throw new ServerError(17045, `$setEquals needs at least two arguments, had: ${argument instanceof Arr ? argument.length : 1}`);
+    for (const operand of compileArguments(argument, scope, name, 2, Infinity)) {
+      const known = constantOf(operand);
+      if (known) array(known.value, name, 5887502);
+    }
     return setEquals(argument, scope, name);
   },
   $setField: (argument, scope, name) => setField(argument, scope, name, false),
@@ -958,8 +972,9 @@ export const operators: Readonly<Record<string, Operator>> = {
     return Arr.of(first.filter((value) => rest.every((other) => containsValue(other, value, texts))));
   }),
   $setIsSubset: fixed(2, 2, ([a, b], name, texts) => {
+    const part = array(a, name, 17046);
     const whole = distinctSorted(array(b, name, 17042), texts);
-    return array(a, name, 17046).every((value) => containsValue(whole, value, texts));
+    return part.every((value) => containsValue(whole, value, texts));
   }),
   $setUnion: variadic((values, name, texts) =>
     values.some(isNullish)

@@ -14,4 +14,6 @@ export type Scope = {
   readonly operators: Readonly<Record<string, Operator>>;
   /** Whether it is an accumulator of `$group` or `$bucket`: there some errors have codes of their own on a server. */
   readonly grouped: boolean;
+  /** Whether the time is known there, as a `$$NOW`. */
+  readonly timed: boolean;
 };
