@@ -307,9 +307,36 @@ test.each<readonly [string, number, (name: string) => Document]>([
   ['a cluster time that is none', 14, (name) => ({ find: name, readConcern: { afterClusterTime: null } })],
   ['a read after a cluster time', 20, (name) => ({ count: name, readConcern: { afterClusterTime: new Timestamp({ t: 1, i: 1 }) } })],
   ['a read at a cluster time', 72, (name) => ({ find: name, readConcern: { atClusterTime: new Timestamp({ t: 1, i: 1 }) } })],
+  ['a position where no condition meets an array', 51246, (name) => ({ find: name, filter: { a: 1 }, projection: { 'list.$': 1 } })],
+  ['a position by an index', 51246, (name) => ({ find: name, filter: { 'list.0': 1 }, projection: { 'list.$': 1 } })],
+  ['a position beyond an array', 51247, (name) => ({ find: name, filter: { list: 3 }, projection: { 'short.$': 1 } })],
+  ['a position beside an expression', 224, (name) => ({ find: name, filter: { $expr: true }, projection: { 'list.$': 1 } })],
+  ['a position with a text', 31308, (name) => ({ find: name, filter: { list: 2 }, projection: { 'list.$': 'a' } })],
+  ['a position with a document', 31271, (name) => ({ find: name, filter: { list: 2 }, projection: { 'list.$': { $slice: 1 } } })],
+  [
+    'a position with $elemMatch',
+    31255,
+    (name) => ({ find: name, filter: { list: 2 }, projection: { 'list.$': 1, a: { $elemMatch: {} } } }),
+  ],
+  [
+    '$elemMatch with a position',
+    31256,
+    (name) => ({ find: name, filter: { list: 2 }, projection: { a: { $elemMatch: {} }, 'list.$': 1 } }),
+  ],
+  ['a position in a pipeline', 31324, (name) => ({ aggregate: name, pipeline: [{ $project: { 'list.$': 1 } }], cursor: {} })],
+  ['two positions in a path', 2, (name) => ({ update: name, updates: [{ q: { list: 2 }, u: { $set: { 'list.$.a.$': 1 } } }] })],
+  ['a slice of a text', 28667, (name) => ({ find: name, projection: { list: { $slice: 'a' } } })],
+  ['a slice of no elements', 28724, (name) => ({ find: name, projection: { list: { $slice: [0, 0] } } })],
+  ['$elemMatch of no document', 31274, (name) => ({ find: name, projection: { list: { $elemMatch: 1 } } })],
+  ['$elemMatch below a field', 31275, (name) => ({ find: name, projection: { 'a.b': { $elemMatch: {} } } })],
+  ['$elemMatch beside $slice', 16410, (name) => ({ find: name, projection: { list: { $elemMatch: {}, $slice: 1 } } })],
+  ['$elemMatch with a schema', 224, (name) => ({ find: name, projection: { list: { $elemMatch: { $jsonSchema: {} } } } })],
+  ['$elemMatch with a place', 5626500, (name) => ({ find: name, projection: { list: { $elemMatch: { a: { $near: [0, 0] } } } } })],
+  ['constants without a pipeline', 51198, (name) => ({ update: name, updates: [{ q: {}, u: { $set: { a: 2 } }, c: { b: 1 } }] })],
+  ['no cursor', 40414, (name) => ({ getMore: null, collection: name })],
   ['a snapshot for a count', 72, (name) => ({ count: name, readConcern: { level: 'snapshot' } })],
 ])('%s is refused by %i', async (_, code, command) => {
-  const { collectionName } = await server.fresh([{ _id: 1, a: 1 }]);
+  const { collectionName } = await server.fresh([{ _id: 1, a: 1, list: [1, 2, 3], short: [1] }]);
   const answer = (await server.db.command(command(collectionName)).catch((error: unknown) => error)) as Document;
   expect({ code: (answer['writeErrors'] as Document[] | undefined)?.[0]?.['code'] ?? (answer['code'] as unknown) }).toEqual({ code });
 });
@@ -323,6 +350,74 @@ test.each<readonly [string, unknown, Document, readonly number[]]>([
 ])('%s', async (_, v, filter, expected) => {
   const found = await (await server.fresh([{ _id: 1, v }])).find(filter).toArray();
   expect(found.map(({ _id }) => _id as unknown)).toEqual(expected);
+});
+
+test.each<readonly [string, Document, Document, Document]>([
+  ['the last of several conditions', { a: [1, 2, 3, 4, 5] }, { $and: [{ a: { $gt: 1 } }, { a: { $lt: 5 } }] }, { a: [2] }],
+  ['the last of all', { a: [1, 3, 5] }, { a: { $all: [3, 5] } }, { a: [5] }],
+  ['any of several equalities', { a: [1, 2, 3] }, { $or: [{ a: 3 }, { a: 2 }] }, { a: [2] }],
+  ['a condition on another array', { a: [1, 2], b: [7, 8] }, { b: 8 }, { a: [2] }],
+  ['an element with a field', { a: [{ n: 1 }, { n: 2, m: 3 }] }, { 'a.m': { $exists: true } }, { a: [{ n: 2, m: 3 }] }],
+  ['an element of its own', { a: [{ n: 1 }, { n: 2 }] }, { a: { $elemMatch: { n: 2 } } }, { a: [{ n: 2 }] }],
+  ['an element within another', { a: [{ n: [1] }, { n: [2, 3] }] }, { 'a.n': 3 }, { a: [{ n: [2, 3] }] }],
+  ['no array at all', { a: 'x' }, { a: 'x' }, { a: 'x' }],
+  ['no field at all', { b: 1 }, { b: 1 }, {}],
+])('the positional projection after %s', async (_, doc, filter, expected) => {
+  const collection = await server.fresh([{ _id: 1, ...doc }]);
+  expect(await collection.findOne(filter, { projection: { _id: 0, 'a.$': 1 } })).toEqual(expected);
+});
+
+test('the positional operator takes the place in one array to another', async () => {
+  const collection = await server.fresh([{ _id: 1, a: [1, 2], b: [7, 8] }]);
+  await collection.updateOne({ a: 2 }, { $set: { 'b.$': 0 } });
+  expect(await collection.findOne()).toEqual({ _id: 1, a: [1, 2], b: [7, 0] });
+});
+
+test.each<readonly [unknown, readonly number[]]>([
+  [NaN, []],
+  [[null, 2], []],
+  [
+    [[7, 8, 9], 2],
+    [7, 8],
+  ],
+  [
+    [-9, 2],
+    [1, 2],
+  ],
+  [Long.MIN_VALUE, [1, 2, 3]],
+])('a projection with the $slice %j', async (slice, expected) => {
+  const collection = await server.fresh([{ _id: 1, list: [1, 2, 3] }]);
+  const found = await collection.findOne({}, { projection: { list: { $slice: slice } } as Document });
+  expect(found?.['list'] ?? []).toEqual(expected);
+});
+
+test.each<readonly [Document, number]>([
+  [{ 'list.$': 1 }, 31324],
+  [{ list: { $slice: 1 } }, 28667],
+])('a projection of %j on a view is refused by %i', async (projection, code) => {
+  const { collectionName: name } = await server.fresh([{ _id: 1, list: [1] }]);
+  await server.db.createCollection(`${name}_view`, { viewOn: name, pipeline: [] });
+  await expect(server.db.command({ find: `${name}_view`, filter: { list: 1 }, projection })).rejects.toMatchObject({ code });
+});
+
+test.each<readonly [string, number, Document]>([
+  ['a text for the collection', 14, { insert: 'a', document: {} }],
+  ['null for the collection', 40414, { insert: null, document: {} }],
+  ['a number for a boolean', 14, { delete: 0, filter: {}, multi: 1 }],
+  ['a text for the filters of arrays', 14, { update: 0, filter: {}, updateMods: {}, arrayFilters: 'a' }],
+  ['a number for a hint', 9, { delete: 0, filter: {}, hint: 1 }],
+  ['a number for an update', 9, { update: 0, filter: {}, updateMods: 1 }],
+])('a bulk with %s is refused by %i before anything is done', async (_, code, op) => {
+  const collection = await server.fresh([{ _id: 1 }]);
+  const nsInfo = [{ ns: collection.namespace }];
+  const command = { bulkWrite: 1, ops: [{ insert: 0, document: { _id: 2 } }, op], nsInfo };
+  await expect(server.client.db('admin').command(command)).rejects.toMatchObject({ code });
+  expect(await collection.countDocuments()).toBe(1);
+});
+
+test('killing cursors passes over nulls', async () => {
+  const answer = await server.db.command({ killCursors: 'a', cursors: [null, Long.fromNumber(1), null] }, { promoteLongs: false });
+  expect(answer['cursorsNotFound']).toEqual([Long.fromNumber(1)]);
 });
 
 test.each<readonly [unknown, Document]>([

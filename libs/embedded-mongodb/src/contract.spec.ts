@@ -295,6 +295,10 @@ describe('queries', () => {
     ['(*UCP)b\\b', '', ['a\nb', 'a\n\nb', 'a\rb', 'a.b']],
     ['^\\p{Latin}+$', '', ['a', 'a\n', 'bé']],
     ['(*UTF)^b.$', '', ['bé']],
+    ['^(?>a|a\\n)b', '', []],
+    ['^a\\n++\\n', '', []],
+    ['^a\\K\\.b', '', ['a.b']],
+    ['(?P<first>\\n)(?P=first)b', '', ['a\n\nb']],
   ])('the pattern %j with options %j means what PCRE means by it', async (pattern, $options, expected) => {
     const texts = ['a', 'a\n', 'a\nb', 'a\n\nb', 'a\rb', 'a.b', 'bé', ']}', 'x\u00a0y', 'x{1'];
     patterns ??= fresh(texts.map((text, _id) => ({ _id, text })));

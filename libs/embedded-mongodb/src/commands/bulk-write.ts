@@ -1,12 +1,13 @@
-import { Doc, type Value } from '../bson/values.js';
+import { Arr, Doc, show, type Value } from '../bson/values.js';
 import { isNumber, numberOf } from '../bson/order.js';
-import { badValue, ServerError } from '../errors.js';
+import { badValue, failedToParse, ServerError } from '../errors.js';
 import type { Variables } from '../query/expressions/scope.js';
 import { answerWithCursor, cursorBatch, listed } from './cursor-commands.js';
 import { fieldsOf, letOf, paceOf, type Call, type Command, type Handler } from './call.js';
 import type { Pace } from './cursors.js';
-import { Fields } from './fields.js';
+import { Fields, typeError } from './fields.js';
 import { checkCollectionName } from './namespaces.js';
+import { hintOf } from './reading.js';
 import { bypass } from './validation.js';
 import { readDelete, readUpdate } from './writes.js';
 import {
@@ -57,18 +58,26 @@ const readOperation = (op: Doc, targets: readonly Target[], variables: Variables
   if (!['insert', 'update', 'delete'].includes(kind))
     throw new ServerError(40415, `BSON field 'bulkWrite.ops.${kind}' is an unknown field.`);
   const fields = new Fields('bulkWrite.ops', op);
-  const number = op.values[0];
-  const where = targets[isNumber(number) ? numberOf(number) : -1];
-  if (!where) throw badValue(`BulkWrite ops entry ${String(number)} has an invalid nsInfo index.`);
+  const number = fields.need(op.values[0] ?? undefined, kind);
+  if (!isNumber(number)) throw typeError(`bulkWrite.ops.${kind}`, number, 'int');
+  const where = targets[numberOf(number)];
+  if (!where) throw badValue(`BulkWrite ops entry ${show(number)} has an invalid nsInfo index.`);
+  // Whatever has the wrong type is an error of the whole command, of which nothing is done then.
+  for (const key of ['constants', 'collation']) fields.document(key);
+  for (const key of ['multi', 'upsert']) fields.flag(key);
+  fields.documents('arrayFilters');
+  hintOf(fields);
   switch (kind) {
     case 'insert': {
       const doc = fields.only(INSERT_FIELDS).need(fields.document('document'), 'document');
       return { kind, statement: insertStatement(where, doc) };
     }
-    case 'update':
+    case 'update': {
       fields.only(UPDATE_FIELDS).need(fields.document('filter'), 'filter');
-      fields.need(op.get('updateMods'), 'updateMods');
+      const mods = fields.need(op.get('updateMods'), 'updateMods');
+      if (!(mods instanceof Doc || mods instanceof Arr)) throw failedToParse('Update argument must be either an object or an array');
       return { kind, statement: deferred(() => readUpdate(where, renamed(op), variables)) };
+    }
     case 'delete':
       fields.only(DELETE_FIELDS).need(fields.document('filter'), 'filter');
       return { kind, statement: deferred(() => readDelete(where, renamed(op), fields.boolean('multi'), variables)) };
@@ -114,7 +123,7 @@ const bulkWrite: Handler = async (call) => {
     call.node,
     pace,
     operations.map(({ statement }) => statement),
-    fields.boolean('ordered', true),
+    fields.flag('ordered', true),
   );
   const of = (kind: Kind, count: (outcome: Outcome) => number): number =>
     sumOf(
@@ -123,7 +132,7 @@ const bulkWrite: Handler = async (call) => {
     );
   const lines = outcomes.map((outcome, index) => lineOf(operations[index] as Operation, outcome, index));
   const errors = lines.filter((line) => line.get('ok') === 0);
-  const shown = fields.boolean('errorsOnly') ? errors : lines;
+  const shown = fields.flag('errorsOnly') ? errors : lines;
   const reply = await answerWithCursor(
     call,
     'admin.$cmd.bulkWrite',

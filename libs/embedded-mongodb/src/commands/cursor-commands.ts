@@ -42,6 +42,7 @@ export const answerWithCursor = async (
 const getMore: Handler = async (call) => {
   const { command, node, database } = call;
   const id = command.get('getMore');
+  if (id === undefined || id === null) throw new ServerError(40414, `BSON field 'getMore.getMore' is missing but a required field`);
   if (typeof id !== 'bigint') throw typeError('getMore.getMore', id, 'long');
   const fields = fieldsOf(call);
   const name = fields.need(fields.string('collection'), 'collection');
@@ -75,7 +76,7 @@ const getMore: Handler = async (call) => {
 const killCursors: Handler = (call) => {
   target(call);
   const fields = fieldsOf(call);
-  const ids = fields.need(fields.array('cursors'), 'cursors');
+  const ids = fields.need(fields.array('cursors'), 'cursors').filter((id) => id !== null);
   const killed: Value[] = [];
   const missing: Value[] = [];
   for (const id of ids) if (typeof id !== 'bigint') throw typeError('killCursors.cursors', id, 'long');

@@ -65,6 +65,14 @@ export class Fields {
     return isTrue(value);
   }
 
+  /** A boolean that no number stands for. */
+  flag(key: string, byDefault = false): boolean {
+    const value = this.doc.get(key);
+    if (value === undefined || value === null) return byDefault;
+    if (typeof value !== 'boolean') throw typeError(this.#path(key), value, 'bool');
+    return value;
+  }
+
   /** A whole number that is not negative. */
   count(key: string, negative = 51024): number | undefined {
     const value = this.doc.get(key);

@@ -8,10 +8,11 @@ import { inTurns, PAUSE, type Source } from '../execution/source.js';
 import type { PipelineContext } from '../execution/stage.js';
 import { INTERRUPTED, isOverdue, withinTurn } from '../query/budget.js';
 import { withCollation, type Collation } from '../query/collation.js';
+import { withVariables } from '../query/expressions/expressions.js';
 import type { Variables } from '../query/expressions/scope.js';
 import { compileFilter, parseFilter, type Filter, type Predicate } from '../query/filter.js';
 import { parseSort } from '../query/sort-order.js';
-import { compileProjection } from '../query/transformations.js';
+import { compileProjection, type Transformation } from '../query/transformations.js';
 import type { Collection, Reader } from '../storage/store.js';
 import { hostOf, type Call } from './call.js';
 import { Fields } from './fields.js';
@@ -80,10 +81,15 @@ export const findSource = function* (
   name: string,
   { filter, sort, skip, limit, projection, variables, hint, counters }: FindSpec,
 ): Source {
-  const project = projection?.size ? withCollation(scope.collation, () => compileProjection(projection, { filter, variables })) : undefined;
   const most = limit || Infinity;
   const { reader, database, space } = scope;
   const collection = collectionOf(reader, database, name);
+  // A find on a view is an aggregation, where projections know nothing of the query.
+  const compile = (spec: Doc): Transformation =>
+    collection?.view
+      ? withVariables(Object.keys(variables), () => compileProjection(spec))
+      : compileProjection(spec, { filter, variables });
+  const project = projection?.size ? withCollation(scope.collation, () => compile(projection)) : undefined;
   const plan = collection && !collection.view ? choosePlan(reader, collection, filter, sort, hint) : undefined;
   const source = collection && plan ? runPlan(reader, collection, plan, counters) : sourceOf(scope, name, filter, variables);
   // Where the bounds of an index say all that the filter does, whatever they hold matches.

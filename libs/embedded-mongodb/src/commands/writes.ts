@@ -60,6 +60,7 @@ export const readUpdate = (where: Target, fields: Fields, variables: Variables):
   const bound: Record<string, Value | undefined> = { ...variables };
   constants?.keys.forEach((key, index) => (bound[key] = constants.values[index]));
   const spec = fields.need(fields.doc.get('u'), 'u');
+  if (constants && !(spec instanceof Arr)) throw new ServerError(51198, 'Constant values may only be specified for pipeline updates');
   const multi = fields.boolean('multi');
   const sort = fields.document('sort');
   if (sort && multi) throw failedToParse('Cannot specify sort with multi=true');

@@ -39,10 +39,20 @@ export type Filter =
   | { readonly op: 'in'; readonly path: string; readonly operands: readonly Value[]; readonly collation?: Collation | undefined }
   | { readonly op: 'exists'; readonly path: string }
   | { readonly op: 'regex'; readonly path: string; readonly regex: Regex; readonly test: Test }
-  /** A test of the values at a path; `expand` also visits the elements of an array there. */
-  | { readonly op: 'test'; readonly path: string; readonly expand: boolean; readonly test: Test }
+  /** A test of the values at a path; `expand` also visits the elements of an array there, `each` is asked of them alone. */
+  | {
+      readonly op: 'test';
+      readonly path: string;
+      readonly name: string;
+      readonly expand: boolean;
+      readonly test: Test;
+      readonly each?: Test | undefined;
+    }
   | { readonly op: 'always'; readonly value: boolean }
-  | { readonly op: 'document'; readonly test: Predicate };
+  | { readonly op: 'document'; readonly name: '$expr' | '$jsonSchema'; readonly test: Predicate };
+
+/** A condition on what is at a path. */
+export type Leaf = Extract<Filter, { readonly path: string }>;
 
 export type Predicate = (doc: Doc) => boolean;
 const isNullish = (value: Value | undefined): boolean => value === undefined || value === null || value === UNDEFINED;
@@ -239,13 +249,13 @@ export const parseFilter = (query: Doc, variables: Variables = {}): Filter => {
         return;
       case '$expr': {
         const evaluate = withVariables(Object.keys(variables), () => compileExpression(operand));
-        parts.push({ op: 'document', test: (doc) => isTrue(evaluate(doc, { ...variables, ROOT: doc, CURRENT: doc })) });
+        parts.push({ op: 'document', name: key, test: (doc) => isTrue(evaluate(doc, { ...variables, ROOT: doc, CURRENT: doc })) });
         return;
       }
       case '$jsonSchema': {
         if (!(operand instanceof Doc)) throw new ServerError(14, '$jsonSchema must be an object');
         const validate = parseSchema(operand);
-        parts.push({ op: 'document', test: validate });
+        parts.push({ op: 'document', name: key, test: validate });
         return;
       }
       case '$comment':
@@ -289,7 +299,15 @@ const parseOperators = (path: string, operators: Doc, variables: Variables): rea
 };
 
 const parseOperator = (path: string, name: string, operand: Value, siblings: Doc, variables: Variables): Filter | undefined => {
-  const test = (expand: boolean, run: Test): Filter => ({ op: 'test', path, expand, test: run });
+  const test = (expand: boolean, run: Test): Filter => ({ op: 'test', path, name, expand, test: run });
+  const some = (each: Test): Filter => ({
+    op: 'test',
+    path,
+    name,
+    expand: false,
+    test: (value) => value instanceof Arr && value.values.some(each),
+    each,
+  });
   switch (name) {
     case '$eq':
       return equality(path, operand);
@@ -371,19 +389,12 @@ const parseOperator = (path: string, name: string, operand: Value, siblings: Doc
       if (isOperatorDocument(operand) && !['$and', '$or', '$nor', '$expr', '$where', '$jsonSchema', '$comment'].includes(first)) {
         // The operators apply to the element itself: it stands as the only field of a document.
         const matches = compileFilter(all(parseOperators('element', operand, variables)), false);
-        return test(false, (value) => value instanceof Arr && value.values.some((element) => matches(Doc.of(['element'], [element]))));
+        return some((element) => matches(Doc.of(['element'], [element as Value])));
       }
       if (operand.has('$where')) throw badValue('$where cannot be applied to a field');
       if (operand.has('$expr')) throw badValue('$expr can only be applied to the top-level document');
       const matches = compileFilter(parseFilter(operand, variables));
-      return test(
-        false,
-        (value) =>
-          value instanceof Arr &&
-          value.values.some((element) =>
-            element instanceof Doc ? matches(element) : element instanceof Arr && matches(documentOf(element)),
-          ),
-      );
+      return some((element) => (element instanceof Doc ? matches(element) : element instanceof Arr && matches(documentOf(element))));
     }
     case '$bitsAllSet':
     case '$bitsAllClear':
@@ -438,16 +449,26 @@ export const compileFilter = (filter: Filter, expandLeaves = true): Predicate =>
     }
     case 'document':
       return filter.test;
+    default: {
+      const { expand, test } = compileTest(filter);
+      return atPath(filter.path, expand && expandLeaves, test);
+    }
+  }
+};
+
+/** What a condition asks of the values at its path, and whether also of the elements of an array there. */
+export const compileTest = (leaf: Leaf): { readonly expand: boolean; readonly test: Test } => {
+  switch (leaf.op) {
     case 'compare':
-      return atPath(filter.path, expandLeaves, compileRelation(filter.relation, filter.operand, filter.collation));
+      return { expand: true, test: compileRelation(leaf.relation, leaf.operand, leaf.collation) };
     case 'in':
-      return atPath(filter.path, expandLeaves, compileMembership(filter.operands, filter.collation));
+      return { expand: true, test: compileMembership(leaf.operands, leaf.collation) };
     case 'exists':
-      return atPath(filter.path, false, (value) => value !== undefined);
+      return { expand: false, test: (value) => value !== undefined };
     case 'regex':
-      return atPath(filter.path, expandLeaves, filter.test);
+      return { expand: true, test: leaf.test };
     case 'test':
-      return atPath(filter.path, filter.expand && expandLeaves, filter.test);
+      return leaf;
   }
 };
 

@@ -1,7 +1,7 @@
 import { indexOfComponent } from '../bson/paths.js';
 import { Arr, Doc, show, type Value } from '../bson/values.js';
-import { badValue, ServerError } from '../errors.js';
-import { compileFilter, type Filter, type Predicate } from './filter.js';
+import { ServerError } from '../errors.js';
+import type { Filter } from './filter.js';
 
 /** What an update knows of the document beside its content. */
 export type UpdateContext = {
@@ -74,50 +74,4 @@ export const valueAt = (doc: Doc, parts: readonly string[]): Value | undefined =
   for (const part of parts)
     value = value instanceof Doc ? value.get(part) : value instanceof Arr ? value.values[indexOfComponent(part)] : undefined;
   return value;
-};
-
-/** The conditions of a filter on a path or below it. */
-const conditionsOn = (filter: Filter, path: string): readonly Filter[] => {
-  switch (filter.op) {
-    case 'and':
-      return filter.of.flatMap((part) => conditionsOn(part, path));
-    case 'or':
-      // Which branch matched is not told, as on the server; with one branch there is no choice.
-      return filter.of.length === 1 ? conditionsOn(filter.of[0] as Filter, path) : [];
-    case 'compare':
-    case 'in':
-    case 'exists':
-    case 'regex':
-    case 'test':
-      return filter.path === path || filter.path.startsWith(`${path}.`) ? [filter] : [];
-    case 'nor':
-    case 'not':
-    case 'always':
-    case 'document':
-      return [];
-  }
-};
-
-/** The index of the first array element that the query matches, for the positional `$`. */
-export const positionOf = (doc: Doc, parts: readonly string[], context: UpdateContext): number => {
-  const missing = badValue('The positional operator did not find the match needed from the query.');
-  const array = valueAt(doc, parts);
-  const path = parts.join('.');
-  const conditions = conditionsOn(context.filter, path).map((condition) => compileFilter(condition));
-  if (!(array instanceof Arr) || !conditions.length) throw missing;
-  const matches = (tests: readonly Predicate[]): number =>
-    array.values.findIndex((element) => {
-      const alone = changeAt(
-        doc,
-        parts,
-        0,
-        { path, parts, change: () => Arr.of([element]), creates: true, onlyInserting: false },
-        { path, doc, context },
-      ) as Doc;
-      return tests.every((test) => test(alone));
-    });
-  const all = matches(conditions);
-  const found = all >= 0 ? all : matches(conditions.slice(-1));
-  if (found < 0) throw missing;
-  return found;
 };

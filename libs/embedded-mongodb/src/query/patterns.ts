@@ -6,9 +6,10 @@ import { badValue, ServerError } from '../errors.js';
  * A regular expression as PCRE writes it, compiled to JavaScript's.
  *
  * @param options of `i` (case), `m` (lines), `s` (dot matches newline), `x` (extended), `u` (always on)
+ * @param testing whether no more is asked than if a text matches, so that groups may be added and a match begin anywhere
  * @throws ServerError 51091 where the pattern means nothing to PCRE or has no counterpart here, 51108 for an unknown option
  */
-export const compileJsRegex = (pattern: string, options: string, more = ''): RegExp => {
+export const compileJsRegex = (pattern: string, options: string, more = '', testing = false): RegExp => {
   for (const option of options) if (!'imsxu'.includes(option)) throw new ServerError(51108, `invalid flag in regex options: ${option}`);
   if (Buffer.byteLength(pattern) > 16_384) throw invalid('regular expression is too large');
   if (pattern.includes('\0')) throw badValue('Regular expression cannot contain an embedded null byte');
@@ -17,7 +18,7 @@ export const compileJsRegex = (pattern: string, options: string, more = ''): Reg
   const set = options + leading;
   const rest = unquoted(pattern.slice(verbs.length));
   const mixed = SCOPED_CASE.test(rest);
-  const source = translated(rest, set, { ucp: verbs.includes('(*UCP)'), mixed });
+  const source = translated(rest, set, { ucp: verbs.includes('(*UCP)'), mixed, testing });
   try {
     return new RegExp(source, (set.includes('i') && !mixed ? 'iu' : 'u') + more);
   } catch (error) {
@@ -111,7 +112,9 @@ const unicodePosix: Readonly<Record<string, string>> = {
 };
 
 const TOKEN =
-  /\\x\{[0-9a-fA-F]{1,6}\}|\\[pP](?:\{\^?[\w&]+\}|\w)|\\k<\w+>|\\[\s\S]|\[:\^?[a-z]+:\]|\(\?#[^)]*\)|\(\?P?<[A-Za-z_]\w*>|\(\?P[=>]|\(\?[imsx]*(?:-[imsx]+)?[:)]|\{\d+(?:,\d*)?\}|[\s\S]/gu;
+  /\\x\{[0-9a-fA-F]{1,6}\}|\\[pP](?:\{\^?[\w&]+\}|\w)|\\k<\w+>|\\[\s\S]|\[:\^?[a-z]+:\]|\(\?#[^)]*\)|\(\?P?<[A-Za-z_]\w*>|\(\?P=\w+\)|\(\?P[=>]|\(\?>|\(\?[imsx]*(?:-[imsx]+)?[:)]|\{\d+(?:,\d*)?\}|[\s\S]/gu;
+
+const QUANTIFIER = /^(?:[*+?]|\{\d+(?:,\d*)?\})$/;
 
 /** Options that hold from where they stand to the end of the group, or within a group of their own. */
 const SCOPE = /^\(\?([imsx]*)(?:-([imsx]+))?([:)])$/;
@@ -138,11 +141,24 @@ const otherCases = (char: string): readonly string[] => {
  * @param mixed whether letters match in either case in a part of the pattern only. JavaScript's flag is for all of it, so
  *   they are written as classes there
  */
-const translated = (pattern: string, given: string, { ucp, mixed }: { readonly ucp: boolean; readonly mixed: boolean }): string => {
+const translated = (
+  pattern: string,
+  given: string,
+  { ucp, mixed, testing }: { readonly ucp: boolean; readonly mixed: boolean; readonly testing: boolean },
+): string => {
   let options = given;
-  /** The options outside of each group that is open. */
-  const outer: string[] = [];
+  /** Of each group that is open, the options outside of it, where it began and whether it is atomic. */
+  const outer: { readonly options: string; readonly start: number; readonly atomic: boolean }[] = [];
   let source = '';
+  /** Where the latest part began that a quantifier can stand after. */
+  let atom = 0;
+  let atomics = 0;
+  /** Lets what begins somewhere match in one way only, as in a lookahead. */
+  const makeAtomic = (start: number): void => {
+    if (!testing || /\\[1-9]/.test(pattern)) throw invalid('an atomic group is not supported by this node here');
+    const name = `_atomic${++atomics}`;
+    source = `${source.slice(0, start)}(?:(?=(?<${name}>${source.slice(start)}))\\k<${name}>)`;
+  };
   let within = false;
   /** The first character of a class may be a `]` that stands for itself. */
   let opening = false;
@@ -153,10 +169,12 @@ const translated = (pattern: string, given: string, { ucp, mixed }: { readonly u
   const tokens = pattern.match(TOKEN) ?? [];
   for (const [at, token] of tokens.entries()) {
     const folding = mixed && options.includes('i');
+    if (!within && !QUANTIFIER.test(token)) atom = source.length;
     if (comment) comment = token !== '\n';
     else if (token.startsWith('\\')) {
       if (token === '\\') throw invalid('\\ at end of pattern');
       if (token === '\\N' && tokens[at + 1] === '{') throw invalid('\\N{…} is not supported by this node');
+      if (token === '\\K' && testing && !within) continue;
       if (folding && /^\\[xck1-9]/.test(token)) throw invalid(`${token} within (?i) is not supported by this node`);
       source += escaped(token, within, { ucp, folding });
       opening = false;
@@ -185,20 +203,30 @@ const translated = (pattern: string, given: string, { ucp, mixed }: { readonly u
     else if (token === '^') source += options.includes('m') ? '(?<![^\\n])' : '^';
     else if (token === '$') source += options.includes('m') ? '(?![^\\n])' : '(?=\\n?$)';
     else if (token === '.') source += options.includes('s') ? '[^]' : '[^\\n]';
-    else if (token === '(?P=' || token === '(?P>') throw invalid(`${token} is not supported by this node`);
+    else if (token.startsWith('(?P=') && token.endsWith(')') && !folding) source += `\\k<${token.slice(4, -1)}>`;
+    else if (token.startsWith('(?P=') || token === '(?P>') throw invalid(`${token} is not supported by this node`);
     else if (token === '{' || token === '}' || token === ']') source += `\\${token}`;
     else if (token.startsWith('[:')) throw invalid('POSIX named classes are supported only within a class');
     else if (token.startsWith('(?#')) continue;
     else if (SCOPE.test(token)) {
       const [, set = '', unset = '', end] = SCOPE.exec(token) as unknown as [string, string?, string?, string?];
       if (end === ':') {
-        outer.push(options);
+        outer.push({ options, start: atom, atomic: false });
         source += '(?:';
       }
       options = [...options, ...set].filter((option) => !unset.includes(option)).join('');
-    } else {
-      if (token.startsWith('(')) outer.push(options);
-      if (token === ')') options = outer.pop() ?? options;
+    } else if (token === '(?>') {
+      outer.push({ options, start: atom, atomic: true });
+      source += '(?:';
+    } else if (token === ')') {
+      const group = outer.pop();
+      source += token;
+      if (!group) continue;
+      ({ options, start: atom } = group);
+      if (group.atomic) makeAtomic(atom);
+    } else if (token === '+' && QUANTIFIER.test(tokens[at - 1] ?? '')) makeAtomic(atom);
+    else {
+      if (token.startsWith('(')) outer.push({ options, start: atom, atomic: false });
       const cases = folding ? otherCases(token) : [];
       source += cases.length ? `[${token}${cases.join('')}]` : token.replace('(?P<', '(?<');
     }
@@ -336,7 +364,7 @@ export const compileRegex = (pattern: string, options: string): ((text: string) 
   const name = `${options}/${pattern}`;
   let test = cache.get(name);
   if (!test) {
-    const regex = compileJsRegex(pattern, options);
+    const regex = compileJsRegex(pattern, options, '', true);
     const backtracking = (text: string): boolean => execRegex(regex, text) !== null;
     test = (mayRunAwayCached(regex.source) && linearTest(pattern, options, backtracking)) || backtracking;
     if (cache.size > 200) cache.clear();

@@ -5,7 +5,7 @@ import { badValue, ServerError } from '../errors.js';
 import { compileExpression, isExpression, withVariables } from './expressions/expressions.js';
 import type { Evaluate, Variables } from './expressions/scope.js';
 import { compileFilter, parseFilter, type Filter } from './filter.js';
-import { positionOf } from './modifications.js';
+import { compilePosition } from './positions.js';
 
 /** A change of one document into another, as `$project`, `$addFields` and others make it. */
 export type Transformation = (doc: Doc, variables: Variables) => Doc;
@@ -187,15 +187,12 @@ export const compileTransformation = (name: string, spec: Value): Transformation
   throw new ServerError(40324, `Unrecognized pipeline stage name: '${name}'`);
 };
 
-const sliceProjection = (operand: Value): Special => {
+/** The `$slice` of a find projection; undefined where its operand only makes sense for the expression of that name. */
+const sliceProjection = (operand: Value): Special | undefined => {
   const part = operand instanceof Arr ? operand.values : [operand];
-  const [first, second] = part.map((value) => {
-    if (!isNumber(value)) throw new ServerError(28724, `First argument to $slice must be an array, but is of type: ${bsonTypeName(value)}`);
-    return Math.trunc(numberOf(value));
-  }) as [number, number?];
-  if (operand instanceof Arr && part.length !== 2)
-    throw new ServerError(28667, `Expression $slice takes at least 2 arguments, and at most 3, but ${part.length} were passed in.`);
-  if (second !== undefined && second <= 0) throw new ServerError(28729, `Third argument to $slice must be positive: ${second}`);
+  if (!part.every(isNumber) || (operand instanceof Arr && part.length !== 2)) return undefined;
+  const [first, second] = part.map((value) => Math.trunc(numberOf(value)) || 0) as [number, number?];
+  if (second !== undefined && second <= 0) return undefined;
   return (value) => {
     if (!(value instanceof Arr)) return value;
     if (second === undefined) return Arr.of(first >= 0 ? value.values.slice(0, first) : value.values.slice(first));
@@ -204,8 +201,24 @@ const sliceProjection = (operand: Value): Special => {
   };
 };
 
+const NEAR = ['$near', '$nearSphere', '$geoNear'];
+
+/** Refuses what a query may ask of a collection, but a projection not of an element. */
+const refuseWithin = (value: Value): void => {
+  if (value instanceof Arr) value.values.forEach(refuseWithin);
+  if (!(value instanceof Doc)) return;
+  for (const key of value.keys) {
+    if (NEAR.includes(key)) throw new ServerError(5626500, '$geoNear, $near, and $nearSphere are not allowed in this context');
+    if (key === '$jsonSchema') throw new ServerError(224, '$jsonSchema is not allowed in this context');
+    if (key === '$text') throw badValue('$text is not allowed in this context');
+  }
+  value.values.forEach(refuseWithin);
+};
+
 const elemMatchProjection = (operand: Value, variables: Variables): Special => {
-  if (!(operand instanceof Doc)) throw badValue('elemMatch: Invalid argument, object required');
+  if (!(operand instanceof Doc))
+    throw new ServerError(31274, `elemMatch: Invalid argument, object required, but got ${bsonTypeName(operand)}`);
+  refuseWithin(operand);
   const test = compileFilter(parseFilter(Doc.of(['array'], [Doc.of(['$elemMatch'], [operand])]), variables));
   return (value) => {
     if (!(value instanceof Arr)) return undefined;
@@ -225,6 +238,7 @@ export const compileProjection = (spec: Doc, find?: { readonly filter: Filter; r
   let mode: 'including' | 'excluding' | undefined;
   let id: boolean | undefined;
   let positional: string | undefined;
+  let picking = false;
   const choose = (wanted: 'including' | 'excluding', path: string): void => {
     if (mode && mode !== wanted)
       throw wanted === 'including'
@@ -232,16 +246,25 @@ export const compileProjection = (spec: Doc, find?: { readonly filter: Filter; r
         : new ServerError(31254, `Cannot do exclusion on field ${path} in inclusion projection`);
     mode = wanted;
   };
+  const checkPositional = (path: string, value: Value): void => {
+    if (!find) throw new ServerError(31324, 'Cannot use positional projection in aggregation projection');
+    if (positional !== undefined) throw new ServerError(31276, 'Cannot specify more than one positional projection per query.');
+    if (picking) throw new ServerError(31256, 'Cannot specify positional operator and $elemMatch.');
+    if (value instanceof Doc) throw new ServerError(31271, 'positional projection cannot be used with an expression or sub object');
+    if (!isNumber(value) && typeof value !== 'boolean') throw new ServerError(31308, 'positional projection cannot be used with a literal');
+    if (!isTrue(value)) throw new ServerError(31395, 'positional projection cannot be used with exclusion');
+    if (asksExpression(find.filter))
+      throw new ServerError(224, `$expr is not supported in a query with a positional projection: '${path}.$'`);
+  };
   const visit = (doc: Doc, before: string): void =>
     doc.keys.forEach((key, index) => {
       const value = doc.values[index] as Value;
       let path = before + key;
-      if (find && path.endsWith('.$')) {
-        if (positional !== undefined) throw new ServerError(31276, 'Cannot specify more than one positional projection per query.');
-        if (!isTrue(value)) throw new ServerError(31395, 'positional projection cannot be used with exclusion');
+      if (path.endsWith('.$')) {
         path = path.slice(0, -2);
+        checkPositional(path, value);
         positional = path;
-      } else if (find && /(^|\.)\$(\.|$)/.test(path))
+      } else if (find && path.includes('.$.'))
         throw new ServerError(
           31394,
           `As of 4.4, it's illegal to specify positional operator in the middle of a path.Positional projection may only be used at the end, for example: a.b.$.`,
@@ -261,22 +284,24 @@ export const compileProjection = (spec: Doc, find?: { readonly filter: Filter; r
         if (first === undefined) throw new ServerError(51270, `An empty sub-projection is not a valid value. Found empty object at path`);
         if (find && (first === '$slice' || first === '$elemMatch') && value.size === 1) {
           const operand = value.values[0] as Value;
-          if (first === '$slice' && operand instanceof Arr && !operand.values.every(isNumber)) {
+          if (first === '$elemMatch') {
+            if (checkFieldPath(path).length > 1) throw new ServerError(31275, 'Cannot use $elemMatch projection on a nested field');
+            if (positional !== undefined) throw new ServerError(31255, 'Cannot specify positional operator and $elemMatch.');
+            picking = true;
             choose('including', path);
-            place(tree, path, { kind: 'compute', evaluate: compileExpression(value) }, path);
+            place(tree, path, { kind: 'special', make: elemMatchProjection(operand, find.variables) }, path);
             return;
           }
-          // A $slice does not decide between inclusion and exclusion; an $elemMatch includes.
-          if (first === '$elemMatch') choose('including', path);
-          place(
-            tree,
-            path,
-            { kind: 'special', make: first === '$slice' ? sliceProjection(operand) : elemMatchProjection(operand, find.variables) },
-            path,
-          );
-          return;
+          // A $slice does not decide between inclusion and exclusion, and is the expression where it can be nothing else.
+          const make = sliceProjection(operand);
+          if (make && path !== positional) {
+            place(tree, path, { kind: 'special', make }, path);
+            return;
+          }
         }
         if (first === '$meta') throw new ServerError(40218, 'query requires text score metadata, but it is not available');
+        // An operator stands alone: of several fields, none can begin with a $.
+        if (value.size > 1) checkFieldPath(first);
         if (!first.startsWith('$')) {
           visit(value, `${path}.`);
           return;
@@ -307,15 +332,37 @@ export const compileProjection = (spec: Doc, find?: { readonly filter: Filter; r
   };
   if (positional === undefined || !find) return project;
   const parts = positional.split('.');
-  return (doc, variables) => {
-    const index = positionOf(doc, parts, { inserting: false, filter: find.filter, now: 0 });
-    return project(onlyElement(doc, parts, 0, index) as Doc, variables);
-  };
+  const position = compilePosition(find.filter);
+  return (doc, variables) => project(onlyElement(doc, parts, 0, () => position(doc)) as Doc, variables);
 };
 
-const onlyElement = (value: Value | undefined, parts: readonly string[], at: number, index: number): Value | undefined => {
-  if (at === parts.length) return value instanceof Arr ? Arr.of([value.values[index] as Value]) : value;
-  if (!(value instanceof Doc)) return value;
-  const inner = onlyElement(value.get(parts[at] as string), parts, at + 1, index);
+/** Leaves one element of the first array that a path comes to; a document that has none there stays as it is. */
+const onlyElement = (
+  value: Value | undefined,
+  parts: readonly string[],
+  at: number,
+  position: () => number | undefined,
+): Value | undefined => {
+  if (value instanceof Arr) {
+    const index = position();
+    if (index === undefined)
+      throw new ServerError(
+        51246,
+        "Executor error during find command :: caused by :: positional operator '.$' couldn't find a matching element in the array",
+      );
+    const element = value.values[index];
+    if (element === undefined)
+      throw new ServerError(51247, "Executor error during find command :: caused by :: positional operator '.$' element mismatch");
+    return Arr.of([element]);
+  }
+  if (!(value instanceof Doc) || at === parts.length) return value;
+  const inner = onlyElement(value.get(parts[at] as string), parts, at + 1, position);
   return inner === undefined ? value : value.with(parts[at] as string, inner);
 };
+
+const asksExpression = (filter: Filter): boolean =>
+  filter.op === 'document'
+    ? filter.name === '$expr'
+    : filter.op === 'not'
+      ? asksExpression(filter.of)
+      : 'of' in filter && filter.of.some(asksExpression);

@@ -23,17 +23,9 @@ import { currentCollation } from './collation.js';
 import { withVariables } from './expressions/expressions.js';
 import type { Variables } from './expressions/scope.js';
 import { compileFilter, demandedValues, parseFilter, type Predicate } from './filter.js';
-import {
-  changeAt,
-  describeId,
-  positionOf,
-  valueAt,
-  type Change,
-  type Modification,
-  type Place,
-  type UpdateContext,
-} from './modifications.js';
+import { changeAt, describeId, valueAt, type Change, type Modification, type Place, type UpdateContext } from './modifications.js';
 import { orderOfValues } from './sort-order.js';
+import { positionOf } from './positions.js';
 import { compileTransformation } from './transformations.js';
 
 export type Update = (doc: Doc, context: UpdateContext) => Doc;
@@ -66,6 +58,7 @@ const checkPath = (path: string): readonly string[] => {
     if (index === 0 && (part === '$' || part.startsWith('$[')))
       throw badValue(`Cannot have array filter identifier (i.e. '$[<id>]') element in the first position in path '${path}'`);
   }
+  if (parts.indexOf('$') !== parts.lastIndexOf('$')) throw badValue(`Too many positional (i.e. '$') elements found in path '${path}'`);
   if (parts.length > 200) throw new ServerError(15, `Document exceeds maximum nesting depth of 200`);
   return parts;
 };
@@ -356,7 +349,7 @@ const concretePaths = (
   const after = parts.slice(at + 1);
   const part = parts[at] as string;
   if (part === '$') {
-    const path = [...before, String(positionOf(doc, before, context)), ...after];
+    const path = [...before, String(positionOf(doc, context)), ...after];
     return concretePaths(doc, path, filters, context);
   }
   const array = valueAt(doc, before);
