@@ -237,7 +237,7 @@ test.each<readonly [Document, number]>([
   [{ $unwind: 1 }, 15981],
   [{ $count: '_id' }, 9039800],
   [{ $replaceRoot: {} }, 40414],
-  [{ $lookup: { from: 'a', localField: 'a', foreignField: 'b', as: 'c', more: 1 } }, 9],
+  [{ $lookup: { from: 'a', localField: 'a', foreignField: 'b', as: 'c', more: 1 } }, 40415],
   [{ $graphLookup: {} }, 40105],
   [{ $bucket: { groupBy: '$a', boundaries: [1, 'a'] } }, 40193],
   [{ $bucket: { groupBy: '$a', boundaries: [1, 2], more: 1 } }, 40197],

@@ -1,5 +1,5 @@
 import { ServerError } from '../errors.js';
-import { Arr, Doc, type Value } from './values.js';
+import { Arr, Doc, MAX_DEPTH, type Value } from './values.js';
 
 export type Test = (value: Value | undefined) => boolean;
 
@@ -22,13 +22,14 @@ const REFERENCE_FIELDS: ReadonlySet<string> = new Set(['$ref', '$id', '$db']);
 /**
  * The components of a path that a stage or an expression names.
  *
- * @throws ServerError 40352, 40353, 15998, 16410 or 16411 where no document can have such a field
+ * @throws ServerError 15, 40352, 40353, 15998, 16410 or 16411 where no document can have such a field
  */
 export const checkFieldPath = (path: string): readonly string[] => {
   if (!path) throw new ServerError(40352, 'FieldPath cannot be constructed with empty string');
   if (path.endsWith('.')) throw new ServerError(40353, `FieldPath must not end with a '.'.`);
   if (path.includes('\0')) throw new ServerError(16411, 'FieldPath field names may not contain embedded nulls');
   const parts = path.split('.');
+  if (parts.length > MAX_DEPTH) throw new ServerError(15, `FieldPath is too long: it has more than ${MAX_DEPTH} components`);
   for (const part of parts) {
     if (!part) throw new ServerError(15998, 'FieldPath field names may not be empty strings.');
     if (part.startsWith('$') && !REFERENCE_FIELDS.has(part))

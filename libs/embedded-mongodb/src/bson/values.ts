@@ -78,7 +78,7 @@ export const MAX_KEY = new Singleton(0x7f);
 
 /** The largest document that is stored or sent, in bytes (16 MiB), and the deepest nesting, as on the server. */
 export const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
-const MAX_DEPTH = 200;
+export const MAX_DEPTH = 200;
 /** Fields up to which a lookup by name walks the list instead of building a table. */
 const SHORT = 12;
 

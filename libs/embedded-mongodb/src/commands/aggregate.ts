@@ -2,17 +2,15 @@ import { isNumber } from '../bson/order.js';
 import { Arr, Doc, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import { compilePipeline } from '../execution/pipeline.js';
-import type { Source } from '../execution/source.js';
 import { withCollation } from '../query/collation.js';
-import { compileExpression, withVariables } from '../query/expressions/expressions.js';
+import { withVariables } from '../query/expressions/expressions.js';
 import { fieldsOf, letOf, paceOf, withOk, type Command, type Handler } from './call.js';
-import { answerWithCursor, cursorBatch, listed } from './cursor-commands.js';
+import { answerWithCursor, cursorBatch } from './cursor-commands.js';
 import { cursorReply } from './cursors.js';
-import { collectionStatistics } from './diagnostics.js';
 import { explainCommand } from './explain.js';
 import { collationFor, target } from './namespaces.js';
 import { parseTarget } from './output.js';
-import { contextOf, hintOf, runPipeline, scopeOf, spaceOf } from './reading.js';
+import { hintOf, runPipeline, scopeOf, spaceOf } from './reading.js';
 import { bypass } from './validation.js';
 
 const aggregate: Handler = async (call) => {
@@ -38,30 +36,18 @@ const aggregate: Handler = async (call) => {
     lastName === '$merge' || lastName === '$out'
       ? withCollation(collation, () => parseTarget(lastName, (last as Doc).values[0] as Value, database, variables))
       : undefined;
-  if (pipeline.values.some((stage) => stage instanceof Doc && stage.firstKey === '$changeStream'))
-    throw new ServerError(40573, 'The $changeStream stage is only supported on replica sets');
-  if (firstName === '$documents' || isNumber(on)) {
-    if (!isNumber(on)) throw new ServerError(73, `{aggregate: 1} is not valid for '$documents'; a collection must not be named`);
-    if (firstName !== '$documents')
-      throw new ServerError(73, `{aggregate: 1} is not valid for '${String(firstName)}'; a collection is required.`);
-  }
-  if (pipeline.values.some((stage, index) => index > 0 && stage instanceof Doc && stage.firstKey === '$collStats'))
-    throw new ServerError(40602, '$collStats is only valid as the first stage in a pipeline');
-  const statistics = firstName === '$collStats' ? collectionStatistics(call, name, (first as Doc).values[0] as Value) : undefined;
-  const body = Arr.of(pipeline.values.slice(firstName === '$documents' || statistics ? 1 : 0, target_ ? -1 : undefined));
-  const compiled = compile(() => compilePipeline(body));
+  const collectionless = firstName === '$documents';
+  if (collectionless && !isNumber(on))
+    throw new ServerError(73, `{aggregate: 1} is not valid for '$documents'; a collection must not be named`);
+  const body = Arr.of(target_ ? pipeline.values.slice(0, -1) : pipeline.values);
+  const compiled = compile(() => compilePipeline(body, { depth: isNumber(on) ? null : 0 }));
+  if (isNumber(on) && !collectionless)
+    throw new ServerError(73, `{aggregate: 1} is not valid for '${String(firstName)}'; a collection is required.`);
   const space = spaceOf(call, fields);
   const snapshot = node.store.snapshot();
   const scope = scopeOf(call, snapshot, collation, space);
   try {
-    let source: Source;
-    if (firstName === '$documents') {
-      const given = compile(() => compileExpression((first as Doc).values[0] as Value))(Doc.empty, variables);
-      if (!(given instanceof Arr) || !given.values.every((value) => value instanceof Doc))
-        throw new ServerError(5858203, `an array is expected`);
-      source = compiled.run(listed(given.values as readonly Doc[]), contextOf(scope, variables, 0));
-    } else if (statistics) source = compiled.run(listed([statistics]), contextOf(scope, variables, 0));
-    else source = runPipeline(scope, name, compiled, variables, 0, hintOf(fields));
+    const source = runPipeline(scope, name, compiled, variables, 0, hintOf(fields));
     if (!target_) return await answerWithCursor(call, `${database}.${name}`, snapshot, source, batchSize, false);
     await target_(node, source, paceOf(call), bypassed);
     snapshot.close();

@@ -103,8 +103,24 @@ describe('views', () => {
     await refused({ create: 'itself', viewOn: 'other', pipeline: [{ $unionWith: 'itself' }] }, 5);
   });
 
+  test('are no more than 20 that stand on one another, and 16 MB of stages', async () => {
+    let { collectionName: name } = await server.fresh();
+    for (let depth = 1; depth <= 20; depth++) name = await view(name);
+    await refused({ create: 'above', viewOn: name, pipeline: [] }, 165);
+    await refused({ create: 'large', viewOn: 'other', pipeline: [{ $match: { a: 'a'.repeat(16_000_000) } }] }, 195);
+  });
+
+  test.each([{ storageEngine: { other: {} } }, { timeseries: { timeField: 'a' } }, { idIndex: { key: { _id: 1 }, name: '_id_' } }])(
+    'have no option %j',
+    async (option) => {
+      await refused({ create: 'made', viewOn: 'other', pipeline: [], ...option }, 72);
+    },
+  );
+
   test.each<readonly [stage: Document, code: number]>([
     [{ $out: 'a' }, 167],
+    [{ $currentOp: {} }, 73],
+    [{ $changeStream: {} }, 40573],
     [{ $merge: 'a' }, 167],
     [{ $documents: [] }, 73],
     [{ $facet: { a: [{ $out: 'a' }] } }, 40600],

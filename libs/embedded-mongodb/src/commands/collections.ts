@@ -1,9 +1,9 @@
-import { Arr, Binary, Doc, encode, type Value } from '../bson/values.js';
+import { Arr, Binary, Doc, encode, encodedLength, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
 import { compilePipeline } from '../execution/pipeline.js';
 import { withoutTime } from '../query/expressions/expressions.js';
 import { compileFilter, parseFilter } from '../query/filter.js';
-import type { Collection, Reader } from '../storage/store.js';
+import { statisticsOf, type Collection, type Reader } from '../storage/store.js';
 import { fieldsOf, ok, type Command, type Handler } from './call.js';
 import { answerWithCursor, cursorBatch, listed } from './cursor-commands.js';
 import { DEFAULT_BATCH } from './cursors.js';
@@ -28,6 +28,9 @@ const create: Handler = async (call) => {
   const fields = fieldsOf(call);
   const collation = fields.collation();
   for (const key of ['capped', 'temp']) fields.boolean(key);
+  if (fields.doc.has('viewOn'))
+    for (const key of ['timeseries', 'idIndex', 'storageEngine'])
+      if ((fields.doc.get(key) ?? null) !== null) throw new ServerError(72, `option not supported on a view: ${key}`);
   for (const key of [
     'capped',
     'timeseries',
@@ -43,6 +46,7 @@ const create: Handler = async (call) => {
   ])
     fields.refuse(key);
   fields.refuse('autoIndexId', (value) => value === true);
+  fields.refuse('idIndex');
   const keys = createOptions.filter((key) => call.command.has(key));
   const settings = Doc.of(
     keys,
@@ -66,7 +70,7 @@ const create: Handler = async (call) => {
       throw new ServerError(48, `Collection ${call.database}.${name} already exists.`);
     }
     const view = viewOn === undefined ? undefined : { on: viewOn, pipeline: pipeline ?? [] };
-    if (view) checkCycles(writer, call.database, name, view);
+    if (view) checkViewGraph(writer, call.database, name, view);
     newCollection(writer, call.database, name, options, view);
     return ok();
   });
@@ -90,9 +94,7 @@ const checkViewPipeline = (pipeline: readonly Doc[]): void => {
     if (size !== 1) continue;
     if (name === '$out' || name === '$merge')
       throw new ServerError(167, `The aggregation stage ${name} cannot be used in a view definition`);
-    if (name === '$changeStream') throw new ServerError(40573, 'The $changeStream stage is only supported on replica sets');
-    if (['$documents', '$currentOp', '$listSessions', '$listLocalSessions'].includes(name))
-      throw new ServerError(73, `${name} is about no collection, and cannot be used in a view definition`);
+    if (name === '$documents') throw new ServerError(73, `${name} is about no collection, and cannot be used in a view definition`);
   }
   compilePipeline(Arr.of(pipeline));
 };
@@ -110,16 +112,26 @@ const readBy = (pipeline: readonly Value[]): readonly string[] =>
     return [...(typeof from === 'string' ? [from] : []), ...(inner instanceof Arr ? readBy(inner.values) : [])];
   });
 
-/** @throws ServerError 5 where a view would read itself */
-const checkCycles = (reader: Reader, database: string, name: string, view: View): void => {
-  const seen = new Set<string>();
-  const visit = ({ on, pipeline }: View): void => {
+/** How many views may stand on one another, and what their pipelines may take together. */
+const [MOST_VIEWS, MOST_BYTES] = [20, 16_000_000];
+
+/** @throws ServerError 5 where a view would read itself, 165 or 195 where it would stand on too many or too large ones */
+const checkViewGraph = (reader: Reader, database: string, name: string, view: View): void => {
+  const seen = new Map<string, { readonly views: number; readonly bytes: number }>();
+  const visit = ({ on, pipeline }: View): { readonly views: number; readonly bytes: number } => {
+    let [views, bytes] = [0, 0];
     for (const other of [on, ...readBy(pipeline)]) {
       if (other === name) throw new ServerError(5, `View cycle detected: ${database}.${name} reads itself`);
-      const next = seen.has(other) ? undefined : collectionOf(reader, database, other)?.view;
-      seen.add(other);
-      if (next) visit(next);
+      const next = collectionOf(reader, database, other)?.view;
+      const below = seen.get(other) ?? (next ? visit(next) : { views: 0, bytes: 0 });
+      seen.set(other, below);
+      views = Math.max(views, below.views);
+      bytes = Math.max(bytes, below.bytes);
     }
+    if (++views > MOST_VIEWS) throw new ServerError(165, `View depth limit exceeded; maximum depth is ${MOST_VIEWS}`);
+    bytes += pipeline.reduce((sum, stage) => sum + encodedLength(stage), 0);
+    if (bytes > MOST_BYTES) throw new ServerError(195, `View pipeline exceeds maximum size; maximum size is ${MOST_BYTES}`);
+    return { views, bytes };
   };
   visit(view);
 };
@@ -147,7 +159,7 @@ const collMod: Handler = async (call) => {
         throw new ServerError(72, change ? 'cannot modify an index on a view' : 'cannot modify validation options on a view');
       if (pipeline) checkViewPipeline(pipeline);
       const view = { on: viewOn ?? collection.view.on, pipeline: pipeline ?? collection.view.pipeline };
-      checkCycles(writer, call.database, name, view);
+      checkViewGraph(writer, call.database, name, view);
       if (viewOn !== undefined || pipeline) writer.saveCollection({ ...collection, view });
       return ok();
     }
@@ -278,7 +290,7 @@ const listDatabases: Handler = (call) => {
   try {
     const sizes = new Map<string, number>();
     for (const collection of snapshot.catalog.collections.values())
-      sizes.set(collection.database, (sizes.get(collection.database) ?? 0) + call.node.store.statistics(snapshot, collection).bytes);
+      sizes.set(collection.database, (sizes.get(collection.database) ?? 0) + statisticsOf(snapshot, collection).bytes);
     const found = [...sizes]
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([name, bytes]) => (nameOnly ? Doc.from({ name }) : Doc.from({ name, sizeOnDisk: BigInt(bytes), empty: false })));
@@ -312,6 +324,7 @@ export const collectionCommands: Readonly<Record<string, Command>> = {
       'encryptedFields',
       'autoIndexId',
       'temp',
+      'idIndex',
     ],
     run: create,
   },

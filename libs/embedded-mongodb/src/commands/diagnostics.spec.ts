@@ -171,6 +171,11 @@ describe('$indexStats', () => {
     await expect(indexStats(`${name}w`)).rejects.toMatchObject({ code: 40602 });
     const union = { $unionWith: { coll: name, pipeline: [{ $indexStats: {} }, { $count: 'indexes' }] } };
     expect(await collection.aggregate([{ $match: { a: 2 } }, union]).toArray()).toEqual([{ indexes: 1 }]);
+    await server.db.createCollection(`${name}x`, {
+      viewOn: name,
+      pipeline: [{ $collStats: { count: {} } }, { $project: { _id: 0, count: 1 } }],
+    });
+    expect(await collection.aggregate([{ $match: { a: 2 } }, { $unionWith: `${name}x` }]).toArray()).toEqual([{ count: 1 }]);
     const lookup = { $lookup: { from: name, as: 'found', pipeline: [{ $indexStats: {} }, { $project: { name: 1 } }] } };
     expect(await collection.aggregate([lookup, { $project: { found: 1, _id: 0 } }]).toArray()).toEqual([{ found: [{ name: '_id_' }] }]);
   });

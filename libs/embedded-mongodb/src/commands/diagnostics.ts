@@ -4,21 +4,21 @@ import { isTrue } from '../bson/order.js';
 import { Arr, Binary, bsonTypeName, checkDocument, Doc, Double, MAX_DOCUMENT_BYTES, show, type Value } from '../bson/values.js';
 import { DamagedRecordError, ServerError } from '../errors.js';
 import {
-  afterPrefix,
   indexKeys,
   indexPrefix,
   namespaceOf,
   readyIndexes,
   recordPrefix,
+  statisticsOf,
   type Collection,
   type Entry,
 } from '../storage/store.js';
 import { MAX_MESSAGE_BYTES } from '../wire/messages.js';
 import { handshakeOf } from './authentication.js';
 import { fieldsOf, hostOf, MAX_BATCH, now, ok, paceOf, VERSION, type Call, type Command, type Handler, type Node } from './call.js';
-import { Fields } from './fields.js';
-import { checkDatabase, collectionOf, existing, noView, target, idIndexOf, indexSpecs } from './namespaces.js';
+import { checkDatabase, existing, noView, target, idIndexOf, indexSpecs } from './namespaces.js';
 import { SESSION_MINUTES } from './sessions.js';
+import { numberValue, rangeOf, storageStatistics } from './statistics.js';
 
 /** The wire version of VERSION. */
 const MAX_WIRE_VERSION = 25;
@@ -60,70 +60,15 @@ const buildInfo: Handler = () =>
     storageEngines: Arr.of(['lmdb']),
   });
 
-const numberValue = (value: number): Value =>
-  Number.isInteger(value) && Math.abs(value) <= 0x7fffffff ? value : Number.isInteger(value) ? BigInt(value) : new Double(value);
-
-/** What an index entry takes on the average: an estimate, since counting them is cheap and weighing them is not. */
-const ENTRY_BYTES = 64;
-
-/** What is counted of a collection, or of one that does not exist: nothing. */
-const storageStats = (call: Call, name: string, scale: number): Readonly<Record<string, Value | undefined>> => {
-  const snapshot = call.node.store.snapshot();
-  try {
-    const collection = noView(collectionOf(snapshot, call.database, name));
-    const { documents, bytes } = collection ? call.node.store.statistics(snapshot, collection) : { documents: 0, bytes: 0 };
-    const indexes = collection ? readyIndexes(collection) : [];
-    const sizes = indexes.map((index) => Math.floor((snapshot.count(rangeOf(indexPrefix(index))) * ENTRY_BYTES) / scale));
-    const total = sizes.reduce((sum, size) => sum + size, 0);
-    return {
-      size: numberValue(Math.floor(bytes / scale)),
-      count: numberValue(documents),
-      avgObjSize: documents ? numberValue(Math.floor(bytes / documents)) : undefined,
-      storageSize: numberValue(Math.floor(bytes / scale)),
-      nindexes: collection ? indexSpecs(collection).length : 0,
-      capped: false,
-      totalIndexSize: numberValue(total),
-      totalSize: numberValue(Math.floor(bytes / scale) + total),
-      indexSizes: Doc.from({
-        _id_: collection ? 0 : undefined,
-        ...Object.fromEntries(indexes.map((index, at) => [index.name, numberValue(sizes[at] as number)])),
-      }),
-      scaleFactor: scale,
-    };
-  } finally {
-    snapshot.close();
-  }
-};
-
 const collStats: Handler = (call) => {
   const name = target(call);
-  return ok({ ns: `${call.database}.${name}`, ...storageStats(call, name, fieldsOf(call).count('scale') || 1) });
-};
-
-/** The one document of the stage `$collStats`. */
-export const collectionStatistics = (call: Call, name: string, spec: Value): Doc => {
-  if (!(spec instanceof Doc)) throw new ServerError(5447000, `$collStats must take a nested object but found: ${show(spec)}`);
-  const fields = new Fields('$collStats', spec).only(['storageStats', 'count', 'latencyStats', 'queryExecStats']);
-  for (const key of ['latencyStats', 'queryExecStats']) fields.refuse(key);
-  const [storage, counted] = [fields.document('storageStats'), fields.document('count')];
   const snapshot = call.node.store.snapshot();
   try {
-    if (!collectionOf(snapshot, call.database, name))
-      throw new ServerError(
-        26,
-        `Unable to retrieve ${storage ? 'storageStats' : 'count'} in $collStats stage :: caused by :: Collection [${call.database}.${name}] not found.`,
-      );
+    const stats = storageStatistics(snapshot, call.database, name, fieldsOf(call).count('scale') || 1);
+    return ok({ ns: `${call.database}.${name}`, ...stats });
   } finally {
     snapshot.close();
   }
-  const stats = storageStats(call, name, storage ? new Fields('$collStats.storageStats', storage).only(['scale']).count('scale') || 1 : 1);
-  return Doc.from({
-    ns: `${call.database}.${name}`,
-    host: hostOf(call.node),
-    localTime: now(),
-    storageStats: storage && Doc.from(stats),
-    count: counted && stats['count'],
-  });
 };
 
 /**
@@ -237,8 +182,6 @@ const validate: Handler = async (call) => {
 /** The faults that `validate` tells at most. */
 const MOST_ERRORS = 100;
 
-const rangeOf = (prefix: Buffer): { readonly start: Buffer; readonly end: Buffer } => ({ start: prefix, end: afterPrefix(prefix) });
-
 const dbStats: Handler = (call) => {
   checkDatabase(call.database);
   const fields = fieldsOf(call);
@@ -253,7 +196,7 @@ const dbStats: Handler = (call) => {
         views++;
         continue;
       }
-      const statistics = call.node.store.statistics(snapshot, collection);
+      const statistics = statisticsOf(snapshot, collection);
       collections++;
       objects += statistics.documents;
       bytes += statistics.bytes;

@@ -7,6 +7,7 @@ import { withCollation } from '../query/collation.js';
 import { withoutTime } from '../query/expressions/expressions.js';
 import { parseFilter } from '../query/filter.js';
 import { compileProjection } from '../query/transformations.js';
+import { statisticsOf } from '../storage/store.js';
 import { fieldsOf, letOf, now, ok, paceOf, type Command, type Handler } from './call.js';
 import { answerWithCursor } from './cursor-commands.js';
 import { DEFAULT_BATCH, drain } from './cursors.js';
@@ -76,7 +77,7 @@ const count: Handler = async (call) => {
         countUse(snapshot, plan);
         total = known;
       } else if (!collection.view && filter.op === 'always' && filter.value && !fields.doc.has('hint'))
-        total = call.node.store.statistics(snapshot, collection).documents;
+        total = statisticsOf(snapshot, collection).documents;
       else {
         const scope = scopeOf(call, snapshot, collation);
         const spec = { filter, sort: [], skip: 0, limit: 0, projection: undefined, variables: { NOW: now() }, hint: hintOf(fields) };

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { splitPath } from '../bson/paths.js';
+import { checkFieldPath, splitPath } from '../bson/paths.js';
 import { Arr, bsonTypeName, Doc, show, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
 import { PAUSE, type Source } from '../execution/source.js';
@@ -13,7 +13,7 @@ import { duplicateKey, readIndex, readyIndexes, TEMPORARY_PREFIX, type Collectio
 import type { Node } from './call.js';
 import { Pace } from './cursors.js';
 import { Fields } from './fields.js';
-import { checkCollectionName, collectionOf, existing, newCollection, noView } from './namespaces.js';
+import { checkCollectionName, checkDatabase, collectionOf, existing, newCollection, noView } from './namespaces.js';
 import { matching } from './reading.js';
 import { validate } from './validation.js';
 import { forWriting } from './write-statements.js';
@@ -100,6 +100,8 @@ export const inBatches = async (source: Source, pace: Pace, store: (docs: readon
 /** Where `$out` and `$merge` put their documents. */
 /** @param variables those of the command, which `let` and `whenMatched` may use */
 export const parseTarget = (stage: string, spec: Value, database: string, variables: Variables): Target => {
+  if (stage === '$merge' && spec instanceof Doc && !spec.has('into'))
+    throw new ServerError(40414, `BSON field '$merge.into' is missing but a required field`);
   const into = stage === '$out' ? spec : spec instanceof Doc ? spec.get('into') : spec;
   let name: Value | undefined = into;
   let otherDatabase = database;
@@ -110,14 +112,19 @@ export const parseTarget = (stage: string, spec: Value, database: string, variab
     name = fields.string('coll');
     if (stage === '$merge' && name === undefined)
       throw new ServerError(5786801, "$merge 'into' field must specify a 'coll' that is not empty, null or undefined");
-    otherDatabase = fields.string('db') ?? database;
+    const given = fields.string('db');
+    otherDatabase = given === undefined || (stage === '$merge' && !given) ? database : given;
   }
   if (typeof name !== 'string')
     throw new ServerError(
       stage === '$out' ? 16990 : 51178,
       `${stage} only supports a string or object argument, but found ${bsonTypeName(into)}`,
     );
-  if (stage === '$merge' && !name) throw new ServerError(5786800, "$merge 'into' field cannot be an empty string");
+  if (stage === '$merge' && !name && spec instanceof Doc) throw new ServerError(5786800, "$merge 'into' field cannot be an empty string");
+  if (stage === '$out' && (name.includes('$') || Buffer.byteLength(`${otherDatabase}.${name}`) > 255)) {
+    checkDatabase(otherDatabase);
+    throw new ServerError(20, `Cannot $out to '${otherDatabase}.${name}': no collection may have this name`);
+  }
   const collectionName = checkCollectionName(otherDatabase, name);
   if (collectionName.startsWith('system.'))
     throw new ServerError(stage === '$out' ? 17385 : 31319, `Can't ${stage} to special collection: ${name}`);
@@ -132,6 +139,7 @@ export const parseTarget = (stage: string, spec: Value, database: string, variab
   if (!on) throw new ServerError(51186, `$merge 'on' field must be either a string or an array of strings`);
   if (!on.length) throw new ServerError(51187, "If explicitly specifying $merge 'on', must include at least one field");
   if (on.some((path) => typeof path !== 'string')) throw new ServerError(51134, "$merge 'on' array elements must be strings");
+  on.forEach(checkFieldPath);
   if (new Set(on).size !== on.length) throw new ServerError(31465, "Found a duplicate field in $merge's 'on'");
   const whenMatched = fields.doc.has('whenMatched') ? (fields.doc.get('whenMatched') as Value) : 'merge';
   if (typeof whenMatched !== 'string' && !(whenMatched instanceof Arr))
@@ -162,27 +170,36 @@ export const parseTarget = (stage: string, spec: Value, database: string, variab
       ? (bound: Variables) => withCollation(collation, () => withVariables(names, () => compileUpdate(whenMatched, { variables: bound })))
       : undefined;
   if (pipelineUpdate) withVariables(names, () => compileUpdate(whenMatched as Value, {}));
+  const byId = on.length === 1 && on[0] === '_id';
+  /** @throws ServerError 51183 where no index says that at most one document has these values */
+  const checkUnique = (collection: Collection | undefined): void => {
+    const unique =
+      (byId && sameCollation(collation, collection?.collation)) ||
+      (collection ? readyIndexes(collection) : []).some(
+        (index) =>
+          index.unique &&
+          !index.partial &&
+          sameCollation(collation, index.collation) &&
+          index.fields.length === on.length &&
+          index.fields.every(({ path }) => on.includes(path)),
+      );
+    if (!unique) throw new ServerError(51183, 'Cannot find index to verify that join fields will be unique');
+  };
   return async (node, source, pace, bypassed) => {
+    const before = node.store.snapshot();
+    try {
+      checkUnique(noView(collectionOf(before, otherDatabase, collectionName)));
+    } finally {
+      before.close();
+    }
     const store = (docs: readonly Doc[]): Promise<void> =>
       node.store.write((writer) => {
-        forWriting(writer, otherDatabase, collectionName);
+        checkUnique(forWriting(writer, otherDatabase, collectionName));
         /** A document that is there already keeps none of the others from being inserted. */
         let duplicate: ServerError | undefined;
         for (const doc of docs) {
           const collection = existing(writer, otherDatabase, collectionName);
-          if (
-            !(on.length === 1 && on[0] === '_id' && sameCollation(collation, collection.collation)) &&
-            !readyIndexes(collection).some(
-              (index) =>
-                index.unique &&
-                !index.partial &&
-                sameCollation(collation, index.collation) &&
-                index.fields.length === on.length &&
-                index.fields.every(({ path }) => on.includes(path)),
-            )
-          )
-            throw new ServerError(51183, 'Cannot find index to verify that join fields will be unique');
-          const whole = on.length === 1 && on[0] === '_id' ? toInsert(doc) : doc;
+          const whole = byId ? toInsert(doc) : doc;
           const parts: Filter[] = on.map((path) => {
             const operand = splitPath(path).reduce<Value | undefined>(
               (value, part) => (value instanceof Doc ? value.get(part) : undefined),

@@ -1,5 +1,5 @@
 import { numberOf } from '../bson/order.js';
-import { Arr, DateTime, Doc } from '../bson/values.js';
+import { Arr, Doc } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
 import { compilePipeline, type Pipeline } from '../execution/pipeline.js';
 import { candidates, choosePlan, runPlan, type Counters, type Hint } from '../execution/planner.js';
@@ -16,7 +16,8 @@ import { compileProjection, type Transformation } from '../query/transformations
 import type { Collection, Reader } from '../storage/store.js';
 import { hostOf, type Call } from './call.js';
 import { Fields } from './fields.js';
-import { checkViewCollation, collectionOf, listedIndexes } from './namespaces.js';
+import { checkViewCollation, collectionOf } from './namespaces.js';
+import { collectionStatistics, indexStatistics, MOST_VIEWS } from './statistics.js';
 
 /** Runs a source to its end without letting others in: what happens within a transaction. */
 export const rows = function* (source: Source): Generator<Doc, void, undefined> {
@@ -137,9 +138,6 @@ export const naturalOrder = (sort: Doc | undefined): ReturnType<typeof parseSort
   return parseSort(sort ?? Doc.empty);
 };
 
-/** How many views may stand on one another. */
-const MOST_VIEWS = 19;
-
 /** The documents of a collection or a view that may match: a view's own pipeline runs first. */
 export const sourceOf = (scope: Scope, name: string, filter: Filter, variables: Variables, depth = 0): Source => {
   const collection = collectionOf(scope.reader, scope.database, name);
@@ -155,35 +153,10 @@ export const sourceOf = (scope: Scope, name: string, filter: Filter, variables: 
 export const contextOf = (scope: Scope, variables: Variables, depth: number): PipelineContext => ({
   variables,
   from: (other, filter) => sourceOf(scope, other, filter, variables, depth),
+  statistics: (other, spec) => collectionStatistics(scope, other, spec),
   indexes: (other) => indexStatistics(scope, other),
   space: scope.space,
 });
-
-/** What `$indexStats` tells of a collection; of a view that has no stages, of what it stands on. */
-const indexStatistics = function* (scope: Scope, name: string, depth = 0): Source {
-  const { reader, host } = scope;
-  const collection = collectionOf(reader, scope.database, name);
-  if (!collection) return;
-  if (collection.view) {
-    if (depth >= MOST_VIEWS) throw new ServerError(165, 'View depth too deep or view cycle detected');
-    if (collection.view.pipeline.length) throw new ServerError(40602, '$indexStats is only valid as the first stage in a pipeline');
-    yield* indexStatistics(scope, collection.view.on, depth + 1);
-    return;
-  }
-  for (const { spec, numbers } of listedIndexes(collection)) {
-    const uses = numbers.map((number) => reader.uses(number));
-    yield Doc.from({
-      name: spec.get('name'),
-      key: spec.get('key'),
-      host,
-      accesses: Doc.from({
-        ops: BigInt(uses.reduce((sum, { ops }) => sum + ops, 0)),
-        since: new DateTime(BigInt(Math.min(...uses.map(({ since }) => since)))),
-      }),
-      spec,
-    });
-  }
-};
 
 /** Runs a pipeline on a collection or view; what its first stages ask for is asked of the storage. */
 export const runPipeline = (
@@ -196,7 +169,7 @@ export const runPipeline = (
   counters?: Counters,
 ): Source => {
   const context = contextOf(scope, variables, depth);
-  if (pipeline.ofIndexes) return pipeline.run(indexStatistics(scope, name), context);
+  if (pipeline.opening) return pipeline.run(pipeline.opening(context, name), context);
   const collection = collectionOf(scope.reader, scope.database, name);
   if (collection?.view) return pipeline.run(sourceOf(scope, name, { op: 'always', value: true }, variables, depth), context);
   if (!collection) return pipeline.run(empty(), context);

@@ -19,7 +19,8 @@ import { inTurns, paced, PAUSE, type Source } from './source.js';
 import type { PipelineContext, Stage } from './stage.js';
 import { windowStage } from './windows.js';
 
-type Compile = (spec: Value, name: string, nested: boolean) => Stage;
+/** @param depth how many pipelines of other stages it stands in */
+type Compile = (spec: Value, name: string, depth: number) => Stage;
 
 /** A stage that handles each document by itself. */
 const each = (visit: (doc: Doc, context: PipelineContext) => Iterable<Doc>): Stage =>
@@ -333,42 +334,72 @@ const anyOf = (path: string, values: readonly Value[], collation: Collation | un
     : plain;
 };
 
-const lookup: Compile = (spec, name) => {
-  const given = objectSpec(spec, name, ['from', 'as', 'localField', 'foreignField', 'let', 'pipeline'], [], { unknown: 9 });
-  const from = given.get('from');
-  const as = given.get('as');
-  if (typeof from !== 'string')
-    throw failedToParse(
-      from === undefined
-        ? `must specify 'pipeline' when 'from' is empty`
-        : `$lookup argument 'from' must be a string, is type ${bsonTypeName(from)}`,
-    );
-  if (typeof as !== 'string') throw failedToParse(`must specify 'as' field for a $lookup`);
+/** @throws ServerError 73 where no collection of the database may have such a name */
+const checkForeign = (collection: string, stage: string): void => {
+  if (!collection || collection.startsWith('.') || collection.includes('\0'))
+    throw new ServerError(73, `invalid ${stage} namespace: '${collection}' is not the name of a collection`);
+};
+
+const beginsWith = (pipeline: Value | undefined, name: string): boolean =>
+  pipeline instanceof Arr && pipeline.values[0] instanceof Doc && pipeline.values[0].has(name);
+
+const lookupFields = ['from', 'as', 'localField', 'foreignField', 'let', 'pipeline'];
+
+/** The fields of a `$lookup` whose values can be read; those with the value null are as good as none. */
+const lookupSpec = (spec: Value): Doc => {
+  if (!(spec instanceof Doc)) throw failedToParse(`the $lookup stage specification must be an object, but found ${bsonTypeName(spec)}`);
+  const [from, pipeline] = [spec.get('from'), spec.get('pipeline')];
+  if (from === undefined && pipeline === undefined) throw failedToParse(`must specify 'pipeline' when 'from' is empty`);
+  if (from instanceof Doc) {
+    objectSpec(from, '$lookup.from', ['db', 'coll']);
+    for (const value of from.values)
+      if (typeof value !== 'string') throw new ServerError(14, `BSON field '$lookup.from' has a name of the wrong type`);
+  }
+  if (from !== undefined && typeof from !== 'string')
+    throw failedToParse(`$lookup argument 'from' must be a string, is type ${bsonTypeName(from)}`);
+  if (from === undefined && pipeline instanceof Arr && !beginsWith(pipeline, '$documents'))
+    throw failedToParse('$lookup stage without explicit collection must have a pipeline with $documents as first stage');
+  spec.keys.forEach((key, index) => {
+    const value = spec.values[index] as Value;
+    if (!lookupFields.includes(key)) throw new ServerError(40415, `BSON field '$lookup.${key}' is an unknown field.`);
+    if (spec.keys.indexOf(key) < index) throw new ServerError(40413, `BSON field '$lookup.${key}' is a duplicate field`);
+    const expected = key === 'let' ? 'object' : key === 'pipeline' ? 'array' : 'string';
+    if (bsonTypeName(value) !== expected && (value !== null || key === 'pipeline'))
+      throw new ServerError(14, `BSON field '$lookup.${key}' is the wrong type '${bsonTypeName(value)}', expected type '${expected}'`);
+  });
+  if ((spec.get('as') ?? null) === null) throw new ServerError(40414, `BSON field '$lookup.as' is missing but a required field`);
+  if (from !== undefined) {
+    checkForeign(from, '$lookup');
+    if (beginsWith(pipeline, '$documents')) throw new ServerError(73, `$documents is about no collection, but 'from' names one`);
+  }
+  return spec;
+};
+
+const lookup: Compile = (spec, _name, depth) => {
+  const given = lookupSpec(spec);
+  const from = (given.get('from') ?? '') as string;
+  const as = given.get('as') as string;
   checkFieldPath(as);
   const pipeline = given.get('pipeline');
-  // A pipeline alone decides where neither field has a name.
-  const unnamed = pipeline !== undefined && ['localField', 'foreignField'].every((key) => [null, ''].includes(given.get(key) as never));
-  const [local, foreign] = unnamed ? [] : [given.get('localField'), given.get('foreignField')];
-  const lets = given.get('let') ?? undefined;
+  const field = (key: string): string | undefined => (given.get(key) || undefined) as string | undefined;
+  const [local, foreign] = [field('localField'), field('foreignField')];
+  const lets = (given.get('let') ?? undefined) as Doc | undefined;
   if ((local === undefined) !== (foreign === undefined))
     throw failedToParse('$lookup requires both or neither of localField and foreignField to be specified');
   if (local === undefined && pipeline === undefined)
     throw failedToParse(`$lookup requires either 'pipeline' or both 'localField' and 'foreignField' to be specified`);
-  if (local !== undefined && (typeof local !== 'string' || typeof foreign !== 'string'))
-    throw failedToParse('$lookup localField and foreignField must be strings');
-  if (typeof local === 'string') checkFieldPath(local);
-  if (typeof foreign === 'string') checkFieldPath(foreign);
-  if (lets !== undefined && !(lets instanceof Doc))
-    throw new ServerError(14, `$lookup argument 'let' must be an object, is type ${bsonTypeName(lets)}`);
-  if (lets !== undefined && pipeline === undefined) throw failedToParse(`$lookup with a 'let' argument must also specify 'pipeline'`);
-  const letNames = lets instanceof Doc ? lets.keys : [];
+  const localParts = local === undefined ? undefined : checkFieldPath(local);
+  if (foreign !== undefined) checkFieldPath(foreign);
+  if (lets && pipeline === undefined) throw failedToParse(`$lookup with a 'let' argument must also specify 'pipeline'`);
+  const letNames = lets?.keys ?? [];
   letNames.forEach(checkVariableName);
-  const letValues: readonly Evaluate[] = lets instanceof Doc ? lets.values.map((value) => compileExpression(value)) : [];
-  const stages = pipeline === undefined ? undefined : withVariables(letNames, () => compilePipeline(pipeline, { nested: true }));
-  if (stages?.ofIndexes && local !== undefined) throw notFirst('$indexStats');
+  const letValues: readonly Evaluate[] = lets?.values.map((value) => compileExpression(value)) ?? [];
+  const stages = pipeline === undefined ? undefined : withVariables(letNames, () => compilePipeline(pipeline, { depth: depth + 1 }));
+  const opening = stages?.opening;
+  // The search for the field would be the first stage.
+  if (local !== undefined && opening && !beginsWith(pipeline, '$documents')) throw notFirst(stages?.names[0] as string);
   const asParts = splitPath(as);
   const collation = currentCollation();
-  const localParts = typeof local === 'string' ? splitPath(local) : undefined;
   return function* (source, context) {
     for (const row of source) {
       if (row === PAUSE) {
@@ -395,10 +426,10 @@ const lookup: Compile = (spec, name) => {
       const found: Doc[] = [];
       const inner: PipelineContext = { ...context, variables: bound };
       const matching = function* (): Source {
-        for (const candidate of context.from(from, filter)) if (candidate === PAUSE || test(candidate)) yield candidate;
+        const candidates = opening ? opening(inner, from) : context.from(from, filter);
+        for (const candidate of candidates) if (candidate === PAUSE || test(candidate)) yield candidate;
       };
-      const read = stages?.ofIndexes ? context.indexes(from) : matching();
-      yield* collected(stages ? stages.run(read, inner) : read, found, memoryGuard('$lookup'));
+      yield* collected(stages ? stages.run(matching(), inner) : matching(), found, memoryGuard('$lookup'));
       yield setIn(row, asParts, 0, Arr.of(found));
     }
   };
@@ -471,13 +502,26 @@ const graphLookup: Compile = (spec, name) => {
   };
 };
 
+/** Stages that have no place in a `$facet`. */
 const NOT_IN_FACETS: ReadonlySet<string> = new Set(
-  '$changeStreamSplitLargeEvent $collStats $documents $facet $geoNear $indexStats $merge $out $planCacheStats $querySettings $search $searchMeta $vectorSearch'.split(
-    ' ',
-  ),
+  (
+    '$changeStreamSplitLargeEvent $collStats $documents $facet $geoNear $indexStats $listCatalog $listSearchIndexes $merge $out ' +
+    '$planCacheStats $querySettings $search $searchBeta $searchMeta $vectorSearch'
+  ).split(' '),
 );
 
-const facet: Compile = (spec) => {
+/** @throws ServerError 40600 for a stage that has no place in a `$facet`, nor in a pipeline of a stage within one */
+const checkInFacet = (stage: Value | undefined, within = false): void => {
+  if (!(stage instanceof Doc)) return;
+  const [name, spec] = [stage.firstKey, stage.values[0]];
+  // What writes is refused by the stage that it is in.
+  if (NOT_IN_FACETS.has(name) && !(within && (name === '$out' || name === '$merge')))
+    throw new ServerError(40600, `${name} is not allowed to be used within a $facet stage`);
+  const pipeline = (name === '$lookup' || name === '$unionWith') && spec instanceof Doc ? spec.get('pipeline') : undefined;
+  if (pipeline instanceof Arr) for (const inner of pipeline.values) checkInFacet(inner, true);
+};
+
+const facet: Compile = (spec, _name, depth) => {
   if (!(spec instanceof Doc) || !spec.size) throw new ServerError(40169, 'the $facet specification must be a non-empty object');
   const parts = spec.keys.map((key, index) => {
     const pipeline = spec.values[index] as Value;
@@ -490,10 +534,9 @@ const facet: Compile = (spec) => {
     for (const stage of pipeline.values) {
       if (!(stage instanceof Doc))
         throw new ServerError(40171, `elements of arrays in $facet spec must be objects, ${key} has one of type ${bsonTypeName(stage)}`);
-      const [name] = stage.keys;
-      if (name && NOT_IN_FACETS.has(name)) throw new ServerError(40600, `${name} is not allowed to be used within a $facet stage`);
+      checkInFacet(stage);
     }
-    return [key, compilePipeline(pipeline, { nested: true })] as const;
+    return [key, compilePipeline(pipeline, { depth })] as const;
   });
   return function* (source, context) {
     const input: Doc[] = [];
@@ -664,19 +707,23 @@ const sample: Compile = (spec) => {
   });
 };
 
-const unionWith: Compile = (spec, name) => {
+const unionWith: Compile = (spec, name, depth) => {
   const given = typeof spec === 'string' ? Doc.from({ coll: spec }) : objectSpec(spec, name, ['coll', 'pipeline']);
   const coll = given.get('coll') ?? undefined;
-  // There is no $documents below another stage on this node.
-  if (coll === undefined)
+  const pipeline = given.get('pipeline') ?? undefined;
+  if (coll === undefined && !beginsWith(pipeline, '$documents'))
     throw failedToParse('$unionWith stage without explicit collection must have a pipeline with $documents as first stage');
-  if (typeof coll !== 'string')
+  if (coll !== undefined && typeof coll !== 'string')
     throw new ServerError(14, `BSON field '$unionWith.coll' is the wrong type '${bsonTypeName(coll)}', expected type 'string'`);
-  if (!coll) throw new ServerError(73, 'the collection of $unionWith has no name');
-  const stages = compilePipeline(given.get('pipeline') ?? Arr.empty, { nested: true, within: name });
+  if (coll !== undefined) {
+    checkForeign(coll, name);
+    if (beginsWith(pipeline, '$documents')) throw new ServerError(73, `$documents is about no collection, but 'coll' names one`);
+  }
+  const stages = compilePipeline(pipeline ?? Arr.empty, { depth: depth + 1, within: name });
   return function* (source, context) {
     yield* source;
-    yield* stages.run(stages.ofIndexes ? context.indexes(coll) : context.from(coll, { op: 'always', value: true }), context);
+    const read = stages.opening ? stages.opening(context, coll ?? '') : context.from(coll as string, { op: 'always', value: true });
+    yield* stages.run(read, context);
   };
 };
 
@@ -744,13 +791,13 @@ const stages: Readonly<Record<string, Compile>> = {
   $group: group,
   $unwind: unwind,
   $count: counted,
-  $sortByCount: (spec, name, nested) => {
+  $sortByCount: (spec, name, depth) => {
     if (!(typeof spec === 'string' && spec.startsWith('$')) && !(spec instanceof Doc && spec.keys[0]?.startsWith('$')))
       throw new ServerError(
         typeof spec === 'string' ? 40148 : spec instanceof Doc ? 40147 : 40149,
         `the sortByCount field must be defined as a $-prefixed path or an expression`,
       );
-    const grouped = group(Doc.from({ _id: spec, count: Doc.from({ $sum: 1 }) }), name, nested);
+    const grouped = group(Doc.from({ _id: spec, count: Doc.from({ $sum: 1 }) }), name, depth);
     const inOrder = sortBy(parseSort(Doc.from({ count: -1 })));
     return (source, context) => inOrder(grouped(source, context), context);
   },
@@ -765,6 +812,43 @@ const stages: Readonly<Record<string, Compile>> = {
   $setWindowFields: (spec) => windowStage(spec, setIn),
 };
 
+/** What a stage gives that stands for the documents of a collection. */
+export type Opening = (context: PipelineContext, collection: string) => Source;
+
+const openings: Readonly<Record<string, (spec: Value) => Opening>> = {
+  $collStats: (spec) => {
+    if (!(spec instanceof Doc)) throw new ServerError(5447000, `$collStats must take a nested object but found: ${show(spec)}`);
+    return (context, collection) => context.statistics(collection, spec);
+  },
+  $documents: (spec) => {
+    const evaluate = compileExpression(spec);
+    const documents = function* (given: Arr): Iterable<Doc> {
+      for (const value of given.values) {
+        if (!(value instanceof Doc))
+          throw new ServerError(40228, `$documents gives documents, but its array has an element of type ${bsonTypeName(value)}`);
+        yield value;
+      }
+    };
+    return function* ({ variables }) {
+      const work = (): Value | undefined => evaluate(Doc.empty, { ...variables, ROOT: Doc.empty, CURRENT: Doc.empty });
+      let given = withinTurn(work);
+      if (given === INTERRUPTED) given = yield* inTurns(work);
+      if (!(given instanceof Arr)) throw new ServerError(5858203, 'an array is expected');
+      yield* paced(documents(given));
+    };
+  },
+  $indexStats: (spec) => {
+    if (!(spec instanceof Doc) || spec.size) throw new ServerError(28803, 'The $indexStats stage specification must be an empty object');
+    return (context, collection) => context.indexes(collection);
+  },
+};
+
+/** Stages of the server that are about no collection. */
+const WITHOUT_COLLECTION: ReadonlySet<string> = new Set(['$currentOp', '$listLocalSessions', '$listSessions']);
+
+/** How many pipelines may stand in one another. */
+const MOST_DEPTH = 20;
+
 export type Pipeline = {
   /** What the leading stages ask of the collection: a filter, then an order, then a number. */
   readonly head: { readonly match: readonly Doc[]; readonly sort: Doc | undefined; readonly limit: number | undefined };
@@ -772,8 +856,8 @@ export type Pipeline = {
   readonly rest: (source: Source, context: PipelineContext) => Source;
   readonly run: (source: Source, context: PipelineContext) => Source;
   readonly names: readonly string[];
-  /** Whether it begins with `$indexStats`: it then runs on what is known of the indexes, and not on documents. */
-  readonly ofIndexes: boolean;
+  /** What it reads where its first stage, which is then none of those that run, gives documents of its own. */
+  readonly opening: Opening | undefined;
   /** Whether the head is all of it. */
   readonly isHead: boolean;
 };
@@ -786,33 +870,44 @@ const stageOf = (stage: Value): readonly [string, Value] => {
   return [stage.keys[0] as string, stage.values[0] as Value];
 };
 
+const searchesText = (query: Value): boolean =>
+  query instanceof Doc &&
+  query.keys.some((key, index) => {
+    const value = query.values[index];
+    return key === '$text' || (['$and', '$or', '$nor'].includes(key) && value instanceof Arr && value.values.some(searchesText));
+  });
+
 /**
  * Compiles an aggregation pipeline.
  *
+ * @param depth how many pipelines of other stages it stands in; null for one that is about no collection
  * @throws ServerError 40324 for a stage that this node does not have
  */
 export const compilePipeline = (
   pipeline: Value,
-  { nested = false, within }: { readonly nested?: boolean; readonly within?: string } = {},
+  { depth = 0, within }: { readonly depth?: number | null; readonly within?: string } = {},
 ): Pipeline => {
   if (!(pipeline instanceof Arr)) throw new ServerError(14, `'pipeline' option must be specified as an array`);
   if (pipeline.length > 1000) throw new ServerError(7749501, 'Pipeline length must be no longer than 1000 stages');
+  if (depth !== null && depth > MOST_DEPTH)
+    throw new ServerError(232, `Maximum number of nested sub-pipelines exceeded. Limit is ${MOST_DEPTH}`);
   const all = pipeline.values.map(stageOf);
-  const ofIndexes = all[0]?.[0] === '$indexStats';
-  if (ofIndexes && !(all[0]?.[1] instanceof Doc && !all[0][1].size))
-    throw new ServerError(28803, 'The $indexStats stage specification must be an empty object');
-  const given = ofIndexes ? all.slice(1) : all;
-  const compiled = given.map(([name, spec]) => {
+  const [first] = all;
+  const opening = first && Object.hasOwn(openings, first[0]) ? openings[first[0]]?.(first[1]) : undefined;
+  const given = opening ? all.slice(1) : all;
+  const compiled = given.map(([name, spec], index) => {
+    if (index > 0 && name === '$match' && searchesText(spec))
+      throw new ServerError(17313, '$match with $text is only allowed as the first pipeline stage');
     const compile = Object.hasOwn(stages, name) ? stages[name] : undefined;
-    if (!compile) {
-      if (name === '$out' || name === '$merge')
-        throw nested
-          ? new ServerError(within === '$unionWith' ? 31441 : 51047, `${name} is not allowed within a nested pipeline`)
-          : new ServerError(40601, `${name} can only be the final stage in the pipeline`);
-      if (name === '$documents' || name === '$indexStats') throw notFirst(name);
-      throw new ServerError(40324, `Unrecognized pipeline stage name: '${name}'`);
-    }
-    return compile(spec, name, nested);
+    if (compile) return compile(spec, name, depth ?? 0);
+    if (name === '$out' || name === '$merge')
+      throw depth
+        ? new ServerError(within === '$unionWith' ? 31441 : 51047, `${name} is not allowed within a nested pipeline`)
+        : new ServerError(40601, `${name} can only be the final stage in the pipeline`);
+    if (name === '$changeStream') throw new ServerError(40573, 'The $changeStream stage is only supported on replica sets');
+    if (Object.hasOwn(openings, name)) throw notFirst(name);
+    if (depth !== null && WITHOUT_COLLECTION.has(name)) throw new ServerError(73, `${name} is about no collection`);
+    throw new ServerError(40324, `Unrecognized pipeline stage name: '${name}'`);
   });
   const match: Doc[] = [];
   let at = 0;
@@ -824,7 +919,7 @@ export const compilePipeline = (
     rest: (source, context) => chain(compiled.slice(at), source, context),
     run: (source, context) => chain(compiled, source, context),
     names: all.map(([name]) => name),
-    ofIndexes,
-    isHead: at === given.length && !ofIndexes,
+    opening,
+    isHead: at === given.length && !opening,
   };
 };

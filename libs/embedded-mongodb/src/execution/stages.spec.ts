@@ -3,6 +3,22 @@ import { contract } from '../testing/contract.js';
 
 const server = contract();
 
+test('$unionWith adds documents that are in no collection', async () => {
+  const numbers = { $map: { input: { $range: [0, 3] }, in: { n: '$$this' } } };
+  const collection = await server.fresh([{ _id: 1 }]);
+  const added = { $unionWith: { pipeline: [{ $documents: numbers }, { $match: { n: { $gt: 0 } } }] } };
+  expect(await collection.aggregate([added]).toArray()).toEqual([{ _id: 1 }, { n: 1 }, { n: 2 }]);
+  expect(await server.db.aggregate([{ $documents: [{ n: 9 }] }, added]).toArray()).toEqual([{ n: 9 }, { n: 1 }, { n: 2 }]);
+});
+
+test('$merge asks for its unique index also where there is nothing to merge', async () => {
+  const [source, target] = [await server.fresh(), await server.fresh([{ _id: 1, a: 1 }])];
+  const merged = (): Promise<Document[]> => source.aggregate([{ $merge: { into: target.collectionName, on: 'a' } }]).toArray();
+  await expect(merged()).rejects.toMatchObject({ code: 51183 });
+  await target.createIndex({ a: 1 }, { unique: true });
+  expect(await merged()).toEqual([]);
+});
+
 describe('$lookup', () => {
   const joined = async (docs: readonly Document[], foreign: readonly Document[], spec: Document): Promise<unknown[]> => {
     const from = await server.fresh(foreign);
@@ -35,6 +51,23 @@ describe('$lookup', () => {
       ),
     ).toEqual([[10, 11], [10, 11], [12]]);
     expect(await joined([{ _id: 1, a: [1] }], foreign, by('a.7'))).toEqual([[10, 11]]);
+  });
+
+  test('joins what its pipeline gives as documents, which may use its variables', async () => {
+    const local = await server.fresh([
+      { _id: 1, a: 'x' },
+      { _id: 2, a: 'y' },
+    ]);
+    const joinedTo = async (spec: Document): Promise<unknown[]> =>
+      (await local.aggregate([{ $lookup: { as: 'found', ...spec } }, { $sort: { _id: 1 } }]).toArray()).map(
+        (doc) => doc['found'] as unknown,
+      );
+    const documents = { $documents: [{ b: 'x', n: 1 }, { b: 'z' }] };
+    expect(await joinedTo({ pipeline: [documents, { $count: 'n' }] })).toEqual([[{ n: 2 }], [{ n: 2 }]]);
+    expect(await joinedTo({ localField: 'a', foreignField: 'b', pipeline: [documents] })).toEqual([[{ b: 'x', n: 1 }], []]);
+    expect(await joinedTo({ let: { v: '$a' }, pipeline: [{ $documents: [{ c: '$$v' }] }] })).toEqual([[{ c: 'x' }], [{ c: 'y' }]]);
+    await expect(joinedTo({ pipeline: [{ $documents: 1 }] })).rejects.toMatchObject({ code: 5858203 });
+    await expect(joinedTo({ pipeline: [{ $documents: [1] }] })).rejects.toMatchObject({ code: 40228 });
   });
 
   test.each([null, ''])('leaves it to the pipeline alone where both fields are %j', async (field) => {

@@ -130,6 +130,10 @@ export type Statistics = { readonly documents: number; readonly bytes: number };
 const readStatistics = (bytes: Buffer | undefined): Statistics =>
   bytes ? { documents: bytes.readDoubleBE(0), bytes: bytes.readDoubleBE(8) } : { documents: 0, bytes: 0 };
 
+/** How many documents a collection has, and what they take. */
+export const statisticsOf = (reader: Reader, collection: Collection): Statistics =>
+  readStatistics(reader.get(statisticsKey(collection.number)));
+
 const checkKeyLength = (key: Buffer, what: string): Buffer => {
   if (key.length > MAX_KEY_BYTES)
     throw new ServerError(17280, `${what}: key too large to index, ${key.length} bytes where ${MAX_KEY_BYTES} are the most`);
@@ -556,10 +560,6 @@ export class Store {
     }
   }
 
-  statistics(reader: Reader, collection: Collection): Statistics {
-    return readStatistics(reader.get(statisticsKey(collection.number)));
-  }
-
   /** Bytes of the file on disk. */
   size(): number {
     return this.#file.size();
@@ -662,7 +662,7 @@ class StoreWriter implements Writer {
 
   #count(collection: Collection, documents: number, bytes: number): void {
     let known = this.#statistics.get(collection.number);
-    if (!known) this.#statistics.set(collection.number, (known = { ...readStatistics(this.get(statisticsKey(collection.number))) }));
+    if (!known) this.#statistics.set(collection.number, (known = { ...statisticsOf(this, collection) }));
     known.documents += documents;
     known.bytes += bytes;
   }
