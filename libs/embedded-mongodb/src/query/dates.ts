@@ -1,3 +1,5 @@
+import { ServerError } from '../errors.js';
+
 const DAY = 86_400_000n;
 
 /** The calendar fields of an instant, in UTC. */
@@ -11,7 +13,17 @@ export type Calendar = {
   readonly millisecond: number;
 };
 
-const pad = (value: number, length: number): string => String(Math.abs(value)).padStart(length, '0');
+const pad = (value: number, length: number): string => String(value).padStart(length, '0');
+
+/** The seconds since 1970 that the first four bytes of an ObjectId are to a server: before it where their first bit is set. */
+export const secondsOf = (bytes: Buffer): bigint => BigInt(bytes.readInt32BE(0));
+
+/** @throws ServerError 18537 for a year that no text of a date can have */
+export const yearInTexts = (year: number): number => {
+  if (year < 0 || year > 9999)
+    throw new ServerError(18537, `Could not convert date to string: date component was outside the supported range of 0-9999: ${year}`);
+  return year;
+};
 
 /** Days since 1970 of a date of the proleptic Gregorian calendar; the month may lie outside of 1 to 12. */
 export const daysOf = (year: number, month: number, day: number): number => {
@@ -23,6 +35,22 @@ export const daysOf = (year: number, month: number, day: number): number => {
   const ofYear = Math.floor((153 * (months + (months > 2 ? -3 : 9)) + 2) / 5);
   return era * 146_097 + ofEra * 365 + Math.floor(ofEra / 4) - Math.floor(ofEra / 100) + ofYear + day - 1 - 719_468;
 };
+
+/** Days since 1970 of a day of a week of ISO 8601, whose weeks begin on Monday and whose first one has January 4. */
+export const dayOfIsoWeek = (year: number, week: number, day: number): number => {
+  const fourth = daysOf(year, 1, 4);
+  return fourth - ((((fourth + 3) % 7) + 7) % 7) + (week - 1) * 7 + day - 1;
+};
+
+/** Whether there is such a date, and such a time of day. */
+export const isOfCalendar = ({ year, month, day, hour, minute, second }: Calendar): boolean =>
+  month >= 1 &&
+  month <= 12 &&
+  day >= 1 &&
+  day <= daysOf(year, month + 1, 1) - daysOf(year, month, 1) &&
+  hour <= 23 &&
+  minute <= 59 &&
+  second <= 59;
 
 export const calendarOf = (ms: bigint): Calendar => {
   const days = Number((ms - (((ms % DAY) + DAY) % DAY)) / DAY);
@@ -64,41 +92,12 @@ export const shiftMonths = (local: bigint, by: number): bigint => {
   return instantOf({ ...calendar, month, day: Math.min(calendar.day, last) });
 };
 
-/** An instant as the server writes it: 2024-05-06T07:08:09.010Z. */
+/**
+ * An instant as the server writes it: 2024-05-06T07:08:09.010Z.
+ *
+ * @throws ServerError 18537 for one beyond the years that have four digits
+ */
 export const formatIsoDate = (ms: bigint): string => {
   const { year, month, day, hour, minute, second, millisecond } = calendarOf(ms);
-  return `${year < 0 ? '-' : ''}${pad(year, 4)}-${pad(month, 2)}-${pad(day, 2)}T${pad(hour, 2)}:${pad(minute, 2)}:${pad(second, 2)}.${pad(millisecond, 3)}Z`;
-};
-
-/** The instant of an ISO 8601 text, or undefined; without a zone it is UTC. */
-export const parseIsoDate = (text: string): bigint | undefined => {
-  const parts = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|[+-]\d{2}:?(?:\d{2})?)?$/.exec(
-    text.trim(),
-  );
-  if (!parts) return undefined;
-  const [year, month, day, hour, minute, second] = parts.slice(1, 7).map((part) => Number(part ?? 0)) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  if (
-    month < 1 ||
-    month > 12 ||
-    day < 1 ||
-    day > daysOf(year, month + 1, 1) - daysOf(year, month, 1) ||
-    hour > 23 ||
-    minute > 59 ||
-    second > 59
-  )
-    return undefined;
-  const millisecond = Number((parts[7] ?? '').padEnd(3, '0').slice(0, 3));
-  const zone = parts[8];
-  const offset =
-    !zone || zone === 'Z'
-      ? 0
-      : (zone.startsWith('-') ? -1 : 1) * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(3).replace(':', '') || 0));
-  return instantOf({ year, month, day, hour, minute: minute - offset, second, millisecond });
+  return `${pad(yearInTexts(year), 4)}-${pad(month, 2)}-${pad(day, 2)}T${pad(hour, 2)}:${pad(minute, 2)}:${pad(second, 2)}.${pad(millisecond, 3)}Z`;
 };

@@ -2,7 +2,7 @@ import type { CompareText } from '../../bson/order.js';
 import { Arr, bsonTypeName, Doc, type Value } from '../../bson/values.js';
 import { ServerError } from '../../errors.js';
 import { currentCollation } from '../collation.js';
-import { compileIn, constant, constantOf } from './compile.js';
+import { compileIn } from './compile.js';
 import type { Evaluate, Operator, Scope } from './scope.js';
 
 type Result = Value | undefined;
@@ -22,19 +22,11 @@ export function compileArguments(argument: Value, scope: Scope, name: string, le
   return given.map((value) => compileIn(value, scope));
 }
 
-/** What an operator of nothing but constants comes to. As on a server, what it refuses is refused where nothing asks for it, too. */
-const folded = (given: readonly Evaluate[], compute: (values: readonly Result[]) => Result): Evaluate | undefined => {
-  if (!given.length || !given.every(constantOf)) return undefined;
-  return constant(compute(given.map((evaluate) => constantOf(evaluate)?.value)));
-};
-
 /** An operator of a number of values between `least` and `most`, which are computed first. */
 export function fixed(least: number, most: number, compute: Compute): Operator {
   return (argument, scope, name) => {
     const texts = currentCollation()?.compare;
     const given = compileArguments(argument, scope, name, least, most);
-    const known = folded(given, (values) => compute(values, name, texts));
-    if (known) return known;
     const [first, second] = given as readonly [Evaluate, Evaluate];
     if (given.length === 1) return (doc, variables) => compute([first(doc, variables)], name, texts);
     if (given.length === 2) return (doc, variables) => compute([first(doc, variables), second(doc, variables)], name, texts);

@@ -1,4 +1,5 @@
 import { checkFieldPath } from '../../bson/paths.js';
+import { checkLength } from '../../bson/text-length.js';
 import { Arr, Doc, type Value } from '../../bson/values.js';
 import { failedToParse, ServerError } from '../../errors.js';
 import type { Evaluate, Scope } from './scope.js';
@@ -38,7 +39,43 @@ export const constant = (value: Value | undefined): Evaluate & { constant?: { va
 export const constantOf = (evaluate: Evaluate): { value: Value | undefined } | undefined =>
   (evaluate as { constant?: { value: Value | undefined } }).constant;
 
+/** Whether what is being compiled depends on more than its text. */
+let varies = false;
+/** What the first expression to be computed ahead was refused with. */
+let refused: ServerError | undefined;
+
+/** Operators that a server does not compute ahead, whatever they are given. */
+const NEVER_AHEAD = new Set(
+  '$rand $let $map $filter $reduce $switch $zip $getField $setField $unsetField $sortArray $regexFind $regexFindAll $regexMatch'.split(' '),
+);
+
+/** Computes an operator of constants when it is compiled, as a server does: its error is told without a document, and wherever it stands. */
+const computedAhead = (compile: () => Evaluate, name: string, scope: Scope): Evaluate => {
+  const before = varies;
+  varies = NEVER_AHEAD.has(name);
+  const evaluate = compile();
+  if (varies) return evaluate;
+  varies = before;
+  try {
+    return constant(evaluate(undefined, {}));
+  } catch (error) {
+    if (!(error instanceof ServerError)) throw error;
+    // In a group some errors have codes that they have with a document only.
+    if (!scope.grouped) refused ??= error;
+    return evaluate;
+  }
+};
+
+/** Compiles a whole expression. What its constants are refused with comes after all that is wrong with its form. */
+export const compileWhole = (expression: Value, scope: Scope): Evaluate => {
+  [varies, refused] = [false, undefined];
+  const evaluate = compileIn(expression, scope);
+  if (refused) throw refused as ServerError;
+  return evaluate;
+};
+
 const compilePath = (text: string, scope: Scope): Evaluate => {
+  varies = true;
   if (text === '$') throw new ServerError(16872, "'$' by itself is not a valid FieldPath");
   if (!text.startsWith('$$')) {
     const parts = checkFieldPath(text.slice(1));
@@ -68,7 +105,8 @@ const fieldOf = (value: Value | undefined, name: string, parts: readonly string[
  * @throws ServerError 168 InvalidPipelineOperator for an operator that is not known, and others for wrong arguments
  */
 export const compileIn = (expression: Value, scope: Scope): Evaluate => {
-  if (typeof expression === 'string') return expression.startsWith('$') ? compilePath(expression, scope) : constant(expression);
+  if (typeof expression === 'string')
+    return expression.startsWith('$') ? compilePath(expression, scope) : constant(checkLength(expression));
   if (expression instanceof Arr) {
     const elements = expression.values.map((element) => compileIn(element, scope));
     if (elements.every(constantOf)) return constant(Arr.of(elements.map((element) => constantOf(element)?.value ?? null)));
@@ -80,7 +118,7 @@ export const compileIn = (expression: Value, scope: Scope): Evaluate => {
     if (expression.size > 1) throw new ServerError(15983, 'An object representing an expression must have exactly one field');
     const operator = scope.operators[name];
     if (!operator || !Object.hasOwn(scope.operators, name)) throw new ServerError(168, `Unrecognized expression '${name}'`);
-    return operator(expression.values[0] as Value, scope, name);
+    return computedAhead(() => operator(expression.values[0] as Value, scope, name), name, scope);
   }
   return compileDocument(expression, scope);
 };

@@ -75,3 +75,60 @@ test('operators for one type', () => {
   expect(run({ $sigmoid: 0 })).toBe('0.5');
   expect(run({ $sigmoid: 'text' })).toBe(14);
 });
+
+test.each([
+  ['2024-06-15T12:30:45.678Z', '2024-06-15T12:30:45.678'],
+  ['2024-06-15\t12:30:45 +0530', '2024-06-15T07:00:45'],
+  ['\0\u00a02024-06-15\n', '2024-06-15T00:00:00'],
+  ['oct 20 2020', '2020-10-20T00:00:00'],
+  ['July 4th, 2017 11am', '2017-07-04T11:00:00'],
+  ['4 July 2017 12:39:30 BST', '2017-07-04T11:39:30'],
+  ['WED jan 31 12:05:28 +03:30 1996', '1996-01-31T08:35:28'],
+  ['07/04/2017 23:50', '2017-07-04T23:50:00'],
+  ['20170704T111213', '2017-07-04T11:12:13'],
+  ['2017-W27-2', '2017-07-04T00:00:00'],
+  ['2017-07-04 12:00 America/New_York', '2017-07-04T16:00:00'],
+  ['2024-02-30', 241],
+  ['2024', 241],
+  ['Friday', 241],
+  ['July 4th', 241],
+  ['12:30', 241],
+  ['20599-01-01T00:00:00Z', 241],
+  ['2024-06-15T12: 30', 241],
+  ['2024-06-15 2024-06-16', 241],
+  ['\u20002024-06-15', 241],
+])('%j is the date %s', (text, expected) => {
+  const seconds = (at: string): number => Date.parse(`${at}Z`);
+  expect(run({ $toLong: { $toDate: text } })).toBe(typeof expected === 'number' ? expected : String(seconds(expected)));
+});
+
+test.each([
+  ['0X1.8P1', '3'],
+  ['+0xff', '255'],
+  ['-0x1p-1', '-0.5'],
+  ['0xff', 241],
+  ['+0x.p0', 241],
+  ['-inf', '-Infinity'],
+  ['1e309', 241],
+  ['1e-400', 241],
+])('%s is the double %s', (text, expected) => {
+  expect(run({ $toDouble: text })).toBe(typeof expected === 'number' ? expected : show(read(new Double(Number(expected)))));
+});
+
+test('a Decimal128 becomes what it can be as a double, and a text what a Decimal128 can be', () => {
+  expect(run({ $toDouble: Decimal128.fromString('1E+400') })).toBe(241);
+  expect(run({ $toDouble: Decimal128.fromString('1E-400') })).toBe(241);
+  expect(run({ $toDecimal: '1E+6145' })).toBe(241);
+  expect(run({ $toDecimal: '1E-6177' })).toBe(241);
+});
+
+test('a date beyond four digits of a year has no text', () => {
+  const later = { $toDate: new BSON.Long('253402300800000') };
+  expect(run({ $toString: later })).toBe(18537);
+  expect(run({ $convert: { input: later, to: 'string', onError: 'none' } })).toBe(show('none'));
+});
+
+test('an ObjectId counts its seconds with a sign', () => {
+  const seconds = { $divide: [{ $toLong: { $toDate: new BSON.ObjectId('ffffffff0000000000000000') } }, 1000] };
+  expect(run({ $toInt: seconds })).toBe('-1');
+});

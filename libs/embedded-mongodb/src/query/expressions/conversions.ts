@@ -2,9 +2,12 @@ import { isUtf8 } from 'node:buffer';
 import { decimalOf, doubleOf, type Numeric } from '../../bson/arithmetic.js';
 import { Decimal128, finite, formatDecimal, pack, parseDecimal, roundDecimal, unpack } from '../../bson/decimal128.js';
 import { isNullish, isNumber, isTrue, isWhole } from '../../bson/order.js';
+import { checkLength, isTooLong } from '../../bson/text-length.js';
 import { Arr, Binary, bsonTypeName, DateTime, Doc, Double, ObjectId, show, SymbolText, Timestamp, type Value } from '../../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../../errors.js';
-import { formatIsoDate, parseIsoDate } from '../dates.js';
+import { readDateText } from '../date-texts.js';
+import { formatIsoDate, secondsOf } from '../dates.js';
+import { fromLocal, utc } from '../zones.js';
 import { fixed, namedArguments } from './arguments.js';
 import type { Evaluate, Operator } from './scope.js';
 
@@ -55,6 +58,45 @@ const wholeNumber = (value: Numeric, low: bigint, high: bigint): bigint => {
   return whole;
 };
 
+/** Whether rounding made nothing or infinity of a number that is neither. */
+const isBeyond = (number: number, isZero: boolean): boolean => !Number.isFinite(number) || (number === 0 && !isZero);
+
+const doubleInRange = (value: Decimal128): number => {
+  const unpacked = unpack(value);
+  const double = doubleOf(value);
+  if (unpacked.kind === 'finite' && isBeyond(double, unpacked.coefficient === 0n))
+    throw new ServerError(241, `Conversion would overflow target type in $convert with no onError value: ${show(value)}`);
+  return double;
+};
+
+/** The double that a text denotes, as the C library reads one: also in hexadecimal digits, which may not begin with a plain 0x. */
+const doubleIn = (text: string): number | undefined => {
+  const special = /^([+-]?)(?:(inf(?:inity)?)|nan)$/i.exec(text);
+  if (special) return special[2] ? (special[1] === '-' ? -Infinity : Infinity) : NaN;
+  const digits = /^[+-]?(?:(\d+)\.?(\d*)|\.(\d+))(?:e[+-]?\d+)?$/i.exec(text);
+  if (digits) {
+    const double = Number(text);
+    return isBeyond(double, !/[1-9]/.test(digits.slice(1).join(''))) ? undefined : double;
+  }
+  const hex = text.startsWith('0x') ? null : /^([+-]?)0x0*([\da-f]*)(?:\.([\da-f]*))?(?:p([+-]?\d+))?$/i.exec(text);
+  if (!hex || !/0x\.?[\da-f]/i.test(text)) return undefined;
+  const [, sign, whole = '', fraction = '', power = '0'] = hex;
+  const mantissa = BigInt(`0x0${whole}${fraction}`);
+  const double = Number(mantissa) * 2 ** (Number(power) - 4 * fraction.length);
+  return isBeyond(double, mantissa === 0n) ? undefined : sign === '-' ? -double : double;
+};
+
+/** The decimal that a text denotes, unless it lies beyond what a decimal can be. */
+const decimalIn = (text: string): Decimal128 | undefined => {
+  const parsed = parseDecimal(text);
+  if (!parsed) return undefined;
+  const packed = pack(parsed);
+  if (parsed.kind === 'nan' && text.startsWith('-')) packed.bytes.writeUInt8(0xfc, 15);
+  if (parsed.kind !== 'finite') return packed;
+  const kept = unpack(packed);
+  return kept.kind === 'finite' && (kept.coefficient !== 0n || parsed.coefficient === 0n) ? packed : undefined;
+};
+
 const numberIn = (value: Binary, type: 'int' | 'long' | 'double', lengths: readonly number[], big: boolean): Value => {
   const bytes = big ? Buffer.from(value.bytes).reverse() : value.bytes;
   if (!lengths.includes(bytes.length))
@@ -78,10 +120,13 @@ const textIn = (value: Binary, format: string | undefined): string => {
       throw new ServerError(4341115, "Conversion from binData to string requires 'format'");
     case 'base64':
     case 'base64url':
-    case 'hex':
-      return value.bytes.toString(format === 'auto' ? 'base64' : (format as BufferEncoding));
+    case 'hex': {
+      const text = value.bytes.toString(format === 'auto' ? 'base64' : (format as BufferEncoding));
+      if (isTooLong(text)) break;
+      return text;
+    }
     case 'utf8':
-      if (isUtf8(value.bytes)) return value.bytes.toString();
+      if (isUtf8(value.bytes)) return checkLength(value.bytes.toString());
       break;
     case 'uuid':
       if (isUuid) return uuidText(value.bytes);
@@ -109,13 +154,13 @@ const bytesIn = (text: string, format: string | undefined, subtype: number): Buf
 const conversions: Readonly<Record<string, (value: Value, form: Form) => Value>> = {
   double: (value, { big }) => {
     if (value instanceof Binary) return numberIn(value, 'double', [4, 8], big);
-    if (isNumber(value)) return value instanceof Double ? value : new Double(doubleOf(value));
+    if (value instanceof Double) return value;
+    if (value instanceof Decimal128) return new Double(doubleInRange(value));
+    if (isNumber(value)) return new Double(doubleOf(value));
     if (typeof value === 'boolean') return new Double(value ? 1 : 0);
     if (value instanceof DateTime) return new Double(Number(value.ms));
     if (typeof value === 'string') {
-      const parsed = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$|^[+-]?inf(inity)?$|^[+-]?nan$/i.test(value)
-        ? Number(value.replace(/inf(inity)?/i, 'Infinity').replace(/[+-]?nan/i, 'NaN'))
-        : undefined;
+      const parsed = doubleIn(value);
       if (parsed === undefined)
         throw conversionFailure(value, 'double', `Failed to parse number '${value}' in $convert with no onError value`);
       return new Double(parsed);
@@ -150,9 +195,9 @@ const conversions: Readonly<Record<string, (value: Value, form: Form) => Value>>
     if (typeof value === 'boolean') return pack(finite(value ? 1n : 0n, 0));
     if (value instanceof DateTime) return pack(finite(value.ms, 0));
     if (typeof value === 'string') {
-      const parsed = parseDecimal(value);
+      const parsed = decimalIn(value);
       if (!parsed) throw conversionFailure(value, 'decimal', `Failed to parse number '${value}' in $convert with no onError value`);
-      return pack(parsed);
+      return parsed;
     }
     throw conversionFailure(value, 'decimal');
   },
@@ -178,15 +223,14 @@ const conversions: Readonly<Record<string, (value: Value, form: Form) => Value>>
   },
   date: (value) => {
     if (value instanceof DateTime) return value;
-    if (value instanceof ObjectId) return new DateTime(BigInt(value.bytes.readUInt32BE(0)) * 1000n);
+    if (value instanceof ObjectId) return new DateTime(secondsOf(value.bytes) * 1000n);
     if (value instanceof Timestamp) return new DateTime((value.bits >> 32n) * 1000n);
     if (typeof value === 'bigint' || value instanceof Double || value instanceof Decimal128)
       return new DateTime(wholeNumber(value, -0x8000000000000000n, 0x7fffffffffffffffn));
     if (typeof value === 'string') {
-      const ms = parseIsoDate(value);
-      if (ms === undefined)
-        throw conversionFailure(value, 'date', `Error parsing date string '${value}' in $convert with no onError value`);
-      return new DateTime(ms);
+      const found = readDateText(value);
+      if (!found) throw conversionFailure(value, 'date', `Error parsing date string '${value}' in $convert with no onError value`);
+      return new DateTime(fromLocal(found.local, found.zone ?? utc));
     }
     throw conversionFailure(value, 'date');
   },
@@ -283,6 +327,9 @@ const oneOf = (given: Result, key: string, values: readonly string[], wrongType:
   return given;
 };
 
+/** What `onError` stands in for: a value that cannot be converted, and a year that no text can have. */
+const CAUGHT = new Set([241, 18537]);
+
 export const convertOperator: Operator = (argument, scope, name) => {
   const { input, to, format, byteOrder, onError, onNull } = namedArguments(
     argument,
@@ -307,7 +354,7 @@ export const convertOperator: Operator = (argument, scope, name) => {
       if (!convert) throw conversionFailure(value, type);
       return convert(value, form);
     } catch (error) {
-      if (onError && error instanceof ServerError && error.code === 241) return onError(doc, variables);
+      if (onError && error instanceof ServerError && CAUGHT.has(error.code)) return onError(doc, variables);
       throw error;
     }
   };

@@ -1,92 +1,31 @@
 import { isNullish, numberOf, isWhole } from '../../bson/order.js';
 import { Arr, bsonTypeName, DateTime, Doc, ObjectId, Timestamp, type Value } from '../../bson/values.js';
-import { badValue, failedToParse, ServerError } from '../../errors.js';
-import { calendarOf, daysOf, instantOf, monthUnits, parseIsoDate, shiftMonths, type Calendar } from '../dates.js';
+import { failedToParse, ServerError } from '../../errors.js';
+import { readDateText, type Moment } from '../date-texts.js';
+import {
+  calendarOf,
+  dayOfIsoWeek,
+  daysOf,
+  instantOf,
+  monthUnits,
+  secondsOf,
+  isOfCalendar,
+  shiftMonths,
+  yearInTexts,
+  type Calendar,
+} from '../dates.js';
+import { fixedZone, fromLocal, utc, zoneNamed, type Zone } from '../zones.js';
 import { compileArguments, namedArguments } from './arguments.js';
-import type { Evaluate, Operator } from './scope.js';
+import { constantOf } from './compile.js';
+import type { Evaluate, Operator, Variables } from './scope.js';
 
 type Result = Value | undefined;
 const DAY = 86_400_000n;
 
-/** The offset of a zone at an instant, in milliseconds. */
-type Zone = (ms: bigint) => bigint;
-
-const zones = new Map<string, Zone>();
-
-const offsetOfText = (text: string): bigint | undefined => {
-  const parts = /^([+-])(\d{2}):?(\d{2})?$/.exec(text);
-  if (!parts) return undefined;
-  return BigInt((parts[1] === '-' ? -1 : 1) * (Number(parts[2]) * 60 + Number(parts[3] ?? 0)) * 60_000);
-};
-
-/** Intl takes the names of zones in any case, a server in theirs alone: America/Port-au-Prince, GB-Eire, EST5EDT. */
-const isZoneName = (name: string): boolean =>
-  /^[A-Z]/.test(name) &&
-  name.split(/[/_-]/).every((part) => /^([A-Z0-9+]|au$|es$|of$|$)/.test(part) && (!/^[A-Z]{4,}$/.test(part) || part === 'CHAT'));
-
-const zoneNamed = (name: string): Zone => {
-  const known = zones.get(name);
-  if (known) return known;
-  let zone: Zone;
-  const fixedOffset = offsetOfText(name);
-  if (name === 'Z' || name === 'UTC' || name === 'GMT') zone = () => 0n;
-  else if (fixedOffset !== undefined) zone = () => fixedOffset;
-  else {
-    let format: Intl.DateTimeFormat;
-    try {
-      if (!isZoneName(name)) throw new RangeError(name);
-      format = new Intl.DateTimeFormat('en-US', {
-        timeZone: name,
-        hourCycle: 'h23',
-        era: 'short',
-        year: 'numeric',
-        month: 'numeric',
-        day: 'numeric',
-        hour: 'numeric',
-        minute: 'numeric',
-        second: 'numeric',
-      });
-    } catch {
-      throw new ServerError(40485, `unrecognized time zone identifier: "${name}"`);
-    }
-    zone = (ms) => {
-      const rest = ((ms % 1000n) + 1000n) % 1000n;
-      const instant = Number(ms - rest);
-      if (Math.abs(instant) > 8.64e15) throw badValue('a date is beyond the years that time zones are known for');
-      const parts: Record<string, number> = {};
-      let before = false;
-      for (const { type, value } of format.formatToParts(instant)) {
-        if (type === 'era') before = value.startsWith('B');
-        else parts[type] = Number(value);
-      }
-      const field = (key: string): number => parts[key] ?? 0;
-      const year = before ? 1 - field('year') : field('year');
-      return (
-        instantOf({
-          year,
-          month: field('month'),
-          day: field('day'),
-          hour: field('hour'),
-          minute: field('minute'),
-          second: field('second'),
-          millisecond: 0,
-        }) - BigInt(instant)
-      );
-    };
-  }
-  if (zones.size > 600) zones.clear();
-  zones.set(name, zone);
-  return zone;
-};
-
-/** The instant that local fields mean in a zone. */
-const fromLocal = (local: bigint, zone: Zone): bigint => {
-  const first = local - zone(local);
-  return local - zone(first);
-};
-
-const zoneOf = (value: Result, name: string): Zone | null => {
-  if (value === undefined) return zoneNamed('UTC');
+/** The zone that an operator is given: UTC where it is given none, null where it is given null. */
+const zoneOf = (given: Evaluate | undefined, doc: Result, variables: Variables, name: string): Zone | null => {
+  if (!given) return utc;
+  const value = given(doc, variables);
   if (isNullish(value)) return null;
   if (typeof value !== 'string')
     throw new ServerError(40517, `timezone must evaluate to a string, found ${bsonTypeName(value)} in ${name}`);
@@ -97,7 +36,7 @@ const zoneOf = (value: Result, name: string): Zone | null => {
 const instant = (value: Value, name: string, code = 16006): bigint => {
   if (value instanceof DateTime) return value.ms;
   if (value instanceof Timestamp) return (value.bits >> 32n) * 1000n;
-  if (value instanceof ObjectId) return BigInt(value.bytes.readUInt32BE(0)) * 1000n;
+  if (value instanceof ObjectId) return secondsOf(value.bytes) * 1000n;
   throw new ServerError(code, `can't convert from BSON type ${bsonTypeName(value)} to Date in ${name}`);
 };
 
@@ -145,7 +84,7 @@ const partOperator: Operator = (argument, scope, name) => {
     : { date: compileArguments(argument, scope, name, 1, 1)[0], timezone: undefined };
   return (doc, variables) => {
     const date = (given.date as Evaluate)(doc, variables);
-    const zone = given.timezone ? zoneOf(given.timezone(doc, variables) ?? null, name) : zoneNamed('UTC');
+    const zone = zoneOf(given.timezone, doc, variables, name);
     if (isNullish(date) || !zone) return null;
     const ms = instant(date, name);
     return part(calendarOf(ms + zone(ms)));
@@ -176,12 +115,7 @@ const format = (pattern: string, ms: bigint, zone: Zone): string => {
   return pattern.replace(/%([\s\S]?)/g, (_, letter: string) => {
     switch (letter) {
       case 'Y':
-        if (calendar.year < 0 || calendar.year > 9999)
-          throw new ServerError(
-            18537,
-            `Could not convert date to string: date component was outside the supported range of 0-9999: ${calendar.year}`,
-          );
-        return pad(calendar.year, 4);
+        return pad(yearInTexts(calendar.year), 4);
       case 'm':
         return pad(calendar.month, 2);
       case 'd':
@@ -205,7 +139,7 @@ const format = (pattern: string, ms: bigint, zone: Zone): string => {
       case 'V':
         return pad(isoWeek(calendar).week, 2);
       case 'G':
-        return pad(isoWeek(calendar).year, 4);
+        return pad(yearInTexts(isoWeek(calendar).year), 4);
       case 'b':
         return months[calendar.month - 1] as string;
       case 'B':
@@ -213,7 +147,7 @@ const format = (pattern: string, ms: bigint, zone: Zone): string => {
       case 'z':
         return `${minutes < 0 ? '-' : '+'}${pad(Math.floor(Math.abs(minutes) / 60), 2)}${pad(Math.abs(minutes) % 60, 2)}`;
       case 'Z':
-        return `${minutes < 0 ? '-' : '+'}${pad(Math.abs(minutes), 3)}`;
+        return String(minutes);
       case '%':
         return '%';
     }
@@ -226,31 +160,25 @@ const dateToString: Operator = (argument, scope, name) => {
   return (doc, variables) => {
     const date = (given['date'] as Evaluate)(doc, variables);
     const pattern = given['format']?.(doc, variables);
-    const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
+    const zone = zoneOf(given['timezone'], doc, variables, name);
     if (isNullish(date)) return given['onNull'] ? given['onNull'](doc, variables) : null;
     if (!zone || (given['format'] && isNullish(pattern))) return null;
     if (pattern !== undefined && typeof pattern !== 'string')
       throw new ServerError(18533, `$dateToString requires that 'format' be a string, found: ${bsonTypeName(pattern)}`);
-    return format(pattern ?? (given['timezone'] ? '%Y-%m-%dT%H:%M:%S.%L' : '%Y-%m-%dT%H:%M:%S.%LZ'), instant(date, name), zone);
+    return format(pattern ?? (zone === utc ? '%Y-%m-%dT%H:%M:%S.%LZ' : '%Y-%m-%dT%H:%M:%S.%L'), instant(date, name), zone);
   };
 };
 
-/** The Monday that an ISO 8601 year begins with, in days since 1970. */
-const mondayOfIsoYear = (year: number): number => {
-  const fourth = daysOf(year, 1, 4);
-  return fourth - ((((fourth + 3) % 7) + 7) % 7);
-};
-
 /** Reads a text by a format of `$dateFromString`. */
-const parseByFormat = (text: string, pattern: string): { readonly calendar: Calendar; readonly offset: bigint | undefined } | undefined => {
+const parseByFormat = (text: string, pattern: string): Moment | undefined => {
   const fields: string[] = [];
   const shapes: Readonly<Record<string, string>> = {
-    B: `(${monthNames.join('|')})`,
+    B: '([A-Za-z]+)',
     G: '(\\d{4})',
     V: '(\\d{1,2})',
     Y: '(\\d{4})',
     Z: '([+-]\\d{1,4})',
-    b: `(${months.join('|')})`,
+    b: '([A-Za-z]+)',
     j: '(\\d{1,3})',
     u: '([1-7])',
     m: '(\\d{1,2})',
@@ -259,7 +187,7 @@ const parseByFormat = (text: string, pattern: string): { readonly calendar: Cale
     M: '(\\d{1,2})',
     S: '(\\d{1,2})',
     L: '(\\d{1,3})',
-    z: '(Z|[+-]\\d{2}:?\\d{2})',
+    z: '([Zz]|[+-]\\d{2}:?\\d{2})',
   };
   let source = '';
   for (let index = 0; index < pattern.length; index++) {
@@ -277,48 +205,45 @@ const parseByFormat = (text: string, pattern: string): { readonly calendar: Cale
       fields.push(letter);
     }
   }
-  const match = new RegExp(`^${source}$`, 'i').exec(text);
+  const match = new RegExp(`^${source}$`).exec(text);
   if (!match) return undefined;
   const get = (letter: string, fallback: number): number =>
     fields.includes(letter) ? Number(match[fields.indexOf(letter) + 1]) : fallback;
   const textOf = (letter: string): string | undefined => (fields.includes(letter) ? match[fields.indexOf(letter) + 1] : undefined);
-  const zone = textOf('z');
-  const monthName = textOf('b') ?? textOf('B');
+  const monthName = (textOf('b') ?? textOf('B'))?.toLowerCase();
   let calendar: Calendar = {
     year: get('Y', 1970),
-    month: monthName ? months.findIndex((month) => monthName.toLowerCase().startsWith(month.toLowerCase())) + 1 : get('m', 1),
+    month:
+      monthName === undefined
+        ? get('m', 1)
+        : monthNames.findIndex((month) => [month.toLowerCase(), month.slice(0, 3).toLowerCase()].includes(monthName)) + 1,
     day: get('d', 1),
     hour: get('H', 0),
     minute: get('M', 0),
     second: get('S', 0),
     millisecond: get('L', 0),
   };
-  if (
-    calendar.month < 1 ||
-    calendar.month > 12 ||
-    calendar.day < 1 ||
-    calendar.day > 31 ||
-    calendar.hour > 23 ||
-    calendar.minute > 59 ||
-    calendar.second > 59
-  )
-    return undefined;
+  if (!isOfCalendar(calendar)) return undefined;
   // A server counts the days of a year from 0 here, and from 1 where it writes them.
   if (fields.includes('j')) calendar = { ...calendar, month: 1, day: get('j', 0) + 1 };
-  else if (fields.includes('V') || fields.includes('u')) {
-    const monday = mondayOfIsoYear(get('G', 1970));
-    calendar = { ...calendar, year: 1970, month: 1, day: 1 + monday + (get('V', 1) - 1) * 7 + get('u', 1) - 1 };
-  } else if (fields.includes('G')) calendar = { ...calendar, year: get('G', 1970) };
-  const minutes = textOf('Z');
-  if (minutes !== undefined) return { calendar, offset: BigInt(Number(minutes)) * 60_000n };
-  return { calendar, offset: zone === undefined ? undefined : zone.toUpperCase() === 'Z' ? 0n : offsetOfText(zone) };
+  else if (fields.includes('V') || fields.includes('u'))
+    calendar = { ...calendar, year: 1970, month: 1, day: 1 + dayOfIsoWeek(get('G', 1970), get('V', 1), get('u', 1)) };
+  else if (fields.includes('G')) calendar = { ...calendar, year: get('G', 1970) };
+  const [minutes, zone] = [textOf('Z'), textOf('z')];
+  const zoned =
+    minutes !== undefined
+      ? fixedZone(Number(minutes))
+      : zone === undefined
+        ? undefined
+        : zoneNamed(zone.toUpperCase() === 'Z' ? 'UTC' : zone);
+  return { local: instantOf(calendar), zone: zoned };
 };
 
 const dateFromString: Operator = (argument, scope, name) => {
   const given = namedArguments(argument, scope, name, ['dateString'], ['format', 'timezone', 'onError', 'onNull']);
   return (doc, variables) => {
     const text = (given['dateString'] as Evaluate)(doc, variables);
-    const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
+    const zone = zoneOf(given['timezone'], doc, variables, name);
     if (isNullish(text)) return given['onNull'] ? given['onNull'](doc, variables) : null;
     if (!zone) return null;
     const pattern = given['format']?.(doc, variables);
@@ -328,21 +253,15 @@ const dateFromString: Operator = (argument, scope, name) => {
     const read = (): bigint => {
       if (typeof text !== 'string')
         throw new ServerError(241, `$dateFromString requires that 'dateString' be a string, found: ${bsonTypeName(text)}`);
-      if (typeof pattern === 'string') {
-        const found = parseByFormat(text, pattern);
-        if (!found) throw new ServerError(241, `Error parsing date string '${text}'`);
-        const local = instantOf(found.calendar);
-        return found.offset !== undefined ? local - found.offset : fromLocal(local, zone);
-      }
-      const ms = parseIsoDate(text);
-      if (ms === undefined) throw new ServerError(241, `Error parsing date string '${text}'`);
-      const zoned = /(Z|[+-]\d{2}:?\d{0,2})$/.test(text.trim().slice(10));
-      if (zoned && given['timezone'])
+      const found = typeof pattern === 'string' ? parseByFormat(text, pattern) : readDateText(text);
+      if (!found) throw new ServerError(241, `Error parsing date string '${text}'`);
+      if (!found.zone) return fromLocal(found.local, zone);
+      if (zone !== utc)
         throw new ServerError(
           241,
           `you cannot pass in a date/time string with time zone information ('${text}') together with a timezone argument`,
         );
-      return zoned ? ms : fromLocal(ms, zone);
+      return fromLocal(found.local, found.zone);
     };
     try {
       return new DateTime(read());
@@ -373,7 +292,7 @@ const dateFromParts: Operator = (argument, scope, name) => {
       return fallback;
     };
     const time = { hour: get('hour', 0), minute: get('minute', 0), second: get('second', 0), millisecond: get('millisecond', 0) };
-    const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
+    const zone = zoneOf(given['timezone'], doc, variables, name);
     const inRange = (key: string): number => {
       const year = get(key, 1970);
       if (year < 1 || year > 9999)
@@ -384,8 +303,8 @@ const dateFromParts: Operator = (argument, scope, name) => {
     if (given['year']) local = instantOf({ year: inRange('year'), month: get('month', 1), day: get('day', 1), ...time });
     else {
       const year = inRange('isoWeekYear');
-      const days = mondayOfIsoYear(year) + (get('isoWeek', 1) - 1) * 7 + get('isoDayOfWeek', 1) - 1;
-      local = instantOf({ year: 1970, month: 1, day: 1 + days, ...time });
+      const day = 1 + dayOfIsoWeek(year, get('isoWeek', 1), get('isoDayOfWeek', 1));
+      local = instantOf({ year: 1970, month: 1, day, ...time });
     }
     return missing || !zone ? null : new DateTime(fromLocal(local, zone));
   };
@@ -395,7 +314,7 @@ const dateToParts: Operator = (argument, scope, name) => {
   const given = namedArguments(argument, scope, name, ['date'], ['timezone', 'iso8601']);
   return (doc, variables) => {
     const date = (given['date'] as Evaluate)(doc, variables);
-    const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
+    const zone = zoneOf(given['timezone'], doc, variables, name);
     const iso = given['iso8601']?.(doc, variables);
     if (isNullish(date) || !zone || iso === null) return null;
     if (iso !== undefined && typeof iso !== 'boolean')
@@ -436,8 +355,16 @@ const unitOf = (value: Result, name: string): string | null => {
 
 const weekdays = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'];
 
-const startOfWeekOf = (value: Result, name: string): number | null => {
-  if (value === undefined) return 0;
+/** The day that weeks begin with; 0 is Sunday. Other units are not asked for it. */
+const startOfWeekOf = (
+  given: Evaluate | undefined,
+  unit: string | null,
+  doc: Result,
+  variables: Variables,
+  name: string,
+): number | null => {
+  if (!given || (unit !== 'week' && unit !== null)) return 0;
+  const value = given(doc, variables);
   if (isNullish(value)) return null;
   if (typeof value !== 'string')
     throw new ServerError(5439015, `${name} requires 'startOfWeek' to be a string, but got ${bsonTypeName(value)}`);
@@ -454,7 +381,7 @@ const shiftDate =
       const start = (given['startDate'] as Evaluate)(doc, variables);
       const unit = unitOf((given['unit'] as Evaluate)(doc, variables), name);
       const amount = (given['amount'] as Evaluate)(doc, variables);
-      const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
+      const zone = zoneOf(given['timezone'], doc, variables, name);
       if (isNullish(start) || !unit || isNullish(amount) || !zone) return null;
       const ms = instant(start, name, 5166403);
       if (!isWhole(amount)) throw new ServerError(5166405, `${name} requires 'amount' to be a whole number, found ${bsonTypeName(amount)}`);
@@ -480,8 +407,8 @@ const dateDiff: Operator = (argument, scope, name) => {
     const start = (given['startDate'] as Evaluate)(doc, variables);
     const end = (given['endDate'] as Evaluate)(doc, variables);
     const unit = unitOf((given['unit'] as Evaluate)(doc, variables), name);
-    const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
-    const first = given['startOfWeek'] ? startOfWeekOf(given['startOfWeek'](doc, variables) ?? null, name) : 0;
+    const zone = zoneOf(given['timezone'], doc, variables, name);
+    const first = startOfWeekOf(given['startOfWeek'], unit, doc, variables, name);
     if (isNullish(start) || isNullish(end) || !unit || !zone || first === null) return null;
     const [from, to] = [instant(start, name, 5166307), instant(end, name, 5166307)];
     const [localFrom, localTo] = [from + zone(from), to + zone(to)];
@@ -500,12 +427,15 @@ const largestBin = (unit: string): number => (unit in monthUnits ? 100_000_000_0
 
 const dateTrunc: Operator = (argument, scope, name) => {
   const given = namedArguments(argument, scope, name, ['date', 'unit'], ['binSize', 'timezone', 'startOfWeek']);
+  // A server looks at this one ahead of the unit, unless the date is known as well.
+  const startOfWeek = given['startOfWeek'] && constantOf(given['startOfWeek']);
+  if (startOfWeek && isNullish(startOfWeek.value) && !constantOf(given['date'] as Evaluate)) return () => null;
   return (doc, variables) => {
     const date = (given['date'] as Evaluate)(doc, variables);
     const unit = unitOf((given['unit'] as Evaluate)(doc, variables), name);
     const size = given['binSize'] ? given['binSize'](doc, variables) : 1;
-    const zone = given['timezone'] ? zoneOf(given['timezone'](doc, variables) ?? null, name) : zoneNamed('UTC');
-    const first = given['startOfWeek'] ? startOfWeekOf(given['startOfWeek'](doc, variables) ?? null, name) : 0;
+    const zone = zoneOf(given['timezone'], doc, variables, name);
+    const first = startOfWeekOf(given['startOfWeek'], unit, doc, variables, name);
     if (isNullish(date) || !unit || isNullish(size) || !zone || first === null) return null;
     const bin = integerOf(size, `$dateTrunc 'binSize'`, 5439017);
     if (bin < 1) throw new ServerError(5439018, `$dateTrunc requires 'binSize' to be greater than 0, but got value ${bin}`);

@@ -1,5 +1,5 @@
 import type { Doc, Value } from '../../bson/values.js';
-import { compileIn } from './compile.js';
+import { compileWhole } from './compile.js';
 import { operators } from './operators.js';
 import type { Evaluate, Scope, Variables } from './scope.js';
 
@@ -33,7 +33,7 @@ export const isGrouped = (): boolean => ambient.grouped;
  *
  * @throws ServerError 168 InvalidPipelineOperator for an operator that is not known, and others for wrong arguments
  */
-export const compileExpression = (expression: Value): Evaluate => compileIn(expression, ambient);
+export const compileExpression = (expression: Value): Evaluate => compileWhole(expression, ambient);
 
 /** Whether a name is that of an operator. */
 export const isExpression = (name: string): boolean => Object.hasOwn(operators, name);

@@ -49,6 +49,7 @@ import {
   type CompareText,
   isWhole,
 } from '../../bson/order.js';
+import { checkLength } from '../../bson/text-length.js';
 import {
   Arr,
   Binary,
@@ -66,7 +67,7 @@ import {
 } from '../../bson/values.js';
 import { failedToParse, ServerError, typeMismatch } from '../../errors.js';
 import { currentCollation } from '../collation.js';
-import { formatIsoDate } from '../dates.js';
+import { calendarOf, formatIsoDate } from '../dates.js';
 import { compileJsRegex, execRegex } from '../patterns.js';
 import { compareBySort, parseSort, sortClauseProblem } from '../sort-order.js';
 import { accumulatorExpressions } from './accumulators.js';
@@ -172,15 +173,32 @@ const integer = (value: Result, name: string, code: number, notWhole = code): nu
   return number;
 };
 
-/** What the server's $toString, $concat and others make of a value. */
+/** A double of six digits, as C++ writes one into a stream: 1e+06, 0.0001, inf. */
+const streamed = ({ value }: Double): string => {
+  if (Number.isNaN(value)) return 'nan';
+  if (!Number.isFinite(value)) return value < 0 ? '-inf' : 'inf';
+  const [digits = '', power = '0'] = value.toExponential(5).split('e');
+  const exponent = Number(power);
+  if (exponent >= -4 && exponent < 6) return Object.is(value, -0) ? '-0' : String(Number(value.toPrecision(6)));
+  return `${digits.replace(/\.?0+$/, '')}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
+};
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** What operators on texts make of a value that is none: not what $toString makes of it. */
 const coerced = (value: Result): string => {
   if (isNullish(value)) return '';
   if (typeof value === 'string') return value;
+  if (value instanceof Double) return streamed(value);
   if (value instanceof DateTime) return formatIsoDate(value.ms);
   if (isNumber(value)) return numberText(value);
   if (value instanceof SymbolText) return value.text;
-  if (value instanceof Code) return value.text;
-  if (value instanceof Timestamp) return show(value);
+  if (value instanceof Code && !value.scope) return value.text;
+  if (value instanceof Timestamp) {
+    const ms = (value.bits >> 32n) * 1000n;
+    const { month, day } = calendarOf(ms);
+    return `${MONTHS[month - 1] ?? ''} ${String(day).padStart(2)} ${formatIsoDate(ms).slice(11, 19)}:${value.bits & 0xffffffffn}`;
+  }
   throw new ServerError(16007, `can't convert from BSON type ${bsonTypeName(value)} to String`);
 };
 
@@ -391,13 +409,15 @@ const replacing =
           );
       if (isNullish(input) || isNullish(find) || isNullish(replacement)) return null;
       const [source, wanted, fresh] = [input, find, replacement] as [string, string, string];
-      if (!all) return source.replace(wanted, () => fresh);
+      if (!all) return checkLength(source.replace(wanted, () => fresh));
       // An empty text is found before each character and at the end.
-      return wanted === ''
-        ? `${fresh}${codePoints(source)
-            .map((character) => character + fresh)
-            .join('')}`
-        : source.split(wanted).join(fresh);
+      return checkLength(
+        wanted === ''
+          ? `${fresh}${codePoints(source)
+              .map((character) => character + fresh)
+              .join('')}`
+          : source.split(wanted).join(fresh),
+      );
     };
   };
 
@@ -778,7 +798,7 @@ export const operators: Readonly<Record<string, Operator>> = {
       if (typeof value !== 'string') throw new ServerError(16702, `$concat only supports strings, not ${bsonTypeName(value)}`);
       result += value;
     }
-    return result;
+    return checkLength(result);
   }),
   $concatArrays: variadic((values) => {
     const all: Value[] = [];

@@ -118,6 +118,7 @@ const refusals: readonly (readonly [expression: object | string, code: number, .
   [{ $hour: {} }, 40539, null],
   [{ $hour: [date, date] }, 40536, null],
   [{ $hour: { date, timezone: '$v' } }, 40485, 'america/new_york', 'EUROPE/BERLIN', '', '+100:00'],
+  [{ $hour: { date, timezone: '$v' } }, 40485, 'Z', 'PST', 'EDT'],
   [{ $dateAdd: { startDate: '$v', unit: 'day', amount: 1 } }, 5166403, 'text', 1],
   [{ $dateAdd: { startDate: date, unit: '$v', amount: 1 } }, 5439013, 1, true],
   [{ $dateAdd: { startDate: date, unit: 'day', amount: '$v' } }, 5166405, 'text', 1.5, decimal('3.000000000000000000000000000000001')],
@@ -130,9 +131,62 @@ const refusals: readonly (readonly [expression: object | string, code: number, .
   [{ $dateFromParts: { year: 2024, isoWeek: '$v' } }, 40489, 1],
   [{ $dateFromParts: { isoWeekYear: 2024, month: '$v' } }, 40525, 1],
   [{ $dateToParts: { date, iso8601: '$v' } }, 40521, 1],
+  [{ $dateFromString: { dateString: '2024-02-30', format: '$v' } }, 241, '%Y-%m-%d'],
+  [{ $dateFromString: { dateString: '2024-02-03t04', format: '$v' } }, 241, '%Y-%m-%dT%H'],
+  [{ $dateFromString: { dateString: '2024-02-03 +0100', format: '%Y-%m-%d %z', timezone: '$v' } }, 241, 'Europe/Berlin'],
   [{ $dateFromString: { dateString: '2024', format: '$v' } }, 40684, 1],
   [{ $dateFromString: { dateString: '2024', format: '$v' } }, 18536, '%Q', '%U', '%w'],
 ];
+
+/** Constants are computed ahead: their errors are told wherever they stand, after all that is wrong with the form. */
+test.each<readonly [object, number]>([
+  [{ $cond: [true, 1, { $divide: [1, 0] }] }, 2],
+  [{ $ifNull: [1, { $toInt: 'text' }] }, 241],
+  [{ $convert: { input: 1, to: 'int', onNull: { $mod: [1, 0] } } }, 16610],
+  [{ $switch: { branches: [{ case: { $eq: [1, 2] }, then: 1 }] } }, 40069],
+  [{ $add: [{ $divide: [1, 0] }, { $unknown: 1 }] }, 168],
+])('%j is refused with %d before there is a value', (expression, code) => {
+  expect(() => compileExpression(read(expression))).toThrow(expect.objectContaining({ code }) as Error);
+});
+
+test('what is not constant, or is never computed ahead, is refused when it is computed', () => {
+  expect(run({ $cond: [true, 1, { $divide: [1, '$v'] }] }, { v: 0 })).toBe(1);
+  expect(run({ $cond: [true, 1, { $getField: { field: 'a', input: '$$ROOT' } }] }, { v: 0 })).toBe(1);
+  expect(run({ $cond: [true, 1, { $zip: { inputs: ['$v', 1] } }] }, { v: 0 })).toBe(1);
+});
+
+test.each([
+  [new Double(123456.789), '123457'],
+  [new Double(999999.5), '1e+06'],
+  [new Double(5e-324), '4.94066e-324'],
+  [new Double(0.0001), '0.0001'],
+  [new Double(-Infinity), '-inf'],
+  [new BSON.Timestamp({ t: 1704067200, i: 42 }), 'jan  1 00:00:00:42'],
+])('as a text, operators on texts take %s as %s', (v, expected) => {
+  expect(run({ $toLower: '$v' }, { v })).toBe(expected);
+});
+
+test('a text ends below 16 MB', () => {
+  const v = 'a'.repeat(8 * 1024 * 1024);
+  expect(run({ $concat: ['$v', '$v'] }, { v })).toEqual({ code: 16493 });
+  expect(run({ $replaceAll: { input: '$v', find: 'a', replacement: 'aa' } }, { v })).toEqual({ code: 16493 });
+  expect(run({ $strLenBytes: 'a'.repeat(16 * 1024 * 1024) }, {})).toEqual({ code: 16493 });
+});
+
+test.each([
+  [{ timezone: 'UTC' }, '2024-05-06T07:08:09.010Z'],
+  [{ timezone: '+00:00' }, '2024-05-06T07:08:09.010Z'],
+  [{ timezone: '-03:30' }, '2024-05-06T03:38:09.010'],
+  [{ timezone: '-03:30', format: '%Z' }, '-210'],
+])('$dateToString writes %j', (how, expected) => {
+  expect(run({ $dateToString: { date: '$date', ...how } }, { date })).toBe(expected);
+});
+
+test('a start of weeks matters for weeks alone', () => {
+  const diff = (unit: string): object => ({ $dateDiff: { startDate: date, endDate: date, unit, startOfWeek: '$v' } });
+  expect(run(diff('day'), { v: 'someday' })).toBe(0n);
+  expect(run(diff('week'), { v: 'someday' })).toEqual({ code: 5439016 });
+});
 
 test.each(refusals)('%j is refused with %d', (expression, code, ...values) => {
   for (const v of values) expect(run(expression, { v })).toEqual({ code });
