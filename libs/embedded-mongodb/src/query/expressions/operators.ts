@@ -14,7 +14,7 @@ import {
   toWhole,
   type Numeric,
 } from '../../bson/arithmetic.js';
-import { compareDecimals, Decimal128, decimalOfDouble, pack, unpack, type Unpacked } from '../../bson/decimal128.js';
+import { compareDecimals, Decimal128, decimalOfDouble, pack, roundDecimal, unpack, type Unpacked } from '../../bson/decimal128.js';
 import {
   angleOfDecimals,
   arcCosineOfDecimal,
@@ -375,14 +375,15 @@ const trimmed =
     const { input, chars } = namedArguments(argument, scope, name, ['input'], ['chars']);
     return (doc, variables) => {
       const value = (input as Evaluate)(doc, variables);
+      if (isNullish(value)) return null;
+      const points = codePoints(text(value, name, 50699));
       const set = chars?.(doc, variables);
-      if (isNullish(value) || (chars && isNullish(set))) return null;
+      if (chars && isNullish(set)) return null;
       const unwanted = new Set(
         chars
           ? codePoints(text(set, name, 50700))
           : [...'\0 \t\n\v\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a'],
       );
-      const points = codePoints(text(value, name, 50699));
       let start = 0;
       let end = points.length;
       if (left) while (start < end && unwanted.has(points[start] as string)) start++;
@@ -639,6 +640,7 @@ const indexOf = (points: boolean): Operator =>
     const start = values.length < 3 ? 0 : integer(from, name, 40096);
     const end = values.length < 4 ? Infinity : integer(to, name, 40096);
     if (start < 0 || end < 0) throw new ServerError(40097, `${name} requires a nonnegative start and end index`);
+    if (start > end) return -1;
     if (points) {
       const units = codePoints(source);
       const needle = codePoints(wanted);
@@ -651,34 +653,44 @@ const indexOf = (points: boolean): Operator =>
     return found;
   });
 
-const substring = (points: boolean): Operator =>
-  fixed(3, 3, ([source, from, count], name) => {
-    const value = coerced(source);
-    for (const [number, code, whole, inBytes] of [
-      [from, 34450, 34451, 16034],
-      [count, 34452, 34453, 16035],
-    ] as const) {
-      if (!isNumber(number)) throw new ServerError(points ? code : inBytes, `${name}: starting index and length must be numeric`);
-      if (points && !isWhole(number)) throw new ServerError(whole, `${name}: starting index and length must be whole, got ${show(number)}`);
-    }
-    const start = Math.trunc(doubleOf(from as Numeric));
-    const length = Math.trunc(doubleOf(count as Numeric));
-    if (start < 0) throw new ServerError(points ? 34455 : 50752, `${name}: starting index must be non-negative, got ${start}`);
-    if (points) {
-      if (length < 0) throw new ServerError(34454, `${name}: length must be a nonnegative integer.`);
-      return codePoints(value)
-        .slice(start, start + length)
-        .join('');
-    }
-    const bytes = Buffer.from(value);
-    const part = length < 0 ? bytes.subarray(start) : bytes.subarray(start, start + length);
-    const end = start + part.length;
-    if (((bytes[start] ?? 0) & 0xc0) === 0x80)
-      throw new ServerError(28656, `${name}: Invalid range, starting index is a UTF-8 continuation byte.`);
-    if (((bytes[end] ?? 0) & 0xc0) === 0x80)
-      throw new ServerError(28657, `${name}: Invalid range, ending index is in the middle of a UTF-8 character.`);
-    return part.toString();
-  });
+const substringOfPoints: Operator = fixed(3, 3, ([source, from, count], name) => {
+  const value = coerced(source);
+  const start = integer(from, name, 34450, 34451);
+  const length = integer(count, name, 34452, 34453);
+  if (length < 0) throw new ServerError(34454, `${name}: length must be a nonnegative integer.`);
+  if (start < 0) throw new ServerError(34455, `${name}: starting index must be non-negative, got ${start}`);
+  return codePoints(value)
+    .slice(start, start + length)
+    .join('');
+});
+
+/** A number as a 64-bit integer: of a double without its fraction, of a decimal rounded to even; a decimal that has no room is the least one. */
+const asLong = (value: Numeric, name: string): number => {
+  if (value instanceof Decimal128) {
+    const whole = doubleOf(pack(roundDecimal(unpack(value), 'even')));
+    return Math.abs(whole) < 2 ** 63 ? whole : -(2 ** 63);
+  }
+  const whole = Math.trunc(doubleOf(value));
+  if (value instanceof Double && !(whole >= -(2 ** 63) && whole < 2 ** 63))
+    throw new ServerError(31109, `${name}: ${show(value)} does not fit 64 bits`);
+  return whole;
+};
+
+const substringOfBytes: Operator = fixed(3, 3, ([source, from, count], name) => {
+  const value = coerced(source);
+  if (!isNumber(from)) throw new ServerError(16034, `${name}: starting index must be numeric, not ${bsonTypeName(from)}`);
+  if (!isNumber(count)) throw new ServerError(16035, `${name}: length must be numeric, not ${bsonTypeName(count)}`);
+  const [start, length] = [asLong(from, name), asLong(count, name)];
+  if (start < 0) throw new ServerError(50752, `${name}: starting index must be non-negative, got ${start}`);
+  const bytes = Buffer.from(value);
+  const part = length < 0 ? bytes.subarray(start) : bytes.subarray(start, start + length);
+  const end = start + part.length;
+  if (((bytes[start] ?? 0) & 0xc0) === 0x80)
+    throw new ServerError(28656, `${name}: Invalid range, starting index is a UTF-8 continuation byte.`);
+  if (((bytes[end] ?? 0) & 0xc0) === 0x80)
+    throw new ServerError(28657, `${name}: Invalid range, ending index is in the middle of a UTF-8 character.`);
+  return part.toString();
+});
 
 const asciiCase = (change: (text: string) => string): Operator => fixed(1, 1, ([value]) => coerced(value).replace(/[A-Za-z]+/g, change));
 
@@ -1035,9 +1047,9 @@ export const operators: Readonly<Record<string, Operator>> = {
     const [left, right] = [upper(a), upper(b)];
     return Math.sign(compareValues(left, right));
   }),
-  $substr: substring(false),
-  $substrBytes: substring(false),
-  $substrCP: substring(true),
+  $substr: substringOfBytes,
+  $substrBytes: substringOfBytes,
+  $substrCP: substringOfPoints,
   $subtract: fixed(2, 2, ([a, b]) => {
     if (isNullish(a) || isNullish(b)) return null;
     if (a instanceof DateTime) {
