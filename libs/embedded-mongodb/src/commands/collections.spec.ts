@@ -174,7 +174,10 @@ describe('cursors', () => {
 });
 
 test.each<readonly [command: Document, code: number]>([
-  [{ distinct: 'a', key: null }, 14],
+  [{ distinct: 'a', key: null }, 40414],
+  [{ distinct: 'a', key: 'a\0' }, 31032],
+  [{ find: 'a', hint: { $natural: 2 } }, 2],
+  [{ find: 'a', hint: { $natural: 1, a: 1 } }, 2],
   [{ create: 'made', capped: 'yes' }, 14],
   [{ ping: 1, maxTimeMS: 'x' }, 14],
   [{ ping: 1, maxTimeMS: 1.5 }, 9],
@@ -193,4 +196,18 @@ test.each<readonly [command: Document, code: number]>([
   [{ killAllSessions: [{ user: 'a' }] }, 40414],
   [{ createIndexes: 'a', indexes: [{ key: { a: 'hashed' }, name: 'a', unique: true }] }, 16764],
   [{ createIndexes: 'a', indexes: [{ key: { 'a.$**': 1 }, name: 'a', wildcardProjection: { b: 1 } }] }, 9],
+  [{ createIndexes: 'a', indexes: [{ key: { a: 1 }, name: 'a', v: 1.5 }] }, 2],
+  [{ create: 'made', idIndex: {} }, 9],
+  [{ create: 'made', idIndex: { key: null, name: '_id_' } }, 14],
+  [{ create: 'made', idIndex: { key: { _id: -1 }, name: '_id_' } }, 2],
+  [{ create: 'made', idIndex: { key: { _id: 1 }, name: '' } }, 67],
+  [{ create: 'made', idIndex: { key: { _id: 1 }, name: '_id_', unique: true } }, 197],
+  [{ create: 'made', idIndex: { key: { _id: 1 }, name: '_id_', collation: { locale: 'en' } } }, 2],
+  [{ create: 'made', idIndex: { key: { _id: 1 }, name: '_id_' }, timeseries: { timeField: 'a' } }, 72],
 ])('%j is refused with %d', refused);
+
+test('a new collection may be told of the index that it has anyway', async () => {
+  const collation = { locale: 'en' };
+  await server.db.command({ create: 'told', idIndex: { key: { _id: 1 }, name: '_id_', v: 2, collation }, collation });
+  expect(await server.db.collection('told').indexes()).toMatchObject([{ v: 2, key: { _id: 1 }, name: '_id_', collation }]);
+});

@@ -8,7 +8,7 @@ import { fieldsOf, ok, type Command, type Handler } from './call.js';
 import { answerWithCursor, cursorBatch, listed } from './cursor-commands.js';
 import { DEFAULT_BATCH } from './cursors.js';
 import { typeError, type Fields } from './fields.js';
-import { modifyIndex } from './indexes.js';
+import { checkIdIndex, modifyIndex } from './indexes.js';
 import {
   checkCollectionName,
   checkDatabase,
@@ -31,6 +31,9 @@ const create: Handler = async (call) => {
   if (fields.doc.has('viewOn'))
     for (const key of ['timeseries', 'idIndex', 'storageEngine'])
       if ((fields.doc.get(key) ?? null) !== null) throw new ServerError(72, `option not supported on a view: ${key}`);
+  const idIndex = fields.document('idIndex');
+  for (const key of ['timeseries', 'clusteredIndex'])
+    if (idIndex && fields.doc.has(key)) throw new ServerError(72, `The '${key}' option is not supported with the 'idIndex' option`);
   for (const key of [
     'capped',
     'timeseries',
@@ -46,7 +49,7 @@ const create: Handler = async (call) => {
   ])
     fields.refuse(key);
   fields.refuse('autoIndexId', (value) => value === true);
-  fields.refuse('idIndex');
+  if (idIndex) checkIdIndex(idIndex, collation ?? undefined);
   const keys = createOptions.filter((key) => call.command.has(key));
   const settings = Doc.of(
     keys,

@@ -95,8 +95,9 @@ const distinct: Handler = async (call) => {
   const fields = fieldsOf(call);
   const collation = collationFor(call, name, fields);
   const texts = collation?.compare;
-  const path = fields.need(call.command.get('key'), 'key');
+  const path = fields.need(call.command.get('key') ?? undefined, 'key');
   if (typeof path !== 'string') throw typeError('distinct.key', path, 'string');
+  if (path.includes('\0')) throw new ServerError(31032, 'Key field cannot contain an embedded null byte');
   const filter = withoutTime(() => withCollation(collation, () => parseFilter(fields.document('query') ?? Doc.empty)));
   const parts = splitPath(path);
   const snapshot = call.node.store.snapshot();

@@ -1,7 +1,7 @@
-import { equalValues, isNumber, isTrue, numberOf } from '../bson/order.js';
+import { equalValues, isNumber, isTrue, isWhole, numberOf } from '../bson/order.js';
 import { Arr, bsonTypeName, Doc, Regex, show, type Value } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
-import { sameCollation, wholeOf } from '../query/collation.js';
+import { sameCollation, wholeOf, type Collation } from '../query/collation.js';
 import { parseFilter } from '../query/filter.js';
 import { compileProjection } from '../query/transformations.js';
 import { collationIn, namespaceOf, readIndex, type Collection, type Index, type Store, type Writer } from '../storage/store.js';
@@ -73,6 +73,8 @@ const checkIndexSpec = (spec: Doc): Doc => {
   const version = spec.get('v');
   if (version !== undefined) {
     if (!isNumber(version)) throw typeError('createIndexes.indexes.v', version, 'int');
+    if (!isWhole(version) || numberOf(version) !== (numberOf(version) | 0))
+      throw badValue(`Index version must be representable as a 32-bit integer, but got ${show(version)}`);
     if (numberOf(version) !== 1 && numberOf(version) !== 2)
       throw new ServerError(67, `Invalid index specification ${show(spec)}; cannot create an index with v=${show(version)}`);
   }
@@ -101,6 +103,28 @@ const checkIndexSpec = (spec: Doc): Doc => {
     // Null where it is to have none although its collection has one.
     collation: collation === null ? null : collation?.spec,
   });
+};
+
+/** What an index of `_id` is defined by: it is unique as it is, and has all documents. */
+const idIndexFields: ReadonlySet<string> = new Set(['key', 'name', 'v', 'ns', 'collation']);
+
+/**
+ * Checks the `idIndex` of a new collection, which can say nothing that is not so already.
+ *
+ * @throws ServerError 197 for an option, 2 for another key or another collation than the collection's, and as for other indexes
+ */
+export const checkIdIndex = (spec: Doc, collation: Collation | undefined): void => {
+  for (const key of spec.keys)
+    if (!idIndexFields.has(key))
+      throw new ServerError(197, `The field '${key}' is not valid for an _id index specification. Specification: ${show(spec)}`);
+  const key = spec.get('key');
+  if (key !== undefined && !(key instanceof Doc)) throw typeError('create.idIndex.key', key, 'object');
+  if (key && !isIdKey(key)) throw badValue(`The field 'key' for an _id index must be {_id: 1}, but got ${show(key)}`);
+  const checked = checkIndexSpec(spec);
+  if (checked.has('collation') && !sameCollation(collationIn(checked), collation))
+    throw badValue(
+      `The _id index must have the same collation as the collection. Index collation: ${show(checked.get('collation') ?? null)}`,
+    );
 };
 
 /** The longest time to live, in seconds, as on the server. */

@@ -1,4 +1,4 @@
-import { numberOf } from '../bson/order.js';
+import { isNumber, numberOf } from '../bson/order.js';
 import { Arr, Doc } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
 import { compilePipeline, type Pipeline } from '../execution/pipeline.js';
@@ -38,8 +38,15 @@ export const matching = function* (
 /** A hint: the name of an index, or its keys. */
 export const hintOf = (fields: Fields): Hint => {
   const value = fields.doc.get('hint');
+  if (value instanceof Doc && value.has('$natural')) checkNatural(value);
   if (value === undefined || typeof value === 'string' || value instanceof Doc) return value;
   throw failedToParse('Hint must be a string or an object');
+};
+
+const checkNatural = (hint: Doc): void => {
+  const direction = hint.get('$natural');
+  if (!isNumber(direction) || Math.abs(numberOf(direction)) !== 1) throw badValue('$natural hint may only be 1 or -1');
+  if (hint.size > 1) throw badValue('$natural hint may not be combined with other fields');
 };
 
 export type FindSpec = {

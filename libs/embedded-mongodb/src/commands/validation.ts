@@ -1,7 +1,7 @@
-import { Arr, Doc, show, type Value } from '../bson/values.js';
+import { Doc, show } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
 import { withCollation } from '../query/collation.js';
-import { compileFilter, parseFilter, type Predicate } from '../query/filter.js';
+import { compileFilter, operatorsIn, parseFilter, SORTS_BY_DISTANCE, type Predicate } from '../query/filter.js';
 import type { Collection } from '../storage/store.js';
 import { now } from './call.js';
 import { Fields, typeError } from './fields.js';
@@ -36,16 +36,11 @@ export const validate = (collection: Collection, doc: Doc, bypassed: boolean, be
 export const createOptions = ['validator', 'validationLevel', 'validationAction'];
 
 /** @throws ServerError where a validator has what needs an index */
-const checkAllowed = (query: Value): void => {
-  if (query instanceof Arr) query.values.forEach(checkAllowed);
-  if (!(query instanceof Doc)) return;
-  query.keys.forEach((key, index) => {
-    if (key === '$text') throw badValue('$text is not allowed in a collection validator');
-    if (key === '$near' || key === '$nearSphere' || key === '$geoNear')
-      throw new ServerError(5626500, `${key} is not allowed in a collection validator`);
-    // What other operators hold is a value, or an expression.
-    if (!key.startsWith('$') || ['$and', '$or', '$nor', '$not', '$elemMatch'].includes(key)) checkAllowed(query.values[index] as Value);
-  });
+const checkAllowed = (query: Doc): void => {
+  for (const operator of operatorsIn(query)) {
+    if (operator === '$text') throw badValue('$text is not allowed in a collection validator');
+    if (SORTS_BY_DISTANCE.has(operator)) throw new ServerError(5626500, `${operator} is not allowed in a collection validator`);
+  }
 };
 
 export const checkValidation = (options: Doc): void => {

@@ -86,6 +86,13 @@ const preferred = (series: readonly number[]): Omit<Granularity, 'check'> => {
   };
 };
 
+/** A power of two as `$pow` gives it: an int or a long where it is one. */
+const powerOfTwo = (value: Value, power: number): Value => {
+  if (value instanceof Decimal128) return like(value, String(2 ** power));
+  if (power < 0 || power > 62) return new Double(2 ** power);
+  return power < 31 ? 2 ** power : 2n ** BigInt(power);
+};
+
 const powersOfTwo: Omit<Granularity, 'check'> = {
   up(value) {
     const number = numberOf(value);
@@ -93,7 +100,7 @@ const powersOfTwo: Omit<Granularity, 'check'> = {
     let power = Math.floor(Math.log2(number));
     while (2 ** power > number) power--;
     while (2 ** (power + 1) <= number) power++;
-    return like(value, String(2 ** (power + 1)));
+    return powerOfTwo(value, power + 1);
   },
   down(value) {
     const number = numberOf(value);
@@ -101,7 +108,7 @@ const powersOfTwo: Omit<Granularity, 'check'> = {
     let power = Math.ceil(Math.log2(number));
     while (2 ** power < number) power++;
     while (2 ** (power - 1) >= number) power--;
-    return like(value, String(2 ** (power - 1)));
+    return powerOfTwo(value, power - 1);
   },
 };
 

@@ -9,7 +9,7 @@ import { currentCollation, equivalents, wholeOf, withCollation, type Collation }
 import { checkVariableName, constantOf, followPath } from '../query/expressions/compile.js';
 import { compileExpression, withinGroup, withVariables } from '../query/expressions/expressions.js';
 import type { Evaluate, Variables } from '../query/expressions/scope.js';
-import { compileFilter, parseFilter, type Filter, type Predicate } from '../query/filter.js';
+import { compileFilter, operatorsIn, parseFilter, SORTS_BY_DISTANCE, type Filter, type Predicate } from '../query/filter.js';
 import { MEMORY_LIMIT, parseSort } from '../query/sort-order.js';
 import { compileTransformation } from '../query/transformations.js';
 import { granularityOf } from './granularity.js';
@@ -90,11 +90,12 @@ const objectSpec = (
   return spec;
 };
 
+const MAX_LONG = 2n ** 63n - 1n;
+
 /** @param code of what is no whole number, and `below` of one that is less than the least */
 const wholeNumber = (spec: Value, name: string, least: number, code: number, below = code): number => {
   const number = numberOf(spec);
-  // A long that is not exact as a double is a whole number all the same, 2^63 no long.
-  if (!isWhole(spec) || (number >= 2 ** 63 && typeof spec !== 'bigint'))
+  if (!isWhole(spec) || compareValues(spec, MAX_LONG) > 0)
     throw new ServerError(code, `invalid argument to ${name} stage: Expected an integer: ${name}: ${show(spec)}`);
   if (number < least)
     throw new ServerError(
@@ -230,7 +231,7 @@ const unwind: Compile = (spec) => {
     if (!['path', 'includeArrayIndex', 'preserveNullAndEmptyArrays'].includes(key))
       throw new ServerError(28811, `unrecognized option to $unwind stage: ${key}`);
   const path = doc.get('path');
-  if (path === undefined) throw new ServerError(28812, 'no path specified to $unwind stage');
+  if (path === undefined || path === '') throw new ServerError(28812, 'no path specified to $unwind stage');
   if (typeof path !== 'string') throw new ServerError(28808, `expected a string as the path for $unwind stage, got ${bsonTypeName(path)}`);
   if (!path.startsWith('$')) throw new ServerError(28818, `path option to $unwind stage should be prefixed with a '$': ${path}`);
   const preserve = doc.get('preserveNullAndEmptyArrays');
@@ -244,6 +245,7 @@ const unwind: Compile = (spec) => {
     throw new ServerError(28810, `expected a non-empty string for the includeArrayIndex  option to $unwind stage`);
   if (typeof index === 'string' && index.startsWith('$'))
     throw new ServerError(28822, `includeArrayIndex option to $unwind stage should not be prefixed with a '$': ${index}`);
+  if (path.includes('\0')) throw new ServerError(16419, 'field path must not contain embedded null characters');
   const parts = checkFieldPath(path.slice(1));
   const indexParts = typeof index === 'string' ? checkFieldPath(index) : undefined;
   const withIndex = (row: Doc, value: Value): Doc => (indexParts ? setIn(row, indexParts, 0, value) : row);
@@ -870,12 +872,13 @@ const stageOf = (stage: Value): readonly [string, Value] => {
   return [stage.keys[0] as string, stage.values[0] as Value];
 };
 
-const searchesText = (query: Value): boolean =>
-  query instanceof Doc &&
-  query.keys.some((key, index) => {
-    const value = query.values[index];
-    return key === '$text' || (['$and', '$or', '$nor'].includes(key) && value instanceof Arr && value.values.some(searchesText));
-  });
+/** @throws ServerError where a filter has what has no place in this stage of a pipeline */
+const checkMatch = (filter: Value, first: boolean): void => {
+  for (const operator of operatorsIn(filter)) {
+    if (operator === '$text' && !first) throw new ServerError(17313, '$match with $text is only allowed as the first pipeline stage');
+    if (SORTS_BY_DISTANCE.has(operator)) throw new ServerError(5626500, `${operator} is not allowed in $match`);
+  }
+};
 
 /**
  * Compiles an aggregation pipeline.
@@ -896,8 +899,7 @@ export const compilePipeline = (
   const opening = first && Object.hasOwn(openings, first[0]) ? openings[first[0]]?.(first[1]) : undefined;
   const given = opening ? all.slice(1) : all;
   const compiled = given.map(([name, spec], index) => {
-    if (index > 0 && name === '$match' && searchesText(spec))
-      throw new ServerError(17313, '$match with $text is only allowed as the first pipeline stage');
+    if (name === '$match') checkMatch(spec, index === 0);
     const compile = Object.hasOwn(stages, name) ? stages[name] : undefined;
     if (compile) return compile(spec, name, depth ?? 0);
     if (name === '$out' || name === '$merge')

@@ -147,6 +147,19 @@ describe('$bucketAuto with a granularity', () => {
     expect(await buckets([1, 10, 100, 1000], { buckets: 3, granularity })).toEqual(boundaries);
   });
 
+  test('gives powers of two as ints and longs', async () => {
+    const collection = await server.fresh([{ a: 1 }, { a: 2 ** 31 }]);
+    const types = { min: { $type: '$_id.min' }, max: { $type: '$_id.max' } };
+    expect(
+      await collection
+        .aggregate([{ $bucketAuto: { groupBy: '$a', buckets: 2, granularity: 'POWERSOF2' } }, { $project: { _id: 0, ...types } }])
+        .toArray(),
+    ).toEqual([
+      { min: 'double', max: 'int' },
+      { min: 'int', max: 'long' },
+    ]);
+  });
+
   test('has fewer buckets where several values lie below one boundary', async () => {
     expect(await buckets([1, 2], { buckets: 10, granularity: 'R5' })).toEqual([
       [0.63, 1.6, 1],

@@ -214,6 +214,19 @@ const unsupported: Readonly<Record<string, ServerError>> = {
   $within: badValue('$within is not supported by this node'),
 };
 
+/** The operators that a query names, at any depth. What other operators hold is a value, or an expression. */
+export const operatorsIn = function* (query: Value | undefined): Generator<string, void, undefined> {
+  if (query instanceof Arr) for (const clause of query.values) yield* operatorsIn(clause);
+  if (!(query instanceof Doc)) return;
+  for (const [index, key] of query.keys.entries()) {
+    if (key.startsWith('$')) yield key;
+    if (!key.startsWith('$') || ['$and', '$or', '$nor', '$not', '$elemMatch'].includes(key)) yield* operatorsIn(query.values[index]);
+  }
+};
+
+/** What sorts by distance has a place in the filter of a search only. */
+export const SORTS_BY_DISTANCE: ReadonlySet<string> = new Set(['$near', '$nearSphere', '$geoNear']);
+
 const clauses = (name: string, operand: Value, variables: Variables): readonly Filter[] => {
   if (!(operand instanceof Arr)) throw badValue(`${name} must be an array`);
   if (!operand.length) throw badValue('$and/$or/$nor must be a nonempty array');

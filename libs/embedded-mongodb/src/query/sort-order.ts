@@ -1,7 +1,7 @@
 import { compareValues, isNumber, numberOf } from '../bson/order.js';
 import { checkFieldPath } from '../bson/paths.js';
 import { Doc, show, type Value } from '../bson/values.js';
-import { badValue, ServerError } from '../errors.js';
+import { badValue, failedToParse, ServerError } from '../errors.js';
 import { currentCollation } from './collation.js';
 import { extractKeys, type KeyField } from './keys.js';
 
@@ -11,13 +11,13 @@ import { extractKeys, type KeyField } from './keys.js';
  * @throws ServerError 15974 and others for a direction that is not 1 or -1
  */
 export const parseSort = (sort: Doc): readonly KeyField[] => {
-  if (sort.size > 32) throw badValue('too many compound keys');
+  if (sort.size > 32) throw new ServerError(13103, 'too many compound keys');
   const collation = currentCollation();
   return sort.keys.map((path, index) => {
     const given = sort.values[index] as Value;
     if (given instanceof Doc) {
-      if (given.keys[0] === '$meta') throw new ServerError(17311, 'query requires text score metadata, but it is not available');
-      throw new ServerError(15974, `Illegal key in $sort specification: ${path}: ${show(given)}`);
+      checkMeta(given);
+      throw new ServerError(17311, 'query requires text score metadata, but it is not available');
     }
     if (!isNumber(given)) throw new ServerError(15974, `Illegal key in $sort specification: ${path}: ${show(given)}`);
     const direction = numberOf(given);
@@ -25,6 +25,17 @@ export const parseSort = (sort: Doc): readonly KeyField[] => {
       throw new ServerError(15975, '$sort key ordering must be 1 (for ascending) or -1 (for descending)');
     return { path, parts: checkFieldPath(path), direction, collation };
   });
+};
+
+/** What documents may be sorted by besides their fields. This node has none of it. */
+const SORT_META: ReadonlySet<unknown> = new Set(['textScore', 'randVal', 'geoNearDistance', 'searchScore', 'vectorSearchScore', 'score']);
+
+const checkMeta = (given: Doc): void => {
+  const meta = given.get('$meta');
+  if (meta === undefined || given.keys[0] !== '$meta')
+    throw new ServerError(17312, `$meta is the only expression supported by $sort right now: ${show(given)}`);
+  if (given.size > 1) throw failedToParse('Cannot have additional keys in a $meta sort specification');
+  if (!SORT_META.has(meta)) throw new ServerError(31138, `Illegal $meta sort: $meta: ${show(meta)}`);
 };
 
 /** What is wrong with the order that `$push` and `$sortArray` take as a document, or undefined. */

@@ -161,15 +161,14 @@ export const compileTransformation = (name: string, spec: Value): Transformation
     case '$unset': {
       const paths = spec instanceof Arr ? spec.values : [spec];
       if (!paths.length) throw new ServerError(31119, '$unset specification must be a string or an array with at least one field');
+      if (!paths.every((path) => typeof path === 'string'))
+        throw new ServerError(
+          spec instanceof Arr ? 31120 : 31002,
+          `$unset specification must be a string or an array containing only string values`,
+        );
+      if (paths.some((path) => path.includes('\0'))) throw new ServerError(9527900, '$unset: a path cannot contain an embedded null byte');
       const tree = new Map<string, Node>();
-      for (const path of paths) {
-        if (typeof path !== 'string')
-          throw new ServerError(
-            spec instanceof Arr ? 31120 : 31002,
-            `$unset specification must be a string or an array containing only string values`,
-          );
-        place(tree, path, { kind: 'drop' }, path);
-      }
+      for (const path of paths) place(tree, path, { kind: 'drop' }, path);
       return (doc, variables) => excluding(doc, tree, { root: doc, variables });
     }
     case '$replaceRoot': {
