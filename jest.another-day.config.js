@@ -11,7 +11,4 @@ process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --require=${JSON.s
 export default {
   ...config,
   roots: ['<rootDir>/apps', '<rootDir>/libs/mongo', '<rootDir>/libs/ticketing-app', '<rootDir>/libs/ticketing-nest', '<rootDir>/test'],
-  // The clock that is replaced in a realm goes with it.
-  testEnvironmentOptions: { ...config.testEnvironmentOptions, globalsCleanup: 'off' },
-  setupFiles: [shift],
 };

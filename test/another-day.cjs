@@ -1,7 +1,7 @@
 /**
  * Moves the clock of whatever loads it by TEST_DAYS_AHEAD days (365.25 by default; back if negative), so that a test that depends on the
- * day fails. Loaded into every process and thread (`--require`) and into the realm of every spec (`setupFiles`): see
- * jest.another-day.config.js. Monotonic clocks stay as they are.
+ * day fails. Loaded into every process and thread (`--require`), whose Date is that of the specs, too: see jest.another-day.config.js and
+ * test/environment.js. Monotonic clocks stay as they are.
  */
 process.env.TEST_DAYS_AHEAD ??= '365.25';
 const aheadMs = Math.round(Number(process.env.TEST_DAYS_AHEAD) * 86_400_000);

@@ -6,7 +6,7 @@ import { httpAdapter, type HttpOptions, prepareHttp, type RateLimits, refuseFore
 import type { IdentityProvider } from '#oidc';
 import { DerivedSecrets, type JsonLog, type LogInConfig } from '#platform';
 import type { PersonalKeys, SealedBlobs } from '#privacy';
-import { Accounts, Passkeys, type ReadModels, Revocations, TotpCodes } from '#ticketing-app';
+import { Accounts, Passkeys, type PasswordHashes, type ReadModels, Revocations, TotpCodes } from '#ticketing-app';
 import type { WebhookSecrets } from '#webhooks';
 import { ApiDocument } from './api-document.js';
 import { ApiModule } from './api.module.js';
@@ -33,6 +33,8 @@ export interface ApiParts extends HttpOptions {
   readonly allowedOrigins?: readonly string[];
   /** What it takes to log in to accounts. */
   readonly logIn: LogInConfig;
+  /** How passwords are hashed. */
+  readonly passwords?: PasswordHashes;
   /** Addresses that messages of ours come from: what comes from them by e-mail is no requester's. */
   readonly ownAddresses?: readonly string[];
   /** How much each may send; unlimited unless given. */
@@ -41,9 +43,22 @@ export interface ApiParts extends HttpOptions {
 
 /** The HTTP application, initialised and not listening yet: `await app.listen(port, host)`. */
 export async function createApi(parts: ApiParts): Promise<NestFastifyApplication> {
-  const { store, mongo, blobs, keys, secrets, log, identityProvider, allowedOrigins = [], limits = UNLIMITED, logIn, ownAddresses } = parts;
+  const {
+    store,
+    mongo,
+    blobs,
+    keys,
+    secrets,
+    log,
+    identityProvider,
+    allowedOrigins = [],
+    limits = UNLIMITED,
+    logIn,
+    passwords,
+    ownAddresses,
+  } = parts;
   const derived = new DerivedSecrets(logIn.keyFile);
-  const accounts = new Accounts(store, new TotpCodes(derived), new Passkeys(derived, logIn.passkeys), logIn.secondFactorRoles);
+  const accounts = new Accounts(store, new TotpCodes(derived), new Passkeys(derived, logIn.passkeys), logIn.secondFactorRoles, passwords);
   const module = ApiModule.on(store, mongo, blobs, keys, secrets, accounts, limits, log, identityProvider, ownAddresses);
   const app = await NestFactory.create<NestFastifyApplication>(module, httpAdapter(parts), {
     logger: log,

@@ -4,7 +4,7 @@ import { Secret, TOTP } from 'otpauth';
 import { isRefusal } from '#eventsourcing';
 import { IdentityProvider } from '#oidc';
 import type { Principal } from '#ticketing';
-import { asOperator, issueLink } from '#ticketing-app';
+import { asOperator, issueLink, PasswordHashes } from '#ticketing-app';
 import { startProvider, type TestProvider } from '../../../libs/oidc/src/testing/provider.js';
 import { eventually } from '../../../test/eventually.js';
 import { Authenticator } from './testing/authenticator.js';
@@ -14,7 +14,9 @@ let api: RunningApi;
 let provider: TestProvider;
 beforeAll(async () => {
   provider = await startProvider((user) => ({ name: 'Ada', roles: user === 'nobody' ? [] : ['lead'], clients: [api.client] }));
-  api = await startApi({ identityProvider: new IdentityProvider(provider.config), secondFactorRoles: ['auditor'] });
+  // What a hash costs in production its own spec shows.
+  const passwords = new PasswordHashes({ ln: 10, r: 8, p: 1 });
+  api = await startApi({ identityProvider: new IdentityProvider(provider.config), secondFactorRoles: ['auditor'], passwords });
 });
 afterAll(async () => {
   await api?.stop();

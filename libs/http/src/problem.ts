@@ -103,8 +103,8 @@ export class Problem extends Error {
     { refused, message, faults, details: { retryAfter, ...more } = {} }: Refusal,
     kinds: Readonly<Record<string, ProblemKind>>,
   ): Problem {
-    const known: Readonly<Record<string, ProblemKind>> = { ...httpProblems, ...kinds };
-    const kind = Object.hasOwn(known, refused) ? known[refused] : undefined;
+    const known = [kinds, httpProblems].find((some: object) => Object.hasOwn(some, refused)) as typeof kinds | undefined;
+    const kind = known?.[refused];
     return new Problem(refused, kind ?? { status: 409, title: 'The command was refused' }, message, {
       ...(faults && { faults }),
       more,

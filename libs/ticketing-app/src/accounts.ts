@@ -2,7 +2,7 @@ import { type EventStore, instantFrom, isName, isRefusal, readAggregate, refuse,
 import { account, type AccountState, actorOf, isActiveAccount, type Principal, type SecondFactor } from '#ticketing';
 import { asAuthentication, findCredential, issueLink, type LoggedIn, redeemLink, startSession } from './credentials.js';
 import { LogInAttempts } from './log-in-attempts.js';
-import { BUSY, hashPassword, isPassword } from './passwords.js';
+import { BUSY, PasswordHashes } from './passwords.js';
 import { runCommand, type SentContext } from './run-command.js';
 import type { Passkeys } from './passkeys.js';
 import { newRecoveryCodes, type TotpBegun, TotpCodes } from './totp.js';
@@ -72,6 +72,7 @@ export class Accounts {
     private readonly passkeys: Passkeys,
     /** Roles that take a second factor. */
     private readonly secondFactorRoles: readonly string[],
+    private readonly passwords = new PasswordHashes(),
   ) {}
 
   /** Logs in. @throws as `runCommand` */
@@ -101,7 +102,7 @@ export class Accounts {
     if (known === undefined) return refuse('link-used', 'The link is not valid: it was used, was revoked, is too old, or is of no account');
     const proved = await ('link' in proof ? this.#byLink(known, proof, context) : this.#byPassword(proof));
     if (isRefusal(proved)) return proved;
-    const hash = await hashPassword(password);
+    const hash = await this.passwords.hash(password);
     if (hash === BUSY) return tooMany(1);
     const sent = asAuthentication(context.correlationId);
     const set = await runCommand(this.store, { aggregate: account, id: known, name: 'SetAccountPassword', body: { hash }, context: sent });
@@ -208,7 +209,7 @@ export class Accounts {
     const wait = this.#attempts.begin(id, performance.now());
     if (wait > 0) return tooMany(wait);
     const { state }: { readonly state: AccountState } = await readAggregate(this.store, account, id);
-    const right = await isPassword(password, state?.hash);
+    const right = await this.passwords.isOf(password, state?.hash);
     if (right === BUSY) return tooMany(1);
     if (!right || !isActiveAccount(state)) return notKnown();
     const factor = await this.#factor(state, code);

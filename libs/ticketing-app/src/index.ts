@@ -39,6 +39,7 @@ export * from './history-query.js';
 export * from './export-queries.js';
 export * from './flow-query.js';
 export * from './kpi-query.js';
+export { PasswordHashes } from './passwords.js';
 export * from './period-parameters.js';
 export * from './major-incidents.js';
 export { evaluatedAt, isPast, type When } from './past.js';
