@@ -11,6 +11,8 @@ export interface Parameter<Value> {
   readonly schema: object;
   /** Of the begin of a period: the parameter that has its end, which is not before it. */
   readonly until?: string;
+  /** That its value is the zone that the others of the query are read in, and none of its own. */
+  readonly isZone?: true;
 }
 
 export type Parameters = Readonly<Record<string, Parameter<unknown>>>;
@@ -82,9 +84,6 @@ export function dateTime(description: string): Parameter<Instant> {
   };
 }
 
-/** The parameter that says how others are read, and is no value of the query itself. */
-const ZONE = 'zone';
-
 /**
  * The values of a query, and what is wrong with each of its others. Unknown parameters are faults, so are repeated ones, and periods that end
  * before they begin.
@@ -96,7 +95,9 @@ export function readParameters<Declared extends Parameters>(
   const faults: Fault[] = [];
   const values: Record<string, unknown> = {};
   const all = (query ?? {}) as Record<string, unknown>;
-  const zone = Object.hasOwn(declared, ZONE) && typeof all[ZONE] === 'string' ? declared[ZONE]?.parse(all[ZONE]) : undefined;
+  const [nameOfZone, zoneParameter] = Object.entries(declared).find(([, { isZone }]) => isZone) ?? [];
+  const named = nameOfZone !== undefined && Object.hasOwn(all, nameOfZone) ? all[nameOfZone] : undefined;
+  const zone = typeof named === 'string' ? zoneParameter?.parse(named) : undefined;
   for (const [name, given] of Object.entries(all)) {
     const parameter = Object.hasOwn(declared, name) ? declared[name] : undefined;
     const field = name.slice(0, 100);
@@ -111,7 +112,7 @@ export function readParameters<Declared extends Parameters>(
     } else {
       const value = parameter.parse(given, typeof zone === 'string' ? zone : undefined);
       if (value === undefined) faults.push({ field, message: parameter.rule });
-      else if (name !== ZONE) values[name] = value;
+      else if (!parameter.isZone) values[name] = value;
     }
   }
   for (const [field, { until }] of Object.entries(declared)) {

@@ -12,6 +12,7 @@ describe('what is spelled out', () => {
     ['over\rwritten', 'over\\rwritten'],
     ['tab\tnull\0del\u007fcsi\u009b2J', 'tab\\tnull\\u0000del\\u007fcsi\\u009b2J'],
     ['\u202a\u202e\u2066\u2069\u200e\u200f\u061c', '\\u202a\\u202e\\u2066\\u2069\\u200e\\u200f\\u061c'],
+    ['👩🏽‍💻 🖨️ علی\u200cرضا', '👩🏽‍💻 🖨️ علی\u200cرضا'],
     ['zero\u200bwidth\ufeff\u00ad\u2060\u3164', 'zero\\u200bwidth\\ufeff\\u00ad\\u2060\\u3164'],
     ['tag\u{e0041}', 'tag\\udb40\\udc41'],
     ['lone\ud800', 'lone\\ud800'],

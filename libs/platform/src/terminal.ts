@@ -1,18 +1,22 @@
 import { randomInt } from 'node:crypto';
 import pc from 'picocolors';
+import { WRITTEN } from '#eventsourcing';
 
 /** Signs that steer a terminal or that nobody sees: all controls but the end of a line, direction, format and zero-width signs. */
-const UNSEEN = /(?!\n)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]|(?![\ufe00-\ufe0f])\p{Default_Ignorable_Code_Point}/gu;
+const UNSEEN = String.raw`(?!\n)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]|(?![\ufe00-\ufe0f])\p{Default_Ignorable_Code_Point}`;
+const writtenOrUnseen = new RegExp(`(${WRITTEN})|${UNSEEN}`, 'gv');
 
 /**
  * A text in which such signs are spelled out as JSON does it (`\u001b`), so that no ticket can clear the screen, hide a line or turn it
  * round. JSON stays the same JSON.
  */
 export function spelledOut(text: string): string {
-  return text.replace(UNSEEN, (sign) =>
-    sign < ' '
-      ? JSON.stringify(sign).slice(1, -1)
-      : Array.from({ length: sign.length }, (_, at) => `\\u${sign.charCodeAt(at).toString(16).padStart(4, '0')}`).join(''),
+  return text.replace(writtenOrUnseen, (sign, written: string | undefined) =>
+    written !== undefined
+      ? written
+      : sign < ' '
+        ? JSON.stringify(sign).slice(1, -1)
+        : Array.from({ length: sign.length }, (_, at) => `\\u${sign.charCodeAt(at).toString(16).padStart(4, '0')}`).join(''),
   );
 }
 

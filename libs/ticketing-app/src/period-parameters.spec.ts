@@ -1,4 +1,4 @@
-import { readParameters } from '#platform';
+import { readParameters, text } from '#platform';
 import { periodBegin, periodEnd, zoneOfDates } from './period-parameters.js';
 
 const declared = { from: periodBegin('Begin'), to: periodEnd('End'), zone: zoneOfDates };
@@ -15,6 +15,12 @@ describe('periods', () => {
     expect(read(inBerlin).values).toEqual({ from: '2026-10-01T03:00:00.000Z', to: '2026-10-31T23:00:00.000Z' });
     // Midnight was left out there on the day on which summer time began.
     expect(read({ from: '2017-10-15', zone: 'America/Sao_Paulo' }).values).toEqual({ from: '2017-10-15T03:00:00.000Z' });
+  });
+
+  it('are read in the zone whatever that is called, and a zone that is not one of dates is a value like others', () => {
+    const query = { since: '2026-11-01', of: 'Europe/Berlin', zone: 'north' };
+    const { values } = readParameters({ since: periodBegin('Begin'), of: zoneOfDates, zone: text('Of the town') }, query);
+    expect(values).toEqual({ since: '2026-10-31T23:00:00.000Z', zone: 'north' });
   });
 
   it('are refused where they end before they begin', () => {

@@ -28,4 +28,5 @@ export const zoneOfDates: Parameter<string> = {
   rule: 'must be the name of a zone in the IANA database, such as Europe/Berlin',
   description: 'Zone in which a date begins that is given in place of an instant, such as `Europe/Berlin`; UTC unless given',
   schema: { type: 'string', default: 'UTC' },
+  isZone: true,
 };
