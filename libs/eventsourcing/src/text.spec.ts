@@ -1,4 +1,4 @@
-import { isName, saysSomething } from './text.js';
+import { isName, onOneLine, saysSomething } from './text.js';
 
 describe('a text that looks empty is empty', () => {
   it.each([
@@ -26,8 +26,25 @@ describe('a text that looks empty is empty', () => {
   });
 });
 
+describe('a text on one line', () => {
+  it.each([
+    ['Ada\r\n Lovelace\u0007', 'Ada  Lovelace '],
+    ['to\u2028the\u202eleft\u200b!', 'to the left !'],
+    ['👩🏽‍💻 and علی\u200cرضا', '👩🏽‍💻 and علی\u200cرضا'],
+    ['a\u200db', 'a b'],
+  ])('is made of %j', (text, line) => {
+    expect(onOneLine(text)).toBe(line);
+  });
+});
+
 describe('a name', () => {
-  it.each(['northwind', 'José  Müller', 'अनिल', "O'Neil & Sons (EMEA)", '株式会社', 'hardware/printer'])('can be %j', (text) => {
+  it.each([
+    ...['northwind', 'José  Müller', 'अनिल', "O'Neil & Sons (EMEA)", '株式会社', 'hardware/printer'],
+    // Emoji: with a selector, joined, with a skin, of a keycap, flags, by tags.
+    ...['Drucker 🖨️', '🖨', '❤️‍🔥', 'Ada 👩🏽‍💻', '👨‍👩‍👧‍👦', '1️⃣', '🇩🇪', '🏴󠁧󠁢󠁥󠁮󠁧󠁿', '☎\ufe0e'],
+    // Joiners that writing takes.
+    ...['ශ්\u200dරී ලංකා', 'क्\u200dष', 'علی\u200cرضا'],
+  ])('can be %j', (text) => {
     expect(isName(text)).toBe(true);
   });
 
@@ -44,6 +61,20 @@ describe('a name', () => {
     'a\u2028b',
     'a\u001b[2J',
     'ad\u00ada',
+    // Parts of emoji that stand alone.
+    ...[
+      'ada\ufe0f',
+      '1\ufe0f',
+      'a\u200db',
+      '🖨️\ufe0f',
+      '🖨️\u200d',
+      '\u200d🖨️',
+      '1\u200d2',
+      '🏴\u{e0067}\u{e007f}',
+      'ada\u{e0067}',
+      '🙂\u202e🙂',
+    ],
+    ...['علی\u200c', 'क\u200dष', 'a\u200cb', 'علی\u200dرضا'],
     'x'.repeat(201),
     5,
   ])('cannot be %j', (text) => {

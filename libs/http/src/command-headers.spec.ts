@@ -30,6 +30,11 @@ describe('readCommandHeaders', () => {
       name: 'Ada Lovelace 🦉 Ł',
       kind: 'system',
     });
+    const developer = { 'x-actor-id': latin1('ada👩‍💻'), 'x-actor-name': latin1('Ada 👩‍💻'), 'x-assistant-model': latin1('🤖️ 1') };
+    expect(readCommandHeaders(developer, 'x')).toMatchObject({
+      onBehalfOf: { id: 'ada👩‍💻', name: 'Ada 👩‍💻' },
+      using: { model: '🤖️ 1' },
+    });
     expect(readCommandHeaders({ 'x-actor-id': 'ada', 'x-actor-name': 'Andr\xe9' }, 'x').onBehalfOf).toEqual({
       id: 'ada',
       name: 'André',
@@ -45,6 +50,9 @@ describe('readCommandHeaders', () => {
     { 'x-actor-kind': 'requester' },
     { 'x-actor-id': 'ada', 'x-actor-name': ' ' },
     { 'x-actor-id': 'ada', 'x-actor-name': 'A\u0007' },
+    { 'x-actor-id': 'ada', 'x-actor-name': latin1('A\u202e') },
+    { 'x-actor-id': latin1('a\u200db') },
+    { 'x-actor-id': 'ada', 'x-actor-name': latin1('A\ue000') },
     { 'x-actor-id': 'ada', 'x-actor-kind': 'robot' },
   ])('refuses the actor %j', (headers) => {
     expect(() => readCommandHeaders(headers, 'x')).toThrow(Problem);

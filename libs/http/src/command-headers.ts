@@ -38,7 +38,7 @@ export function readCommandHeaders(headers: IncomingHttpHeaders, scope: string):
 function readUsing(headers: IncomingHttpHeaders): Using | undefined {
   const [model, prompt] = ['X-Assistant-Model', 'X-Assistant-Prompt'].map((header) => {
     const said = readable(headers[header.toLowerCase()]);
-    if (said !== undefined && (!isName(said) || /\p{C}/u.test(said))) throw invalid(header, 'must be 1 to 200 readable characters');
+    if (said !== undefined && !isReadable(said)) throw invalid(header, 'must be 1 to 200 readable characters');
     return said;
   });
   return model === undefined && prompt === undefined ? undefined : { ...(model && { model }), ...(prompt && { prompt }) };
@@ -62,9 +62,14 @@ export function readOnBehalfOf(headers: IncomingHttpHeaders): Actor | undefined 
     if (name !== undefined || kind !== undefined) throw invalid('X-Actor-Id', 'is required when the actor has a name or a kind');
     return undefined;
   }
-  if (!isName(id) || !/^[^\s\p{C}]+$/u.test(id)) throw invalid('X-Actor-Id', 'must be 1 to 200 characters without spaces');
-  if (name !== undefined && (!isName(name) || /\p{C}/u.test(name))) throw invalid('X-Actor-Name', 'must be 1 to 200 readable characters');
+  if (!isReadable(id) || /\s/.test(id)) throw invalid('X-Actor-Id', 'must be 1 to 200 characters without spaces');
+  if (name !== undefined && !isReadable(name)) throw invalid('X-Actor-Name', 'must be 1 to 200 readable characters');
   return { id, kind: known, ...(name === undefined ? {} : { name }) };
+}
+
+/** Also without signs that no standard assigns. */
+function isReadable(text: string): boolean {
+  return isName(text) && !/[\p{Cn}\p{Co}]/u.test(text);
 }
 
 /** Node reads headers as Latin-1. Names beyond ASCII come as UTF-8 from most clients; what is no UTF-8 is taken for Latin-1. */

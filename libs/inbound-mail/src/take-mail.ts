@@ -4,6 +4,7 @@ import {
   type EventStore,
   isName,
   isRefusal,
+  onOneLine,
   readAggregate,
   type Refusal,
   saysSomething,
@@ -150,7 +151,7 @@ function senderOf({ from: { address, name } }: InboundMail, client: string): Act
 const personOf = ({ id, name }: Actor) => ({ id, ...(name !== undefined && { name }) });
 
 function openingOf(mail: InboundMail, client: string, sender: Actor): TicketCommands['OpenTicket'] {
-  const summary = [...mail.subject.replace(/[\p{C}\s]+/gu, ' ').trim()].slice(0, LONGEST_SUMMARY).join('');
+  const summary = [...onOneLine(mail.subject).replace(/\s+/g, ' ').trim()].slice(0, LONGEST_SUMMARY).join('');
   return {
     client,
     kind: 'incident',

@@ -1,4 +1,4 @@
-import { type Fault, type Instant, instantFrom, isName, parseInstant, saysSomething } from '#eventsourcing';
+import { type Fault, type Instant, instantFrom, isName, onOneLine, parseInstant, saysSomething } from '#eventsourcing';
 import { fieldsOf, isFields, omitUndefined } from '../plain-json.js';
 import {
   about,
@@ -217,7 +217,7 @@ function openingOf({ source, client, settings: { ticket, labels: named = {}, rul
 }
 
 function oneLine(given: string): string {
-  return [...given.replace(/[\p{C}\s]+/gu, ' ').trim()].slice(0, 200).join('');
+  return [...onOneLine(given).replace(/\s+/g, ' ').trim()].slice(0, 200).join('');
 }
 
 function inFull({ description, labels, url, fingerprint }: ReadAlert): string {

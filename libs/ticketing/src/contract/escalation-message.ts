@@ -1,3 +1,4 @@
+import { onOneLine } from '#eventsourcing';
 import { about, fields, matching, name, obeys, open, optional, type Static, text } from '../schema.js';
 
 /** What braces of a template may stand for. */
@@ -37,8 +38,6 @@ Priority: {priority}
 Tier: {tier}
 Escalation policy: {policy}, step {step}, due {due}`;
 
-/** Signs that end a line, or steer what shows it. */
-const CONTROLS = /\p{C}+/gu;
 const LONGEST_SUBJECT = 200;
 
 /** The message that a template makes of what holds now. */
@@ -50,7 +49,7 @@ export function escalationMessage(template: MessageTemplate | undefined, values:
 
 /** Text as the subject of a message: on one line, not too long. */
 export function subjectLine(text: string): string {
-  return [...text.replace(CONTROLS, ' ')].slice(0, LONGEST_SUBJECT).join('');
+  return [...onOneLine(text)].slice(0, LONGEST_SUBJECT).join('');
 }
 
 function isPlaceholder(word: string): word is Placeholder {
