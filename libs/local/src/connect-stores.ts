@@ -45,7 +45,8 @@ export async function connectStores(
     const mongo = await connectMongo(mongodbUrl).catch(noAnswer('MongoDB', 'TIERLINE_MONGODB_URL', mongodbUrl));
     onClose(() => mongo.close());
     const { AttachmentKeys, forgetErased, MasterKeyFile, PersonalEvents, PersonalKeys } = await import('#privacy');
-    const keys = await MasterKeyFile.open(personalKeyFile, personalKeyFileBefore)
+    const keys = await PersonalKeys.wrapped(mongo)
+      .then((wrapped) => MasterKeyFile.open(personalKeyFile, personalKeyFileBefore, wrapped))
       .then((master) => PersonalKeys.open(mongo, master))
       .catch((error: Error) => {
         throw new CannotStart(`Personal data cannot be read (${error.message}). Is PERSONAL_KEY_FILE right?`, { cause: error });

@@ -24,12 +24,15 @@ export class MasterKeyFile extends KeyWrapping {
   }
 
   /**
-   * The key in a file; made where there is none.
+   * The key in a file; made where there is none and nothing needs the one that was.
    * @param before file with the key before it, whose keys are opened as well
+   * @param wrapped what one of the two has wrapped, where there is something
    * @throws Error when a file cannot be read or made, or holds no key
    */
-  static async open(file: string, before?: string): Promise<MasterKeyFile> {
-    return new MasterKeyFile(await keptKey(file), before === undefined ? undefined : await keyIn(before));
+  static async open(file: string, before?: string, wrapped?: Buffer): Promise<MasterKeyFile> {
+    const earlier = before === undefined ? undefined : await keyIn(before);
+    const isNeeded = wrapped !== undefined && (earlier === undefined || !opens(earlier, wrapped));
+    return new MasterKeyFile(await (isNeeded ? keyIn(file) : keptKey(file)), earlier);
   }
 
   async wrap(key: Buffer): Promise<Buffer> {
@@ -46,12 +49,16 @@ export class MasterKeyFile extends KeyWrapping {
   }
 
   async rewrap(wrapped: Buffer): Promise<Buffer | undefined> {
-    try {
-      decrypted(this.key, wrapped);
-      return undefined;
-    } catch {
-      return this.wrap(await this.unwrap(wrapped));
-    }
+    return opens(this.key, wrapped) ? undefined : this.wrap(await this.unwrap(wrapped));
+  }
+}
+
+function opens(key: Buffer, wrapped: Buffer): boolean {
+  try {
+    decrypted(key, wrapped);
+    return true;
+  } catch {
+    return false;
   }
 }
 

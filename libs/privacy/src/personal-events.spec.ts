@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isBroken, NO_EVENTS, verifyPack } from '#audit';
 import {
@@ -194,6 +195,22 @@ it('reads what was written in the clear, and marks what it cannot decrypt', asyn
 it('starts only with the master key that the keys were wrapped with', async () => {
   const wrong = await MasterKeyFile.open(join(stores.directory, 'another-key'));
   await expect(PersonalKeys.open(stores.mongo, wrong)).rejects.toThrow(WrongMasterKey);
+});
+
+it('makes no master key in place of one that is missing', async () => {
+  const wrapped = await PersonalKeys.wrapped(stores.mongo);
+  expect(wrapped).toBeDefined();
+  const [file, missing] = ['personal-key', 'missing-key'].map((name) => join(stores.directory, name)) as [string, string];
+  const [wrong, next] = ['another-key', 'next-key'].map((name) => join(stores.directory, name)) as [string, string];
+  await MasterKeyFile.open(wrong);
+  for (const before of [undefined, wrong]) {
+    await expect(MasterKeyFile.open(missing, before, wrapped)).rejects.toThrow('ENOENT');
+    await expect(access(missing)).rejects.toThrow('ENOENT');
+  }
+  // Another one takes the place of one that is there.
+  await PersonalKeys.open(stores.mongo, await MasterKeyFile.open(next, file, wrapped));
+  await access(next);
+  await PersonalKeys.open(stores.mongo, await MasterKeyFile.open(file, undefined, wrapped));
 });
 
 it('wraps keys with a new master key, in as many runs as it takes, and brings back none that was destroyed', async () => {

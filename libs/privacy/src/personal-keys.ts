@@ -83,6 +83,12 @@ export class PersonalKeys {
     private readonly wrapping: KeyWrapping,
   ) {}
 
+  /** Something that the master key has wrapped; undefined where none has wrapped anything. */
+  static async wrapped({ db }: Pick<Mongo, 'db'>): Promise<Buffer | undefined> {
+    const probe = await masterCollection(db).findOne({ _id: PROBE });
+    return probe === null ? undefined : bytes(probe.wrapped);
+  }
+
   /** @throws WrongMasterKey */
   static async open({ db }: Pick<Mongo, 'db'>, wrapping: KeyWrapping): Promise<PersonalKeys> {
     const keys = keyCollection(db);
