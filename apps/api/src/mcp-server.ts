@@ -3,7 +3,7 @@ import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/
 import { CallToolRequestSchema, ErrorCode, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { Problem } from '#http';
 import type { Principal } from '#ticketing';
-import { requestOf, type Tool, type ToolRequest } from './mcp-tools.js';
+import { inArguments, requestOf, type Tool, type ToolRequest } from './mcp-tools.js';
 
 /** An answer of the API. */
 export interface ApiAnswer {
@@ -38,7 +38,9 @@ export async function answerMcp(request: Request, message: unknown, { tools, pri
     const asked = requestOf(tool, given);
     const { status, body } =
       asked instanceof Problem ? { status: asked.kind.status, body: JSON.stringify(asked.details('/mcp')) } : await ask(asked);
-    return { content: [{ type: 'text', text: body }], structuredContent: JSON.parse(body), isError: status >= 400 };
+    if (status < 400) return { content: [{ type: 'text', text: body }], structuredContent: JSON.parse(body), isError: false };
+    const problem = inArguments(tool, JSON.parse(body));
+    return { content: [{ type: 'text', text: JSON.stringify(problem) }], structuredContent: problem, isError: true };
   });
   const transport = new WebStandardStreamableHTTPServerTransport({ enableJsonResponse: true });
   await server.connect(transport);

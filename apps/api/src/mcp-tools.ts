@@ -217,3 +217,17 @@ export function requestOf({ method, path, places }: Tool, given: Json): ToolRequ
   const url = `${filled}${query.size > 0 ? `?${query}` : ''}`;
   return { method, url, headers, body: method === 'GET' ? undefined : body };
 }
+
+/** The details of a problem with the arguments that headers came from, in place of the headers: those are not known to who calls a tool. */
+export function inArguments({ places }: Pick<Tool, 'places'>, problem: Json): Record<string, unknown> {
+  const argumentOf = new Map(
+    Object.entries(places).flatMap(([argument, place]) => (place.in === 'header' ? [[place.name, argument] as const] : [])),
+  );
+  const { detail, faults } = problem as { readonly detail?: unknown; readonly faults?: readonly { readonly field: string }[] };
+  const told = (text: string) => [...argumentOf].reduce((whole, [header, argument]) => whole.replaceAll(header, argument), text);
+  return {
+    ...problem,
+    ...(typeof detail === 'string' && { detail: told(detail) }),
+    ...(faults && { faults: faults.map((fault) => ({ ...fault, field: argumentOf.get(fault.field) ?? fault.field })) }),
+  };
+}

@@ -130,6 +130,15 @@ describe('an assistant', () => {
       'invalid-query',
       ['idempotencyKey', 'model'],
     ]);
+    // What stands in headers is told of by the arguments that it came from.
+    for (const [argument, value] of Object.entries({ idempotencyKey: 'two words', model: 'a\nb', prompt: ' ' })) {
+      const { json } = await call(assistant, 'add_note', { ...note, [argument]: value });
+      expect(json).toMatchObject({
+        code: 'invalid-header',
+        detail: expect.stringContaining(`${argument} must be`),
+        faults: [{ field: argument }],
+      });
+    }
     expect(await wrong('find_tickets', { q: {}, status: null })).toEqual([true, 400, 'invalid-query', ['q', 'status']]);
     expect(await wrong('find_tickets', { nothing: 'x' })).toEqual([true, 400, 'invalid-query', ['nothing']]);
     expect(await wrong('read_problem', { problemId: randomUUID() })).toEqual([true, 404, 'problem-not-found', []]);
