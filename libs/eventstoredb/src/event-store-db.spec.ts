@@ -5,6 +5,7 @@ import { EventStoreDBClient, jsonEvent, NotLeaderError } from '@eventstore/db-cl
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { startEmbeddedEventStoreDB, type EmbeddedEventStoreDB } from '@tierline/embedded-eventstoredb';
 import { StoreUnavailable } from '#eventsourcing';
+import { eventually } from '../../../test/eventually.js';
 import { EventStoreDB } from './event-store-db.js';
 import { cuttableLine, type CuttableLine } from './testing/cuttable-line.js';
 import { startFollower } from './testing/follower.js';
@@ -108,6 +109,21 @@ describe('when the line to the server breaks', () => {
     expect((await remote.append(stream, 'no-stream', some(1))).revision).toBe(0);
     expect((await collect(remote.readStream(stream))).length).toBe(1);
     await impatient.close();
+  });
+
+  it('does not wait again for what it has just given up', async () => {
+    const retried: unknown[] = [];
+    const patient = over(line.port, { patienceMs: 2_000, onRetry: (_: string, error: unknown) => void retried.push(error) });
+    await line.cut();
+    await expect(patient.append(stream, 'no-stream', some(1))).rejects.toThrow(StoreUnavailable);
+    expect(retried.length).toBeGreaterThan(0);
+    retried.length = 0;
+    await expect(collect(patient.readStream(stream))).rejects.toThrow(StoreUnavailable);
+    await expect(patient.end()).rejects.toThrow(StoreUnavailable);
+    expect(retried).toEqual([]);
+    await line.mend();
+    expect(await eventually(() => collect(patient.readStream(stream)))).toEqual([]);
+    await patient.close();
   });
 
   it('a server that was never there is found once it is', async () => {

@@ -38,7 +38,10 @@ import { TimedOut, backoff, pause, within } from './pauses.js';
 import { checkpointPosition, foreignEvent, ownEvent } from './stored-event.js';
 
 export interface EventStoreDBOptions {
-  /** How long an append or the start of a read is tried, in milliseconds (default 10,000), before StoreUnavailable. */
+  /**
+   * How long an append or the start of a read is tried, in milliseconds (default 6,000), before StoreUnavailable. Once one was given up, those that
+   * begin as long afterwards are tried once: whoever asks several things of a store that is away waits for one of them.
+   */
   readonly patienceMs?: number;
   /** How long one attempt may take, in milliseconds (default 4,000). */
   readonly attemptMs?: number;
@@ -73,10 +76,12 @@ export class EventStoreDB extends EventStore {
   readonly #attemptMs: number;
   readonly #onRetry: (what: string, error: unknown) => void;
   readonly #personal: PersonalCodec | undefined;
+  /** When something was given up last, in milliseconds since 1970. */
+  #gaveUpAt = -Infinity;
 
   private constructor(
     connection: Connection,
-    { patienceMs = 10_000, attemptMs = 4_000, onRetry = () => {}, personal }: EventStoreDBOptions,
+    { patienceMs = 6_000, attemptMs = 4_000, onRetry = () => {}, personal }: EventStoreDBOptions,
   ) {
     super();
     // Every call that waits listens to it: many at once are no leak.
@@ -338,7 +343,9 @@ export class EventStoreDB extends EventStore {
   async #retry(what: string, error: unknown, failures: number, began: number): Promise<void> {
     const wait = isWithoutLeader(error) ? backoff(failures, WITHOUT_LEADER_MS) : backoff(failures);
     if (this.#closed.signal.aborted) throw new StoreUnavailable(`${what}: the connection was closed`, { cause: error });
-    if (Date.now() + wait - began > this.#patienceMs) {
+    const isAway = began >= this.#gaveUpAt && began - this.#gaveUpAt < this.#patienceMs;
+    if (isAway || Date.now() + wait - began > this.#patienceMs) {
+      this.#gaveUpAt = Date.now();
       throw new StoreUnavailable(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     }
     this.#onRetry(what, error);

@@ -18,13 +18,13 @@ export interface Mongo {
  * Connects, and finds out that somebody is there.
  * @param url a MongoDB connection string
  * @param database defaults to the one in the URL, else `tierline`
- * @throws MongoServerSelectionError when no server answers within 10 seconds
+ * @throws MongoServerSelectionError when no server answers within 6 seconds
  */
 export async function connectMongo(url: string, database?: string): Promise<Mongo> {
   const client = new MongoClient(url, {
     // A field that a projection left undefined is absent, not null: what is read back is what was folded.
     ignoreUndefined: true,
-    serverSelectionTimeoutMS: 10_000,
+    serverSelectionTimeoutMS: 6_000,
   });
   try {
     await client.connect();
