@@ -7,7 +7,7 @@ import { PersonalKeys, SealedBlobs } from '#privacy';
 import { aggregates } from '#ticketing';
 import { Accounts, type ReadModels } from '#ticketing-app';
 import { TicketingModule } from '#ticketing-nest';
-import { WebhookSecrets } from '#webhooks';
+import { Networks, WebhookSecrets } from '#webhooks';
 import { AccountsController } from './accounts.controller.js';
 import { ApiDocument } from './api-document.js';
 import { ArticlesController } from './articles.controller.js';
@@ -109,10 +109,11 @@ export class ApiModule {
     log: JsonLog,
     identityProvider?: IdentityProvider,
     ownAddresses: readonly string[] = [],
+    networks = new Networks([]),
   ): DynamicModule {
     return {
       module: ApiModule,
-      imports: [TicketingModule.on(store, readModels)],
+      imports: [TicketingModule.on(store, readModels, networks)],
       providers: [
         { provide: SealedBlobs, useValue: blobs },
         { provide: PersonalKeys, useValue: keys },

@@ -7,7 +7,7 @@ import type { IdentityProvider } from '#oidc';
 import { DerivedSecrets, type JsonLog, type LogInConfig } from '#platform';
 import type { PersonalKeys, SealedBlobs } from '#privacy';
 import { Accounts, Passkeys, type PasswordHashes, type ReadModels, Revocations, TotpCodes } from '#ticketing-app';
-import type { WebhookSecrets } from '#webhooks';
+import type { Networks, WebhookSecrets } from '#webhooks';
 import { ApiDocument } from './api-document.js';
 import { ApiModule } from './api.module.js';
 import { authenticate } from './authentication.js';
@@ -22,6 +22,8 @@ export interface ApiParts extends HttpOptions {
   readonly mongo: ReadModels;
   /** Where attachments are kept. */
   readonly blobs: SealedBlobs;
+  /** Where webhooks may go: to public addresses, unless given. */
+  readonly networks?: Networks;
   /** What personal data is encrypted with. */
   readonly keys: PersonalKeys;
   /** What webhooks are signed with. */
@@ -56,10 +58,11 @@ export async function createApi(parts: ApiParts): Promise<NestFastifyApplication
     logIn,
     passwords,
     ownAddresses,
+    networks,
   } = parts;
   const derived = new DerivedSecrets(logIn.keyFile);
   const accounts = new Accounts(store, new TotpCodes(derived), new Passkeys(derived, logIn.passkeys), logIn.secondFactorRoles, passwords);
-  const module = ApiModule.on(store, mongo, blobs, keys, secrets, accounts, limits, log, identityProvider, ownAddresses);
+  const module = ApiModule.on(store, mongo, blobs, keys, secrets, accounts, limits, log, identityProvider, ownAddresses, networks);
   const app = await NestFactory.create<NestFastifyApplication>(module, httpAdapter(parts), {
     logger: log,
     bodyParser: false,

@@ -11,7 +11,7 @@ import { deliverNotifications } from '#notifications';
 import { SealedBlobs } from '#privacy';
 import { agent, policies, projectionGroups, ticket } from '#ticketing';
 import { asOperator, runCommand, sealedCategories } from '#ticketing-app';
-import { deliverWebhooks, patience } from '#webhooks';
+import { deliverWebhooks, Networks, patience } from '#webhooks';
 import { eventually } from '../../../test/eventually.js';
 import { storeWithKeys } from '../../../test/stores.js';
 import { startEraser } from '../../worker/src/eraser.js';
@@ -26,7 +26,7 @@ let api: RunningApi;
 /** Takes nothing, and repeats what it was sent. */
 let echo: Server;
 beforeAll(async () => {
-  api = await startApi();
+  api = await startApi({ networks: new Networks(['127.0.0.0/8']) });
   echo = createServer((request, response) => {
     response.statusCode = 500;
     request.pipe(response);

@@ -7,7 +7,7 @@ import { type ApiParts, CannotStart, connectStores, opening, portTaken, type Run
 import { type Config, ConfigError, type JsonLog } from '#platform';
 import { SealedBlobs } from '#privacy';
 import { ROLES } from '#ticketing';
-import { WebhookSecrets } from '#webhooks';
+import { Networks, WebhookSecrets } from '#webhooks';
 import { createApi } from './create-api.js';
 import { cursorKeyIn } from './cursor-key.js';
 import { keepAdministratorKey } from './first-administrator.js';
@@ -52,6 +52,7 @@ async function start(
       keys,
       blobs,
       secrets: new WebhookSecrets(config.webhooks.keyFile),
+      networks: new Networks(config.webhooks.networks),
       logIn: config.logIn,
       log,
       allowedOrigins: config.allowedOrigins,

@@ -7,7 +7,7 @@ import { FolderBlobStore } from '#blobs';
 import { deliverReports, webhookReports } from '#notifications';
 import { createLog } from '#platform';
 import type { Principal, Role } from '#ticketing';
-import { type Deliverer, deliverWebhooks, patience, type Patience, progress } from '#webhooks';
+import { type Deliverer, deliverWebhooks, Networks, patience, type Patience, progress } from '#webhooks';
 import { eventually } from '../../../test/eventually.js';
 import { startReporter } from '../../worker/src/reporter.js';
 import { keyFor, type RunningApi, send, startApi } from './testing/running-api.js';
@@ -72,7 +72,7 @@ let api: RunningApi;
 let receiver: Receiver;
 let deliverer: Deliverer | undefined;
 beforeAll(async () => {
-  [api, receiver] = await Promise.all([startApi(), Receiver.start()]);
+  [api, receiver] = await Promise.all([startApi({ networks: new Networks(['127.0.0.0/8']) }), Receiver.start()]);
 });
 afterEach(async () => {
   await deliverer?.stop();
@@ -433,6 +433,11 @@ describe('webhooks', () => {
     [{ url: 'ftp://hooks.example/x', allClients: true }, 400, 'invalid-body'],
     [{ url: 'https://user:password@hooks.example/x', allClients: true }, 400, 'invalid-body'],
     [{ url: 'https://hooks.example/x' }, 422, 'webhook-invalid'],
+    [{ url: 'https://10.0.0.1/x', allClients: true }, 422, 'webhook-invalid'],
+    [{ url: 'http://93.184.216.34/x', allClients: true }, 422, 'webhook-invalid'],
+    [{ url: 'https://[::ffff:10.0.0.1]/x', allClients: true }, 422, 'webhook-invalid'],
+    [{ url: 'https://0xa000001/x', allClients: true }, 422, 'webhook-invalid'],
+    [{ url: 'https://[x]/x', allClients: true }, 422, 'webhook-invalid'],
     [{ url: 'https://hooks.example/x', allClients: true, types: ['Nothing'] }, 422, 'webhook-invalid'],
     [{ url: 'https://hooks.example/x', allClients: true, from: 'yesterday' }, 422, 'webhook-invalid'],
     [{ url: 'https://hooks.example/x', allClients: true, from: '900000000000/900000000000' }, 422, 'webhook-invalid'],

@@ -1,5 +1,5 @@
 export { followersOfOtherLog, unlessOfOtherLog } from './log-guard.js';
-export { tzdata } from './needs.js';
+export { tzdata, WebhookNetworks } from './needs.js';
 export {
   groupHealth,
   healthOfDeliveries,

@@ -78,6 +78,12 @@ import { readSavedQuery } from './ticket-list-parameters.js';
 import { ownerOfArticleReached, ownerOfReviewReached, ownersReached, whoIsThere } from './who-is-there.js';
 
 /** A command that needs something from outside its aggregate, and the state that it decides on. */
+/** Where webhooks may go. */
+export abstract class WebhookNetworks {
+  /** Why no request to a URL may ever be made, if so. */
+  abstract forbids(url: URL): Error | undefined;
+}
+
 interface Asking {
   readonly id: string;
   readonly body: object;
@@ -90,6 +96,7 @@ interface Asking {
   readonly models?: ReadModels | undefined;
   /** When nobody waits for what becomes of it any more. */
   readonly whenLeft?: (() => AbortSignal) | undefined;
+  readonly networks?: WebhookNetworks | undefined;
 }
 
 /** Who may let a ticket enter above the usual tiers. */
@@ -140,7 +147,7 @@ const lookUps: Readonly<Record<string, LookUp>> = {
       faults: (await Promise.all(deliverTo.map((target, index) => faultsOfTarget(store, client, target, `deliverTo[${index}]`)))).flat(),
     };
   },
-  'feed-facts': (store, { body, effectiveAt }) => feedFacts(store, body as FeedAsked, effectiveAt),
+  'feed-facts': (store, { body, effectiveAt, networks }) => feedFacts(store, body as FeedAsked, effectiveAt, networks),
   'dead-letters': (_store, { id, body, models }): Promise<DeadLetters> | undefined => {
     const { events } = body as ReplayDeadLetters;
     return models === undefined || events === undefined ? undefined : deadLettersAmong(models, id, events);
@@ -204,9 +211,15 @@ async function faultsOfTarget(store: EventStore, client: string, target: Deliver
 interface FeedAsked {
   readonly types?: readonly string[];
   readonly from?: string;
+  readonly url?: string;
 }
 
-async function feedFacts(store: EventStore, { types: named, from = 'end' }: FeedAsked, now: Instant): Promise<FeedFacts> {
+async function feedFacts(
+  store: EventStore,
+  { types: named, from = 'end', url }: FeedAsked,
+  now: Instant,
+  networks: WebhookNetworks | undefined,
+): Promise<FeedFacts> {
   const end = await store.end();
   const types = named?.map(publicEventType);
   const unknown = (types ?? []).flatMap((type, index) =>
@@ -227,8 +240,16 @@ async function feedFacts(store: EventStore, { types: named, from = 'end' }: Feed
   return {
     ...(types && { types: types.filter((type) => type !== undefined) }),
     from: begin === undefined || typeof begin === 'string' ? (begin ?? 'start') : formatPlace(begin),
-    faults: [...unknown, ...(wrong === undefined ? [] : [{ field: 'from', message: wrong }])],
+    faults: [...faultsOfUrl(url, networks), ...unknown, ...(wrong === undefined ? [] : [{ field: 'from', message: wrong }])],
   };
+}
+
+/** Of an address that nothing could ever be sent to. */
+function faultsOfUrl(url: string | undefined, networks: WebhookNetworks | undefined): readonly Fault[] {
+  if (url === undefined) return [];
+  if (!URL.canParse(url)) return [{ field: 'url', message: 'must be an address such as https://hooks.example/tierline' }];
+  const forbidden = networks?.forbids(new URL(url));
+  return forbidden === undefined ? [] : [{ field: 'url', message: `must be an address that requests may go to: ${forbidden.message}` }];
 }
 
 function ofDeletedStream(error: unknown): { readonly state: null } {

@@ -22,7 +22,7 @@ import {
 } from '#eventsourcing';
 import { withCorrelation } from '#platform';
 import { actorOf, canonicalJson, CLOCK_SKEW, commandGrant, isAutomatic, type Principal, systemPrincipal } from '#ticketing';
-import { lookUp } from './needs.js';
+import { lookUp, type WebhookNetworks } from './needs.js';
 import type { ReadModels } from './read-models.js';
 
 /** What the sender of a command adds to it. */
@@ -42,6 +42,8 @@ export interface SentContext {
   readonly models?: ReadModels;
   /** When nobody waits for what becomes of it any more: what takes long to look up is then given up. */
   readonly whenLeft?: () => AbortSignal;
+  /** Where webhooks may go, where that is known; else it shows when something is sent. */
+  readonly networks?: WebhookNetworks;
 }
 
 /** A command on its way to its aggregate. */
@@ -94,7 +96,7 @@ export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<O
   store: EventStore,
   { aggregate, id: given, name, body, context }: SentCommand<Of, Name>,
 ): Promise<CommandResult<Of, Name>> {
-  const { commandId, principal, onBehalfOf, using, correlationId, causationId, ifRevisions, models, whenLeft } = context;
+  const { commandId, principal, onBehalfOf, using, correlationId, causationId, ifRevisions, models, whenLeft, networks } = context;
   const actor = onBehalfOf ?? actorOf(principal);
   const id = given ?? deterministicId(aggregate.category, commandId);
   return withCorrelation({ correlationId, causationId }, async () => {
@@ -149,6 +151,7 @@ export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<O
                     principal,
                     models,
                     whenLeft,
+                    networks,
                   }) as Promise<GivenOf<Of, Name>>,
               }),
         },

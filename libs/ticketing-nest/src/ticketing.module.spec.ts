@@ -24,7 +24,7 @@ beforeAll(async () => {
   const log = { info: () => {}, warn: () => {}, error: () => {} };
   const projectors = projectionGroups.map((group) => projectGroup({ db: mongo.db, store, group, log, owner: randomUUID() }));
   stores.onClose(() => Promise.all(projectors.map((projector) => projector.stop())));
-  context = await NestFactory.createApplicationContext(TicketingModule.on(store, mongo), { logger: false });
+  context = await NestFactory.createApplicationContext(TicketingModule.on(store, mongo, { forbids: () => undefined }), { logger: false });
   stores.onClose(() => context.close());
 });
 afterAll(() => stores.close(), 30_000);

@@ -11,6 +11,7 @@ import {
   runQuery,
   type SentCommand,
   type SentContext,
+  WebhookNetworks,
 } from '#ticketing-app';
 
 /** Any command of any aggregate, on the command bus. */
@@ -35,10 +36,11 @@ export class RunCommandHandler implements ICommandHandler<RunCommand> {
   constructor(
     @Inject(EventStore) private readonly store: EventStore,
     @Inject(ReadModels) private readonly models: ReadModels,
+    @Inject(WebhookNetworks) private readonly networks: WebhookNetworks,
   ) {}
 
   execute({ context, ...command }: RunCommand): Promise<CommandResult<Aggregate>> {
-    return runCommand(this.store, { ...command, context: { models: this.models, ...context } });
+    return runCommand(this.store, { ...command, context: { models: this.models, networks: this.networks, ...context } });
   }
 }
 
@@ -68,13 +70,14 @@ export class RunQueryHandler implements IQueryHandler<RunQuery<unknown, unknown>
 /** Binds the application to Nest's buses: one handler for all commands, one for all queries. */
 @Module({})
 export class TicketingModule {
-  static on(store: EventStore, readModels: ReadModels): DynamicModule {
+  static on(store: EventStore, readModels: ReadModels, networks: WebhookNetworks): DynamicModule {
     return {
       module: TicketingModule,
       imports: [CqrsModule.forRoot()],
       providers: [
         { provide: EventStore, useValue: store },
         { provide: ReadModels, useValue: readModels },
+        { provide: WebhookNetworks, useValue: networks },
         RunCommandHandler,
         RunQueryHandler,
       ],

@@ -1,6 +1,7 @@
 import { Webhook as Signer } from 'standardwebhooks';
 import type { ViewDocument } from '#mongo';
-import { type EventFilter, type Webhook, webhooks, webhookViews } from '#ticketing';
+import { instantFrom } from '#eventsourcing';
+import { type EventFilter, secretsBefore, type Webhook, webhooks, webhookViews } from '#ticketing';
 import { deliver, type Deliverer, type DeliverOptions } from './deliver.js';
 import { type Destination, NOWHERE, type Parcel } from './destination.js';
 import { Networks } from './networks.js';
@@ -33,10 +34,9 @@ export function deliverWebhooks({
   const networks = new Networks(named);
   const { db } = options;
 
-  async function headersOf({ webhook, secretVersion, overlapUntil }: Webhook, { event, body }: Parcel, at: Date) {
-    const overlaps = overlapUntil !== undefined && at.toISOString() < overlapUntil;
-    const versions = overlaps ? [secretVersion, secretVersion - 1] : [secretVersion];
-    const keys = await Promise.all(versions.map((version) => secrets.of(webhook, version)));
+  async function headersOf(webhook: Webhook, { event, body }: Parcel, at: Date) {
+    const versions = [webhook.secretVersion, ...secretsBefore(webhook, instantFrom(at.getTime())).map(({ version }) => version)];
+    const keys = await Promise.all(versions.map((version) => secrets.of(webhook.webhook, version)));
     return {
       'Content-Type': 'application/cloudevents+json; charset=utf-8',
       'webhook-id': event,

@@ -59,3 +59,27 @@ describe('where requests may go', () => {
     expect(result.status).toBeUndefined();
   });
 });
+
+describe('an address that no request may ever go to', () => {
+  const [none, some] = [new Networks([]), new Networks(['127.0.0.1/32'])];
+  const forbidden = (networks: Networks, url: string) => networks.forbids(new URL(url)) !== undefined;
+
+  it.each([
+    // However it is written.
+    ...['http://127.0.0.1/x', 'https://127.0.0.1', 'https://0x7f.1/', 'https://[::1]/', 'https://[::ffff:7f00:1]', 'http://93.184.216.34/'],
+    // No name leads anywhere without TLS where no network is named.
+    'http://hooks.example/x',
+  ])('is %s', (url) => {
+    expect(forbidden(none, url)).toBe(true);
+  });
+
+  it.each(['https://hooks.example/x', 'https://93.184.216.34/', 'https://localhost/x'])('is not %s: that shows when it is sent', (url) => {
+    expect(forbidden(none, url)).toBe(false);
+  });
+
+  it('is not one of a network that is named, nor a name that may lead there', () => {
+    for (const url of ['http://127.0.0.1:8080/x', 'https://127.0.0.1', 'https://[::ffff:127.0.0.1]', 'http://hooks.example/x'])
+      expect([url, forbidden(some, url)]).toEqual([url, false]);
+    expect(forbidden(some, 'http://127.0.0.2')).toBe(true);
+  });
+});

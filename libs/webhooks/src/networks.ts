@@ -23,10 +23,12 @@ export class Networks {
     return this.isNamed(address) || (tls && ipaddr.process(address).range() === 'unicast');
   }
 
-  /** Why a request to a host that is an address may not be made, if so. A name is looked at when it is looked up. */
-  forbids(hostname: string, how: { readonly tls: boolean }): Error | undefined {
+  /** Why no request to a URL may ever be made, if so. A name is looked at when it is looked up, unless no address that it may have would do. */
+  forbids({ hostname, protocol }: URL): Error | undefined {
+    const how = { tls: protocol === 'https:' };
     const address = hostname.replace(/^\[|\]$/g, '');
-    return isIP(address) === 0 || this.allows(address, how) ? undefined : new AddressForbidden(hostname, how);
+    const mayBe = isIP(address) === 0 ? how.tls || this.#named.length > 0 : this.allows(address, how);
+    return mayBe ? undefined : new AddressForbidden(hostname, how);
   }
 
   /** Looks up a name for a connection: what is connected to is what was looked at, whatever the name is changed to meanwhile. */

@@ -26,7 +26,7 @@ export async function post(url: URL, { networks, headers, body, timeoutMs, signa
   const began = performance.now();
   const took = () => Math.round(performance.now() - began);
   const tls = url.protocol === 'https:';
-  const forbidden = networks.forbids(url.hostname, { tls });
+  const forbidden = networks.forbids(url);
   if (forbidden !== undefined) return { outcome: 'failed', error: forbidden.message, ms: 0 };
   const timeout = AbortSignal.timeout(timeoutMs);
   const options: RequestOptions = {

@@ -1,7 +1,7 @@
-import type { GivenOf, Instant } from '#eventsourcing';
+import { type GivenOf, type Instant, instantFrom } from '#eventsourcing';
 import { scenariosOf } from '../../../eventsourcing/src/testing/given.js';
 import { isWithinReach } from '../identity/principal.js';
-import { webhook } from './webhook.js';
+import { secretsBefore, type Webhook, webhook } from './webhook.js';
 
 const at = '2026-11-27T10:00:00.000Z' as Instant;
 const actor = { id: 'ada', kind: 'agent' } as const;
@@ -52,6 +52,20 @@ describe('a webhook', () => {
   it('has another secret, and for a day the one before, too', () => {
     const { state } = subscribed.and(['RotateWebhookSecret', {}]);
     expect(state).toMatchObject({ secretVersion: 2, overlapUntil: '2026-11-28T10:00:00.000Z' });
+    expect(state).not.toHaveProperty('olderSecrets');
+  });
+
+  it('lets each secret sign for a day after it was rotated, however often others are meanwhile', () => {
+    const HOUR = 3_600_000;
+    const rotatedAfter = (...hours: number[]) =>
+      subscribed.and(...hours.map((hour) => ['RotateWebhookSecret', {}, hour * HOUR] as const)).state as Webhook;
+    const sign = (state: Webhook, hour: number) =>
+      secretsBefore(state, instantFrom(Date.parse(at) + hour * HOUR)).map(({ version }) => version);
+    const twice = rotatedAfter(0, 1);
+    expect([1, 23.9, 24, 24.9, 25].map((hour) => sign(twice, hour))).toEqual([[2, 1], [2, 1], [2], [2], []]);
+    // What no longer signs is forgotten.
+    expect(rotatedAfter(0, 1, 24.5).olderSecrets).toEqual([{ version: 2, until: instantFrom(Date.parse(at) + 25 * HOUR) }]);
+    expect(sign(rotatedAfter(...Array(20).keys()), 19)).toHaveLength(9);
   });
 
   it('begins again from a place', () => {

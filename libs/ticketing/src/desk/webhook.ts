@@ -19,6 +19,8 @@ import { actorSchema, PRIORITIES, type Priority, prioritySchema, type Tier, TIER
 
 /** How long the secret before the last rotation still signs, too. */
 const OVERLAP = 24 * HOUR;
+/** Secrets that sign at once: a request has a signature of each in its header. */
+const MOST_SECRETS = 10;
 /** Requests to send dead letters again that are remembered: the worker takes them up within seconds. */
 const MOST_REPLAYS = 100;
 
@@ -48,6 +50,12 @@ export const webhookSchema = about(
     generation: about(count, '1, and one more each time that it was rewound'),
     secretVersion: about(count, '1, and one more each time that its secret was rotated'),
     overlapUntil: optional(about(instant, 'Until when the secret before this one signs, too')),
+    olderSecrets: optional(
+      about(
+        listOf(open({ version: about(count, 'Which one it was'), until: about(instant, 'Until when it signs') })),
+        'Secrets from before that one which still signed when it was rotated',
+      ),
+    ),
     state: about(oneOf(['active', 'paused']), 'Whether events are sent'),
     pings: about(count, 'How many test events were asked for'),
     replays: about(listOf(replaySchema), 'Requests to send dead letters again, the latest'),
@@ -132,13 +140,14 @@ export interface FeedFacts {
   readonly types?: readonly string[];
   /** The place or instant that was named, as it is stored. */
   readonly from: string;
+  /** Of the place, of types and of the address. */
   readonly faults: readonly Fault[];
 }
 
 type Subscribed = Pick<Webhook, 'webhook' | 'url' | 'description' | 'filter' | 'clients' | 'from'>;
 
-const change = <Data>(evolve: (webhook: Webhook, data: Data) => WebhookState) =>
-  event<WebhookState, Data>({ evolve: (state, data) => (isSubscribed(state) ? evolve(state, data) : state) });
+const change = <Data>(evolve: (webhook: Webhook, data: Data, when: { readonly effectiveAt: Instant }) => WebhookState) =>
+  event<WebhookState, Data>({ evolve: (state, data, when) => (isSubscribed(state) ? evolve(state, data, when) : state) });
 
 const events = {
   WebhookSubscribed: event<WebhookState, Subscribed>({
@@ -156,7 +165,15 @@ const events = {
   WebhookPaused: change<{ readonly webhook: string }>((webhook) => ({ ...webhook, state: 'paused' })),
   WebhookResumed: change<{ readonly webhook: string }>((webhook) => ({ ...webhook, state: 'active' })),
   WebhookSecretRotated: change<{ readonly webhook: string; readonly version: number; readonly overlapUntil: Instant }>(
-    (webhook, { version, overlapUntil }) => ({ ...webhook, secretVersion: version, overlapUntil }),
+    (webhook, { version, overlapUntil }, { effectiveAt }) => {
+      const olderSecrets = secretsBefore(webhook, effectiveAt).slice(0, MOST_SECRETS - 2);
+      return {
+        ...without(webhook, 'olderSecrets'),
+        secretVersion: version,
+        overlapUntil,
+        ...(olderSecrets.length > 0 && { olderSecrets }),
+      };
+    },
   ),
   WebhookRewound: change<{ readonly webhook: string; readonly from: string; readonly generation: number }>(
     (webhook, { from, generation }) => ({ ...webhook, from, generation }),
@@ -277,6 +294,15 @@ export const webhook = {
 } satisfies Aggregate<WebhookState>;
 
 export type WebhookEvents = EventsOf<typeof webhook>;
+
+/** The secrets before the present one that sign at an instant as well, the latest first. */
+export function secretsBefore(
+  { secretVersion, overlapUntil, olderSecrets = [] }: Pick<Webhook, 'secretVersion' | 'overlapUntil' | 'olderSecrets'>,
+  at: Instant,
+): readonly { readonly version: number; readonly until: Instant }[] {
+  const latest = overlapUntil === undefined ? [] : [{ version: secretVersion - 1, until: overlapUntil }];
+  return [...latest, ...olderSecrets].filter(({ until }) => at < until);
+}
 
 export function isSubscribed(state: WebhookState): state is Webhook {
   return state !== null && state !== 'deleted';
