@@ -135,6 +135,27 @@ test('of equal values a group keeps the last, an expression the first', async ()
   expect(await valueOf({ $type: { $max: [1, Long.fromNumber(1)] } })).toBe('int');
 });
 
+test('the number of values that a group keeps may depend on what it is grouped by', async () => {
+  const collection = await server.fresh([
+    { _id: 1, game: 'G1', score: 5 },
+    { _id: 2, game: 'G2', score: 7 },
+    { _id: 3, game: 'G1', score: 6 },
+    { _id: 4, game: 'G2', score: 8 },
+  ]);
+  const n = { $cond: [{ $eq: ['$game', '$$few'] }, 1, 2] };
+  const best = { first: { $firstN: { n, input: '$score' } }, top: { $topN: { n, sortBy: { score: -1 }, output: '$score' } } };
+  const stages = [{ $sort: { _id: 1 } }, { $group: { _id: { game: '$game' }, ...best } }, { $sort: { _id: 1 } }];
+  expect(await collection.aggregate(stages, { let: { few: 'G2' } }).toArray()).toEqual([
+    { _id: { game: 'G1' }, first: [5, 6], top: [6, 5] },
+    { _id: { game: 'G2' }, first: [7], top: [8] },
+  ]);
+  await expect(
+    collection.aggregate([{ $group: { _id: '$game', first: best.first } }], { let: { few: 1 } }).toArray(),
+  ).resolves.toHaveLength(2);
+  const missing = [{ $group: { _id: '$game', first: { $firstN: { n: '$game', input: 1 } } } }];
+  await expect(collection.aggregate(missing).toArray()).rejects.toMatchObject({ code: 7548606 });
+});
+
 test('what is computed from constants is a constant', async () => {
   const collection = await server.fresh([{ _id: 1 }, { _id: 2 }, { _id: 3 }]);
   const output = { first: { $firstN: { n: { $toLong: { $add: [1, 1] } }, input: '$_id' } } };

@@ -1,29 +1,46 @@
-import { isNullish, isNumber, numberOf, isWhole } from '../bson/order.js';
+import { isNullish } from '../bson/order.js';
 import { Arr, bsonTypeName, Doc, show, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
-import { extremeN, percentiles, plainAccumulator, rankSpec, sharesOf, sumOf, type Start } from '../query/accumulators.js';
+import {
+  countFrom,
+  extremeN,
+  percentiles,
+  plainAccumulator,
+  rankSpec,
+  sharesOf,
+  sumOf,
+  type Accumulator,
+  type Start,
+} from '../query/accumulators.js';
 import { currentCollation } from '../query/collation.js';
 import { constantOf } from '../query/expressions/compile.js';
-import { compileExpression, isGrouped } from '../query/expressions/expressions.js';
-import type { Evaluate } from '../query/expressions/scope.js';
+import { compileExpression, evaluateOn, isGrouped } from '../query/expressions/expressions.js';
+import type { Evaluate, Variables } from '../query/expressions/scope.js';
 import { compareRows, parseSort, sortKey } from '../query/sort-order.js';
+
+/** The group that an accumulator starts for: its `_id`, and the variables of the run. */
+type Group = { readonly id: Value; readonly variables: Variables };
 
 /** An accumulator of a `$group`: the value of each document, and what gathers them. */
 export type AccumulatorSpec = {
   readonly evaluate: Evaluate;
-  /** What it keeps counts with what `grow` is told by others. */ readonly start: Start;
+  /** What it keeps counts with what `grow` is told by others. */
+  readonly start: (grow?: Parameters<Start>[0], group?: Group) => Accumulator;
 };
 
-const countOf = (spec: Doc, name: string): number => {
+/** How many values are kept: a constant, or what an expression makes of the fields of the group's `_id`. */
+const countOf = (spec: Doc, name: string): ((group: Group | undefined) => number) => {
   const given = spec.get('n');
   if (given === undefined)
     throw new ServerError(name === '$topN' || name === '$bottomN' ? 5788003 : 5787906, `Missing value for 'n' in ${name}`);
-  const value = constantOf(compileExpression(given))?.value;
-  const n = isNumber(value) ? numberOf(value) : NaN;
-  if (!isWhole(value))
-    throw new ServerError(7548606, `Value for 'n' must be of integral type and a constant on this node, found ${show(given)}`);
-  if (n < 1) throw new ServerError(7548606, `'n' must be greater than 0, found ${n}`);
-  return n;
+  const evaluate = compileExpression(given);
+  const grouped = isGrouped();
+  const known = constantOf(evaluate);
+  if (!known)
+    return (group) =>
+      countFrom(evaluateOn(evaluate, group?.id instanceof Doc ? group.id : Doc.empty, group?.variables ?? {}), name, grouped);
+  const count = countFrom(known.value, name, grouped);
+  return () => count;
 };
 
 const only = (spec: Value, name: string, allowed: readonly string[]): Doc => {
@@ -33,7 +50,7 @@ const only = (spec: Value, name: string, allowed: readonly string[]): Doc => {
 };
 
 /** Lists of values with the fields that they are sorted by. */
-const ranked = (name: string, spec: Doc, n: number, list: boolean): AccumulatorSpec => {
+const ranked = (name: string, spec: Doc, countIn: (group: Group | undefined) => number, list: boolean): AccumulatorSpec => {
   const sortBy = spec.get('sortBy');
   const output = spec.get('output');
   if (!(sortBy instanceof Doc)) throw new ServerError(5788002, `Missing value for 'sortBy'`);
@@ -43,7 +60,8 @@ const ranked = (name: string, spec: Doc, n: number, list: boolean): AccumulatorS
   const bottom = name.startsWith('$bottom');
   return {
     evaluate: (doc, variables) => Arr.of([doc ?? null, evaluate(doc, variables) ?? null]),
-    start: () => {
+    start: (_, group) => {
+      const n = countIn(group);
       let kept: { key: readonly Value[]; order: number; value: Value }[] = [];
       let count = 0;
       const compare = (a: (typeof kept)[number], b: (typeof kept)[number]): number =>
@@ -96,17 +114,18 @@ export const compileAccumulator = (name: string, argument: Value): AccumulatorSp
     case '$maxN':
     case '$minN': {
       const spec = only(argument, name, ['n', 'input']);
-      const n = countOf(spec, name);
+      const countIn = countOf(spec, name);
       const input = spec.get('input');
       if (input === undefined) throw new ServerError(5787907, `Missing value for 'input'`);
       const evaluate = compileExpression(input);
       if (name === '$maxN' || name === '$minN') {
         const extremes = extremeN(name === '$maxN' ? 1 : -1, currentCollation()?.compare);
-        return { evaluate, start: () => extremes(n) };
+        return { evaluate, start: (_, group) => extremes(countIn(group)) };
       }
       return {
         evaluate,
-        start: () => {
+        start: (_, group) => {
+          const n = countIn(group);
           const values: Value[] = [];
           return {
             add: (value) => {
@@ -121,7 +140,7 @@ export const compileAccumulator = (name: string, argument: Value): AccumulatorSp
     }
     case '$top':
     case '$bottom':
-      return ranked(name, only(argument, name, ['sortBy', 'output']), 1, false);
+      return ranked(name, only(argument, name, ['sortBy', 'output']), () => 1, false);
     case '$topN':
     case '$bottomN': {
       const spec = only(argument, name, ['n', 'sortBy', 'output']);

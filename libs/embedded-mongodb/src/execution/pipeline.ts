@@ -200,7 +200,7 @@ const group: Compile = (spec) => {
         let found = groups.get(text);
         if (!found) {
           guard(text.length * 2 + 200 + accumulators.length * 100);
-          groups.set(text, (found = { id: value, states: accumulators.map(({ start }) => start(guard)) }));
+          groups.set(text, (found = { id: value, states: accumulators.map(({ start }) => start(guard, { id: value, variables })) }));
         }
         for (let index = 0; index < accumulators.length; index++)
           given[index] = (accumulators[index] as AccumulatorSpec).evaluate(doc, bound);

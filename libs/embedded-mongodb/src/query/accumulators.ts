@@ -1,6 +1,6 @@
 import { add, asNumeric, divide, doubleOf, narrowest, type Numeric } from '../bson/arithmetic.js';
 import { addDecimals, Decimal128, decimalOfDouble, finite, pack, unpack } from '../bson/decimal128.js';
-import { compareValues, equalValues, isNullish, isNumber, type CompareText } from '../bson/order.js';
+import { compareValues, equalValues, isNullish, isNumber, isWhole, type CompareText } from '../bson/order.js';
 import { Arr, bsonTypeName, Doc, Double, encodedLength, show, type Value } from '../bson/values.js';
 import { badValue, ServerError, typeMismatch } from '../errors.js';
 import { currentCollation } from './collation.js';
@@ -232,6 +232,17 @@ export const sharesOf = (p: Value | undefined): readonly number[] => {
   if (shares.some((share) => !(share >= 0 && share <= 1)))
     throw new ServerError(7750303, `The 'p' field in $percentile must be a non-empty array of numbers from the range [0.0, 1.0]`);
   return shares;
+};
+
+/** How many values $firstN and the like keep. @param grouped whether in `$group`, where a server has one code for whatever is wrong */
+export const countFrom = (value: Result, name: string, grouped: boolean): number => {
+  const wrong = (code: number, why: string): ServerError =>
+    new ServerError(grouped ? 7548606 : code, `Value for 'n' in ${name} must be ${why}, but found ${show(value ?? null)}`);
+  if (!isNumber(value)) throw wrong(5787902, 'of integral type');
+  const count = doubleOf(value);
+  if (!isWhole(value) || Math.abs(count) >= 2 ** 63) throw wrong(5787903, 'of integral type');
+  if (count < 1) throw wrong(5787908, 'greater than 0');
+  return count;
 };
 
 /** What $median and $percentile are told, checked but for the shares. @param notObject the code where it is no document */

@@ -46,6 +46,7 @@ export function variadic(compute: Compute): Operator {
 
 /** What a server answers where an operator is not given a document, a field that it does not know, or lacks one; others fail to parse. */
 type Codes = { readonly object?: number; readonly unknown?: number; readonly missing?: Readonly<Record<string, number>> };
+const N_CODES: Codes = { object: 5787900, unknown: 5787901, missing: { n: 5787906, input: 5787907 } };
 const CODES: Readonly<Record<string, Codes>> = {
   $cond: { unknown: 17083, missing: { if: 17080, then: 17081, else: 17082 } },
   $dateAdd: { unknown: 5166401, missing: { startDate: 5166402, unit: 5166402, amount: 5166402 } },
@@ -57,10 +58,14 @@ const CODES: Readonly<Record<string, Codes>> = {
   $dateToString: { object: 18629, unknown: 18534, missing: { date: 18628 } },
   $dateTrunc: { object: 5439007, unknown: 5439008, missing: { date: 5439009, unit: 5439010 } },
   $filter: { object: 28646, unknown: 28647, missing: { input: 28648, cond: 28650 } },
+  $firstN: N_CODES,
   $getField: { unknown: 3041701, missing: { field: 3041702, input: 3041703 } },
+  $lastN: N_CODES,
   $let: { object: 16874, unknown: 16875, missing: { vars: 16876, in: 16877 } },
   $ltrim: { object: 50696, unknown: 50694, missing: { input: 50695 } },
   $map: { object: 16878, unknown: 16879, missing: { input: 16880, in: 16882 } },
+  $maxN: N_CODES,
+  $minN: N_CODES,
   $reduce: { object: 40075, unknown: 40076, missing: { input: 40077, initialValue: 40078, in: 40079 } },
   $regexFind: { object: 51103, unknown: 31024, missing: { input: 31022, regex: 31023 } },
   $regexFindAll: { object: 51103, unknown: 31024, missing: { input: 31022, regex: 31023 } },

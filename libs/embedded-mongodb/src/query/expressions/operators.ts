@@ -66,6 +66,7 @@ import {
   type Value,
 } from '../../bson/values.js';
 import { failedToParse, ServerError, typeMismatch } from '../../errors.js';
+import { countFrom } from '../accumulators.js';
 import { currentCollation } from '../collation.js';
 import { calendarOf, formatIsoDate } from '../dates.js';
 import { compileJsRegex, execRegex } from '../patterns.js';
@@ -513,8 +514,7 @@ const nFromArray =
     const texts = currentCollation()?.compare;
     const { n, input } = namedArguments(argument, scope, name, ['n', 'input']);
     return (doc, variables) => {
-      const count = integer((n as Evaluate)(doc, variables), name, 7548606);
-      if (count < 1) throw new ServerError(7548606, `'n' must be greater than 0, found ${count}`);
+      const count = countFrom((n as Evaluate)(doc, variables), name, false);
       return Arr.of(pick(array((input as Evaluate)(doc, variables), name, 5788200), count, texts));
     };
   };
