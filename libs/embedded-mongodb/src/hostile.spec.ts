@@ -265,16 +265,19 @@ test('long work lets others in', async () => {
   expect(pings).toBeGreaterThan(2);
 }, 30_000);
 
-test.each([{ $push: '$text' }, { $addToSet: { t: '$text', n: '$list' } }])(
-  'the lists of many groups share one limit: %j',
-  async (accumulator) => {
-    const collection = client.db('h').collection<{ _id: number; text: string; list: number[] }>('lists');
-    await collection.replaceOne(
-      { _id: 1 },
-      { text: 'x'.repeat(100_000), list: Array.from({ length: 1500 }, (_, n) => n) },
-      { upsert: true },
-    );
-    const groups = collection.aggregate([{ $unwind: '$list' }, { $group: { _id: '$list', values: accumulator } }, { $count: 'n' }]);
-    await expect(groups.toArray()).rejects.toMatchObject({ code: 292, codeName: 'QueryExceededMemoryLimitNoDiskUseAllowed' });
-  },
-);
+test.each([
+  { $push: '$text' },
+  { $push: { $concatArrays: [['$list'], ['$text']] } },
+  { $addToSet: { t: '$text', n: '$list' } },
+  { $last: '$text' },
+  { $max: { t: '$text', n: '$list' } },
+  { $mergeObjects: { t: '$text' } },
+  { $firstN: { n: 2, input: '$text' } },
+  { $minN: { n: 2, input: '$text' } },
+  { $topN: { n: 2, sortBy: { list: 1 }, output: '$text' } },
+])('what many groups keep shares one limit: %j', async (accumulator) => {
+  const collection = client.db('h').collection<{ _id: number; text: string; list: number[] }>('lists');
+  await collection.replaceOne({ _id: 1 }, { text: 'x'.repeat(100_000), list: Array.from({ length: 1500 }, (_, n) => n) }, { upsert: true });
+  const groups = collection.aggregate([{ $unwind: '$list' }, { $group: { _id: '$list', values: accumulator } }, { $count: 'n' }]);
+  await expect(groups.toArray()).rejects.toMatchObject({ code: 292, codeName: 'QueryExceededMemoryLimitNoDiskUseAllowed' });
+});

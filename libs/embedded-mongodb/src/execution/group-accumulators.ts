@@ -2,15 +2,18 @@ import { isNullish } from '../bson/order.js';
 import { Arr, bsonTypeName, Doc, show, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import {
+  alone,
+  counted,
   countFrom,
   extremeN,
+  owned,
   percentiles,
   plainAccumulator,
   rankSpec,
   sharesOf,
   sumOf,
   type Accumulator,
-  type Start,
+  type Grow,
 } from '../query/accumulators.js';
 import { currentCollation } from '../query/collation.js';
 import { constantOf } from '../query/expressions/compile.js';
@@ -25,7 +28,7 @@ type Group = { readonly id: Value; readonly variables: Variables };
 export type AccumulatorSpec = {
   readonly evaluate: Evaluate;
   /** What it keeps counts with what `grow` is told by others. */
-  readonly start: (grow?: Parameters<Start>[0], group?: Group) => Accumulator;
+  readonly start: (grow?: Grow, group?: Group) => Accumulator;
 };
 
 /** How many values are kept: a constant, or what an expression makes of the fields of the group's `_id`. */
@@ -60,10 +63,11 @@ const ranked = (name: string, spec: Doc, countIn: (group: Group | undefined) => 
   const bottom = name.startsWith('$bottom');
   return {
     evaluate: (doc, variables) => Arr.of([doc ?? null, evaluate(doc, variables) ?? null]),
-    start: (_, group) => {
+    start: (grow = alone(name), group) => {
       const n = countIn(group);
+      const count = counted(grow);
       let kept: { key: readonly Value[]; order: number; value: Value }[] = [];
-      let count = 0;
+      let seen = 0;
       const compare = (a: (typeof kept)[number], b: (typeof kept)[number]): number =>
         compareRows(a.key, b.key, fields) || a.order - b.order;
       const settle = (): void => {
@@ -73,7 +77,8 @@ const ranked = (name: string, spec: Doc, countIn: (group: Group | undefined) => 
       return {
         add: (pair) => {
           const [doc, value] = (pair as Arr).values as [Value, Value];
-          kept.push({ key: sortKey(doc, fields), order: count++, value });
+          kept.push({ key: sortKey(doc, fields), order: seen++, value: owned(value) });
+          count(value, kept.length);
           if (kept.length > 2 * n + 100) settle();
         },
         result: () => {
@@ -120,17 +125,19 @@ export const compileAccumulator = (name: string, argument: Value): AccumulatorSp
       const evaluate = compileExpression(input);
       if (name === '$maxN' || name === '$minN') {
         const extremes = extremeN(name === '$maxN' ? 1 : -1, currentCollation()?.compare);
-        return { evaluate, start: (_, group) => extremes(countIn(group)) };
+        return { evaluate, start: (grow, group) => extremes(countIn(group), grow) };
       }
       return {
         evaluate,
-        start: (_, group) => {
+        start: (grow = alone(name), group) => {
           const n = countIn(group);
+          const count = counted(grow);
           const values: Value[] = [];
           return {
             add: (value) => {
               if (name === '$firstN' && values.length >= n) return;
-              values.push(value ?? null);
+              values.push(owned(value ?? null));
+              count(value, values.length);
               if (values.length > n) values.shift();
             },
             result: () => Arr.of([...values]),

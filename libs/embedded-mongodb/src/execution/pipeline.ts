@@ -3,7 +3,7 @@ import { compareValues, equalValues, isNullish, isNumber, keyOf, numberOf, typeR
 import { checkFieldPath, splitPath, visitPath } from '../bson/paths.js';
 import { Arr, bsonTypeName, Doc, Double, encodedLength, Regex, show, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
-import type { Accumulator } from '../query/accumulators.js';
+import { owned, type Accumulator } from '../query/accumulators.js';
 import { INTERRUPTED, isOverdue, withinTurn } from '../query/budget.js';
 import { currentCollation, equivalents, wholeOf, withCollation, type Collation } from '../query/collation.js';
 import { checkVariableName, constantOf, followPath } from '../query/expressions/compile.js';
@@ -200,7 +200,7 @@ const group: Compile = (spec) => {
         let found = groups.get(text);
         if (!found) {
           guard(text.length * 2 + 200 + accumulators.length * 100);
-          groups.set(text, (found = { id: value, states: accumulators.map(({ start }) => start(guard, { id: value, variables })) }));
+          groups.set(text, (found = { id: owned(value), states: accumulators.map(({ start }) => start(guard, { id: value, variables })) }));
         }
         for (let index = 0; index < accumulators.length; index++)
           given[index] = (accumulators[index] as AccumulatorSpec).evaluate(doc, bound);

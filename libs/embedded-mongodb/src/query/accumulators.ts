@@ -1,7 +1,7 @@
 import { add, asNumeric, divide, doubleOf, narrowest, type Numeric } from '../bson/arithmetic.js';
 import { addDecimals, Decimal128, decimalOfDouble, finite, pack, unpack } from '../bson/decimal128.js';
 import { compareValues, equalValues, isNullish, isNumber, isWhole, type CompareText } from '../bson/order.js';
-import { Arr, bsonTypeName, Doc, Double, encodedLength, show, type Value } from '../bson/values.js';
+import { Arr, Binary, bsonTypeName, Doc, Double, encodedLength, ObjectId, show, type Value } from '../bson/values.js';
 import { badValue, ServerError, typeMismatch } from '../errors.js';
 import { currentCollation } from './collation.js';
 import { MEMORY_LIMIT } from './sort-order.js';
@@ -16,7 +16,7 @@ export interface Accumulator {
 }
 
 /** Told of bytes that a list is about to keep; throws where they are too many. */
-type Grow = (bytes: number) => void;
+export type Grow = (bytes: number) => void;
 
 export type Start = (grow?: Grow) => Accumulator;
 
@@ -96,29 +96,33 @@ const deviation = (sample: boolean) => (): Accumulator => {
 };
 
 /** Of values that are equal, and of different types, the first is kept, in a group the last, as on a server. */
-const extreme = (sign: 1 | -1, texts: CompareText | undefined, grouped: boolean) => (): Accumulator => {
-  let best: Result;
-  return {
-    add: (value) => {
-      if (isNullish(value)) return;
-      const order = best === undefined ? 1 : compareValues(value, best, texts) * sign;
-      if (order > 0 || (grouped && order === 0)) best = value;
-    },
-    result: () => best ?? null,
+const extreme =
+  (sign: 1 | -1, texts: CompareText | undefined, grouped: boolean): Start =>
+  (grow) => {
+    const best = single(grow);
+    return {
+      add: (value) => {
+        if (isNullish(value)) return;
+        const order = best.value === undefined ? 1 : compareValues(value, best.value, texts) * sign;
+        if (order > 0 || (grouped && order === 0)) best.keep(value);
+      },
+      result: () => best.value ?? null,
+    };
   };
-};
 
 export const extremeN =
   (sign: 1 | -1, texts?: CompareText) =>
-  (n: number): Accumulator => {
+  (n: number, grow = alone(sign > 0 ? '$maxN' : '$minN')): Accumulator => {
     let kept: Value[] = [];
+    const count = counted(grow);
     const settle = (): void => {
       kept = kept.sort((a, b) => compareValues(b, a, texts) * sign).slice(0, n);
     };
     return {
       add: (value) => {
         if (isNullish(value)) return;
-        kept.push(value);
+        kept.push(owned(value));
+        count(value, kept.length);
         if (kept.length > 2 * n + 100) settle();
       },
       result: () => {
@@ -129,7 +133,7 @@ export const extremeN =
   };
 
 /** The limit of a list that is in no stage with a limit of its own. */
-const alone = (name: string): Grow => {
+export const alone = (name: string): Grow => {
   let used = 0;
   return (bytes) => {
     used += bytes;
@@ -137,8 +141,54 @@ const alone = (name: string): Grow => {
       throw new ServerError(146, `${name} used too much memory and cannot spill to disk. Memory limit: ${MEMORY_LIMIT} bytes`);
   };
 };
-const sizeOf = (value: Result): number =>
-  typeof value === 'string' ? value.length * 2 + 24 : value instanceof Doc ? encodedLength(value) + 64 : 32;
+/** About how many bytes a value takes for as long as it is kept. */
+const sizeOf = (value: Result): number => {
+  if (typeof value === 'string') return value.length * 2 + 24;
+  if (value instanceof Doc) return encodedLength(value) + 64;
+  if (value instanceof Binary) return value.bytes.length + 64;
+  if (!(value instanceof Arr)) return 32;
+  if (value.source) return value.source.readInt32LE(value.offset) + 64;
+  return value.values.reduce<number>((sum, element) => sum + sizeOf(element), 64);
+};
+
+/** A value to keep: a small part of a large document does not keep the bytes of all of it. */
+export const owned = <Kept extends Result>(value: Kept): Kept => {
+  const small = (length: number, whole: number): boolean => whole > 4 * length + 1024;
+  if (value instanceof Doc || value instanceof Arr) {
+    const { source, offset } = value;
+    const length = source?.readInt32LE(offset) ?? 0;
+    if (!source || !small(length, source.length)) return value;
+    const copy = Buffer.from(source.subarray(offset, offset + length));
+    return (value instanceof Doc ? Doc.read(copy) : Arr.read(copy, 0)) as Kept;
+  }
+  if (!(value instanceof Binary || value instanceof ObjectId || value instanceof Decimal128)) return value;
+  if (!small(value.bytes.length, value.bytes.buffer.byteLength)) return value;
+  const copy = Buffer.from(value.bytes);
+  if (value instanceof Binary) return new Binary(value.subtype, copy) as Kept;
+  return (value instanceof ObjectId ? new ObjectId(copy) : new Decimal128(copy)) as Kept;
+};
+
+/** One value at a time, of which the size counts. */
+const single = (grow: Grow | undefined): { value: Result; keep(value: Result): void } => {
+  const kept: { value: Result; keep(value: Result): void } = {
+    value: undefined,
+    keep: (value) => {
+      grow?.(sizeOf(value) - sizeOf(kept.value));
+      kept.value = owned(value);
+    },
+  };
+  return kept;
+};
+
+/** Counts what a list keeps that lets go of values while it goes on: each value that makes it longer than it has been. */
+export const counted = (grow: Grow): ((value: Result, length: number) => void) => {
+  let most = 0;
+  return (value, length) => {
+    if (length <= most) return;
+    most = length;
+    grow(sizeOf(value));
+  };
+};
 
 const push: Start = (grow = alone('$push')) => {
   const values: Value[] = [];
@@ -146,7 +196,7 @@ const push: Start = (grow = alone('$push')) => {
     add: (value) => {
       if (value === undefined) return;
       grow(sizeOf(value));
-      values.push(value);
+      values.push(owned(value));
     },
     result: () => Arr.of([...values]),
   };
@@ -168,40 +218,45 @@ const addToSet =
         }
         if (low < sorted.length && equalValues(sorted[low], value, texts)) return;
         grow(sizeOf(value));
-        sorted.splice(low, 0, value);
+        sorted.splice(low, 0, owned(value));
       },
       result: () => Arr.of([...sorted]),
     };
   };
 
-const mergeObjects = (): Accumulator => {
-  let merged = Doc.empty;
+const mergeObjects: Start = (grow = alone('$mergeObjects')) => {
+  const merged = new Map<string, Value>();
   return {
     add: (value) => {
       if (isNullish(value)) return;
       if (!(value instanceof Doc))
         throw new ServerError(40400, `$mergeObjects requires object inputs, but input ${show(value)} is of type ${bsonTypeName(value)}`);
-      value.keys.forEach((key, index) => (merged = merged.with(key, value.values[index] as Value)));
+      value.keys.forEach((key, index) => {
+        const inner = value.values[index] as Value;
+        const before = merged.get(key);
+        grow(sizeOf(inner) - (before === undefined ? -key.length * 2 - 64 : sizeOf(before)));
+        merged.set(key, owned(inner));
+      });
     },
-    result: () => merged,
+    result: () => Doc.of([...merged.keys()], [...merged.values()]),
   };
 };
 
-const first = (): Accumulator => {
-  let value: Result;
+const first: Start = (grow) => {
+  const kept = single(grow);
   let seen = false;
   return {
     add: (next) => {
-      if (!seen) value = next;
+      if (!seen) kept.keep(next);
       seen = true;
     },
-    result: () => value ?? null,
+    result: () => kept.value ?? null,
   };
 };
 
-const last = (): Accumulator => {
-  let value: Result;
-  return { add: (next) => (value = next), result: () => value ?? null };
+const last: Start = (grow) => {
+  const kept = single(grow);
+  return { add: kept.keep, result: () => kept.value ?? null };
 };
 
 export const average = (): Accumulator => {
