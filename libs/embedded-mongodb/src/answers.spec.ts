@@ -1,4 +1,4 @@
-import { Decimal128, Double, Int32, Long, Timestamp, type Document } from 'mongodb';
+import { Decimal128, Double, Int32, Long, Timestamp, UUID, type Document } from 'mongodb';
 import { contract } from './testing/contract.js';
 
 /** Answers that are easily wrong without a word: each is what a server of version 8 gives. */
@@ -355,6 +355,11 @@ test.each<readonly [string, number, (name: string) => Document]>([
   ['$elemMatch with a place', 5626500, (name) => ({ find: name, projection: { list: { $elemMatch: { a: { $near: [0, 0] } } } } })],
   ['constants without a pipeline', 51198, (name) => ({ update: name, updates: [{ q: {}, u: { $set: { a: 2 } }, c: { b: 1 } }] })],
   ['no cursor', 40414, (name) => ({ getMore: null, collection: name })],
+  ['a batch below zero', 2, (name) => ({ getMore: Long.fromNumber(1), collection: name, batchSize: -1 })],
+  ['a term that is no long', 14, (name) => ({ getMore: Long.fromNumber(1), collection: name, term: 1 })],
+  ['a time beyond a long', 9, (name) => ({ getMore: Long.fromNumber(1), collection: name, maxTimeMS: Decimal128.fromString('1E+20') })],
+  ['a new name for what a number has', 28, (name) => ({ update: name, updates: [{ q: {}, u: { $rename: { 'a.b': 'c' } } }] })],
+  ['a field that begins with $', 52, (name) => ({ update: name, updates: [{ q: {}, u: { $set: { $a: 1 } } }] })],
   ['a snapshot for a count', 72, (name) => ({ count: name, readConcern: { level: 'snapshot' } })],
 ])('%s is refused by %i', async (_, code, command) => {
   const { collectionName } = await server.fresh([{ _id: 1, a: 1, list: [1, 2, 3], short: [1] }]);
@@ -434,6 +439,20 @@ test.each<readonly [string, number, Document]>([
   const command = { bulkWrite: 1, ops: [{ insert: 0, document: { _id: 2 } }, op], nsInfo };
   await expect(server.client.db('admin').command(command)).rejects.toMatchObject({ code });
   expect(await collection.countDocuments()).toBe(1);
+});
+
+test('a bulk writes to no other collection than the one that is meant', async () => {
+  const collection = await server.fresh([{ _id: 1 }]);
+  const [found] = await server.db.listCollections({ name: collection.collectionName }).toArray();
+  const bulk = async (collectionUUID: unknown): Promise<Document> =>
+    server.client.db('admin').command({
+      bulkWrite: 1,
+      ops: [{ update: 0, filter: {}, updateMods: { $inc: { n: 1 } } }],
+      nsInfo: [{ ns: collection.namespace, collectionUUID }],
+    });
+  expect(await bulk((found as Document)['info'].uuid)).toMatchObject({ nErrors: 0, nModified: 1 });
+  expect(await bulk(new UUID())).toMatchObject({ nErrors: 1, nModified: 0, cursor: { firstBatch: [{ ok: 0, code: 361 }] } });
+  await expect(bulk('a')).rejects.toMatchObject({ code: 14 });
 });
 
 test('killing cursors passes over nulls', async () => {

@@ -1,4 +1,4 @@
-import { Arr, Doc, show, type Value } from '../bson/values.js';
+import { Arr, Binary, Doc, Double, show, type Value } from '../bson/values.js';
 import { isNumber, numberOf } from '../bson/order.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
 import type { Variables } from '../query/expressions/scope.js';
@@ -6,7 +6,7 @@ import { answerWithCursor, cursorBatch, listed } from './cursor-commands.js';
 import { fieldsOf, letOf, paceOf, type Call, type Command, type Handler } from './call.js';
 import type { Pace } from './cursors.js';
 import { Fields, typeError } from './fields.js';
-import { checkCollectionName } from './namespaces.js';
+import { checkCollectionName, collectionOf } from './namespaces.js';
 import { hintOf } from './reading.js';
 import { bypass } from './validation.js';
 import { readDelete, readUpdate } from './writes.js';
@@ -53,7 +53,7 @@ const renamed = (op: Doc): Fields =>
     ),
   );
 
-const readOperation = (op: Doc, targets: readonly Target[], variables: Variables): Operation => {
+const readOperation = (op: Doc, targets: readonly Named[], variables: Variables): Operation => {
   const kind = op.firstKey as Kind;
   if (!['insert', 'update', 'delete'].includes(kind))
     throw new ServerError(40415, `BSON field 'bulkWrite.ops.${kind}' is an unknown field.`);
@@ -70,29 +70,60 @@ const readOperation = (op: Doc, targets: readonly Target[], variables: Variables
   switch (kind) {
     case 'insert': {
       const doc = fields.only(INSERT_FIELDS).need(fields.document('document'), 'document');
-      return { kind, statement: insertStatement(where, doc) };
+      return { kind, statement: guarded(where, insertStatement(where, doc)) };
     }
     case 'update': {
       fields.only(UPDATE_FIELDS).need(fields.document('filter'), 'filter');
       const mods = fields.need(op.get('updateMods'), 'updateMods');
       if (!(mods instanceof Doc || mods instanceof Arr)) throw failedToParse('Update argument must be either an object or an array');
-      return { kind, statement: deferred(() => readUpdate(where, renamed(op), variables)) };
+      return {
+        kind,
+        statement: guarded(
+          where,
+          deferred(() => readUpdate(where, renamed(op), variables)),
+        ),
+      };
     }
     case 'delete':
       fields.only(DELETE_FIELDS).need(fields.document('filter'), 'filter');
-      return { kind, statement: deferred(() => readDelete(where, renamed(op), fields.boolean('multi'), variables)) };
+      return {
+        kind,
+        statement: guarded(
+          where,
+          deferred(() => readDelete(where, renamed(op), fields.boolean('multi'), variables)),
+        ),
+      };
   }
 };
 
-const readTargets = ({ node }: Call, pace: Pace, namespaces: readonly Doc[], bypassed: boolean): readonly Target[] =>
+/** Where operations write, and by which UUID the collection there is known to the client. */
+type Named = Target & { readonly uuid: Uint8Array | undefined };
+
+/** Lets a statement write to no other collection than the one that the client means. */
+const guarded = ({ database, name, uuid }: Named, statement: Statement): Statement =>
+  uuid
+    ? {
+        ...statement,
+        run: (writer) => {
+          if (!collectionOf(writer, database, name)?.uuid.equals(uuid))
+            throw new ServerError(361, 'Collection UUID does not match that specified');
+          return statement.run(writer);
+        },
+      }
+    : statement;
+
+const readTargets = ({ node }: Call, pace: Pace, namespaces: readonly Doc[], bypassed: boolean): readonly Named[] =>
   namespaces.map((info) => {
     const fields = new Fields('bulkWrite.nsInfo', info).only(['ns', 'collectionUUID', 'encryptionInformation']);
-    for (const key of ['collectionUUID', 'encryptionInformation']) fields.refuse(key);
+    fields.refuse('encryptionInformation');
+    const uuid = info.get('collectionUUID') ?? undefined;
+    if (uuid !== undefined && !(uuid instanceof Binary && uuid.subtype === 4))
+      throw typeError('bulkWrite.nsInfo.collectionUUID', uuid, 'binData');
     const namespace = fields.need(fields.string('ns'), 'ns');
     const dot = namespace.indexOf('.');
     const [database, name] = [namespace.slice(0, Math.max(0, dot)), namespace.slice(dot + 1)];
     checkCollectionName(database, dot < 0 ? '' : name);
-    return { node, pace, database, name, bypassed };
+    return { node, pace, database, name, bypassed, uuid: uuid?.bytes };
   });
 
 /** One operation's line in the result. */
@@ -104,9 +135,14 @@ const lineOf = ({ kind }: Operation, outcome: Outcome | ServerError, idx: number
   };
   const error = outcome instanceof ServerError ? outcome : outcome.error;
   if (!error)
-    return Doc.from({ ok: 1, idx, ...counts, upserted: done.upserted === undefined ? undefined : Doc.from({ _id: done.upserted }) });
+    return Doc.from({
+      ok: new Double(1),
+      idx,
+      ...counts,
+      upserted: done.upserted === undefined ? undefined : Doc.from({ _id: done.upserted }),
+    });
   const { keyPattern, keyValue, errInfo } = error.details as { keyPattern?: Value; keyValue?: Value; errInfo?: Value };
-  return Doc.from({ ok: 0, idx, code: error.code, errmsg: error.message, keyPattern, keyValue, errInfo, ...counts });
+  return Doc.from({ ok: new Double(0), idx, code: error.code, errmsg: error.message, keyPattern, keyValue, errInfo, ...counts });
 };
 
 /** Writes to several collections, of several databases, in one command: since MongoDB 8. */
@@ -131,7 +167,7 @@ const bulkWrite: Handler = async (call) => {
       count,
     );
   const lines = outcomes.map((outcome, index) => lineOf(operations[index] as Operation, outcome, index));
-  const errors = lines.filter((line) => line.get('ok') === 0);
+  const errors = lines.filter((line) => line.has('code'));
   const shown = fields.flag('errorsOnly') ? errors : lines;
   const reply = await answerWithCursor(
     call,

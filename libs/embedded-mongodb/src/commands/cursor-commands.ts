@@ -47,7 +47,9 @@ const getMore: Handler = async (call) => {
   const fields = fieldsOf(call);
   const name = fields.need(fields.string('collection'), 'collection');
   if (!name) throw new ServerError(73, `Invalid namespace specified '${database}.'`);
-  const count = fields.count('batchSize');
+  const count = fields.count('batchSize', 2);
+  const term = command.get('term') ?? null;
+  if (term !== null && typeof term !== 'bigint') throw typeError('getMore.term', term, 'long');
   const cursor = node.cursors.find(id);
   if (!cursor) throw new ServerError(43, `cursor id ${id} not found`);
   const namespace = `${database}.${name}`;

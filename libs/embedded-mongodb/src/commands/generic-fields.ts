@@ -119,7 +119,8 @@ export const checkGeneric = (command: Doc): void => {
     throw new ServerError(20, 'Transaction numbers are only allowed on a replica set member or mongos');
   const limit = command.get('maxTimeMS');
   if (limit !== undefined && limit !== null && !isNumber(limit)) throw typeError('maxTimeMS', limit, 'long');
-  if (isNumber(limit) && !isWhole(limit)) throw failedToParse(`maxTimeMS must be a whole number: ${numberOf(limit)}`);
+  if (isNumber(limit) && (!isWhole(limit) || (typeof limit !== 'bigint' && Math.abs(numberOf(limit)) >= 2 ** 63)))
+    throw failedToParse(`maxTimeMS must be a whole number: ${numberOf(limit)}`);
   if (isNumber(limit) && !(numberOf(limit) >= 0 && numberOf(limit) <= 0x7fffffff))
     throw badValue(`${String(numberOf(limit))} value for maxTimeMS is out of range [0, ${0x7fffffff}]`);
   const session = command.get('lsid');

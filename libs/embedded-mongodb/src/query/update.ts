@@ -13,6 +13,7 @@ import {
   identicalScalars,
   MAX_DOCUMENT_BYTES,
   newObjectId,
+  Regex,
   show,
   Timestamp,
   withFieldInFront,
@@ -50,7 +51,8 @@ const checkPath = (path: string): readonly string[] => {
   const parts = splitPath(path);
   for (const [index, part] of parts.entries()) {
     if (part === '') throw new ServerError(56, `The update path '${path}' contains an empty field name, which is not allowed.`);
-    if (part.startsWith('$') && part !== '$' && !/^\$\[\w*\]$/.test(part) && !['$ref', '$id', '$db'].includes(part))
+    const wrong = index === 0 ? part.startsWith('$') && !['$ref', '$id', '$db'].includes(part) : part.startsWith('$[');
+    if (wrong && part !== '$' && !/^\$\[\w*\]$/.test(part))
       throw new ServerError(
         52,
         `The dollar ($) prefixed field '${part}' in '${path}' is not allowed in the context of an update's replacement document. Consider using an aggregation pipeline with $replaceWith.`,
@@ -205,7 +207,8 @@ const pull = (operand: Value, variables: Variables): Change => {
     matches = (element) => element instanceof Doc && test(element);
   } else {
     const isCondition = operand instanceof Doc;
-    const test = compileFilter(parseFilter(Doc.of(['element'], [operand]), variables), false);
+    // A condition is asked of an element as of a field: of an array's elements too. A value is compared with the element alone.
+    const test = compileFilter(parseFilter(Doc.of(['element'], [operand]), variables), isCondition || operand instanceof Regex);
     matches =
       isCondition || !(operand instanceof Arr)
         ? (element) => test(Doc.of(['element'], [element]))
@@ -322,7 +325,7 @@ const operatorNames = [
 /**
  * What a document has at either end of a `$rename`, of which neither may lie within an array.
  *
- * @throws ServerError 2 BadValue
+ * @throws ServerError 2 BadValue, 28 PathNotViable where the source lies within a value that has no fields
  */
 const renamedField = (end: 'source' | 'destination', doc: Doc, parts: readonly string[], path: string): Value | undefined => {
   let value: Value | undefined = doc;
@@ -331,6 +334,8 @@ const renamedField = (end: 'source' | 'destination', doc: Doc, parts: readonly s
       throw badValue(
         `The ${end} field cannot be an array element, '${path}' in doc with ${describeId(doc)} has an array field called '${parts[index - 1]}'`,
       );
+    if (end === 'source' && value !== undefined && !(value instanceof Doc))
+      throw new ServerError(28, `cannot use the part (${part} of ${path}) to traverse the element ({${parts[index - 1]}: ${show(value)}})`);
     value = value instanceof Doc ? value.get(part) : undefined;
   }
   return value;
@@ -426,7 +431,7 @@ const compileOperators = (spec: Doc, arrayFilters: readonly Doc[], variables: Va
       if (typeof value !== 'string') throw badValue(`The 'to' field for $rename must be a string: ${path}: ${show(value)}`);
       const target = checkPath(value);
       if (path === value) throw badValue(`The source and target field for $rename must differ: ${path}: ${show(value)}`);
-      if ([...parts, ...target].some((part) => part.startsWith('$')))
+      if ([...parts, ...target].some((part) => part === '$' || part.startsWith('$[')))
         throw badValue(`The source field for $rename may not be dynamic: ${path}`);
       // The value of the target is read before anything changes; see the run below.
       const renamed: Modification = {
