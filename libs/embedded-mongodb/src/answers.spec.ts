@@ -58,6 +58,16 @@ test.each<readonly [string, unknown, unknown]>([
   ['an array within an array is not searched', '$nested.b', [2]],
   ['an object of constants is evaluated', { a: { $literal: 1 }, b: { c: { $literal: '$x' } } }, { a: 1, b: { c: '$x' } }],
   ['an infinite decimal has no whole number', { $ceil: Decimal128.fromString('Infinity') }, Decimal128.fromString('NaN')],
+  [
+    'a difference keeps the first of equal values in their order',
+    {
+      $setDifference: [
+        [3, 'b', 1, 3, 2, 1, [1]],
+        [2, 'a'],
+      ],
+    },
+    [3, 'b', 1, [1]],
+  ],
   ['a double is cut by its own digits', { $trunc: [0.29, 2] }, 0.28],
   [
     'halves of milliseconds are rounded away from zero',
@@ -198,6 +208,12 @@ test('$pull takes conditions that are joined', async () => {
   const collection = await server.fresh([{ _id: 1, g: [{ a: 1 }, { b: 2 }, { c: 3 }] }]);
   await collection.updateOne({}, { $pull: { g: { $or: [{ a: 1 }, { b: 2 }] } } } as Document);
   expect(await collection.findOne()).toMatchObject({ g: [{ c: 3 }] });
+});
+
+test('$pullAll takes out what is equal, of whatever type', async () => {
+  const collection = await server.fresh([{ _id: 1, g: [3, 1, 'b', Long.fromNumber(2), { c: 1 }, [1], { c: 2 }, null] }]);
+  await collection.updateOne({}, { $pullAll: { g: [2, { c: 1 }, 'b', [1], null, 9] } } as Document);
+  expect(await collection.findOne()).toEqual({ _id: 1, g: [3, 1, { c: 2 }] });
 });
 
 test('$merge has the variables of the command and the present time', async () => {

@@ -1,5 +1,5 @@
 import { add, asNumeric, multiply } from '../bson/arithmetic.js';
-import { compareValues, equalValues, isNumber, numberOf, isWhole } from '../bson/order.js';
+import { compareValues, containsValue, equalValues, isNumber, numberOf, isWhole } from '../bson/order.js';
 import { indexOfComponent, splitPath } from '../bson/paths.js';
 import {
   Arr,
@@ -223,9 +223,10 @@ const pull = (operand: Value, variables: Variables): Change => {
 const pullAll = (operand: Value): Change => {
   if (!(operand instanceof Arr)) throw badValue(`$pullAll requires an array argument but was given a ${bsonTypeName(operand)}`);
   const texts = currentCollation()?.compare;
+  const unwanted = operand.values.toSorted((a, b) => compareValues(a, b, texts));
   return (old, place) => {
     const array = arrayAt('$pullAll', old, place);
-    return array && Arr.of(array.values.filter((element) => !operand.values.some((value) => equalValues(value, element, texts))));
+    return array && Arr.of(array.values.filter((element) => !containsValue(unwanted, element, texts)));
   };
 };
 

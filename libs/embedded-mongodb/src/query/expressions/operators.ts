@@ -979,14 +979,12 @@ export const operators: Readonly<Record<string, Operator>> = {
     if (isNullish(a) || isNullish(b)) return null;
     const given = array(a, name, 17048);
     const without = distinctSorted(array(b, name, 17049), texts);
-    const seen: Value[] = [];
-    const kept: Value[] = [];
-    for (const value of given)
-      if (!containsValue(without, value, texts) && !seen.some((known) => equalValues(known, value, texts))) {
-        seen.push(value);
-        kept.push(value);
-      }
-    return Arr.of(kept);
+    // Equal values lie side by side in a sorted list; the first of them stays, where it was.
+    const sorted = given.map((value, at) => ({ value, at })).sort((x, y) => compareValues(x.value, y.value, texts) || x.at - y.at);
+    const kept = sorted.filter(
+      ({ value }, index) => !(index && equalValues(sorted[index - 1]?.value, value, texts)) && !containsValue(without, value, texts),
+    );
+    return Arr.of(kept.sort((x, y) => x.at - y.at).map(({ value }) => value));
   }),
   $setEquals: (argument, scope, name) => {
     if (!(argument instanceof Arr) || argument.length < 2)
