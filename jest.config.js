@@ -39,7 +39,8 @@ export default {
           transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: false },
         },
         module: { type: 'es6' },
-        sourceMaps: 'inline',
+        // Beside the code: within it they would be read and parsed along for each spec.
+        sourceMaps: true,
       },
     ],
   },
