@@ -18,6 +18,7 @@ import { GroupDocuments } from './group-documents.js';
 import type { HeldLease } from './held-lease.js';
 import { Partitions } from './partitions.js';
 import { RebuildRunning, rebuildGroup, settleSwitch } from './rebuild-group.js';
+import { ViewSignal } from './view-signals.js';
 
 /**
  * How a partition of a group of views is doing in this process: for health checks.
@@ -135,7 +136,8 @@ class PartitionProjector extends Follower<PartitionStatus['state']> {
     if (!asBefore || compared(control, group) !== 'same') return false;
     await prepareCollections(db, group);
     const documents = new GroupDocuments(db, store, group);
-    await this.follow(
+    const written = new ViewSignal(db, group.name);
+    const following = this.follow(
       lease,
       { streamPrefixes: [group.streamPrefix] },
       batchSize,
@@ -144,6 +146,7 @@ class PartitionProjector extends Follower<PartitionStatus['state']> {
         const [first] = events;
         if (first !== undefined) this.#oldest = Date.parse(first.metadata.recordedAt);
         const projected = await documents.project(events, checkpoint);
+        written.send();
         this.#projected += projected.count;
         // While it catches up, what it has not seen is old: `lagMs` tells of that.
         if (this.state === 'live') this.#freshness.visible(events.slice(0, projected.count).map(({ metadata }) => metadata.recordedAt));
@@ -153,6 +156,7 @@ class PartitionProjector extends Follower<PartitionStatus['state']> {
       },
       ({ stream }) => partitionOf(stream, partitions) === this.partition,
     );
+    await following.finally(() => written.close());
     return true;
   }
 }

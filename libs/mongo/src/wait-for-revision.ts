@@ -1,5 +1,6 @@
 import type { Db } from 'mongodb';
 import type { Document } from '#eventsourcing';
+import { lookUntilFound } from './view-signals.js';
 import { foldName, viewCollection, type FoldDocument, type ViewDocument } from './documents.js';
 
 /** A face, and the group whose fold it follows from; without it, one of events. */
@@ -23,25 +24,15 @@ export async function waitForRevision<Doc extends Document>(
   revision: number,
   timeoutMs: number,
 ): Promise<ViewDocument<Doc> | 'stale'> {
-  const until = Date.now() + timeoutMs;
   const stored = () => viewCollection(db, face.name).findOne({ _id: id });
   const folded = async () => (await readFolded(db, group, [id])).get(id);
-  const reached = (doc: ViewDocument<Document> | null, fold: Folded | undefined): ViewDocument<Doc> | undefined => {
+  // Both at once: more often than not the ticket is there, or was just written.
+  const found = await lookUntilFound(db, group?.name ?? face.name, timeoutMs, async () => {
+    const [doc, fold] = await Promise.all([stored(), folded()]);
     const seen = doc && asSeen(face, doc, fold);
     return seen !== null && seen.revision >= revision ? (seen as ViewDocument<Doc>) : undefined;
-  };
-  const found = reached(...(await Promise.all([stored(), folded()])));
-  if (found !== undefined) return found;
-  for (let wait = 1; ; wait = Math.min(wait * 1.5, 50)) {
-    const left = until - Date.now();
-    if (left <= 0) return 'stale';
-    await new Promise((resolve) => setTimeout(resolve, Math.min(wait, left)));
-    // The fold is written after the document that follows from it, which need not be read before.
-    const fold = await folded();
-    if (group !== undefined && (fold === undefined || fold.revision < revision)) continue;
-    const doc = reached(await stored(), fold);
-    if (doc !== undefined) return doc;
-  }
+  });
+  return found ?? 'stale';
 }
 
 /** The documents with `position` and `revision` of the last event that each has seen, also of one that did not change it. */

@@ -8,6 +8,7 @@ import {
   policyHealth as healthOfPolicy,
   type ViewDocument,
   type ViewHealth,
+  lookUntilFound,
   waitForRevision,
   withLastSeen,
 } from '#mongo';
@@ -288,20 +289,16 @@ export async function waitForPosition(
   field = 'atLeast',
 ): Promise<Refusal | undefined> {
   if (position === undefined) return undefined;
-  const until = Date.now() + PATIENCE_MS;
-  for (let wait = 2; ; wait = Math.min(wait * 1.5, 50)) {
-    const at = await groupPosition(models[inside], name);
+  let at: Position | undefined;
+  const seen = await lookUntilFound(models[inside].db, name, PATIENCE_MS, async () => {
+    at = await groupPosition(models[inside], name);
     // Before the first event of the log there is nothing to wait for.
-    if ((at?.commit ?? 0n) >= position.commit) return undefined;
-    const left = until - Date.now();
-    if (left > 0) {
-      await new Promise((resolve) => setTimeout(resolve, Math.min(wait, left)));
-      continue;
-    }
-    // With nothing left to project, the position is none that this log has had.
-    for await (const _ of store.readAll({ streamPrefixes: [streamPrefix] }, at)) return notYetVisible(name);
-    return refuse('unknown-position', 'The log is not that far yet', [{ field, message: 'must be a position that this log has had' }]);
-  }
+    return (at?.commit ?? 0n) >= position.commit || undefined;
+  });
+  if (seen) return undefined;
+  // With nothing left to project, the position is none that this log has had.
+  for await (const _ of store.readAll({ streamPrefixes: [streamPrefix] }, at)) return notYetVisible(name);
+  return refuse('unknown-position', 'The log is not that far yet', [{ field, message: 'must be a position that this log has had' }]);
 }
 
 /** Some entries, and whether there are more after the last of them. */
@@ -333,13 +330,17 @@ export async function readPage<Entry extends object>(
   { filter, sort, limit, hidden = [] }: Wanted,
 ): Promise<Page<Entry>> {
   const found = await reached(
-    find(sources, name, filter, Object.fromEntries(hidden.map((field) => [field, 0])))
+    find(sources, name, filter, Object.fromEntries(hidden.map((field) => [field, 0])), true)
       .sort({ ...sort })
       .limit(limit + 1)
+      .batchSize(limit + 2)
       .toArray(),
   );
-  return { items: found.slice(0, limit) as object[] as Entry[], more: found.length > limit };
+  const items = (found as unknown as readonly Uint8Array[]).slice(0, limit).map((bytes) => pageReader.read(bytes));
+  return { items: items as Entry[], more: found.length > limit };
 }
+
+const pageReader = new BsonReader();
 
 /** A page of what a list within each document of a view holds: a document once for each of its entries, with the entry in the place of the list. */
 export async function readParts<Doc extends object>(

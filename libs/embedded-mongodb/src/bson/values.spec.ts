@@ -14,9 +14,12 @@ import {
   Doc,
   Double,
   encode,
+  fieldNames,
   MAX_KEY,
   MIN_KEY,
   ObjectId,
+  omitted,
+  picked,
   Regex,
   SymbolText,
   Timestamp,
@@ -97,6 +100,27 @@ test('the order of values is total', () => {
       if (compareValues(low, middle) === 0 && compareValues(middle, high) === 0) expect(compareValues(low, high)).toBe(0);
     }),
     { numRuns: 2000 },
+  );
+});
+
+test('fields are kept and left out by their bytes as they are by their names', () => {
+  // Few names, so that neighbours, all and none are asked for.
+  const key = fc.constantFrom('_id', 'a', 'ab', 'b', 'ß', '');
+  const fields = fc.uniqueArray(fc.tuple(key, value), { selector: ([each]) => each });
+  fc.assert(
+    fc.property(fields, fc.uniqueArray(key), (pairs, names) => {
+      const of = (some: typeof pairs) =>
+        Doc.of(
+          some.map(([each]) => each),
+          some.map(([, each]) => each),
+        );
+      const made = of(pairs);
+      for (const doc of [made, Doc.read(encode(made))]) {
+        expect(encode(picked(doc, fieldNames(names)))).toEqual(encode(of(pairs.filter(([each]) => names.includes(each)))));
+        expect(encode(omitted(doc, fieldNames(names)))).toEqual(encode(of(pairs.filter(([each]) => !names.includes(each)))));
+      }
+    }),
+    { numRuns: 1000 },
   );
 });
 

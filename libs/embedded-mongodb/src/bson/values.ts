@@ -707,7 +707,7 @@ export const withFieldInFront = (key: string, value: Value, doc: Doc): Doc => {
   return Doc.read(Buffer.from(writer.bytes.subarray(0, writer.at)));
 };
 
-/** Names of fields by a number that follows from their bytes; see `picked`. */
+/** Names of fields by a number that follows from their bytes; see `picked` and `omitted`. */
 export type FieldNames = ReadonlyMap<number, readonly Buffer[]>;
 
 export const fieldNames = (names: Iterable<string>): FieldNames => {
@@ -721,14 +721,19 @@ export const fieldNames = (names: Iterable<string>): FieldNames => {
 };
 
 /** Some fields of a document, in the document's order; their bytes are copied as they are, and no others are looked into. */
-export const picked = (doc: Doc, names: FieldNames): Doc => {
+export const picked = (doc: Doc, names: FieldNames): Doc => filtered(doc, names, true);
+
+/** All fields of a document but some. */
+export const omitted = (doc: Doc, names: FieldNames): Doc => filtered(doc, names, false);
+
+const filtered = (doc: Doc, names: FieldNames, kept: boolean): Doc => {
   const { source, offset } = doc;
   if (!source) {
-    const wanted = new Set([...names.values()].flat().map(String));
-    const kept = doc.keys.flatMap((key, index) => (wanted.has(key) ? [index] : []));
+    const named = new Set([...names.values()].flat().map(String));
+    const left = doc.keys.flatMap((key, index) => (named.has(key) === kept ? [index] : []));
     return Doc.of(
-      kept.map((index) => doc.keys[index] as string),
-      kept.map((index) => doc.values[index] as Value),
+      left.map((index) => doc.keys[index] as string),
+      left.map((index) => doc.values[index] as Value),
     );
   }
   writer.at = 0;
@@ -743,7 +748,8 @@ export const picked = (doc: Doc, names: FieldNames): Doc => {
     for (let byte = source[end] as number; byte !== 0; byte = source[++end] as number) hash = (hash * 31 + byte) | 0;
     const next = endOfValue(type, source, end + 1);
     const candidates = names.get(hash);
-    if (candidates !== undefined && candidates.some((name) => sameBytes(name, source, at + 1, end))) {
+    const isNamed = candidates !== undefined && candidates.some((name) => sameBytes(name, source, at + 1, end));
+    if (isNamed === kept) {
       if (at !== to) {
         writer.copy(source, from, to);
         from = at;

@@ -1,6 +1,6 @@
 import { checkFieldPath } from '../bson/paths.js';
 import { isNumber, isTrue, numberOf } from '../bson/order.js';
-import { Arr, bsonTypeName, Doc, fieldNames, picked, show, type Value } from '../bson/values.js';
+import { Arr, bsonTypeName, Doc, fieldNames, omitted, picked, show, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
 import { compileExpression, isExpression, withVariables } from './expressions/expressions.js';
 import type { Evaluate, Variables } from './expressions/scope.js';
@@ -324,6 +324,10 @@ export const compileProjection = (spec: Doc, find?: { readonly filter: Filter; r
   if (including && positional === undefined && [...tree.values()].every(({ kind }) => kind === 'keep')) {
     const names = fieldNames(tree.keys());
     return (doc) => picked(doc, names);
+  }
+  if (!including && positional === undefined && [...tree.values()].every(({ kind }) => kind === 'drop')) {
+    const names = fieldNames(tree.keys());
+    return (doc) => omitted(doc, names);
   }
   const project: Transformation = (doc, variables) => {
     const context = withRoot(doc, variables);
