@@ -15,6 +15,8 @@ type Limit = { readonly maxTimeMS: number };
 const LIMIT = 250;
 const ROWS = 40_000;
 
+const long = Array.from({ length: 12_000 }, (_, n) => n);
+
 const packages = compilePackages();
 const directory = mkdtempSync(join(tmpdir(), 'embedded-mongodb-hostile-'));
 let server: ChildProcess;
@@ -36,7 +38,7 @@ beforeAll(async () => {
   await client
     .db('hostile')
     .collection<Row>('one')
-    .insertOne({ _id: 1, list: Array.from({ length: 200 }, (_, n) => n), text: 'a'.repeat(40_000) });
+    .insertOne({ _id: 1, list: Array.from({ length: 200 }, (_, n) => n), text: 'a'.repeat(40_000), long });
   for (let from = 0; from < ROWS; from += 10_000)
     await client
       .db('hostile')
@@ -75,6 +77,7 @@ const queries: Readonly<Record<string, (one: Collection<Row>, many: Collection<R
     { $match: { t: /^(a|aa)+$/ } },
     { $unionWith: { coll: 'many', pipeline: [{ $match: { t: /(a+a+)+c/ } }] } },
   ]),
+  'many values in one long array': (one, _, limit) => one.find({ long: { $all: long } }, limit).toArray(),
   'a lookup without an index': over([{ $lookup: { from: 'many', localField: 'g', foreignField: 'k', as: 'r' } }, { $count: 'n' }]),
   'a sort of a product': over([{ $set: { r: { $range: [0, 1000] } } }, { $unwind: '$r' }, { $sort: { k: 1, r: -1 } }]),
   'a group of a product': over([{ $set: { r: { $range: [0, 1000] } } }, { $unwind: '$r' }, { $group: { _id: '$g', n: { $sum: '$r' } } }]),

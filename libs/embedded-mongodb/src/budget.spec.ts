@@ -67,6 +67,21 @@ test.each<readonly [string, Document[]]>([
   ).toMatchObject([{ n: 80_000 }]);
 });
 
+test('a time limit ends the search for many values in one long array', async () => {
+  const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
+  const long = db.collection('long');
+  await long.insertMany([{ list: numbers(16_000) }, { list: numbers(500) }]);
+  const all = (values: readonly number[]) => ({ list: { $all: values } });
+  const none = (values: readonly number[]) => ({ $nor: values.map((value) => ({ list: -1 - value })) });
+  for (const query of [all(numbers(16_000)), none(numbers(16_000))])
+    await expect(long.find(query, { maxTimeMS: 100 }).toArray()).rejects.toMatchObject({ code: 50 });
+  const found = async (query: object) => (await long.find(query).toArray()).map(({ list }) => (list as unknown[]).length);
+  expect(await found(all(numbers(500)))).toEqual([16_000, 500]);
+  expect(await found(all(numbers(501)))).toEqual([16_000]);
+  expect(await found({ $nor: [...numbers(300).map((value) => ({ list: -1 - value })), { list: 499 }] })).toEqual([]);
+  expect(await found({ $or: [...numbers(300).map((value) => ({ list: -1 - value })), { list: 600 }] })).toEqual([16_000]);
+});
+
 const evaluated = (
   expression: Value,
   list: readonly Value[],

@@ -18,6 +18,7 @@ import {
   type Value,
 } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
+import { loop, spend } from './budget.js';
 import { currentCollation, type Collation } from './collation.js';
 import { compileExpression, withVariables } from './expressions/expressions.js';
 import type { Variables } from './expressions/scope.js';
@@ -440,21 +441,12 @@ export const compileFilter = (filter: Filter, expandLeaves = true): Predicate =>
       const { value } = filter;
       return () => value;
     }
-    case 'and': {
-      const tests = filter.of.map((part) => compileFilter(part, expandLeaves));
-      return (doc) => {
-        for (const test of tests) if (!test(doc)) return false;
-        return true;
-      };
-    }
+    case 'and':
     case 'or':
     case 'nor': {
       const tests = filter.of.map((part) => compileFilter(part, expandLeaves));
-      const wanted = filter.op === 'or';
-      return (doc) => {
-        for (const test of tests) if (test(doc)) return wanted;
-        return !wanted;
-      };
+      const decides = oneGives(tests, filter.op !== 'and');
+      return filter.op === 'or' ? decides : (doc) => !decides(doc);
     }
     case 'not': {
       const test = compileFilter(filter.of, expandLeaves);
@@ -467,6 +459,34 @@ export const compileFilter = (filter: Filter, expandLeaves = true): Predicate =>
       return atPath(filter.path, expand && expandLeaves, test);
     }
   }
+};
+
+/** Conditions from which on a document may be interrupted between them: each may look through a long array. */
+const MANY = 32;
+/** Elements of an array that is long. */
+const LONG = 256;
+
+/** Whether one of some tests gives what decides. */
+const oneGives = (tests: readonly Predicate[], wanted: boolean): Predicate => {
+  if (tests.length < MANY)
+    return (doc) => {
+      for (const test of tests) if (test(doc) === wanted) return true;
+      return false;
+    };
+  return (doc) =>
+    loop(
+      tests,
+      // The fields, and the elements of an array, are read once, and not for each condition.
+      () => ({ at: 0, found: false, fields: doc.keys }),
+      (state) => {
+        const test = tests[state.at];
+        if (test === undefined) return false;
+        spend(1);
+        state.found = test(doc) === wanted;
+        state.at++;
+        return !state.found;
+      },
+    ).found;
 };
 
 /** What a condition asks of the values at its path, and whether also of the elements of an array there. */
@@ -491,7 +511,11 @@ const atPath = (path: string, expand: boolean, test: Test): Predicate => {
   if (parts.length > 1) return (doc) => visitPath(doc, parts, 0, expand, test);
   return (doc) => {
     const value = doc.get(name);
-    if (expand && value instanceof Arr) for (const element of value.values) if (test(element)) return true;
+    if (expand && value instanceof Arr) {
+      const { values } = value;
+      if (values.length > LONG) spend(values.length >> 3);
+      for (const element of values) if (test(element)) return true;
+    }
     return test(value);
   };
 };
