@@ -1,7 +1,8 @@
 import { hostname } from 'node:os';
 import { Arr, Doc, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
-import { compilePipeline, type Pipeline } from '../execution/pipeline.js';
+import { compilePipeline } from '../execution/pipeline.js';
+import type { Pipeline } from '../execution/stage.js';
 import { choosePlan, countByIndex, describePlan, type Counters } from '../execution/planner.js';
 import { withCollation } from '../query/collation.js';
 import { withVariables } from '../query/expressions/expressions.js';

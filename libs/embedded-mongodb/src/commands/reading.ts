@@ -1,11 +1,11 @@
 import { isNumber, numberOf } from '../bson/order.js';
 import { Arr, Doc } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
-import { compilePipeline, type Pipeline } from '../execution/pipeline.js';
+import { compilePipeline } from '../execution/pipeline.js';
 import { candidates, choosePlan, runPlan, type Counters, type Hint } from '../execution/planner.js';
 import { sorted, type SortSpace } from '../execution/sorting.js';
 import { inTurns, PAUSE, type Source } from '../execution/source.js';
-import type { PipelineContext } from '../execution/stage.js';
+import type { Pipeline, PipelineContext } from '../execution/stage.js';
 import { INTERRUPTED, isOverdue, withinTurn } from '../query/budget.js';
 import { withCollation, type Collation } from '../query/collation.js';
 import { withVariables } from '../query/expressions/expressions.js';
@@ -160,6 +160,7 @@ export const sourceOf = (scope: Scope, name: string, filter: Filter, variables: 
 export const contextOf = (scope: Scope, variables: Variables, depth: number): PipelineContext => ({
   variables,
   from: (other, filter) => sourceOf(scope, other, filter, variables, depth),
+  run: (other, pipeline, its) => runPipeline(scope, other, pipeline, its, depth),
   statistics: (other, spec) => collectionStatistics(scope, other, spec),
   indexes: (other) => indexStatistics(scope, other),
   space: scope.space,

@@ -16,7 +16,7 @@ import { granularityOf } from './granularity.js';
 import { compileAccumulator, type AccumulatorSpec } from './group-accumulators.js';
 import { sorted } from './sorting.js';
 import { inTurns, paced, PAUSE, type Source } from './source.js';
-import type { PipelineContext, Stage } from './stage.js';
+import type { Opening, Pipeline, PipelineContext, Stage } from './stage.js';
 import { windowStage } from './windows.js';
 
 /** @param depth how many pipelines of other stages it stands in */
@@ -424,14 +424,15 @@ const lookup: Compile = (spec, _name, depth) => {
         });
         filter = anyOf(foreign as string, values.length ? values : [null], collation);
       }
-      const test = compileFilter(filter);
       const found: Doc[] = [];
       const inner: PipelineContext = { ...context, variables: bound };
       const matching = function* (): Source {
+        const test = compileFilter(filter);
         const candidates = opening ? opening(inner, from) : context.from(from, filter);
         for (const candidate of candidates) if (candidate === PAUSE || test(candidate)) yield candidate;
       };
-      yield* collected(stages ? stages.run(matching(), inner) : matching(), found, memoryGuard('$lookup'));
+      const joined = !stages ? matching() : localParts ? stages.run(matching(), inner) : context.run(from, stages, bound);
+      yield* collected(joined, found, memoryGuard('$lookup'));
       yield setIn(row, asParts, 0, Arr.of(found));
     }
   };
@@ -724,8 +725,7 @@ const unionWith: Compile = (spec, name, depth) => {
   const stages = compilePipeline(pipeline ?? Arr.empty, { depth: depth + 1, within: name });
   return function* (source, context) {
     yield* source;
-    const read = stages.opening ? stages.opening(context, coll ?? '') : context.from(coll as string, { op: 'always', value: true });
-    yield* stages.run(read, context);
+    yield* context.run(coll ?? '', stages, context.variables);
   };
 };
 
@@ -814,9 +814,6 @@ const stages: Readonly<Record<string, Compile>> = {
   $setWindowFields: (spec) => windowStage(spec, setIn),
 };
 
-/** What a stage gives that stands for the documents of a collection. */
-export type Opening = (context: PipelineContext, collection: string) => Source;
-
 const openings: Readonly<Record<string, (spec: Value) => Opening>> = {
   $collStats: (spec) => {
     if (!(spec instanceof Doc)) throw new ServerError(5447000, `$collStats must take a nested object but found: ${show(spec)}`);
@@ -850,19 +847,6 @@ const WITHOUT_COLLECTION: ReadonlySet<string> = new Set(['$currentOp', '$listLoc
 
 /** How many pipelines may stand in one another. */
 const MOST_DEPTH = 20;
-
-export type Pipeline = {
-  /** What the leading stages ask of the collection: a filter, then an order, then a number. */
-  readonly head: { readonly match: readonly Doc[]; readonly sort: Doc | undefined; readonly limit: number | undefined };
-  /** Runs the stages after the head; on a source that has not done the head's work, `run` does all. */
-  readonly rest: (source: Source, context: PipelineContext) => Source;
-  readonly run: (source: Source, context: PipelineContext) => Source;
-  readonly names: readonly string[];
-  /** What it reads where its first stage, which is then none of those that run, gives documents of its own. */
-  readonly opening: Opening | undefined;
-  /** Whether the head is all of it. */
-  readonly isHead: boolean;
-};
 
 const notFirst = (name: string): ServerError => new ServerError(40602, `${name} is only valid as the first stage in a pipeline`);
 

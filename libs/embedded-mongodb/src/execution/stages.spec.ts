@@ -11,6 +11,44 @@ test('$unionWith adds documents that are in no collection', async () => {
   expect(await server.db.aggregate([{ $documents: [{ n: 9 }] }, added]).toArray()).toEqual([{ n: 9 }, { n: 1 }, { n: 2 }]);
 });
 
+test('pipelines of $unionWith and $lookup begin with the index that a query of theirs goes by', async () => {
+  const foreign = await server.fresh(Array.from({ length: 50 }, (_, _id) => ({ _id, b: 49 - _id })));
+  await foreign.createIndex({ b: 1 });
+  const local = await server.fresh([{ _id: 'one', from: 3 }]);
+  const uses = async () => {
+    const counted = await foreign.aggregate([{ $indexStats: {} }, { $match: { name: 'b_1' } }]).toArray();
+    return Number((counted[0]?.['accesses'] as Document)['ops']);
+  };
+  const first = [{ $match: { b: { $gte: 3 } } }, { $sort: { b: 1 } }, { $limit: 2 }, { $project: { b: 0 } }];
+  const coll = foreign.collectionName;
+  expect(await local.aggregate([{ $unionWith: { coll, pipeline: first } }]).toArray()).toEqual([
+    { _id: 'one', from: 3 },
+    { _id: 46 },
+    { _id: 45 },
+  ]);
+  expect(await uses()).toBe(1);
+  const joined = { $lookup: { from: coll, as: 'found', pipeline: first } };
+  expect(await local.aggregate([joined]).toArray()).toEqual([{ _id: 'one', from: 3, found: [{ _id: 46 }, { _id: 45 }] }]);
+  expect(await uses()).toBe(2);
+  // A variable of the row.
+  const by = [
+    { $match: { $expr: { $and: [{ $gte: ['$b', '$$from'] }, { $lt: ['$b', 5] }] } } },
+    { $sort: { b: 1 } },
+    { $project: { b: 1 } },
+  ];
+  expect(await local.aggregate([{ $lookup: { from: coll, as: 'found', let: { from: '$from' }, pipeline: by } }]).toArray()).toMatchObject([
+    { found: [{ b: 3 }, { b: 4 }] },
+  ]);
+  // A view stands between.
+  const view = `${coll}-view`;
+  await server.db.createCollection(view, { viewOn: coll, pipeline: [{ $match: { b: { $lt: 5 } } }] });
+  expect(await local.aggregate([{ $unionWith: { coll: view, pipeline: first } }]).toArray()).toEqual([
+    { _id: 'one', from: 3 },
+    { _id: 46 },
+    { _id: 45 },
+  ]);
+});
+
 test('$merge asks for its unique index also where there is nothing to merge', async () => {
   const [source, target] = [await server.fresh(), await server.fresh([{ _id: 1, a: 1 }])];
   const merged = (): Promise<Document[]> => source.aggregate([{ $merge: { into: target.collectionName, on: 'a' } }]).toArray();
