@@ -76,6 +76,7 @@ const LONGEST_PAUSE_MS = 30_000;
 const LONGEST_REST_MS = 10_000;
 
 const DUE = ['nextMomentAt', 'nextStepAt', 'holdEndsAt'] as const;
+type DueField = (typeof DUE)[number];
 
 /**
  * Sees to what time alone brings about: warnings and breaches of clocks, steps of escalation policies, holds that end, contracts that come into
@@ -126,22 +127,25 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
   }
 
   /** The first instant of each kind, as the last look found it: where none was due, the next one that will be. */
-  const firsts = new Map<(typeof DUE)[number], Instant | undefined>();
+  let firsts: ReadonlyMap<DueField, Instant> = new Map();
 
-  /** The first instant of a kind from a time on. */
-  async function firstFrom(field: (typeof DUE)[number], time: Instant | ''): Promise<Instant | undefined> {
-    const [first] = await tickets
-      .find({ [field]: { $gte: time } }, { projection: { [field]: 1 } })
-      .sort({ [field]: 1 })
-      .limit(1)
-      .toArray();
-    return first?.[field] ?? undefined;
+  /** The first instant of each of some kinds from a time on; of each by its own index, and all of them by one request. */
+  async function firstsFrom(fields: readonly DueField[], time: Instant | ''): Promise<ReadonlyMap<DueField, Instant>> {
+    const [one, ...others] = fields.map((field) => [
+      { $match: { [field]: { $gte: time } } },
+      { $sort: { [field]: 1 } },
+      { $limit: 1 },
+      { $project: { _id: 0, field: { $literal: field }, at: `$${field}` } },
+    ]);
+    if (one === undefined) return new Map();
+    const pipeline = [...one, ...others.map((other) => ({ $unionWith: { coll: ticketSla.name, pipeline: other } }))];
+    const found = await tickets.aggregate<{ readonly field: DueField; readonly at: Instant }>(pipeline).toArray();
+    return new Map(found.map(({ field, at }) => [field, at]));
   }
 
   /** Sends a command to each ticket whose view has an instant before now. @returns how many were sent */
-  async function seeTo(field: (typeof DUE)[number], now: Instant, command: Parameters<typeof toEach>[1]): Promise<number> {
-    const first = await firstFrom(field, '');
-    firsts.set(field, first);
+  async function seeTo(field: DueField, now: Instant, command: Parameters<typeof toEach>[1]): Promise<number> {
+    const first = firsts.get(field);
     if (first === undefined || first >= now) return 0;
     for (let after: { readonly due: Instant; readonly id: string } | undefined; ;) {
       const next = after && { $or: [{ [field]: { $gt: after.due } }, { _id: { $gt: after.id } }] };
@@ -197,6 +201,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
       // What is not due any more need not be remembered.
       if (handled.size > 100_000) handled.clear();
     }
+    firsts = await firstsFrom(DUE, '');
     const told = await seeTo('nextMomentAt', now, ({ revision }) => ({ key: `moments/${revision}`, name: 'RecordSlaMoments', body: {} }));
     const ran = await seeTo('nextStepAt', now, ({ revision }) => ({ key: `steps/${revision}`, name: 'RunEscalations', body: {} }));
     const resumed = await seeTo('holdEndsAt', now, ({ revision }) => ({ key: `hold/${revision}`, name: 'EndHold', body: {} }));
@@ -206,13 +211,12 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
 
   /** When something will be due by the views as they are. */
   async function nextDue(now: Instant): Promise<Instant | undefined> {
-    const next = DUE.map(async (field) => {
-      const first = firsts.get(field);
-      // What was due before has been done, and waits for its view.
-      return (first !== undefined && first < now ? await firstFrom(field, now) : first) ?? [];
-    });
+    // What was due before has been done, and waits for its view.
+    const done = DUE.filter((field) => (firsts.get(field) ?? now) < now);
+    const next = [...firsts.values()].filter((first) => first >= now);
+    const afterThose = [...(await firstsFrom(done, now)).values()];
     const comingIntoForce = [...known.versions.values()].flat().map(({ effectiveFrom }) => effectiveFrom);
-    return [...(await Promise.all(next)).flat(), ...comingIntoForce.filter((from) => from >= now)].sort()[0];
+    return [...next, ...afterThose, ...comingIntoForce.filter((from) => from >= now)].sort()[0];
   }
 
   /** @param groups the views that it looks at: it rests while they stay as they are, and nothing is due */
