@@ -77,13 +77,13 @@ const alternatives = (filter: Filter): readonly (readonly Filter[])[] => {
     return all.length > MOST_ALTERNATIVES ? [[filter]] : all;
   }
   if (filter.op !== 'and') return [[filter]];
-  let product: readonly (readonly Filter[])[] = [[]];
+  let product: Filter[][] = [[]];
   for (const part of filter.of) {
     const each = alternatives(part);
-    product =
-      each.length * product.length > MOST_ALTERNATIVES
-        ? product.map((known) => [...known, part])
-        : product.flatMap((known) => each.map((more) => [...known, ...more]));
+    const only = each.length * product.length > MOST_ALTERNATIVES ? [part] : each.length === 1 ? each[0] : undefined;
+    // Not copied for each of many conditions.
+    if (only !== undefined) for (const known of product) for (const one of only) known.push(one);
+    else product = product.flatMap((known) => each.map((more) => [...known, ...more]));
   }
   return product;
 };
