@@ -67,6 +67,17 @@ test.each<readonly [string, Document[]]>([
   ).toMatchObject([{ n: 80_000 }]);
 });
 
+test('a time limit ends constants that take long to compute', async () => {
+  const range = { $range: [0, 3_000_000] };
+  for (const x of [{ $size: { $concatArrays: [range, range, range, range] } }, { $size: { $setUnion: [range, range] } }])
+    await expect(
+      db
+        .collection('one')
+        .aggregate([{ $project: { x } }], { maxTimeMS: 50 })
+        .toArray(),
+    ).rejects.toMatchObject({ code: 50 });
+});
+
 test('a time limit ends the search for many values in one long array', async () => {
   const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
   const long = db.collection('long');

@@ -27,6 +27,11 @@ let rounds = 0;
 /** Milliseconds after which work is interrupted. */
 let allowed = TURN_MS;
 
+/** Whether work is to be given up once its steps are spent. */
+let isShort = false;
+/** The most steps of work that is done at once, outside of any turn. */
+const SHORT = 1000;
+
 /** The turn was over before some work was done. */
 export const INTERRUPTED = Symbol('interrupted');
 class Interruption extends Error {}
@@ -54,10 +59,25 @@ export const withBudget = <Result>(since: number, until: number, work: () => Res
 export const spend = (steps: number): void => {
   left -= steps;
   if (left > 0) return;
+  if (isShort) throw interruption;
   left = STEPS;
   const now = performance.now();
   if (now > deadline) throw timeExpired();
   if (interruptible && now - began > allowed) throw interruption;
+};
+
+/** Does some work unless it takes many steps: what is computed where nothing can be interrupted has to be little. */
+export const ifShort = <Result>(work: () => Result): Result | typeof INTERRUPTED => {
+  const before = { isShort, left, notes };
+  [isShort, left, notes] = [true, SHORT, undefined];
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Interruption) return INTERRUPTED;
+    throw error;
+  } finally {
+    ({ isShort, left, notes } = before);
+  }
 };
 
 /** Does some work on a document, as far as the turn lasts. The work must change nothing before it is done. */

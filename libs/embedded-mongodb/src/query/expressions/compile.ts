@@ -2,6 +2,7 @@ import { checkFieldPath } from '../../bson/paths.js';
 import { checkLength } from '../../bson/text-length.js';
 import { Arr, Doc, type Value } from '../../bson/values.js';
 import { failedToParse, ServerError } from '../../errors.js';
+import { ifShort, INTERRUPTED } from '../budget.js';
 import type { Evaluate, Scope } from './scope.js';
 
 /** The value that a path leads to from a value: through arrays, an array of what the elements lead to. */
@@ -57,7 +58,11 @@ const computedAhead = (compile: () => Evaluate, name: string, scope: Scope): Eva
   if (varies) return evaluate;
   varies = before;
   try {
-    return constant(evaluate(undefined, {}));
+    const value = ifShort(() => evaluate(undefined, {}));
+    if (value !== INTERRUPTED) return constant(value);
+    // What takes long is left to the run, which has turns and a time limit.
+    varies = true;
+    return evaluate;
   } catch (error) {
     if (!(error instanceof ServerError)) throw error;
     // In a group some errors have codes that they have with a document only.
