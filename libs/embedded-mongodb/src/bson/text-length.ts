@@ -1,9 +1,8 @@
 import { ServerError } from '../errors.js';
+import { MAX_DOCUMENT_BYTES } from './values.js';
 
-/** Bytes that the text of an expression may not reach. */
-const LIMIT = 16 * 1024 * 1024;
-
-export const isTooLong = (text: string): boolean => text.length >= LIMIT / 4 && Buffer.byteLength(text) >= LIMIT;
+/** Whether a text has as many bytes as a document may have, which that of an expression may not reach. */
+export const isTooLong = (text: string): boolean => text.length >= MAX_DOCUMENT_BYTES / 4 && Buffer.byteLength(text) >= MAX_DOCUMENT_BYTES;
 
 /**
  * A text of an expression: a constant, or what an operator makes of several.
@@ -11,6 +10,6 @@ export const isTooLong = (text: string): boolean => text.length >= LIMIT / 4 && 
  * @throws ServerError 16493 where it is as long as a document may be
  */
 export const checkLength = (text: string): string => {
-  if (isTooLong(text)) throw new ServerError(16493, `Tried to create string longer than ${LIMIT / 1024 / 1024}MB`);
+  if (isTooLong(text)) throw new ServerError(16493, `Tried to create string longer than ${MAX_DOCUMENT_BYTES / 1024 / 1024}MB`);
   return text;
 };

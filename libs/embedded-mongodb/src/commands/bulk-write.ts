@@ -67,32 +67,22 @@ const readOperation = (op: Doc, targets: readonly Named[], variables: Variables)
   for (const key of ['multi', 'upsert']) fields.flag(key);
   fields.documents('arrayFilters');
   hintOf(fields);
+  return { kind, statement: guarded(where, readStatement(kind, fields, where, variables)) };
+};
+
+const readStatement = (kind: Kind, fields: Fields, where: Target, variables: Variables): Statement => {
   switch (kind) {
-    case 'insert': {
-      const doc = fields.only(INSERT_FIELDS).need(fields.document('document'), 'document');
-      return { kind, statement: guarded(where, insertStatement(where, doc)) };
-    }
+    case 'insert':
+      return insertStatement(where, fields.only(INSERT_FIELDS).need(fields.document('document'), 'document'));
     case 'update': {
       fields.only(UPDATE_FIELDS).need(fields.document('filter'), 'filter');
-      const mods = fields.need(op.get('updateMods'), 'updateMods');
+      const mods = fields.need(fields.doc.get('updateMods'), 'updateMods');
       if (!(mods instanceof Doc || mods instanceof Arr)) throw failedToParse('Update argument must be either an object or an array');
-      return {
-        kind,
-        statement: guarded(
-          where,
-          deferred(() => readUpdate(where, renamed(op), variables)),
-        ),
-      };
+      return deferred(() => readUpdate(where, renamed(fields.doc), variables));
     }
     case 'delete':
       fields.only(DELETE_FIELDS).need(fields.document('filter'), 'filter');
-      return {
-        kind,
-        statement: guarded(
-          where,
-          deferred(() => readDelete(where, renamed(op), fields.boolean('multi'), variables)),
-        ),
-      };
+      return deferred(() => readDelete(where, renamed(fields.doc), fields.boolean('multi'), variables));
   }
 };
 

@@ -115,7 +115,7 @@ const readBy = (pipeline: readonly Value[]): readonly string[] =>
     return [...(typeof from === 'string' ? [from] : []), ...(inner instanceof Arr ? readBy(inner.values) : [])];
   });
 
-/** How many views may stand on one another, and what their pipelines may take together. */
+/** How many views may stand on one another where one is made, one more than can be read, and what their pipelines may take together. */
 const [MOST_VIEWS, MOST_BYTES] = [20, 16_000_000];
 
 /** @throws ServerError 5 where a view would read itself, 165 or 195 where it would stand on too many or too large ones */

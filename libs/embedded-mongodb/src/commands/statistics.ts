@@ -9,7 +9,7 @@ import { collectionOf, indexSpecs, listedIndexes, noView } from './namespaces.js
 /** Whose statistics are asked, and where they are served. */
 type Asked = { readonly reader: Reader; readonly database: string; readonly host: string };
 
-/** How many views may stand on one another. */
+/** How many views that stand on one another can be read. */
 export const MOST_VIEWS = 19;
 
 export const numberValue = (value: number): Value =>
