@@ -272,6 +272,9 @@ export const parseFilter = (query: Doc, variables: Variables = {}): Filter => {
         parts.push({ op: 'document', name: key, test: validate });
         return;
       }
+      case '$sampleRate':
+        parts.push(sampling(operand));
+        return;
       case '$comment':
         return;
       case '$alwaysTrue':
@@ -287,6 +290,15 @@ export const parseFilter = (query: Doc, variables: Variables = {}): Filter => {
     );
   });
   return parts.length ? all(parts) : always(true);
+};
+
+/** A condition that holds by chance, as `{ $expr: { $lt: [{ $rand: {} }, rate] } }` does. */
+const sampling = (operand: Value): Filter => {
+  if (!isNumber(operand)) throw badValue('argument to $sampleRate must be a numeric type');
+  const rate = numberOf(operand);
+  if (!(rate >= 0 && rate <= 1)) throw badValue('numeric argument to $sampleRate must be in [0, 1]');
+  if (rate === 0 || rate === 1) return always(rate === 1);
+  return { op: 'document', name: '$expr', test: () => Math.random() < rate };
 };
 
 const parseField = (path: string, operand: Value, variables: Variables): Filter => {
