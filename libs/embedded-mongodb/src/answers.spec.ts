@@ -285,6 +285,27 @@ test.each<readonly [Document, number]>([
   await expect((await server.fresh()).aggregate([stage]).toArray()).rejects.toMatchObject({ code });
 });
 
+test.each<readonly [unknown, number | undefined]>([
+  [1, 3],
+  [new Double(0), 0],
+  [Decimal128.fromString('1'), 3],
+  [1.01, undefined],
+  [-0.01, undefined],
+  [NaN, undefined],
+  ['1', undefined],
+])('a $sampleRate of %j finds %s of 3', async ($sampleRate, expected) => {
+  const found = (await server.fresh([{}, {}, {}])).aggregate([{ $match: { $sampleRate } as Document }]).toArray();
+  if (expected === undefined) await expect(found).rejects.toMatchObject({ code: 2 });
+  else expect(await found).toHaveLength(expected);
+});
+
+test('a $sampleRate of a half finds some documents', async () => {
+  const collection = await server.fresh(Array.from({ length: 200 }, (_, a) => ({ a })));
+  const found = await collection.aggregate([{ $match: { $sampleRate: 0.5, a: { $gte: 0 } } as Document }]).toArray();
+  expect(found.length).toBeGreaterThan(20);
+  expect(found.length).toBeLessThan(180);
+});
+
 test('top tells what each collection has been asked for', async () => {
   const collection = await server.fresh([{ _id: 1 }]);
   await collection.find().toArray();

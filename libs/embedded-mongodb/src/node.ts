@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
@@ -83,7 +84,8 @@ export const runNode = async ({
       port: () => served,
       connections: () => ({ current: sockets.size, total }),
     };
-    const accept = (socket: Socket): void => serve(socket, node, { id: ++total, user: undefined, conversation: undefined }, running, idle);
+    const accept = (socket: Socket): void =>
+      serve(socket, node, { id: ++total, uuid: randomUUID(), user: undefined, conversation: undefined }, running, idle);
     const server = tls
       ? createTlsServer({ ...tls, noDelay: true, minVersion: 'TLSv1.2', handshakeTimeout: TLS_HANDSHAKE_MS }, accept)
       : createServer({ noDelay: true }, accept);

@@ -137,7 +137,6 @@ const lineOf = ({ kind }: Operation, outcome: Outcome | ServerError, idx: number
 
 /** Writes to several collections, of several databases, in one command: since MongoDB 8. */
 const bulkWrite: Handler = async (call) => {
-  if (call.database !== 'admin') throw new ServerError(13, 'bulkWrite may only be run against the admin database.');
   const fields = fieldsOf(call);
   const specs = fields.need(fields.documents('ops'), 'ops');
   checkBatch(specs.length);
@@ -183,6 +182,7 @@ const bulkWrite: Handler = async (call) => {
 export const bulkWriteCommands: Readonly<Record<string, Command>> = {
   bulkWrite: {
     fields: ['ops', 'nsInfo', 'ordered', 'errorsOnly', 'bypassDocumentValidation', 'let', 'cursor', 'stmtId', 'stmtIds'],
+    adminOnly: true,
     run: bulkWrite,
   },
 };

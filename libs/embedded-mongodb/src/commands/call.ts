@@ -51,6 +51,7 @@ export type Handler = (call: Call) => Doc | Promise<Doc>;
 export type Command = {
   /** The fields that it knows, besides those of every command; `any` where it asks by names that differ. */ readonly fields:
     readonly string[] | 'any';
+  /** Whether it is refused in every other database. */ readonly adminOnly?: true;
   readonly run: Handler;
 };
 export const ok = (fields: Readonly<Record<string, Value | undefined>> = {}): Doc => Doc.from({ ...fields, ok: new Double(1) });

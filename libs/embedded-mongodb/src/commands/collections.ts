@@ -210,7 +210,6 @@ const dropDatabase: Handler = async ({ node, database, command }) => {
 const renameCollection: Handler = async (call) => {
   const from = call.command.get('renameCollection');
   const to = call.command.get('to');
-  if (call.database !== 'admin') throw new ServerError(13, 'renameCollection may only be run against the admin database.');
   if (typeof from !== 'string' || typeof to !== 'string')
     throw typeError('renameCollection.to', typeof from === 'string' ? to : from, 'string');
   const dropTarget = fieldsOf(call).boolean('dropTarget');
@@ -285,7 +284,6 @@ const listCollections: Handler = async (call) => {
 };
 
 const listDatabases: Handler = (call) => {
-  if (call.database !== 'admin') throw new ServerError(13, 'listDatabases may only be run against the admin database.');
   const fields = fieldsOf(call);
   const filter = withoutTime(() => compileFilter(parseFilter(fields.document('filter') ?? Doc.empty)));
   const nameOnly = fields.boolean('nameOnly');
@@ -348,7 +346,7 @@ export const collectionCommands: Readonly<Record<string, Command>> = {
   },
   drop: { fields: [], run: drop },
   dropDatabase: { fields: [], run: dropDatabase },
-  renameCollection: { fields: ['to', 'dropTarget', 'stayTemp'], run: renameCollection },
+  renameCollection: { fields: ['to', 'dropTarget', 'stayTemp'], adminOnly: true, run: renameCollection },
   listCollections: { fields: ['filter', 'nameOnly', 'authorizedCollections', 'cursor'], run: listCollections },
-  listDatabases: { fields: ['filter', 'nameOnly', 'authorizedDatabases'], run: listDatabases },
+  listDatabases: { fields: ['filter', 'nameOnly', 'authorizedDatabases'], adminOnly: true, run: listDatabases },
 };

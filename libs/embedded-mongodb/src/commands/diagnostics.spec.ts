@@ -69,8 +69,42 @@ test('the counts of dbStats are of 64 bits', async () => {
   expect(fsTotalSize).toBeGreaterThan(0);
 });
 
+test.each<readonly [string, number, Document]>([
+  ['dbStats by zero', 2, { dbStats: 1, scale: 0 }],
+  ['dbStats by a fraction below one', 2, { dbStats: 1, scale: 0.5 }],
+  ['dbStats by less than zero', 2, { dbStats: 1, scale: -1 }],
+  ['collStats by zero', 51024, { collStats: 'a', scale: 0 }],
+  ['$collStats by zero', 51024, { aggregate: 'a', pipeline: [{ $collStats: { storageStats: { scale: 0 } } }], cursor: {} }],
+  ['dataSize of no namespace', 73, { dataSize: 'a' }],
+  ['dataSize of null', 40414, { dataSize: null }],
+  ['dataSize of a number', 14, { dataSize: 1 }],
+  ['dataSize from a key to none', 2, { dataSize: 'a.b', keyPattern: { a: 1 }, min: { a: 1 } }],
+])('sizes are refused: %s, %i', async (_, code, command) => {
+  await expect(server.db.command(command)).rejects.toMatchObject({ code });
+});
+
+test('sizes are divided by numbers of any size', async () => {
+  const { collectionName: collStats } = await server.fresh([{ a: 1 }]);
+  const scale = Long.MAX_VALUE;
+  expect(await server.db.command({ dbStats: 1, scale })).toMatchObject({ ok: 1 });
+  expect(await server.db.command({ collStats, scale })).toMatchObject({ size: 0, scaleFactor: 0x7fffffff });
+});
+
+test('dataSize tells the documents of a collection, and none of one that there is not', async () => {
+  const { namespace } = await server.fresh([{ _id: 1, text: 'a'.repeat(1000) }, { _id: 2 }]);
+  const found = await server.db.command({ dataSize: namespace, keyPattern: { _id: 1 } });
+  expect(found).toMatchObject({ estimate: false, numObjects: 2 });
+  expect(found['size']).toBeGreaterThan(1000);
+  expect(await server.db.command({ dataSize: `${namespace}.none`, estimate: true })).toMatchObject({
+    estimate: true,
+    size: 0,
+    numObjects: 0,
+  });
+});
+
 test('connectionStatus tells privileges where they are wanted', async () => {
-  const { authInfo } = await server.db.command({ connectionStatus: 1 });
+  const { authInfo, uuid } = await server.db.command({ connectionStatus: 1 });
+  expect((uuid as BSON.Binary).sub_type).toBe(4);
   expect(authInfo).not.toHaveProperty('authenticatedUserPrivileges');
   const { authInfo: whole } = await server.db.command({ connectionStatus: 1, showPrivileges: true });
   expect(whole.authenticatedUserPrivileges).toEqual(expect.any(Array));

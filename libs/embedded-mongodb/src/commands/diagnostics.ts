@@ -1,8 +1,7 @@
 import { statfsSync } from 'node:fs';
-import { arch, cpus, hostname, platform, release, totalmem } from 'node:os';
 import { isTrue } from '../bson/order.js';
 import { Arr, Binary, bsonTypeName, checkDocument, Doc, Double, MAX_DOCUMENT_BYTES, show, type Value } from '../bson/values.js';
-import { DamagedRecordError, ServerError } from '../errors.js';
+import { badValue, DamagedRecordError, ServerError } from '../errors.js';
 import {
   indexKeys,
   indexPrefix,
@@ -15,10 +14,11 @@ import {
 } from '../storage/store.js';
 import { MAX_MESSAGE_BYTES } from '../wire/messages.js';
 import { handshakeOf } from './authentication.js';
-import { fieldsOf, hostOf, MAX_BATCH, now, ok, paceOf, VERSION, type Call, type Command, type Handler, type Node } from './call.js';
-import { checkDatabase, existing, noView, target, idIndexOf, indexSpecs } from './namespaces.js';
+import { fieldsOf, hostOf, MAX_BATCH, now, ok, paceOf, VERSION, type Command, type Handler, type Node } from './call.js';
+import { hostDescription } from './host.js';
+import { checkCollectionName, checkDatabase, collectionOf, existing, noView, target, idIndexOf, indexSpecs } from './namespaces.js';
 import { SESSION_MINUTES } from './sessions.js';
-import { numberValue, rangeOf, storageStatistics } from './statistics.js';
+import { numberValue, rangeOf, scaleOf, storageStatistics } from './statistics.js';
 
 /** The wire version of VERSION. */
 const MAX_WIRE_VERSION = 25;
@@ -64,7 +64,7 @@ const collStats: Handler = (call) => {
   const name = target(call);
   const snapshot = call.node.store.snapshot();
   try {
-    const stats = storageStatistics(snapshot, call.database, name, fieldsOf(call).count('scale') || 1);
+    const stats = storageStatistics(snapshot, call.database, name, scaleOf(fieldsOf(call)));
     return ok({ ns: `${call.database}.${name}`, ...stats });
   } finally {
     snapshot.close();
@@ -185,7 +185,8 @@ const MOST_ERRORS = 100;
 const dbStats: Handler = (call) => {
   checkDatabase(call.database);
   const fields = fieldsOf(call);
-  const scale = fields.count('scale') || 1;
+  const scale = Math.min(fields.count('scale', 2) ?? 1, Number.MAX_SAFE_INTEGER);
+  if (scale < 1) throw badValue('Scale factor must be greater than zero');
   if (fields.boolean('freeStorage')) fields.refuse('freeStorage');
   const snapshot = call.node.store.snapshot();
   try {
@@ -216,6 +217,32 @@ const dbStats: Handler = (call) => {
       scaleFactor: BigInt(scale),
       ...fileSystem(call.node.directory, scale),
     });
+  } finally {
+    snapshot.close();
+  }
+};
+
+/** How much the documents of a collection take. */
+const dataSize: Handler = (call) => {
+  const namespace = call.command.values[0];
+  const fields = fieldsOf(call);
+  if (namespace === null) throw new ServerError(40414, "BSON field 'dataSize.dataSize' is missing but a required field");
+  if (typeof namespace !== 'string')
+    throw new ServerError(14, `BSON field 'dataSize.dataSize' is the wrong type '${bsonTypeName(namespace)}', expected type 'string'`);
+  const [database = '', ...name] = namespace.split('.');
+  checkCollectionName(database, name.join('.'));
+  const bounds = [fields.document('min'), fields.document('max')];
+  fields.document('keyPattern');
+  const estimate = fields.boolean('estimate');
+  if (bounds.some(Boolean)) {
+    if (!bounds.every(Boolean)) throw badValue('only one of min or max specified');
+    for (const key of ['min', 'max']) fields.refuse(key);
+  }
+  const snapshot = call.node.store.snapshot();
+  try {
+    const collection = noView(collectionOf(snapshot, database, name.join('.')));
+    const { documents, bytes } = collection ? statisticsOf(snapshot, collection) : { documents: 0, bytes: 0 };
+    return ok({ estimate, size: BigInt(bytes), numObjects: BigInt(documents), millis: 0 });
   } finally {
     snapshot.close();
   }
@@ -261,35 +288,17 @@ const serverStatus: Handler = ({ node }) => {
   });
 };
 
-const hostInfo: Handler = () =>
-  ok({
-    system: Doc.from({
-      currentTime: now(),
-      hostname: hostname(),
-      cpuAddrSize: 64,
-      memSizeMB: BigInt(Math.floor(totalmem() / 1048576)),
-      numCores: cpus().length,
-      cpuArch: arch(),
-    }),
-    os: Doc.from({ type: platform(), name: platform(), version: release() }),
-    extra: Doc.empty,
-  });
-
 /** The logs that a client may ask for; nothing is kept of them, and there is nothing to warn of. */
 const logs = ['global', 'startupWarnings'];
 
 const getLog: Handler = (call) => {
-  onlyAdmin(call, 'getLog');
   const name = call.command.values[0];
   if (name === '*') return ok({ names: Arr.of(logs) });
+  if (name === null) throw new ServerError(40414, "BSON field 'getLog.getLog' is missing but a required field");
   if (typeof name !== 'string')
     throw new ServerError(14, `Argument to getLog must be of type String; found ${show(name)} of type ${bsonTypeName(name)}`);
   if (!logs.includes(name)) throw new ServerError(96, `No log named '${name}'`);
   return ok({ totalLinesWritten: 0, log: Arr.empty });
-};
-
-const onlyAdmin = ({ database }: Call, command: string): void => {
-  if (database !== 'admin') throw new ServerError(13, `${command} may only be run against the admin database.`);
 };
 
 /** The server's parameters that have a meaning here, with what they are. */
@@ -302,7 +311,6 @@ const parametersOf = ({ cursors, ttlMonitorSleepSecs, verifiers }: Node): Readon
 });
 
 const getParameter: Handler = (call) => {
-  onlyAdmin(call, 'getParameter');
   const [asked, ...names] = call.command.keys.map((key, index) => (index ? key : call.command.values[0]));
   const parameters = parametersOf(call.node);
   const all = asked === '*' || (asked instanceof Doc && isTrue(asked.get('allParameters')));
@@ -337,21 +345,22 @@ export const diagnosticCommands: Readonly<Record<string, Command>> = {
   },
   ping: { fields: [], run: () => ok() },
   buildInfo: { fields: [], run: buildInfo },
-  getLog: { fields: [], run: getLog },
-  getParameter: { fields: 'any', run: getParameter },
+  getLog: { fields: [], adminOnly: true, run: getLog },
+  getParameter: { fields: 'any', adminOnly: true, run: getParameter },
   getCmdLineOpts: {
     fields: [],
-    run: (call) => (onlyAdmin(call, 'getCmdLineOpts'), ok({ argv: Arr.of(['embedded-mongodb']), parsed: Doc.empty })),
+    adminOnly: true,
+    run: () => ok({ argv: Arr.of(['embedded-mongodb']), parsed: Doc.empty }),
   },
   replSetGetStatus: {
     fields: 'any',
-    run: (call) => {
-      onlyAdmin(call, 'replSetGetStatus');
+    adminOnly: true,
+    run: () => {
       throw new ServerError(76, 'not running with --replSet');
     },
   },
-  whatsmyuri: { fields: [], run: () => ok({ you: '127.0.0.1:0' }) },
-  hostInfo: { fields: [], run: hostInfo },
+  whatsmyuri: { fields: 'any', run: () => ok({ you: '127.0.0.1:0' }) },
+  hostInfo: { fields: [], run: () => ok(hostDescription()) },
   serverStatus: { fields: 'any', run: serverStatus },
   collStats: { fields: ['scale'], run: collStats },
   validate: {
@@ -359,4 +368,5 @@ export const diagnosticCommands: Readonly<Record<string, Command>> = {
     run: validate,
   },
   dbStats: { fields: ['scale', 'freeStorage'], run: dbStats },
+  dataSize: { fields: ['keyPattern', 'min', 'max', 'estimate'], run: dataSize },
 };

@@ -1,4 +1,4 @@
-import { Doc } from '../bson/values.js';
+import { Arr, Doc } from '../bson/values.js';
 import { ServerError } from '../errors.js';
 import { failure } from '../wire/messages.js';
 import { aggregateCommands } from './aggregate.js';
@@ -12,7 +12,7 @@ import { diagnosticCommands } from './diagnostics.js';
 import { explainCommands } from './explain.js';
 import { readCommands } from './find.js';
 import { operationCommands } from './operations.js';
-import { checkGeneric, knows } from './generic-fields.js';
+import { checkGeneric, knows, versionOne } from './generic-fields.js';
 import { indexCommands } from './indexes.js';
 import { sessionCommands } from './sessions.js';
 import { writeCommands } from './writes.js';
@@ -39,9 +39,19 @@ const listCommands: Handler = () =>
       Object.fromEntries(
         Object.keys(commands)
           .sort()
-          .map((name) => [name, Doc.from({ requiresAuth: needsAuthentication(name) })]),
+          .map((name) => [name, describe(name)]),
       ),
     ),
+  });
+
+const describe = (name: string): Doc =>
+  Doc.from({
+    help: '',
+    requiresAuth: needsAuthentication(name),
+    secondaryOk: !counterOf[name] || counterOf[name] === 'query' || counterOf[name] === 'getmore',
+    adminOnly: commands[name]?.adminOnly ?? false,
+    apiVersions: Arr.of(versionOne.has(name) ? ['1'] : []),
+    deprecatedApiVersions: Arr.empty,
   });
 
 /** Other spellings of commands. */
@@ -92,6 +102,7 @@ export const runCommand = async (call: Call): Promise<Doc> => {
     const explained = known === 'explain' ? call.command.values[0] : undefined;
     if (explained instanceof Doc) checkFields(explained, commandOf(explained.firstKey));
     checkGeneric(call.command);
+    if (command.adminOnly && call.database !== 'admin') throw new ServerError(13, `${known} may only be run against the admin database.`);
     return await command.run({ ...call, gone: () => operation.killed || call.gone() });
   } catch (error) {
     if (error instanceof ServerError) return failure(error);

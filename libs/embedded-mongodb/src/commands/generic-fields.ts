@@ -31,7 +31,7 @@ export const genericFields = new Set([
 ]);
 
 /** The commands of version 1 of the stable API. */
-const versionOne = new Set([
+export const versionOne = new Set([
   'abortTransaction',
   'aggregate',
   'authenticate',

@@ -1,15 +1,11 @@
 import { Arr, Doc, type Value } from '../bson/values.js';
-import { failedToParse, ServerError } from '../errors.js';
+import { failedToParse } from '../errors.js';
 import { isNumber, numberOf } from '../bson/order.js';
 import { withoutTime } from '../query/expressions/expressions.js';
 import { compileFilter, parseFilter } from '../query/filter.js';
-import { hostOf, ok, type Call, type Command, type Handler } from './call.js';
+import { hostOf, ok, type Command, type Handler } from './call.js';
 import { genericFields } from './generic-fields.js';
 import type { Operation } from './running.js';
-
-const onlyAdmin = ({ database }: Call, command: string): void => {
-  if (database !== 'admin') throw new ServerError(13, `${command} may only be run against the admin database.`);
-};
 
 /** Commands whose contents nobody else may see. */
 const secret = new Set(['saslStart', 'saslContinue', 'authenticate', 'hello', 'isMaster', 'ismaster']);
@@ -37,7 +33,6 @@ const shown = (host: string, { id, connection, database, command, since, killed 
 
 /** The commands that are under way; fields besides its own are a query on them. */
 const currentOp: Handler = (call) => {
-  onlyAdmin(call, 'currentOp');
   const { node, connection, command } = call;
   const conditions = command.keys.slice(1).filter((key) => !genericFields.has(key) && key !== '$all' && key !== '$ownOps');
   const matches = withoutTime(() =>
@@ -61,7 +56,6 @@ const currentOp: Handler = (call) => {
 
 /** How long the commands have taken that were about each collection, since the node has started. */
 const top: Handler = (call) => {
-  onlyAdmin(call, 'top');
   const { running, store } = call.node;
   const totals: Record<string, Value> = { note: 'all times in microseconds' };
   for (const [namespace, kinds] of running.usage()) {
@@ -87,7 +81,6 @@ const top: Handler = (call) => {
 
 /** A command that is killed ends at its next pause. */
 const killOp: Handler = (call) => {
-  onlyAdmin(call, 'killOp');
   const id = call.command.get('op');
   if (!isNumber(id)) throw failedToParse('Did not provide "op" field');
   call.node.running.kill(numberOf(id));
@@ -95,7 +88,7 @@ const killOp: Handler = (call) => {
 };
 
 export const operationCommands: Readonly<Record<string, Command>> = {
-  currentOp: { fields: 'any', run: currentOp },
-  killOp: { fields: ['op'], run: killOp },
-  top: { fields: [], run: top },
+  currentOp: { fields: 'any', adminOnly: true, run: currentOp },
+  killOp: { fields: ['op'], adminOnly: true, run: killOp },
+  top: { fields: 'any', adminOnly: true, run: top },
 };

@@ -46,8 +46,7 @@ const killAllSessions: Handler = (call) => {
 /** There are no transactions: a client that has none to end is told so. */
 const endTransaction =
   (name: string): Handler =>
-  ({ database }) => {
-    if (database !== 'admin') throw new ServerError(13, `${name} may only be run against the admin database.`);
+  () => {
     throw new ServerError(125, `${name} must be run within a transaction`);
   };
 
@@ -57,6 +56,6 @@ export const sessionCommands: Readonly<Record<string, Command>> = {
   endSessions: { fields: [], run: () => ok() },
   killSessions: { fields: [], run: killSessions },
   killAllSessions: { fields: 'any', run: killAllSessions },
-  abortTransaction: { fields: ['recoveryToken'], run: endTransaction('abortTransaction') },
-  commitTransaction: { fields: ['recoveryToken'], run: endTransaction('commitTransaction') },
+  abortTransaction: { fields: ['recoveryToken'], adminOnly: true, run: endTransaction('abortTransaction') },
+  commitTransaction: { fields: ['recoveryToken'], adminOnly: true, run: endTransaction('commitTransaction') },
 };

@@ -20,6 +20,13 @@ export const rangeOf = (prefix: Buffer): KeyRange => ({ start: prefix, end: afte
 /** What an index entry takes on the average: an estimate, since counting them is cheap and weighing them is not. */
 export const ENTRY_BYTES = 64;
 
+/** What the sizes of a collection are divided by: of 32 bits, as on the server. */
+export const scaleOf = (fields: Fields): number => {
+  const scale = fields.count('scale') ?? 1;
+  if (scale < 1) throw new ServerError(51024, `BSON field 'scale' value must be >= 1, actual value '${scale}'`);
+  return Math.min(scale, 0x7fffffff);
+};
+
 /** What is counted of a collection, or of one that does not exist: nothing. */
 export const storageStatistics = (
   reader: Reader,
@@ -54,7 +61,7 @@ export const collectionStatistics = function* ({ reader, database, host }: Asked
   const fields = new Fields('$collStats', spec).only(['storageStats', 'count', 'latencyStats', 'queryExecStats']);
   for (const key of ['latencyStats', 'queryExecStats']) fields.refuse(key);
   const [storage, counted] = [fields.document('storageStats'), fields.document('count')];
-  const scale = storage ? new Fields('$collStats.storageStats', storage).only(['scale']).count('scale') || 1 : 1;
+  const scale = storage ? scaleOf(new Fields('$collStats.storageStats', storage).only(['scale'])) : 1;
   if ((storage ?? counted) && !collectionOf(reader, database, name))
     throw new ServerError(
       26,
