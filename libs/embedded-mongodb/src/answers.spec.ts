@@ -141,7 +141,9 @@ test('of equal values a group keeps the last, an expression the first', async ()
   const types = { $project: { _id: 0, least: { $type: '$least' }, most: { $type: '$most' } } };
   const typesOf = (stage: Document): Promise<Document[]> => collection.aggregate([{ $sort: { _id: 1 } }, stage, types]).toArray();
   expect(await typesOf({ $group: { _id: null, ...extremes } })).toEqual([{ least: 'long', most: 'long' }]);
-  expect(await typesOf({ $bucketAuto: { groupBy: null, buckets: 1, output: extremes } })).toEqual([{ least: 'int', most: 'int' }]);
+  expect(await typesOf({ $bucketAuto: { groupBy: { $literal: null }, buckets: 1, output: extremes } })).toEqual([
+    { least: 'int', most: 'int' },
+  ]);
   expect(await valueOf({ $type: { $max: [1, Long.fromNumber(1)] } })).toBe('int');
 });
 

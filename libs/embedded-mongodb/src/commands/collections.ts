@@ -21,6 +21,7 @@ import {
   noView,
   target,
 } from './namespaces.js';
+import { refuseTimeSeries } from './time-series.js';
 import { checkValidation, createOptions } from './validation.js';
 
 const create: Handler = async (call) => {
@@ -34,9 +35,9 @@ const create: Handler = async (call) => {
   const idIndex = fields.document('idIndex');
   for (const key of ['timeseries', 'clusteredIndex'])
     if (idIndex && fields.doc.has(key)) throw new ServerError(72, `The '${key}' option is not supported with the 'idIndex' option`);
+  refuseTimeSeries(fields, true);
   for (const key of [
     'capped',
-    'timeseries',
     'expireAfterSeconds',
     'clusteredIndex',
     'changeStreamPreAndPostImages',

@@ -18,8 +18,10 @@ export class Fields {
   }
 
   only(allowed: readonly string[]): this {
-    for (const key of this.doc.keys)
+    this.doc.keys.forEach((key, index, keys) => {
       if (!allowed.includes(key)) throw new ServerError(40415, `BSON field '${this.#path(key)}' is an unknown field.`);
+      if (keys.indexOf(key) !== index) throw new ServerError(40413, `BSON field '${this.#path(key)}' is a duplicate field`);
+    });
     return this;
   }
 

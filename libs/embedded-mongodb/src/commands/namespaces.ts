@@ -23,7 +23,7 @@ export const checkDatabase = (database: string): void => {
 export const checkCollectionName = (database: string, name: string): string => {
   checkDatabase(database);
   if (!name) throw new ServerError(73, `Invalid namespace specified '${database}.'`);
-  if (name.includes('\0') || name.startsWith('.') || name.endsWith('.') || (name.includes('$') && !name.startsWith('$cmd')))
+  if (name.includes('\0') || name.startsWith('.') || (name.includes('$') && !name.startsWith('$cmd')))
     throw new ServerError(73, `Invalid collection name: ${name}`);
   return name;
 };

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { checkFieldPath, splitPath } from '../bson/paths.js';
 import { Arr, bsonTypeName, Doc, show, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
@@ -9,12 +8,13 @@ import { compileExpression, withVariables } from '../query/expressions/expressio
 import type { Variables } from '../query/expressions/scope.js';
 import type { Filter } from '../query/filter.js';
 import { applyUpdate, compileUpdate, toInsert, type Update } from '../query/update.js';
-import { duplicateKey, readIndex, readyIndexes, TEMPORARY_PREFIX, type Collection } from '../storage/store.js';
+import { duplicateKey, readIndex, readyIndexes, temporaryName, type Collection } from '../storage/store.js';
 import type { Node } from './call.js';
 import { Pace } from './cursors.js';
 import { Fields } from './fields.js';
 import { checkCollectionName, checkDatabase, collectionOf, existing, newCollection, noView } from './namespaces.js';
 import { matching } from './reading.js';
+import { refuseTimeSeries } from './time-series.js';
 import { validate } from './validation.js';
 import { forWriting } from './write-statements.js';
 
@@ -32,7 +32,7 @@ export const replaceCollection = async (
   pace: Pace,
   bypassed: boolean,
 ): Promise<void> => {
-  const temporary = `${TEMPORARY_PREFIX}${randomUUID()}`;
+  const temporary = temporaryName();
   const replaced = await node.store.write((writer) => {
     const old = noView(collectionOf(writer, database, name));
     const fresh = newCollection(writer, database, temporary, old?.options);
@@ -106,13 +106,16 @@ export const parseTarget = (stage: string, spec: Value, database: string, variab
   let name: Value | undefined = into;
   let otherDatabase = database;
   if (into instanceof Doc) {
-    const fields = new Fields(stage, into).only(['db', 'coll']);
-    for (const key of ['db', 'coll'])
-      if (stage === '$out' && !into.has(key)) throw new ServerError(40414, `BSON field '$out.${key}' is missing but a required field`);
+    const fields = new Fields(stage, into).only(stage === '$out' ? ['db', 'coll', 'timeseries'] : ['db', 'coll']);
     name = fields.string('coll');
     if (stage === '$merge' && name === undefined)
       throw new ServerError(5786801, "$merge 'into' field must specify a 'coll' that is not empty, null or undefined");
     const given = fields.string('db');
+    if (stage === '$out') {
+      fields.need(given, 'db');
+      fields.need(name, 'coll');
+      refuseTimeSeries(fields, false);
+    }
     otherDatabase = given === undefined || (stage === '$merge' && !given) ? database : given;
   }
   if (typeof name !== 'string')

@@ -91,6 +91,7 @@ const objectSpec = (
 };
 
 const MAX_LONG = 2n ** 63n - 1n;
+const MAX_INT = 2 ** 31 - 1;
 
 /** @param code of what is no whole number, and `below` of one that is less than the least */
 const wholeNumber = (spec: Value, name: string, least: number, code: number, below = code): number => {
@@ -304,7 +305,7 @@ const counted: Compile = (spec) => {
 const sortStage: Compile = (spec) => {
   if (!(spec instanceof Doc)) throw new ServerError(15973, 'the $sort key specification must be an object');
   const fields = parseSort(spec);
-  if (!fields.length) throw new ServerError(15976, '$sort stage must have at least one sort key');
+  if (!spec.size) throw new ServerError(15976, '$sort stage must have at least one sort key');
   return sortBy(fields);
 };
 
@@ -557,6 +558,16 @@ const facet: Compile = (spec, _name, depth) => {
   };
 };
 
+/** @throws ServerError for what is neither a path nor an operator: a constant, or an object of expressions */
+const checkGroupBy = (groupBy: Value, name: string, code: number): void => {
+  const start = typeof groupBy === 'string' ? groupBy : groupBy instanceof Doc ? groupBy.firstKey : '';
+  if (!start.startsWith('$'))
+    throw new ServerError(
+      code,
+      `The ${name} 'groupBy' field must be defined as a $-prefixed path or an expression, but found: ${show(groupBy)}.`,
+    );
+};
+
 const bucket: Compile = (spec, name) => {
   const texts = currentCollation()?.compare;
   const given = objectSpec(spec, name, ['groupBy', 'boundaries', 'default', 'output'], [], { object: 40201, unknown: 40197 });
@@ -564,11 +575,7 @@ const bucket: Compile = (spec, name) => {
   const bounds = given.get('boundaries');
   if (groupBy === undefined || bounds === undefined)
     throw new ServerError(40198, `$bucket requires 'groupBy' and 'boundaries' to be specified.`);
-  if (!(typeof groupBy === 'string' && groupBy.startsWith('$')) && !(groupBy instanceof Doc))
-    throw new ServerError(
-      40202,
-      `The $bucket 'groupBy' field must be defined as a $-prefixed path or an expression, but found: ${show(groupBy)}.`,
-    );
+  checkGroupBy(groupBy, name, 40202);
   const evaluatedBounds = bounds instanceof Arr ? bounds.values.map((bound) => constantOf(compileExpression(bound))?.value) : undefined;
   if (!evaluatedBounds)
     throw new ServerError(40200, `The $bucket 'boundaries' field must be an array, but found type: ${bsonTypeName(bounds)}.`);
@@ -638,7 +645,10 @@ const bucketAuto: Compile = (spec, name) => {
   });
   const granularity = given.has('granularity') ? granularityOf(given.get('granularity') as Value) : undefined;
   const count = wholeNumber(given.get('buckets') as Value, '$bucketAuto', 1, isNumber(given.get('buckets')) ? 40242 : 40241, 40243);
-  const key = compileExpression(given.get('groupBy') as Value);
+  if (count > MAX_INT) throw new ServerError(40242, `The $bucketAuto 'buckets' field must be representable as a 32-bit integer`);
+  const groupBy = given.get('groupBy') as Value;
+  checkGroupBy(groupBy, name, 40239);
+  const key = compileExpression(groupBy);
   const { names, specs } = outputOf(name, given.get('output'), 40244);
   return gathering(({ variables }) => {
     const rows: { value: Value; doc: Doc }[] = [];
@@ -844,6 +854,17 @@ const openings: Readonly<Record<string, (spec: Value) => Opening>> = {
 
 /** Stages of the server that are about no collection. */
 const WITHOUT_COLLECTION: ReadonlySet<string> = new Set(['$currentOp', '$listLocalSessions', '$listSessions']);
+const NOT_IN_FACETS_OF_DATABASES: ReadonlySet<string> = new Set(
+  '$currentOp $listClusterCatalog $listLocalSessions $listSampledQueries $queryStats'.split(' '),
+);
+
+/** @throws ServerError 40600 for a stage that a pipeline about no collection may have, but not in a `$facet` */
+const checkFacetOfDatabase = (spec: Value): void => {
+  for (const pipeline of spec instanceof Doc ? spec.values : [])
+    for (const stage of pipeline instanceof Arr ? pipeline.values : [])
+      if (stage instanceof Doc && NOT_IN_FACETS_OF_DATABASES.has(stage.firstKey))
+        throw new ServerError(40600, `${stage.firstKey} is not allowed to be used within a $facet stage`);
+};
 
 /** How many pipelines may stand in one another. */
 const MOST_DEPTH = 20;
@@ -884,6 +905,7 @@ export const compilePipeline = (
   const given = opening ? all.slice(1) : all;
   const compiled = given.map(([name, spec], index) => {
     if (name === '$match') checkMatch(spec, index === 0);
+    if (name === '$facet' && depth === null) checkFacetOfDatabase(spec);
     const compile = Object.hasOwn(stages, name) ? stages[name] : undefined;
     if (compile) return compile(spec, name, depth ?? 0);
     if (name === '$out' || name === '$merge')

@@ -1,5 +1,5 @@
 import { BSON } from 'mongodb';
-import { Doc, type Value } from '../bson/values.js';
+import { Arr, Doc, type Value } from '../bson/values.js';
 import { parseTarget } from '../commands/output.js';
 import { compilePipeline } from './pipeline.js';
 
@@ -36,7 +36,13 @@ test.each<readonly [stage: object, code: number]>([
   [{ $sort: { a: { b: 1 } } }, 17312],
   [{ $sort: { a: { $meta: 'textScore', b: 1 } } }, 9],
   [{ $sort: { a: { $meta: 'indexKey' } } }, 31138],
-  [{ $sort: { a: { $meta: 'textScore' } } }, 17311],
+  [{ $sort: { a: { $meta: 'textScore' } } }, 40218],
+  [{ $sort: { a: 1, b: { $meta: 'geoNearDistance' } } }, 40218],
+  [{ $sort: { a: 2 } }, 15975],
+  [{ $sort: { a: Decimal128.fromString('0.5') } }, 15975],
+  [{ $project: { a: { $meta: 'textScore' } } }, 40218],
+  [{ $project: { a: { $meta: 1 } } }, 17307],
+  [{ $addFields: { a: { $meta: 'unknown' } } }, 17308],
   [{ $match: { a: { $near: [0, 0] } } }, 5626500],
   [{ $match: { $or: [{ a: { $not: { $nearSphere: [0, 0] } } }] } }, 5626500],
   [{ $limit: Decimal128.fromString('9223372036854775808') }, 5107201],
@@ -52,6 +58,10 @@ test.each<readonly [stage: object, code: number]>([
   [{ $bucket: { ...byPath, output: { $a: { $sum: 1 } } } }, 40236],
   [{ $bucket: { ...byPath, output: { _id: { $sum: 1 } } } }, 15948],
   [{ $bucketAuto: { groupBy: '$v', buckets: 2, output: 1 } }, 40244],
+  [{ $bucketAuto: { groupBy: '$v', buckets: 2 ** 31 } }, 40242],
+  [{ $bucketAuto: { groupBy: 'v', buckets: 2 } }, 40239],
+  [{ $bucketAuto: { groupBy: { a: '$v' }, buckets: 2 } }, 40239],
+  [{ $bucket: { ...byPath, groupBy: {} } }, 40202],
   [{ $group: { _id: 1, n: { $avg: ['$v'] } } }, 40237],
   [{ $bucket: { ...byPath, output: { a: { $push: [] } } } }, 40237],
   [{ $setWindowFields: { sortBy: { a: 1 }, output: { n: { $rank: {}, b: 1 } } } }, 5371601],
@@ -123,6 +133,18 @@ test.each<readonly [stage: object, code: number]>([
   expect(() => compilePipeline(read([stage]))).toThrow(expect.objectContaining({ code }));
 });
 
+test('what a server has without a collection is refused with 40600 in a $facet', () => {
+  const pipeline = read([{ $facet: { a: [{ $match: {} }], b: [{ $currentOp: {} }] } }]);
+  expect(() => compilePipeline(pipeline, { depth: null })).toThrow(expect.objectContaining({ code: 40600 }));
+});
+
+test.each<readonly [what: string, read: () => void, code: number]>([
+  ['a sort', () => compilePipeline(Arr.of([Doc.of(['$sort'], [Doc.of(['a', 'a'], [1, 1])])])), 7472500],
+  ['a target', () => parseTarget('$out', Doc.of(['db', 'coll', 'db'], ['d', 'c', 'd']), 'd', {}), 40413],
+])('%s with a field twice is refused', (_, compile, code) => {
+  expect(compile).toThrow(expect.objectContaining({ code }));
+});
+
 test('$documents is refused with 40602 where it is not the first stage', () => {
   expect(() => compilePipeline(read([{ $match: {} }, { $documents: [] }]))).toThrow(expect.objectContaining({ code: 40602 }));
 });
@@ -130,6 +152,13 @@ test('$documents is refused with 40602 where it is not the first stage', () => {
 test.each<readonly [stage: string, target: unknown, code: number]>([
   ['$out', { db: 'admin', coll: 'c' }, 31321],
   ['$out', { coll: 'c' }, 40414],
+  ['$out', { db: null, coll: 'c' }, 40414],
+  ['$out', { db: 'd', coll: null }, 40414],
+  ['$out', { db: 'd', coll: 'c', timeseries: 1 }, 14],
+  ['$out', { db: 'd', coll: 'c', timeseries: {} }, 40414],
+  ['$out', { db: 'd', coll: 'c', timeseries: { timeField: 'a', more: 1 } }, 40415],
+  ['$out', { db: 'd', coll: 'c', timeseries: { timeField: 'a', granularity: 'days' } }, 2],
+  ['$out', { db: 'd', coll: 'c', timeseries: { timeField: 'a', metaField: 'a' } }, 238],
   ['$out', '$c', 20],
   ['$out', 'c'.repeat(255), 20],
   ['$out', { db: '', coll: 'c' }, 73],

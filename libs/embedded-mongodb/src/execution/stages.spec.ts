@@ -49,6 +49,30 @@ test('pipelines of $unionWith and $lookup begin with the index that a query of t
   ]);
 });
 
+test.each<readonly [stage: Document, found: readonly Document[]]>([
+  [{ $sort: { v: 1.999 } }, [{ v: 1 }, { v: 2 }]],
+  [{ $sort: { v: -1.999 } }, [{ v: 2 }, { v: 1 }]],
+  [{ $sort: { v: Decimal128.fromString('-0.51') } }, [{ v: 2 }, { v: 1 }]],
+  [{ $sort: { a: { $meta: 'randVal' }, v: -1 } }, [{ v: 2 }, { v: 1 }]],
+  [{ $sort: { a: { $meta: 'searchScore' } } }, [{ v: 1 }, { v: 2 }]],
+  [{ $project: { _id: 0, v: 1, w: { $meta: 'searchScore' } } }, [{ v: 1 }, { v: 2 }]],
+  [{ $project: { _id: 0, w: 0, v: { $meta: 'searchScore' } } }, [{}, {}]],
+  [{ $addFields: { v: { $meta: 'searchHighlights' } } }, [{}, {}]],
+])('%j gives %j', async (stage, found) => {
+  const collection = await server.fresh([
+    { _id: 1, v: 1 },
+    { _id: 2, v: 2 },
+  ]);
+  expect(await collection.aggregate([stage, { $unset: '_id' }]).toArray()).toEqual(found);
+});
+
+test('$out has the names that a collection may have, and no time series where it is null', async () => {
+  const collection = await server.fresh([{ _id: 1 }]);
+  const coll = `${collection.collectionName}.`;
+  await collection.aggregate([{ $out: { db: server.db.databaseName, coll, timeseries: null } }]).toArray();
+  expect(await server.db.command({ find: coll })).toMatchObject({ cursor: { firstBatch: [{ _id: 1 }] } });
+});
+
 test('$merge asks for its unique index also where there is nothing to merge', async () => {
   const [source, target] = [await server.fresh(), await server.fresh([{ _id: 1, a: 1 }])];
   const merged = (): Promise<Document[]> => source.aggregate([{ $merge: { into: target.collectionName, on: 'a' } }]).toArray();

@@ -2,32 +2,33 @@ import { compareValues, isNumber, numberOf } from '../bson/order.js';
 import { checkFieldPath } from '../bson/paths.js';
 import { Doc, show, type Value } from '../bson/values.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
-import { currentCollation } from './collation.js';
+import { currentCollation, wholeOf } from './collation.js';
 import { extractKeys, type KeyField } from './keys.js';
+import { checkMetaName } from './metadata.js';
 
 /**
- * Parses a sort document.
+ * Parses a sort document. What it says of a `$meta` that no document has here orders nothing.
  *
  * @throws ServerError 15974 and others for a direction that is not 1 or -1
  */
 export const parseSort = (sort: Doc): readonly KeyField[] => {
-  if (sort.size > 32) throw new ServerError(13103, 'too many compound keys');
   const collation = currentCollation();
-  return sort.keys.map((path, index) => {
+  const fields: KeyField[] = [];
+  sort.keys.forEach((path, index, keys) => {
     const given = sort.values[index] as Value;
-    if (given instanceof Doc) {
-      checkMeta(given);
-      throw new ServerError(17311, 'query requires text score metadata, but it is not available');
-    }
+    if (keys.indexOf(path) !== index) throw new ServerError(7472500, `$sort key must not be repeated: ${path}`);
+    if (given instanceof Doc) return checkMeta(given);
     if (!isNumber(given)) throw new ServerError(15974, `Illegal key in $sort specification: ${path}: ${show(given)}`);
-    const direction = numberOf(given);
+    const direction = wholeOf(given);
     if (direction !== 1 && direction !== -1)
       throw new ServerError(15975, '$sort key ordering must be 1 (for ascending) or -1 (for descending)');
-    return { path, parts: checkFieldPath(path), direction, collation };
+    fields.push({ path, parts: checkFieldPath(path), direction, collation });
   });
+  if (fields.length > 32) throw new ServerError(13103, 'too many compound keys');
+  return fields;
 };
 
-/** What documents may be sorted by besides their fields. This node has none of it. */
+/** What documents may be sorted by besides their fields. */
 const SORT_META: ReadonlySet<unknown> = new Set(['textScore', 'randVal', 'geoNearDistance', 'searchScore', 'vectorSearchScore', 'score']);
 
 const checkMeta = (given: Doc): void => {
@@ -36,6 +37,7 @@ const checkMeta = (given: Doc): void => {
     throw new ServerError(17312, `$meta is the only expression supported by $sort right now: ${show(given)}`);
   if (given.size > 1) throw failedToParse('Cannot have additional keys in a $meta sort specification');
   if (!SORT_META.has(meta)) throw new ServerError(31138, `Illegal $meta sort: $meta: ${show(meta)}`);
+  checkMetaName(meta as string);
 };
 
 /** What is wrong with the order that `$push` and `$sortArray` take as a document, or undefined. */

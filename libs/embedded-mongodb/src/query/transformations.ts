@@ -5,6 +5,7 @@ import { badValue, ServerError } from '../errors.js';
 import { compileExpression, isExpression, withVariables } from './expressions/expressions.js';
 import type { Evaluate, Variables } from './expressions/scope.js';
 import { compileFilter, parseFilter, type Filter } from './filter.js';
+import { checkMetaName } from './metadata.js';
 import { compilePosition } from './positions.js';
 
 /** A change of one document into another, as `$project`, `$addFields` and others make it. */
@@ -298,7 +299,12 @@ export const compileProjection = (spec: Doc, find?: { readonly filter: Filter; r
             return;
           }
         }
-        if (first === '$meta') throw new ServerError(40218, 'query requires text score metadata, but it is not available');
+        // A $meta does not decide between inclusion and exclusion either.
+        if (first === '$meta' && value.size === 1) {
+          checkMetaName(value.values[0] as Value);
+          place(tree, path, { kind: 'drop' }, path);
+          return;
+        }
         // An operator stands alone: of several fields, none can begin with a $.
         if (value.size > 1) checkFieldPath(first);
         if (!first.startsWith('$')) {

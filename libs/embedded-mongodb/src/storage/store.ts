@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { joinedKey, keyOf, numberOf, type Texts } from '../bson/order.js';
 import { splitPath } from '../bson/paths.js';
 import { Arr, checkDocument, Doc, encode, encodedLength, show, type Value } from '../bson/values.js';
@@ -346,7 +347,9 @@ const SLICE = 500;
 const SLICE_MS = 10;
 
 /** What `$out` fills before it takes the name of its target; one that is left over belongs to a pipeline that did not end. */
-export const TEMPORARY_PREFIX = 'tmp.agg_out.';
+export const temporaryName = (): string => `tmp.agg_out.${randomUUID()}`;
+
+const isTemporary = (name: string): boolean => /^tmp\.agg_out\.[\da-f-]{36}$/.test(name);
 
 /** A directory with databases, opened by this process alone. */
 export class Store {
@@ -389,11 +392,11 @@ export class Store {
   async #tidy(): Promise<void> {
     const unfinished = ({ building, outdated }: Index): boolean => building && !outdated;
     const { collections } = this.#pending;
-    const left = [...collections.values()].filter(({ name, indexes }) => name.startsWith(TEMPORARY_PREFIX) || indexes.some(unfinished));
+    const left = [...collections.values()].filter(({ name, indexes }) => isTemporary(name) || indexes.some(unfinished));
     if (left.length)
       await this.write((writer) => {
         for (const collection of left) {
-          if (collection.name.startsWith(TEMPORARY_PREFIX)) {
+          if (isTemporary(collection.name)) {
             writer.dropCollection(collection);
             continue;
           }

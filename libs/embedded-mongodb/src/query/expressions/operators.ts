@@ -70,6 +70,7 @@ import { countFrom } from '../accumulators.js';
 import { currentCollation } from '../collation.js';
 import { calendarOf, formatIsoDate } from '../dates.js';
 import { compileJsRegex, execRegex } from '../patterns.js';
+import { checkMetaName } from '../metadata.js';
 import { compareBySort, parseSort, sortClauseProblem } from '../sort-order.js';
 import { accumulatorExpressions } from './accumulators.js';
 import { loop, loopOver, spend } from '../budget.js';
@@ -877,6 +878,10 @@ export const operators: Readonly<Record<string, Operator>> = {
   $lastN: nFromArray('$lastN', (values, count) => values.slice(-count)),
   $let: letOperator,
   $literal: (argument) => constant(argument),
+  $meta: (argument) => {
+    checkMetaName(argument);
+    return constant(undefined);
+  },
   $ln: logarithmic(28766, Math.log, lnOfDecimal),
   $log: fixed(2, 2, ([value, base], name) => {
     if (isNullish(value) || isNullish(base)) return null;
