@@ -192,6 +192,7 @@ describe('checksums', () => {
         nInvalidDocuments: 1,
         errors: [expect.stringContaining('checksum'), expect.stringContaining('1 entries that no document accounts for')],
       });
+      await expect(db.command({ validate: 'c', repair: true })).rejects.toMatchObject({ code: 238 });
       await collection.insertOne({ _id: 'after', n: 100 });
     });
   });

@@ -60,6 +60,12 @@ test('validate describes the indexes, and counts nothing where metadata are want
   const metadata = await server.db.command({ validate: name, metadata: true });
   expect(metadata).toMatchObject({ valid: true, nIndexes: 2 });
   expect(metadata).not.toHaveProperty('nrecords');
+  for (const [options, repairMode] of [
+    [{ repair: true }, 'FixErrors'],
+    [{ repair: 1, fixMultikey: true }, 'FixErrors'],
+    [{ fixMultikey: 'yes' }, 'AdjustMultikey'],
+  ] as const)
+    expect(await server.db.command({ validate: name, ...options })).toMatchObject({ valid: true, repaired: false, repairMode });
 });
 
 test('the counts of dbStats are of 64 bits', async () => {
@@ -67,6 +73,9 @@ test('the counts of dbStats are of 64 bits', async () => {
   const { objects, collections, scaleFactor, fsTotalSize } = await server.db.command({ dbStats: 1, scale: 1024 }, { promoteLongs: false });
   expect([objects, collections, scaleFactor].every((count) => count instanceof Long)).toBe(true);
   expect(fsTotalSize).toBeGreaterThan(0);
+  const free = { freeStorageSize: 0, indexFreeStorageSize: 0, totalFreeStorageSize: 0 };
+  expect(await server.db.command({ dbStats: 1, freeStorage: 1 })).toMatchObject(free);
+  expect(await server.db.command({ dbStats: 1 })).not.toHaveProperty('freeStorageSize');
 });
 
 test.each<readonly [string, number, Document]>([

@@ -89,7 +89,6 @@ const validate: Handler = async (call) => {
       'Running the validate command with both { checkBSONConformance: true } and { repair: true } is not supported',
     );
   if (wants('background')) throw new ServerError(115, 'Running validate with { background: true } is not supported by this node');
-  for (const key of ['repair', 'fixMultikey']) fields.refuse(key, (value) => !isTrue(value));
   const pace = paceOf(call);
   const snapshot = call.node.store.snapshot();
   try {
@@ -150,6 +149,8 @@ const validate: Handler = async (call) => {
         valid: extra <= 0 && !missing.some((entry) => entry.get('indexName') === index.name),
       };
     });
+    // What is sound needs no repair; what is not is nothing to guess at.
+    if (errors.length) fields.refuse('repair', (value) => !isTrue(value));
     return ok({
       ns: namespaceOf(collection),
       uuid: new Binary(4, collection.uuid),
@@ -167,7 +168,7 @@ const validate: Handler = async (call) => {
       }),
       valid: errors.length === 0,
       repaired: false,
-      repairMode: 'None',
+      repairMode: wants('repair') ? 'FixErrors' : wants('fixMultikey') ? 'AdjustMultikey' : 'None',
       warnings: Arr.empty,
       errors: Arr.of(errors),
       extraIndexEntries: Arr.empty,
@@ -187,7 +188,8 @@ const dbStats: Handler = (call) => {
   const fields = fieldsOf(call);
   const scale = Math.min(fields.count('scale', 2) ?? 1, Number.MAX_SAFE_INTEGER);
   if (scale < 1) throw badValue('Scale factor must be greater than zero');
-  if (fields.boolean('freeStorage')) fields.refuse('freeStorage');
+  // What is stored is what the documents take: nothing of it is free.
+  const free = fields.boolean('freeStorage') ? new Double(0) : undefined;
   const snapshot = call.node.store.snapshot();
   try {
     let [collections, views, objects, bytes, indexes] = [0, 0, 0, 0, 0];
@@ -211,9 +213,12 @@ const dbStats: Handler = (call) => {
       avgObjSize: new Double(objects ? bytes / objects : 0),
       dataSize: new Double(bytes / scale),
       storageSize: new Double(bytes / scale),
+      freeStorageSize: free,
       indexes: BigInt(indexes),
       indexSize: new Double(0),
+      indexFreeStorageSize: free,
       totalSize: new Double(bytes / scale),
+      totalFreeStorageSize: free,
       scaleFactor: BigInt(scale),
       ...fileSystem(call.node.directory, scale),
     });
