@@ -2,7 +2,7 @@ import { MongoClient, type Collection, type Db, type Document } from 'mongodb';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Arr, Doc, type Value } from './bson/values.js';
+import { Arr, Doc, Double, type Value } from './bson/values.js';
 import { startEmbeddedMongoDB, type EmbeddedMongoDB } from './index.js';
 import { INTERRUPTED, resumable, withBudget } from './query/budget.js';
 import { compileExpression } from './query/expressions/expressions.js';
@@ -124,6 +124,43 @@ test('an expression that is interrupted comes to what it comes to at once', () =
     expect(interrupted).toEqual(whole);
     expect(turns).toBeGreaterThan(3);
   }
+});
+
+test('lists and sets that are interrupted come to what they come to at once', () => {
+  const of = (name: string, ...values: readonly Value[]): Value => Doc.of([name], [Arr.of(values)]);
+  const list = Array.from({ length: 4_500 }, (_, n) => (n % 3 ? (n * 7919) % 2_003 : `${n % 500}`));
+  const [up, down] = [of('$range', 0, 3_500), of('$range', 4_000, 1_000, -1)];
+  const doubles = Doc.from({ $map: Doc.from({ input: up, in: Doc.from({ $toDouble: '$$this' }) }) });
+  for (const expression of [
+    of('$concatArrays', '$list', up, Arr.of([]), down),
+    of('$setUnion', '$list', doubles, down),
+    of('$setDifference', '$list', up),
+    of('$setIntersection', '$list', doubles, down),
+    Arr.of([of('$setEquals', up, of('$reverseArray', doubles)), of('$setIsSubset', down, up), of('$setIsSubset', '$list', '$list')]),
+    Doc.from({ $sortArray: Doc.from({ input: '$list', sortBy: -1 }) }),
+  ]) {
+    const { whole, interrupted, turns } = evaluated(expression, list);
+    expect(interrupted).toEqual(whole);
+    expect(turns).toBeGreaterThan(3);
+  }
+});
+
+test('lists and sets are what they are however long they are', () => {
+  const of = (name: string, ...values: readonly Value[]): Value => Doc.of([name], [Arr.of(values)]);
+  const valueOf = (expression: Value, list: readonly Value[]): readonly Value[] => (evaluated(expression, list).whole as Arr).values;
+  const numbers = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
+  for (const count of [1, 999, 1_000, 1_001, 2_500, 5_000]) {
+    const list = numbers(count).map((n) => (n * 7919) % count);
+    const twice = numbers(count).map((n) => new Double(n));
+    expect(valueOf(of('$concatArrays', '$list', '$list'), list)).toEqual([...list, ...list]);
+    // The first of equal values is the one that stays.
+    expect(valueOf(of('$setUnion', Arr.of(twice), '$list', '$list'), list)).toEqual(twice);
+    expect(valueOf(of('$setUnion', '$list', Arr.of(twice)), list)).toEqual(list.toSorted((a, b) => a - b));
+    const odd = [...list, ...list].filter((n) => n % 2);
+    expect(valueOf(of('$setDifference', '$list', of('$range', 0, count, 2)), odd)).toEqual([...new Set(odd)]);
+    expect(valueOf(of('$setIntersection', '$list', of('$range', 0, count, 2)), list)).toEqual(numbers(count).filter((n) => n % 2 === 0));
+  }
+  expect(valueOf(of('$concatArrays', '$list', '$list'), numbers(200_000))).toHaveLength(400_000);
 });
 
 const heavy: Document = { $sum: { $map: { input: { $range: [0, 10] }, in: nested(2) } } };

@@ -30,7 +30,7 @@ let allowed = TURN_MS;
 /** Whether work is to be given up once its steps are spent. */
 let isShort = false;
 /** The most steps of work that is done at once, outside of any turn. */
-const SHORT = 1000;
+const SHORT = 10_000;
 
 /** The turn was over before some work was done. */
 export const INTERRUPTED = Symbol('interrupted');
@@ -164,6 +164,79 @@ export const loopOver = <Value, State>(
       return true;
     },
   ).state;
+
+/** Small steps of one round of a loop. */
+const ROUND = 1000;
+
+/**
+ * A loop of many small steps, some of which make a round.
+ *
+ * @param step changes the state by the step of that number, and does nothing that may be interrupted
+ */
+export const stepsOver = <State>(owner: unknown, count: number, begin: () => State, step: (state: State, at: number) => void): State => {
+  if (count <= ROUND) {
+    spend(count);
+    const state = begin();
+    for (let at = 0; at < count; at++) step(state, at);
+    return state;
+  }
+  return loop(
+    owner,
+    () => ({ at: 0, state: begin() }),
+    (progress) => {
+      spend(ROUND);
+      const end = Math.min(progress.at + ROUND, count);
+      for (; progress.at < end; progress.at++) step(progress.state, progress.at);
+      return end < count;
+    },
+  ).state;
+};
+
+/** A merge sort under way: sorted runs of one pass, those of the next, and the place in two that are being merged. */
+type Sorting<Value> = { next: number; runs: Value[][]; longer: Value[][]; left: number; right: number; merged: Value[] };
+
+/** A stable sort, of which each round is short; of values that compare equal only the first stays if it is to be distinct. */
+export const sortOver = <Value>(
+  owner: unknown,
+  values: readonly Value[],
+  compare: (a: Value, b: Value) => number,
+  distinct: boolean,
+): Value[] => {
+  const sortedRun = (from: number): Value[] => {
+    const sorted = values.slice(from, from + ROUND).sort(compare);
+    return distinct ? sorted.filter((value, index) => !index || compare(value, sorted[index - 1] as Value) !== 0) : sorted;
+  };
+  spend(Math.min(values.length, ROUND));
+  if (values.length <= ROUND) return sortedRun(0);
+  const begin = (): Sorting<Value> => ({ next: 0, runs: [], longer: [], left: 0, right: 0, merged: [] });
+  const sorting = loop(owner, begin, (state) => {
+    spend(ROUND);
+    if (state.next < values.length) {
+      state.runs.push(sortedRun(state.next));
+      state.next += ROUND;
+      return true;
+    }
+    const [a, b] = state.runs;
+    if (!a || !b) {
+      state.runs = [...state.longer, ...state.runs];
+      state.longer = [];
+      return state.runs.length > 1;
+    }
+    let { left, right } = state;
+    for (let steps = ROUND; steps && (left < a.length || right < b.length); steps--) {
+      const order = left === a.length ? 1 : right === b.length ? -1 : compare(a[left] as Value, b[right] as Value);
+      state.merged.push((order > 0 ? b[right++] : a[left++]) as Value);
+      if (distinct && order === 0) right++;
+    }
+    [state.left, state.right] = [left, right];
+    if (left < a.length || right < b.length) return true;
+    state.longer.push(state.merged);
+    state.runs.splice(0, 2);
+    [state.left, state.right, state.merged] = [0, 0, []];
+    return true;
+  });
+  return sorting.runs[0] as Value[];
+};
 
 /** Whether the turn has lasted long enough: whoever can should let others have the thread. */
 export const isOverdue = (): boolean => performance.now() - began > TURN_MS;

@@ -6,8 +6,11 @@ import { compileIn } from './compile.js';
 import type { Evaluate, Operator, Scope } from './scope.js';
 
 type Result = Value | undefined;
-/** @param texts how texts compare under the collation that holds; undefined: by their bytes */
-type Compute = (values: readonly Result[], name: string, texts: CompareText | undefined) => Result;
+/**
+ * @param texts how texts compare under the collation that holds; undefined: by their bytes
+ * @param owner what stands for the expression in its loops
+ */
+type Compute = (values: readonly Result[], name: string, texts: CompareText | undefined, owner: unknown) => Result;
 
 export function compileArguments(argument: Value, scope: Scope, name: string, least: number, most: number): readonly Evaluate[] {
   const given = argument instanceof Arr ? argument.values : [argument];
@@ -28,13 +31,14 @@ export function fixed(least: number, most: number, compute: Compute): Operator {
     const texts = currentCollation()?.compare;
     const given = compileArguments(argument, scope, name, least, most);
     const [first, second] = given as readonly [Evaluate, Evaluate];
-    if (given.length === 1) return (doc, variables) => compute([first(doc, variables)], name, texts);
-    if (given.length === 2) return (doc, variables) => compute([first(doc, variables), second(doc, variables)], name, texts);
+    if (given.length === 1) return (doc, variables) => compute([first(doc, variables)], name, texts, given);
+    if (given.length === 2) return (doc, variables) => compute([first(doc, variables), second(doc, variables)], name, texts, given);
     return (doc, variables) =>
       compute(
         given.map((evaluate) => evaluate(doc, variables)),
         name,
         texts,
+        given,
       );
   };
 }

@@ -73,7 +73,7 @@ import { compileJsRegex, execRegex } from '../patterns.js';
 import { checkMetaName } from '../metadata.js';
 import { compareBySort, parseSort, sortClauseProblem } from '../sort-order.js';
 import { accumulatorExpressions } from './accumulators.js';
-import { loop, loopOver, spend } from '../budget.js';
+import { loop, loopOver, sortOver, spend, stepsOver } from '../budget.js';
 import { compileArguments, fixed, namedArguments, namedFields, variadic } from './arguments.js';
 import { compileIn, constant, constantOf } from './compile.js';
 import { convertOperator, convertTo, numberText, toText, toUuid } from './conversions.js';
@@ -366,10 +366,31 @@ const mergeObjects = (values: readonly Result[]): Value => {
 };
 
 /** The distinct values, in BSON's order: what the set operators return. */
-export const distinctSorted = (values: readonly Value[], texts?: CompareText): Value[] => {
-  const sorted = values.toSorted((a, b) => compareValues(a, b, texts));
-  return sorted.filter((value, index) => index === 0 || !equalValues(value, sorted[index - 1], texts));
-};
+const distinctSorted = (owner: unknown, values: readonly Value[], texts?: CompareText): readonly Value[] =>
+  sortOver(owner, values, (a, b) => compareValues(a, b, texts), true);
+
+const filtered = (owner: unknown, values: readonly Value[], test: (value: Value) => boolean): readonly Value[] =>
+  stepsOver<Value[]>(
+    owner,
+    values.length,
+    () => [],
+    (kept, at) => {
+      const value = values[at] as Value;
+      if (test(value)) kept.push(value);
+    },
+  );
+
+/** The elements of several arrays, one after the other. */
+const concatenated = (owner: unknown, arrays: readonly (readonly Value[])[]): readonly Value[] =>
+  stepsOver(
+    owner,
+    arrays.reduce((sum, { length }) => sum + length, 0),
+    () => ({ all: [] as Value[], array: 0, at: 0 }),
+    (state) => {
+      while (state.at === (arrays[state.array] as readonly Value[]).length) [state.array, state.at] = [state.array + 1, 0];
+      state.all.push((arrays[state.array] as readonly Value[])[state.at++] as Value);
+    },
+  ).all;
 
 const trimmed =
   (left: boolean, right: boolean): Operator =>
@@ -540,12 +561,7 @@ const sortArray: Operator = (argument, scope, name) => {
   return (doc, variables) => {
     const source = input(doc, variables);
     if (isNullish(source)) return null;
-    return Arr.of(
-      array(source, name, 2942504).toSorted((a, b) => {
-        spend(1);
-        return compare(a, b);
-      }),
-    );
+    return Arr.of(sortOver(compare, array(source, name, 2942504), compare, false));
   };
 };
 
@@ -695,16 +711,22 @@ const substringOfBytes: Operator = fixed(3, 3, ([source, from, count], name) => 
 
 const asciiCase = (change: (text: string) => string): Operator => fixed(1, 1, ([value]) => coerced(value).replace(/[A-Za-z]+/g, change));
 
-const range: Operator = fixed(2, 3, (values, name) => {
+const range: Operator = fixed(2, 3, (values, name, _, owner) => {
   const [from, to, by] = values;
   const start = integer(from, name, 34443, 34444);
   const end = integer(to, name, 34445, 34446);
   const step = values.length < 3 ? 1 : integer(by, name, 34447, 34448);
   if (step === 0) throw new ServerError(34449, '$range requires a non-zero step value');
   const length = Math.max(0, Math.ceil((end - start) / step));
-  spend(length);
   if (length * 16 > 64 * 1024 * 1024) throw new ServerError(146, '$range would use too much memory');
-  return Arr.of(Array.from({ length }, (_, index) => start + index * step));
+  return Arr.of(
+    stepsOver<number[]>(
+      owner,
+      length,
+      () => [],
+      (made, at) => made.push(start + at * step),
+    ),
+  );
 });
 
 const split: Operator = fixed(2, 2, ([value, separator], name) => {
@@ -751,8 +773,11 @@ const toObject = (source: Result): Result => {
   return objectOf(pairs);
 };
 
-const setEquals: Operator = fixed(2, Infinity, (values, name, texts) => {
-  const [first, ...rest] = values.map((value) => distinctSorted(array(value, name, 17044), texts)) as [Value[], ...Value[][]];
+const setEquals: Operator = fixed(2, Infinity, (values, name, texts, owner) => {
+  const [first, ...rest] = values.map((value) => distinctSorted(owner, array(value, name, 17044), texts)) as [
+    readonly Value[],
+    ...(readonly Value[])[],
+  ];
   return rest.every((other) => other.length === first.length && other.every((value, index) => equalValues(value, first[index], texts)));
 });
 
@@ -813,14 +838,14 @@ export const operators: Readonly<Record<string, Operator>> = {
     }
     return checkLength(result);
   }),
-  $concatArrays: variadic((values) => {
-    const all: Value[] = [];
+  $concatArrays: variadic((values, _, __, owner) => {
+    const arrays: (readonly Value[])[] = [];
     for (const value of values) {
       if (isNullish(value)) return null;
       if (!(value instanceof Arr)) throw new ServerError(28664, `$concatArrays only supports arrays, not ${bsonTypeName(value)}`);
-      all.push(...value.values);
+      arrays.push(value.values);
     }
-    return Arr.of(all);
+    return Arr.of(concatenated(owner, arrays));
   }),
   $cond: cond,
   $const: (argument) => constant(argument),
@@ -980,16 +1005,29 @@ export const operators: Readonly<Record<string, Operator>> = {
   $reverseArray: fixed(1, 1, ([value], name) => (isNullish(value) ? null : Arr.of(array(value, name, 34435).toReversed()))),
   $round: fixed(1, 2, (given, name) => rounded(given, 'even', name)),
   $rtrim: trimmed(false, true),
-  $setDifference: fixed(2, 2, ([a, b], name, texts) => {
+  $setDifference: fixed(2, 2, ([a, b], name, texts, owner) => {
     if (isNullish(a) || isNullish(b)) return null;
     const given = array(a, name, 17048);
-    const without = distinctSorted(array(b, name, 17049), texts);
-    // Equal values lie side by side in a sorted list; the first of them stays, where it was.
-    const sorted = given.map((value, at) => ({ value, at })).sort((x, y) => compareValues(x.value, y.value, texts) || x.at - y.at);
-    const kept = sorted.filter(
-      ({ value }, index) => !(index && equalValues(sorted[index - 1]?.value, value, texts)) && !containsValue(without, value, texts),
+    const without = distinctSorted(owner, array(b, name, 17049), texts);
+    const places = stepsOver<number[]>(
+      owner,
+      given.length,
+      () => [],
+      (kept, at) => {
+        if (!containsValue(without, given[at] as Value, texts)) kept.push(at);
+      },
     );
-    return Arr.of(kept.sort((x, y) => x.at - y.at).map(({ value }) => value));
+    // The first of equal values stays, where it was.
+    const firsts = sortOver(owner, places, (x, y) => compareValues(given[x], given[y], texts), true);
+    const ordered = sortOver(owner, firsts, (x, y) => x - y, false);
+    return Arr.of(
+      stepsOver<Value[]>(
+        owner,
+        ordered.length,
+        () => [],
+        (kept, at) => kept.push(given[ordered[at] as number] as Value),
+      ),
+    );
   }),
   $setEquals: (argument, scope, name) => {
     if (!(argument instanceof Arr) || argument.length < 2)
@@ -1001,26 +1039,21 @@ export const operators: Readonly<Record<string, Operator>> = {
     return setEquals(argument, scope, name);
   },
   $setField: (argument, scope, name) => setField(argument, scope, name, false),
-  $setIntersection: variadic((values, name, texts) => {
+  $setIntersection: variadic((values, name, texts, owner) => {
     if (values.some(isNullish)) return null;
-    const [first = [], ...rest] = values.map((value) => distinctSorted(array(value, name, 17047), texts));
-    return Arr.of(first.filter((value) => rest.every((other) => containsValue(other, value, texts))));
+    const [first = [], ...rest] = values.map((value) => distinctSorted(owner, array(value, name, 17047), texts));
+    return Arr.of(filtered(owner, first, (value) => rest.every((other) => containsValue(other, value, texts))));
   }),
-  $setIsSubset: fixed(2, 2, ([a, b], name, texts) => {
+  $setIsSubset: fixed(2, 2, ([a, b], name, texts, owner) => {
     const part = array(a, name, 17046);
-    const whole = distinctSorted(array(b, name, 17042), texts);
-    return part.every((value) => containsValue(whole, value, texts));
+    const whole = distinctSorted(owner, array(b, name, 17042), texts);
+    return !filtered(owner, part, (value) => !containsValue(whole, value, texts)).length;
   }),
-  $setUnion: variadic((values, name, texts) =>
-    values.some(isNullish)
-      ? null
-      : Arr.of(
-          distinctSorted(
-            values.flatMap((value) => array(value, name, 17043)),
-            texts,
-          ),
-        ),
-  ),
+  $setUnion: variadic((values, name, texts, owner) => {
+    if (values.some(isNullish)) return null;
+    const arrays = values.map((value) => array(value, name, 17043));
+    return Arr.of(distinctSorted(owner, concatenated(owner, arrays), texts));
+  }),
   $sigmoid: (argument, scope) => {
     const of = (name: string, ...values: readonly Value[]): Doc => Doc.of([name], [Arr.of(values)]);
     return compileIn(of('$divide', 1, of('$add', 1, of('$exp', of('$multiply', -1, argument)))), scope);
