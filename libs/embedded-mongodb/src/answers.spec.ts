@@ -1,4 +1,4 @@
-import { Decimal128, Double, Int32, Long, Timestamp, UUID, type Document } from 'mongodb';
+import { Code, Decimal128, Double, Int32, Long, MaxKey, MinKey, Timestamp, UUID, type Document } from 'mongodb';
 import { contract } from './testing/contract.js';
 
 /** Answers that are easily wrong without a word: each is what a server of version 8 gives. */
@@ -166,6 +166,32 @@ test('the number of values that a group keeps may depend on what it is grouped b
   ).resolves.toHaveLength(2);
   const missing = [{ $group: { _id: '$game', first: { $firstN: { n: '$game', input: 1 } } } }];
   await expect(collection.aggregate(missing).toArray()).rejects.toMatchObject({ code: 7548606 });
+});
+
+test('groups hand extremes and code to another stage in other forms', async () => {
+  const collection = await server.fresh([
+    { _id: 1, v: new MinKey(), g: 1 },
+    { _id: 2, v: new MaxKey(), g: 1, list: [new MaxKey()] },
+    { _id: 3, v: new Code('f'), g: 2 },
+  ]);
+  const group = { _id: '$g', least: { $min: '$v' }, last: { $last: '$v' }, list: { $last: '$list' }, all: { $push: { v: '$v' } } };
+  const order = { $sort: { _id: 1 } };
+  const rows = (...pipeline: Document[]): Promise<Document[]> => collection.aggregate(pipeline).toArray();
+  const [whole] = await rows({ $match: { g: 1 } }, order, { $group: group });
+  expect(whole).toMatchObject({ least: new MinKey(), last: new MaxKey(), list: [new MaxKey()] });
+  const [numbers, code] = await rows(order, { $group: group }, order);
+  expect(numbers).toMatchObject({ least: { '': new MinKey() }, last: { '': new MaxKey() }, list: [new MaxKey()] });
+  expect(code).toMatchObject({ least: 'f', last: 'f', all: [{ v: new Code('f') }] });
+  const set = { $group: { _id: null, set: { $addToSet: '$v' } } };
+  expect(await rows(set, { $unwind: '$set' }, { $project: { _id: 0, type: { $type: '$set' } } }, { $sort: { type: 1 } })).toEqual([
+    { type: 'object' },
+    { type: 'object' },
+    { type: 'string' },
+  ]);
+  expect(await rows({ $bucket: { groupBy: '$g', boundaries: [5, 6], default: new MinKey() } })).toEqual([
+    { _id: { '': new MinKey() }, count: 3 },
+  ]);
+  expect(await rows({ $project: { v: 1 } }, { $group: { _id: '$v' } }, { $match: { _id: new MaxKey() } })).toHaveLength(1);
 });
 
 test('what is computed from constants is a constant', async () => {

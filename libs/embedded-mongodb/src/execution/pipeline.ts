@@ -1,7 +1,7 @@
 import { Decimal128 } from '../bson/decimal128.js';
 import { compareValues, equalValues, isNullish, isNumber, keyOf, numberOf, typeRank, type Texts, isWhole } from '../bson/order.js';
 import { checkFieldPath, splitPath, visitPath } from '../bson/paths.js';
-import { Arr, bsonTypeName, Doc, Double, encodedLength, Regex, show, type Value } from '../bson/values.js';
+import { Arr, bsonTypeName, Code, Doc, Double, encodedLength, MAX_KEY, MIN_KEY, Regex, show, type Value } from '../bson/values.js';
 import { failedToParse, ServerError } from '../errors.js';
 import { owned, type Accumulator } from '../query/accumulators.js';
 import { INTERRUPTED, isOverdue, withinTurn } from '../query/budget.js';
@@ -540,7 +540,7 @@ const facet: Compile = (spec, _name, depth) => {
         throw new ServerError(40171, `elements of arrays in $facet spec must be objects, ${key} has one of type ${bsonTypeName(stage)}`);
       checkInFacet(stage);
     }
-    return [key, compilePipeline(pipeline, { depth })] as const;
+    return [key, compilePipeline(pipeline, { depth, within: '$facet' })] as const;
   });
   return function* (source, context) {
     const input: Doc[] = [];
@@ -885,6 +885,29 @@ const checkMatch = (filter: Value, first: boolean): void => {
   }
 };
 
+/** What a value of a group becomes on its way to another stage, as on a server: MinKey and MaxKey a document, code a text. */
+const handedOn = (value: Value): Value => {
+  if (value === MIN_KEY || value === MAX_KEY) return Doc.of([''], [value]);
+  if (value instanceof Code) return value.scope ? value : value.text;
+  // A list that the group has made; one that was stored is handed on as it is.
+  return value instanceof Arr && !value.source && value.values.some((element) => element !== null && handedOn(element) !== element)
+    ? Arr.of(value.values.map(handedOn))
+    : value;
+};
+
+/** Stages of a server that may precede groups without another engine taking over. */
+const BEFORE_GROUPS: ReadonlySet<string> = new Set(['$match', '$sort', '$limit', '$skip']);
+
+/** Which stage of a pipeline on a collection is the last of the groups that it begins with, if other stages follow it. */
+const lastGroup = (names: readonly string[]): number | undefined => {
+  let at = names.findIndex((name) => !BEFORE_GROUPS.has(name));
+  if (at < 0) return undefined;
+  while (names[at] === '$group') at++;
+  // These are groups that are sorted.
+  if (names[at] === '$bucket' || names[at] === '$sortByCount') return at;
+  return at < names.length && names[at - 1] === '$group' ? at - 1 : undefined;
+};
+
 /**
  * Compiles an aggregation pipeline.
  *
@@ -917,6 +940,13 @@ export const compilePipeline = (
     if (depth !== null && WITHOUT_COLLECTION.has(name)) throw new ServerError(73, `${name} is about no collection`);
     throw new ServerError(40324, `Unrecognized pipeline stage name: '${name}'`);
   });
+  const group = depth === 0 && !within && !opening ? lastGroup(given.map(([name]) => name)) : undefined;
+  if (group !== undefined) {
+    const grouped = compiled[group] as Stage;
+    compiled[group] = function* (source, context) {
+      for (const row of grouped(source, context)) yield row === PAUSE ? row : Doc.of(row.keys, row.values.map(handedOn));
+    };
+  }
   const match: Doc[] = [];
   let at = 0;
   while (given[at]?.[0] === '$match') match.push((given[at++] as readonly [string, Doc])[1]);
