@@ -87,6 +87,10 @@ test.each<readonly [Document, string]>([
   [{ $sqrt: Decimal128.fromString('4') }, '2'],
   [{ $sqrt: Decimal128.fromString('0.0625') }, '0.25'],
   [{ $ln: Decimal128.fromString('2') }, '0.6931471805599453094172321214581766'],
+  // Quadruple precision, in which a server computes, has a little less than 34 digits.
+  [{ $ln: Decimal128.fromString('2.718281828459045') }, '0.9999999999999999134157889710887611'],
+  [{ $ln: Decimal128.fromString('1E-6143') }, '-14144.78022626242263692252150612605'],
+  [{ $log: [Decimal128.fromString('64'), Decimal128.fromString('2')] }, '5.999999999999999999999999999999999'],
   [{ $ln: Decimal128.fromString('1E-6000') }, '-13815.51055796427410410794872810619'],
   [{ $log10: Decimal128.fromString('1000') }, '3'],
   [{ $log10: Decimal128.fromString('0.02') }, '-1.698970004336018804786261105275507'],

@@ -78,14 +78,42 @@ const settled = (a: Unpacked): Unpacked => {
   return (difference < 0n ? -difference : difference) << 114n < a.coefficient ? whole : a;
 };
 
+/** A number of 10^-PLACES with the 113 bits that quadruple precision has. */
+const quadruple = (value: bigint): bigint => {
+  const size = value < 0n ? -value : value;
+  if (size === 0n) return value;
+  const EXTRA = 400n;
+  const places = 113n + EXTRA - BigInt(((size << EXTRA) / ONE).toString(2).length);
+  const [dividend, divisor] = places > 0n ? [size << places, ONE] : [size, ONE << -places];
+  let bits = dividend / divisor;
+  const twice = (dividend % divisor) * 2n;
+  if (twice > divisor || (twice === divisor && bits % 2n === 1n)) bits++;
+  const rounded = places > 0n ? (bits * ONE) >> places : (bits * ONE) << -places;
+  return value < 0n ? -rounded : rounded;
+};
+
+/** A logarithm as a server computes it, in quadruple precision from a number in it; near 1 from the distance to that. */
+const logarithmOf = (a: Finite, divisor: bigint): bigint => {
+  const tens = a.exponent + a.coefficient.toString().length;
+  const exact = (number: Finite): bigint => (lnOf(number) * ONE) / divisor;
+  // Beyond these, what the number loses by rounding does not show, or quadruple precision does not reach.
+  if (Math.abs(tens) > 4900) return exact(a);
+  if (Math.abs(tens) > 20) return quadruple(exact(a));
+  const distance = fixed(a) - ONE;
+  const near = distance < ONE / 10n && distance > -ONE / 10n;
+  return quadruple(exact(finite(near ? ONE + quadruple(distance) : quadruple(ONE + distance), -PLACES) as Finite));
+};
+
+const exactLn = (a: Unpacked): Unpacked => (a.kind === 'finite' ? inPlaces(lnOf(a)) : a);
+
 /** The natural logarithm of a number above zero. */
-export const lnOfDecimal = (a: Unpacked): Unpacked => (a.kind === 'finite' ? inPlaces(lnOf(a)) : a);
+export const lnOfDecimal = (a: Unpacked): Unpacked => (a.kind === 'finite' ? inPlaces(logarithmOf(a, ONE)) : a);
 
 export const log10OfDecimal = (a: Unpacked): Unpacked => {
   if (a.kind !== 'finite') return a;
   const zeros = /^10*$/.exec(a.coefficient.toString())?.[0].length;
   if (zeros) return finite(BigInt(a.exponent + zeros - 1), 0);
-  return settled(finite((lnOf(a) * ONE) / LN10, -PLACES));
+  return settled(finite(logarithmOf(a, LN10), -PLACES));
 };
 
 export const expOfDecimal = (a: Unpacked): Unpacked => {
@@ -305,16 +333,16 @@ export const hyperbolicTangentOfDecimal = odd((a) => {
   return divideDecimals(plus(square, negateDecimal(UNIT)), plus(square, UNIT));
 });
 export const areaSineOfDecimal = odd((a) =>
-  a.kind === 'finite' ? lnOfDecimal(plus(a, sqrtOfDecimal(plus(multiplyDecimals(a, a), UNIT)))) : a,
+  a.kind === 'finite' ? exactLn(plus(a, sqrtOfDecimal(plus(multiplyDecimals(a, a), UNIT)))) : a,
 );
 /** Of numbers from 1 on. */
 export const areaCosineOfDecimal = (a: Unpacked): Unpacked =>
-  a.kind === 'finite' ? lnOfDecimal(plus(a, sqrtOfDecimal(plus(multiplyDecimals(a, a), negateDecimal(UNIT))))) : a;
+  a.kind === 'finite' ? exactLn(plus(a, sqrtOfDecimal(plus(multiplyDecimals(a, a), negateDecimal(UNIT))))) : a;
 /** Of numbers from -1 to 1. */
 export const areaTangentOfDecimal = odd((a) => {
   const below = plus(UNIT, negateDecimal(a));
   if (below.kind === 'finite' && below.coefficient === 0n) return { kind: 'infinite', negative: false };
-  return half(lnOfDecimal(divideExactly(plus(UNIT, a), below)));
+  return half(exactLn(divideExactly(plus(UNIT, a), below)));
 });
 export const radiansOfDecimal = (a: Unpacked): Unpacked => divideDecimals(multiplyDecimals(a, pi), finite(180n, 0));
 export const degreesOfDecimal = (a: Unpacked): Unpacked => divideDecimals(multiplyDecimals(a, finite(180n, 0)), pi);
