@@ -649,7 +649,9 @@ const bucketAuto: Compile = (spec, name) => {
   const groupBy = given.get('groupBy') as Value;
   checkGroupBy(groupBy, name, 40239);
   const key = compileExpression(groupBy);
-  const { names, specs } = outputOf(name, given.get('output'), 40244);
+  const output = given.get('output');
+  // An output of no fields counts, as none does; `$bucket` then gives nothing but `_id`.
+  const { names, specs } = outputOf(name, output instanceof Doc && !output.keys.length ? undefined : output, 40244);
   return gathering(({ variables }) => {
     const rows: { value: Value; doc: Doc }[] = [];
     const guard = memoryGuard('$bucketAuto');
@@ -690,10 +692,13 @@ const bucketAuto: Compile = (spec, name) => {
 
 const sample: Compile = (spec) => {
   if (!(spec instanceof Doc)) throw new ServerError(28745, 'the $sample stage specification must be an object');
-  for (const key of spec.keys) if (key !== 'size') throw new ServerError(28748, `unrecognized option to $sample: ${key}`);
+  // Fields are read in their order: what is wrong with the first is what is told.
+  spec.keys.forEach((key, index) => {
+    if (key !== 'size') throw new ServerError(28748, `unrecognized option to $sample: ${key}`);
+    if (!isNumber(spec.values[index] as Value)) throw new ServerError(28746, 'size argument to $sample must be a number');
+  });
   const size = spec.get('size');
   if (size === undefined) throw new ServerError(28749, '$sample stage must specify a size');
-  if (!isNumber(size)) throw new ServerError(28746, 'size argument to $sample must be a number');
   const count = wholeOf(size);
   if (count < 1) throw new ServerError(28747, 'size argument to $sample must be a positive integer');
   return gathering(() => {

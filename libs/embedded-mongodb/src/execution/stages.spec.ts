@@ -165,6 +165,13 @@ test('the fields of a reference to another document are in paths', async () => {
   ).toEqual([{ _id: 1, found: [{ _id: 7, name: 'seven' }], ref: 'c' }]);
 });
 
+test('$bucketAuto counts where its output has no field, and $bucket does not', async () => {
+  const collection = await server.fresh([{ a: 1 }, { a: 2 }]);
+  const spec = { groupBy: '$a', output: {} };
+  expect(await collection.aggregate([{ $bucketAuto: { ...spec, buckets: 1 } }]).toArray()).toEqual([{ _id: { min: 1, max: 2 }, count: 2 }]);
+  expect(await collection.aggregate([{ $bucket: { ...spec, boundaries: [0, 5] } }]).toArray()).toEqual([{ _id: 0 }]);
+});
+
 describe('$bucketAuto with a granularity', () => {
   const buckets = async (values: readonly unknown[], spec: Document): Promise<unknown[][]> => {
     const collection = await server.fresh(values.map((a) => ({ a })));
