@@ -255,6 +255,8 @@ describe('queries', () => {
     [{ a: { $regex: '[[:nothing:]]' } }, 51091],
     [{ $expr: { $nonsense: 1 } }, 168],
     [{ a: { $size: -1 } }, 2],
+    [{ a: { $elemMatch: { $sampleRate: 1 } } }, 2],
+    [{ $alwaysFalse: 0 }, 9],
     [{ $text: { $search: 'x' } }, 27],
   ])('%j is refused with %j', async (filter, code) => {
     await expect(collection.find(filter).toArray()).rejects.toMatchObject({ code });

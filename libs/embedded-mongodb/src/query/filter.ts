@@ -225,6 +225,20 @@ export const operatorsIn = function* (query: Value | undefined): Generator<strin
   }
 };
 
+/** Operators that say nothing of a field. */
+const PATHLESS: ReadonlySet<string> = new Set([
+  '$and',
+  '$or',
+  '$nor',
+  '$expr',
+  '$where',
+  '$jsonSchema',
+  '$comment',
+  '$alwaysTrue',
+  '$alwaysFalse',
+  '$sampleRate',
+]);
+
 /** What sorts by distance has a place in the filter of a search only. */
 export const SORTS_BY_DISTANCE: ReadonlySet<string> = new Set(['$near', '$nearSphere', '$geoNear']);
 
@@ -279,6 +293,7 @@ export const parseFilter = (query: Doc, variables: Variables = {}): Filter => {
         return;
       case '$alwaysTrue':
       case '$alwaysFalse':
+        if (!isNumber(operand) || numberOf(operand) !== 1) throw failedToParse(`${key} must be an integer value of 1`);
         parts.push(always(key === '$alwaysTrue'));
         return;
     }
@@ -412,13 +427,14 @@ const parseOperator = (path: string, name: string, operand: Value, siblings: Doc
     case '$elemMatch': {
       if (!(operand instanceof Doc)) throw badValue('$elemMatch needs an Object');
       const first = operand.keys[0] ?? '';
-      if (isOperatorDocument(operand) && !['$and', '$or', '$nor', '$expr', '$where', '$jsonSchema', '$comment'].includes(first)) {
+      if (isOperatorDocument(operand) && !PATHLESS.has(first)) {
         // The operators apply to the element itself: it stands as the only field of a document.
         const matches = compileFilter(all(parseOperators('element', operand, variables)), false);
         return some((element) => matches(Doc.of(['element'], [element as Value])));
       }
       if (operand.has('$where')) throw badValue('$where cannot be applied to a field');
-      if (operand.has('$expr')) throw badValue('$expr can only be applied to the top-level document');
+      for (const key of ['$expr', '$sampleRate'])
+        if (operand.has(key)) throw badValue(`${key} can only be applied to the top-level document`);
       const matches = compileFilter(parseFilter(operand, variables));
       return some((element) => (element instanceof Doc ? matches(element) : element instanceof Arr && matches(documentOf(element))));
     }

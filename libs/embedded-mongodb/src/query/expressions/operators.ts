@@ -448,15 +448,18 @@ const replacing =
 /** A search for a pattern in a text, from one match to the next. Places are in code points. */
 type Search = { readonly regex: RegExp; readonly input: string; readonly found: Value[]; from: number; idx: number };
 
-/** Adds the next match, as a document. @returns whether there was one */
+/** How many units of a text the code point at a place takes. */
+const width = (input: string, at: number): number => ((input.codePointAt(at) ?? 0) > 0xffff ? 2 : 1);
+
+/** Adds the next match, as a document. @returns whether there may be more: a search that would begin at the end of the text finds nothing */
 const searchOn = (search: Search): boolean => {
   const { regex, input, found } = search;
   const match = execRegex(regex, input);
   if (!match) return false;
-  for (; search.from < match.index; search.idx++) search.from += (input.codePointAt(search.from) as number) > 0xffff ? 2 : 1;
+  for (; search.from < match.index; search.idx++) search.from += width(input, search.from);
   found.push(Doc.from({ match: match[0], idx: search.idx, captures: Arr.of(match.slice(1).map((capture) => capture ?? null)) }));
-  if (match[0] === '') regex.lastIndex += (input.codePointAt(regex.lastIndex) ?? 0) > 0xffff ? 2 : 1;
-  return true;
+  if (match[0] === '') regex.lastIndex += width(input, regex.lastIndex);
+  return regex.lastIndex < input.length;
 };
 
 /** @throws ServerError 51109 to 51111 and 51108, where a query has other codes */
@@ -648,23 +651,27 @@ const binarySize = (value: Result): Result => {
 
 const indexOf = (points: boolean): Operator =>
   fixed(2, 4, (values, name) => {
-    const [source, wanted, from, to] = values;
+    const [source, wanted, first, last] = values;
     if (isNullish(source)) return null;
     if (typeof source !== 'string')
       throw new ServerError(points ? 40093 : 40091, `${name} requires a string as the first argument, found: ${bsonTypeName(source)}`);
     if (typeof wanted !== 'string')
       throw new ServerError(points ? 40094 : 40092, `${name} requires a string as the second argument, found: ${bsonTypeName(wanted)}`);
-    const start = values.length < 3 ? 0 : integer(from, name, 40096);
-    const end = values.length < 4 ? Infinity : integer(to, name, 40096);
+    const start = values.length < 3 ? 0 : integer(first, name, 40096);
+    const end = values.length < 4 ? Infinity : integer(last, name, 40096);
     if (start < 0 || end < 0) throw new ServerError(40097, `${name} requires a nonnegative start and end index`);
-    if (start > end) return -1;
     if (points) {
-      const units = codePoints(source);
-      const needle = codePoints(wanted);
-      for (let at = start; at + needle.length <= Math.min(units.length, end); at++)
-        if (needle.every((char, index) => units[at + index] === char)) return at;
-      return -1;
+      // A match begins before the end of the range and of the text, and may pass the end of the range.
+      if (source === '' && wanted === '') return 0;
+      let from = 0;
+      for (let point = 0; point < start && from < source.length; point++) from += width(source, from);
+      const found = from < source.length ? source.indexOf(wanted, from) : -1;
+      if (found < 0) return -1;
+      let at = start;
+      for (; from < found; at++) from += width(source, from);
+      return at < end ? at : -1;
     }
+    if (start > end) return -1;
     const bytes = Buffer.from(source);
     const found = start > bytes.length ? -1 : bytes.subarray(0, Math.min(end, bytes.length)).indexOf(Buffer.from(wanted), start);
     return found;
