@@ -1,4 +1,4 @@
-import { Code, Decimal128, Double, Int32, Long, MaxKey, MinKey, Timestamp, UUID, type Document } from 'mongodb';
+import { Binary, Code, Decimal128, Double, Int32, Long, MaxKey, MinKey, Timestamp, UUID, type Document } from 'mongodb';
 import { contract } from './testing/contract.js';
 
 /** Answers that are easily wrong without a word: each is what a server of version 8 gives. */
@@ -524,9 +524,10 @@ test.each<readonly [string, number, Document]>([
   expect(await collection.countDocuments()).toBe(1);
 });
 
-test('a bulk writes to no other collection than the one that is meant', async () => {
+test('no command reads or writes another collection than the one that is meant', async () => {
   const collection = await server.fresh([{ _id: 1 }]);
-  const [found] = await server.db.listCollections({ name: collection.collectionName }).toArray();
+  const name = collection.collectionName;
+  const [found] = await server.db.listCollections({ name }).toArray();
   const bulk = async (collectionUUID: unknown): Promise<Document> =>
     server.client.db('admin').command({
       bulkWrite: 1,
@@ -536,6 +537,45 @@ test('a bulk writes to no other collection than the one that is meant', async ()
   expect(await bulk((found as Document)['info'].uuid)).toMatchObject({ nErrors: 0, nModified: 1 });
   expect(await bulk(new UUID())).toMatchObject({ nErrors: 1, nModified: 0, cursor: { firstBatch: [{ ok: 0, code: 361 }] } });
   await expect(bulk('a')).rejects.toMatchObject({ code: 14 });
+  for (const command of [
+    { insert: name, documents: [{ _id: 2 }] },
+    { update: name, updates: [{ q: {}, u: { $set: { a: 1 } } }] },
+    { delete: name, deletes: [{ q: { _id: 1 }, limit: 1 }] },
+    { find: name },
+    { count: name },
+    { distinct: name, key: '_id' },
+    { aggregate: name, pipeline: [], cursor: {} },
+  ]) {
+    const answer = (collectionUUID: unknown): Promise<Document> => server.db.command({ ...command, collectionUUID });
+    const other = await answer(new UUID()).catch((error: unknown) => ({ writeErrors: [error] }));
+    expect(other).toMatchObject({ writeErrors: [{ code: 361 }] });
+    await expect(answer('a')).rejects.toMatchObject({ code: 14 });
+    await expect(answer(new Binary(Buffer.from('short'), 4))).rejects.toMatchObject({ code: 207 });
+    expect(await answer(null)).toMatchObject({ ok: 1 });
+    expect(await answer((found as Document)['info'].uuid)).toMatchObject({ ok: 1 });
+  }
+  const agnostic = { aggregate: 1, pipeline: [{ $documents: [{}] }], cursor: {}, collectionUUID: new UUID() };
+  await expect(server.db.command(agnostic)).rejects.toMatchObject({ code: 4928901 });
+});
+
+test('names that no collection can have are read, and nothing is found', async () => {
+  for (const name of ['$special', 'end.', ' ', '$cmd.x']) {
+    expect(await server.db.command({ count: name })).toMatchObject({ n: 0 });
+    expect(await server.db.command({ distinct: name, key: 'a' })).toMatchObject({ values: [] });
+    for (const command of [{ find: name }, { aggregate: name, pipeline: [], cursor: {} }])
+      expect(await server.db.command(command)).toMatchObject({ cursor: { firstBatch: [] } });
+  }
+  await expect(server.db.command({ count: new Binary(Buffer.from('short'), 4) })).rejects.toMatchObject({ code: 207 });
+});
+
+test.each<readonly [unknown, number]>([
+  [0, 2],
+  [new Double(Number.NaN), 2],
+  [Decimal128.fromString('0.9999999999999999'), 2],
+  ['$cmd.aggregate', 73],
+  ['.a', 73],
+])('a pipeline on %p is refused', async (aggregate, code) => {
+  await expect(server.db.command({ aggregate, pipeline: [{ $documents: [{}] }], cursor: {} })).rejects.toMatchObject({ code });
 });
 
 test('killing cursors passes over nulls', async () => {

@@ -1,6 +1,6 @@
-import { isNumber } from '../bson/order.js';
+import { isNumber, numberOf } from '../bson/order.js';
 import { Arr, Doc, type Value } from '../bson/values.js';
-import { failedToParse, ServerError } from '../errors.js';
+import { badValue, failedToParse, ServerError } from '../errors.js';
 import { compilePipeline } from '../execution/pipeline.js';
 import { withCollation } from '../query/collation.js';
 import { withVariables } from '../query/expressions/expressions.js';
@@ -8,15 +8,20 @@ import { fieldsOf, letOf, paceOf, withOk, type Command, type Handler } from './c
 import { answerWithCursor, cursorBatch } from './cursor-commands.js';
 import { cursorReply } from './cursors.js';
 import { explainCommand } from './explain.js';
-import { collationFor, target } from './namespaces.js';
+import { checkCollectionUuid, collationFor, target } from './namespaces.js';
 import { parseTarget } from './output.js';
 import { hintOf, runPipeline, scopeOf, spaceOf } from './reading.js';
 import { bypass } from './validation.js';
+
+/** What a pipeline on no collection is said to read. */
+const COLLECTIONLESS = '$cmd.aggregate';
 
 const aggregate: Handler = async (call) => {
   const { node, database, command } = call;
   const fields = fieldsOf(call);
   const on = command.get('aggregate');
+  if (isNumber(on) && numberOf(on) !== 1)
+    throw badValue("Invalid command format: the 'aggregate' field must specify a collection name or 1");
   const pipeline = fields.need(command.get('pipeline'), 'pipeline');
   const cursorSpec = fields.document('cursor');
   if (fields.boolean('explain')) return explainCommand(call, 'queryPlanner');
@@ -29,7 +34,11 @@ const aggregate: Handler = async (call) => {
   const lastName = last instanceof Doc ? last.keys[0] : undefined;
   const first = pipeline.values[0];
   const firstName = first instanceof Doc ? first.keys[0] : undefined;
-  const name = isNumber(on) ? '$cmd.aggregate' : target(call);
+  if (on === COLLECTIONLESS) throw new ServerError(73, `Invalid collection name: ${COLLECTIONLESS}`);
+  const name = isNumber(on) ? COLLECTIONLESS : target(call);
+  const uuid = fields.uuid('collectionUUID');
+  if (uuid && isNumber(on)) throw new ServerError(4928901, 'collectionUUID is not supported where no collection is named');
+  checkCollectionUuid(node.store, database, name, uuid);
   const collation = collationFor(call, name, fields);
   const compile = <Result>(work: () => Result): Result => withCollation(collation, () => withVariables(Object.keys(variables), work));
   const target_ =
@@ -60,7 +69,7 @@ const aggregate: Handler = async (call) => {
 
 export const aggregateCommands: Readonly<Record<string, Command>> = {
   aggregate: {
-    fields: ['pipeline', 'cursor', 'explain', 'allowDiskUse', 'bypassDocumentValidation', 'collation', 'hint', 'let'],
+    fields: ['pipeline', 'cursor', 'explain', 'allowDiskUse', 'bypassDocumentValidation', 'collation', 'hint', 'let', 'collectionUUID'],
     run: aggregate,
   },
 };

@@ -1,4 +1,4 @@
-import { Arr, Binary, Doc, Double, show, type Value } from '../bson/values.js';
+import { Arr, Doc, Double, show, type Value } from '../bson/values.js';
 import { isNumber, numberOf } from '../bson/order.js';
 import { badValue, failedToParse, ServerError } from '../errors.js';
 import type { Variables } from '../query/expressions/scope.js';
@@ -6,13 +6,14 @@ import { answerWithCursor, cursorBatch, listed } from './cursor-commands.js';
 import { fieldsOf, letOf, paceOf, type Call, type Command, type Handler } from './call.js';
 import type { Pace } from './cursors.js';
 import { Fields, typeError } from './fields.js';
-import { checkCollectionName, collectionOf } from './namespaces.js';
+import { checkCollectionName } from './namespaces.js';
 import { hintOf } from './reading.js';
 import { bypass } from './validation.js';
 import { readDelete, readUpdate } from './writes.js';
 import {
   checkBatch,
   deferred,
+  guarded,
   insertStatement,
   runStatements,
   sumOf,
@@ -53,7 +54,7 @@ const renamed = (op: Doc): Fields =>
     ),
   );
 
-const readOperation = (op: Doc, targets: readonly Named[], variables: Variables): Operation => {
+const readOperation = (op: Doc, targets: readonly Target[], variables: Variables): Operation => {
   const kind = op.firstKey as Kind;
   if (!['insert', 'update', 'delete'].includes(kind))
     throw new ServerError(40415, `BSON field 'bulkWrite.ops.${kind}' is an unknown field.`);
@@ -86,34 +87,16 @@ const readStatement = (kind: Kind, fields: Fields, where: Target, variables: Var
   }
 };
 
-/** Where operations write, and by which UUID the collection there is known to the client. */
-type Named = Target & { readonly uuid: Uint8Array | undefined };
-
-/** Lets a statement write to no other collection than the one that the client means. */
-const guarded = ({ database, name, uuid }: Named, statement: Statement): Statement =>
-  uuid
-    ? {
-        ...statement,
-        run: (writer) => {
-          if (!collectionOf(writer, database, name)?.uuid.equals(uuid))
-            throw new ServerError(361, 'Collection UUID does not match that specified');
-          return statement.run(writer);
-        },
-      }
-    : statement;
-
-const readTargets = ({ node }: Call, pace: Pace, namespaces: readonly Doc[], bypassed: boolean): readonly Named[] =>
+const readTargets = ({ node }: Call, pace: Pace, namespaces: readonly Doc[], bypassed: boolean): readonly Target[] =>
   namespaces.map((info) => {
     const fields = new Fields('bulkWrite.nsInfo', info).only(['ns', 'collectionUUID', 'encryptionInformation']);
     fields.refuse('encryptionInformation');
-    const uuid = info.get('collectionUUID') ?? undefined;
-    if (uuid !== undefined && !(uuid instanceof Binary && uuid.subtype === 4))
-      throw typeError('bulkWrite.nsInfo.collectionUUID', uuid, 'binData');
+    const uuid = fields.uuid('collectionUUID');
     const namespace = fields.need(fields.string('ns'), 'ns');
     const dot = namespace.indexOf('.');
     const [database, name] = [namespace.slice(0, Math.max(0, dot)), namespace.slice(dot + 1)];
     checkCollectionName(database, dot < 0 ? '' : name);
-    return { node, pace, database, name, bypassed, uuid: uuid?.bytes };
+    return { node, pace, database, name, bypassed, uuid };
   });
 
 /** One operation's line in the result. */

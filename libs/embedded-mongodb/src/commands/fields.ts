@@ -1,10 +1,16 @@
 import { isNumber, isTrue } from '../bson/order.js';
-import { Arr, bsonTypeName, Doc, type Value } from '../bson/values.js';
+import { Arr, Binary, bsonTypeName, Doc, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
 import { parseCollation, wholeOf, type Collation } from '../query/collation.js';
 
 export const typeError = (path: string, value: Value | undefined, expected: string): ServerError =>
   new ServerError(14, `BSON field '${path}' is the wrong type '${bsonTypeName(value)}', expected type '${expected}'`);
+
+/** @throws ServerError 207 where the length of a UUID is another one */
+export const checkUuid = ({ bytes }: Binary): Buffer => {
+  if (bytes.length !== 16) throw new ServerError(207, 'uuid must be a 16-byte binary field with UUID (4) subtype');
+  return bytes;
+};
 
 /** Reads the fields of a command or of a part of one, with the server's errors for wrong types. */
 export class Fields {
@@ -73,6 +79,13 @@ export class Fields {
     if (value === undefined || value === null) return byDefault;
     if (typeof value !== 'boolean') throw typeError(this.#path(key), value, 'bool');
     return value;
+  }
+
+  uuid(key: string): Buffer | undefined {
+    const value = this.doc.get(key);
+    if (value === undefined || value === null) return undefined;
+    if (!(value instanceof Binary && value.subtype === 4)) throw typeError(this.#path(key), value, 'uuid');
+    return checkUuid(value);
   }
 
   /** A whole number that is not negative. */

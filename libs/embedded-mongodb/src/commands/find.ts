@@ -12,12 +12,13 @@ import { fieldsOf, letOf, now, ok, paceOf, type Command, type Handler } from './
 import { answerWithCursor } from './cursor-commands.js';
 import { DEFAULT_BATCH, drain } from './cursors.js';
 import { typeError } from './fields.js';
-import { collationFor, collectionOf, target } from './namespaces.js';
+import { checkCollectionUuid, collationFor, collectionOf, target } from './namespaces.js';
 import { empty, findSource, hintOf, naturalOrder, scopeOf, spaceOf, type FindSpec } from './reading.js';
 
 const find: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
+  checkCollectionUuid(call.node.store, call.database, name, fields.uuid('collectionUUID'));
   const collation = collationFor(call, name, fields);
   for (const key of ['returnKey', 'showRecordId', 'min', 'max'] as const)
     fields.refuse(key, (value) => value === false || (value instanceof Doc && !value.size));
@@ -59,6 +60,7 @@ const find: Handler = async (call) => {
 const count: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
+  checkCollectionUuid(call.node.store, call.database, name, fields.uuid('collectionUUID'));
   const collation = collationFor(call, name, fields);
   const filter = withoutTime(() => withCollation(collation, () => parseFilter(fields.document('query') ?? Doc.empty)));
   const given = call.command.get('limit') ?? 0;
@@ -93,6 +95,7 @@ const count: Handler = async (call) => {
 const distinct: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
+  checkCollectionUuid(call.node.store, call.database, name, fields.uuid('collectionUUID'));
   const collation = collationFor(call, name, fields);
   const texts = collation?.compare;
   const path = fields.need(call.command.get('key') ?? undefined, 'key');
@@ -168,9 +171,10 @@ export const readCommands: Readonly<Record<string, Command>> = {
       'collation',
       'allowDiskUse',
       'let',
+      'collectionUUID',
     ],
     run: find,
   },
-  count: { fields: ['query', 'limit', 'skip', 'hint', 'collation', 'fields'], run: count },
-  distinct: { fields: ['key', 'query', 'collation', 'hint'], run: distinct },
+  count: { fields: ['query', 'limit', 'skip', 'hint', 'collation', 'fields', 'collectionUUID'], run: count },
+  distinct: { fields: ['key', 'query', 'collation', 'hint', 'collectionUUID'], run: distinct },
 };

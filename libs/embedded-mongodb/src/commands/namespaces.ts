@@ -13,21 +13,28 @@ import {
   type Writer,
 } from '../storage/store.js';
 import type { Call } from './call.js';
-import type { Fields } from './fields.js';
+import { checkUuid, type Fields } from './fields.js';
 
 export const checkDatabase = (database: string): void => {
   if (!database || Buffer.byteLength(database) > 63 || /[/\\. "$*<>:|?\0]/.test(database))
     throw new ServerError(73, `Invalid database name: '${database}'`);
 };
 
-export const checkCollectionName = (database: string, name: string): string => {
+/** What may be read, and be it that no collection can have such a name: nothing is found then. */
+const checkReadName = (database: string, name: string): string => {
   checkDatabase(database);
   if (!name) throw new ServerError(73, `Invalid namespace specified '${database}.'`);
-  if (name.includes('\0') || name.startsWith('.') || (name.includes('$') && !name.startsWith('$cmd')))
-    throw new ServerError(73, `Invalid collection name: ${name}`);
+  if (name.includes('\0') || name.startsWith('.')) throw new ServerError(73, `Invalid collection name: ${name}`);
   return name;
 };
 
+export const checkCollectionName = (database: string, name: string): string => {
+  checkReadName(database, name);
+  if (name.includes('$') && !name.startsWith('$cmd')) throw new ServerError(73, `Invalid collection name: ${name}`);
+  return name;
+};
+
+const READS: ReadonlySet<string> = new Set(['aggregate', 'count', 'distinct', 'find']);
 /** Commands that may name their collection by its UUID. */
 const BY_UUID: ReadonlySet<string> = new Set(['count', 'distinct', 'find', 'listIndexes']);
 
@@ -35,12 +42,26 @@ const BY_UUID: ReadonlySet<string> = new Set(['count', 'distinct', 'find', 'list
 export const target = ({ node, command, database }: Call): string => {
   const value = command.values[0];
   if (value instanceof Binary && value.subtype === 4 && BY_UUID.has(command.firstKey)) {
+    checkUuid(value);
     for (const collection of node.store.catalog.collections.values())
       if (collection.database === database && collection.uuid.equals(value.bytes)) return collection.name;
     throw new ServerError(26, `Unable to resolve the UUID ${value.bytes.toString('hex')} in ${database}`);
   }
   if (typeof value !== 'string') throw new ServerError(73, `collection name has invalid type ${bsonTypeName(value)}`);
-  return checkCollectionName(database, value);
+  return (READS.has(command.firstKey) ? checkReadName : checkCollectionName)(database, value);
+};
+
+/** @throws ServerError 361 where a command means another collection than the one that has its name */
+export const checkCollectionUuid = (reader: Pick<Reader, 'catalog'>, database: string, name: string, uuid: Buffer | undefined): void => {
+  const { collections } = reader.catalog;
+  if (!uuid || collections.get(`${database}.${name}`)?.uuid.equals(uuid)) return;
+  const actual = [...collections.values()].find((collection) => collection.database === database && collection.uuid.equals(uuid));
+  throw new ServerError(361, 'Collection UUID does not match that specified', {
+    db: database,
+    collectionUUID: new Binary(4, uuid),
+    expectedCollection: name,
+    actualCollection: actual?.name ?? null,
+  });
 };
 
 /** The collection of a name, or a namespace without one: a query of it finds nothing. */

@@ -11,7 +11,7 @@ import { applyUpdate, toInsert, upserted, type Update } from '../query/update.js
 import type { Collection, Writer } from '../storage/store.js';
 import { MAX_BATCH, type Node } from './call.js';
 import { drain, type Pace } from './cursors.js';
-import { collectionOf, existing, newCollection, noView } from './namespaces.js';
+import { checkCollectionUuid, collectionOf, existing, newCollection, noView } from './namespaces.js';
 import { findSource, matching, scopeOf } from './reading.js';
 import { validate } from './validation.js';
 
@@ -141,7 +141,21 @@ export type Target = {
   readonly database: string;
   readonly name: string;
   readonly bypassed: boolean;
+  /** By which UUID the client knows the collection. */
+  readonly uuid?: Buffer | undefined;
 };
+
+/** Lets a statement write to no other collection than the one that the client means. */
+export const guarded = ({ database, name, uuid }: Target, statement: Statement): Statement =>
+  uuid
+    ? {
+        ...statement,
+        run: (writer) => {
+          checkCollectionUuid(writer, database, name, uuid);
+          return statement.run(writer);
+        },
+      }
+    : statement;
 
 export const insertStatement = ({ database, name, bypassed }: Target, doc: Doc): Statement => ({
   run: (writer) => {

@@ -17,6 +17,7 @@ import {
   checkBatch,
   deferred,
   deleteStatement,
+  guarded,
   insertStatement,
   runStatements,
   sumOf,
@@ -40,8 +41,15 @@ const insert: Handler = async (call) => {
   const fields = fieldsOf(call);
   const documents = fields.need(fields.documents('documents'), 'documents');
   checkBatch(documents.length);
-  const where = { node: call.node, pace: paceOf(call), database: call.database, name, bypassed: bypass(fields) };
-  const statements = documents.map((doc) => insertStatement(where, doc));
+  const where = {
+    node: call.node,
+    pace: paceOf(call),
+    database: call.database,
+    name,
+    bypassed: bypass(fields),
+    uuid: fields.uuid('collectionUUID'),
+  };
+  const statements = documents.map((doc) => guarded(where, insertStatement(where, doc)));
   const outcomes = await runStatements(call.node, where.pace, statements, fields.boolean('ordered', true));
   return isUnacknowledged(call) ? ok({ n: 0 }) : ok({ n: sumOf(outcomes, ({ n }) => n), writeErrors: writeErrors(outcomes) });
 };
@@ -96,12 +104,22 @@ const update: Handler = async (call) => {
   const specs = fields.need(fields.documents('updates'), 'updates');
   checkBatch(specs.length);
   const variables = letOf(fields);
-  const where = { node: call.node, pace: paceOf(call), database: call.database, name, bypassed: bypass(fields) };
+  const where = {
+    node: call.node,
+    pace: paceOf(call),
+    database: call.database,
+    name,
+    bypassed: bypass(fields),
+    uuid: fields.uuid('collectionUUID'),
+  };
   const statements = specs.map((spec) => {
     const part = new Fields('update.updates', spec).only(UPDATE_FIELDS);
     part.need(part.document('q'), 'q');
     part.need(spec.get('u'), 'u');
-    return deferred(() => readUpdate(where, part, variables));
+    return guarded(
+      where,
+      deferred(() => readUpdate(where, part, variables)),
+    );
   });
   const outcomes = await runStatements(call.node, where.pace, statements, fields.boolean('ordered', true));
   if (isUnacknowledged(call)) return ok({ n: 0, nModified: 0 });
@@ -122,13 +140,23 @@ const remove: Handler = async (call) => {
   const specs = fields.need(fields.documents('deletes'), 'deletes');
   checkBatch(specs.length);
   const variables = letOf(fields);
-  const where = { node: call.node, pace: paceOf(call), database: call.database, name, bypassed: false };
+  const where = {
+    node: call.node,
+    pace: paceOf(call),
+    database: call.database,
+    name,
+    bypassed: false,
+    uuid: fields.uuid('collectionUUID'),
+  };
   const statements = specs.map((spec) => {
     const part = new Fields('delete.deletes', spec).only(DELETE_FIELDS);
     part.need(part.document('q'), 'q');
     const limit = numberOf(part.need(spec.get('limit'), 'limit'));
     if (limit !== 0 && limit !== 1) throw failedToParse(`The limit field in delete objects must be 0 or 1. Got ${show(spec.get('limit'))}`);
-    return deferred(() => readDelete(where, part, limit === 0, variables));
+    return guarded(
+      where,
+      deferred(() => readDelete(where, part, limit === 0, variables)),
+    );
   });
   const outcomes = await runStatements(call.node, where.pace, statements, fields.boolean('ordered', true));
   return isUnacknowledged(call) ? ok({ n: 0 }) : ok({ n: sumOf(outcomes, ({ n }) => n), writeErrors: writeErrors(outcomes) });
@@ -207,9 +235,9 @@ const findAndModify: Handler = async (call) => {
 };
 
 export const writeCommands: Readonly<Record<string, Command>> = {
-  insert: { fields: ['documents', 'ordered', 'bypassDocumentValidation'], run: insert },
-  update: { fields: ['updates', 'ordered', 'bypassDocumentValidation', 'let'], run: update },
-  delete: { fields: ['deletes', 'ordered', 'let'], run: remove },
+  insert: { fields: ['documents', 'ordered', 'bypassDocumentValidation', 'collectionUUID'], run: insert },
+  update: { fields: ['updates', 'ordered', 'bypassDocumentValidation', 'let', 'collectionUUID'], run: update },
+  delete: { fields: ['deletes', 'ordered', 'let', 'collectionUUID'], run: remove },
   findAndModify: {
     fields: [
       'query',

@@ -83,6 +83,9 @@ const VARIANTS: Readonly<Record<string, string>> = {
   zhuyin: 'zhuyin',
 };
 
+/** Locales that order texts as the root of all does: with the marks read backwards, as `fr_CA` does. */
+const UNTAILORED = new Set('de de_AT en en_US fr fr_CA ga id it lb ms nl pt sw zu'.split(' '));
+
 const FIELDS = [
   'locale',
   'caseLevel',
@@ -106,6 +109,13 @@ export const wholeOf = (value: Value): number => {
   const number = numberOf(value);
   if (Number.isNaN(number)) return 0;
   return value instanceof Decimal128 ? doubleOfDecimal(roundDecimal(unpack(value), 'even')) : Math.trunc(number);
+};
+
+/** What texts are compared by, one after the other: between the marks and the rest there may be the case alone. */
+const sensitivities = (strength: number, caseLevel: boolean): readonly NonNullable<Intl.CollatorOptions['sensitivity']>[] => {
+  if (strength === 1) return [caseLevel ? 'case' : 'base'];
+  if (strength === 2) return caseLevel ? ['accent', 'case'] : ['accent'];
+  return caseLevel ? ['accent', 'case', 'variant'] : ['variant'];
 };
 
 /**
@@ -162,25 +172,31 @@ export const parseCollation = (given: Doc): Collation | undefined => {
   if (backwards && strength === 1) throw badValue(`'backwards' is invalid with 'strength' of 1`);
   if (caseFirst !== undefined && caseFirst !== 'off' && !caseLevel && strength < 3)
     throw badValue(`'caseFirst' is invalid unless 'caseLevel' is on or 'strength' is greater than 2`);
-  if (backwards !== undefined && backwards !== french) throw unsupported(`backwards: ${backwards} for the locale ${locale}`);
-  if (caseLevel && strength > 1) throw unsupported('caseLevel with a strength other than 1');
-  const tag = name.replace(/_/g, '-');
+  const turned = backwards !== undefined && backwards !== french;
+  if (turned && (variant !== undefined || !UNTAILORED.has(name))) throw unsupported(`backwards: ${backwards} for the locale ${locale}`);
+  const tag = turned ? (backwards ? 'fr-CA' : 'fr') : name.replace(/_/g, '-');
   const order = variant === undefined || variant === 'search' ? '' : `-u-co-${VARIANTS[variant] as string}`;
-  const collator = new Intl.Collator(`${tag}${order}`, {
-    usage: variant === 'search' ? 'search' : 'sort',
-    sensitivity: caseLevel ? 'case' : strength === 1 ? 'base' : strength === 2 ? 'accent' : 'variant',
-    numeric: numericOrdering,
-    ...(caseFirst !== undefined && { caseFirst: caseFirst === 'off' ? 'false' : caseFirst }),
-    ...(alternate !== undefined && { ignorePunctuation: alternate === 'shifted' }),
-  });
+  const collators = sensitivities(strength, caseLevel).map(
+    (sensitivity) =>
+      new Intl.Collator(`${tag}${order}`, {
+        usage: variant === 'search' ? 'search' : 'sort',
+        sensitivity,
+        numeric: numericOrdering,
+        ...(caseFirst !== undefined && { caseFirst: caseFirst === 'off' ? 'false' : caseFirst }),
+        ...(alternate !== undefined && { ignorePunctuation: alternate === 'shifted' }),
+      }),
+  );
+  const [collator, ...finer] = collators as [Intl.Collator, ...Intl.Collator[]];
   const resolved = collator.resolvedOptions();
   if (resolved.locale.replace(/-u-.*/, '') !== tag || (order && resolved.collation !== VARIANTS[variant as string]))
     throw unsupported(`the locale ${locale}`);
   if (resolved.ignorePunctuation && (strength > 3 || maxVariable === 'space'))
     throw unsupported(`alternate: 'shifted' with ${strength > 3 ? `strength ${strength}` : `maxVariable: 'space'`}`);
   if (strength === 4 && name === 'ja') throw unsupported('strength 4 for the locale ja');
-  const compare: CompareText =
-    strength === 5 ? (a, b) => collator.compare(a, b) || compareText(a.normalize('NFD'), b.normalize('NFD')) : collator.compare;
+  const byLevels: CompareText = finer.length
+    ? (a, b) => collators.reduce((found, { compare }) => found || compare(a, b), 0)
+    : collator.compare;
+  const compare: CompareText = strength === 5 ? (a, b) => byLevels(a, b) || compareText(a.normalize('NFD'), b.normalize('NFD')) : byLevels;
   return {
     spec: Doc.from({
       locale,
