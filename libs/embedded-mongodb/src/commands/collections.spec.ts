@@ -154,7 +154,7 @@ describe('cursors', () => {
     await server.client.withSession(async (session) => {
       const kept = await open(collection);
       const id = (await server.db.command({ find: collection, batchSize: 1 }, { session, promoteLongs: false }))['cursor'].id as Long;
-      await server.db.command({ killSessions: [{ id: session.id?.id }] });
+      await server.db.command({ killSessions: [null, { id: session.id?.id }], other: 1 });
       await refused({ getMore: id, collection }, 43);
       expect(await server.db.command({ getMore: kept, collection })).toMatchObject({ ok: 1 });
     });
@@ -189,6 +189,16 @@ test.each<readonly [command: Document, code: number]>([
   [{ delete: 'a', deletes: [{ q: {}, limit: 1 }], writeConcern: { w: null } }, 2],
   [{ delete: 'a', deletes: [{ q: {}, limit: 1 }], writeConcern: { w: {} } }, 9],
   [{ delete: 'a', deletes: [{ q: {}, limit: 1 }], writeConcern: { w: 1, wtimeout: 2 ** 31 } }, 9],
+  [{ ping: 1, txnNumber: 1 }, 14],
+  [{ ping: 1, txnNumber: Long.ONE }, 20],
+  [{ ping: 1, autocommit: 0 }, 14],
+  [{ ping: 1, startTransaction: true }, 72],
+  [{ listCollections: 1, nameOnly: 1 }, 14],
+  [{ find: 'a', singleBatch: 1 }, 14],
+  [{ find: 'a', allowDiskUse: null }, 14],
+  [{ aggregate: 'a', pipeline: [], cursor: {}, allowDiskUse: 1 }, 14],
+  [{ endSessions: [{}] }, 40414],
+  [{ refreshSessions: 1 }, 14],
   [{ killSessions: null }, 40414],
   [{ killSessions: [1] }, 14],
   [{ killSessions: [{ id: 1 }] }, 14],

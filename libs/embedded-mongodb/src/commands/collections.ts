@@ -241,7 +241,8 @@ const listCollections: Handler = async (call) => {
   checkDatabase(database);
   const fields = fieldsOf(call);
   const filter = withoutTime(() => compileFilter(parseFilter(fields.document('filter') ?? Doc.empty)));
-  const nameOnly = fields.boolean('nameOnly');
+  const nameOnly = fields.flag('nameOnly');
+  fields.flag('authorizedCollections');
   const snapshot = node.store.snapshot();
   try {
     const found = [...snapshot.catalog.collections.values()]

@@ -81,6 +81,12 @@ export class Fields {
     return value;
   }
 
+  /** A flag that may be left out, but is not null. */
+  strictFlag(key: string): boolean {
+    if (this.doc.get(key) === null) throw typeError(this.#path(key), null, 'bool');
+    return this.flag(key);
+  }
+
   uuid(key: string): Buffer | undefined {
     const value = this.doc.get(key);
     if (value === undefined || value === null) return undefined;

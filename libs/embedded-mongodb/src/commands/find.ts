@@ -15,16 +15,27 @@ import { typeError } from './fields.js';
 import { checkCollectionUuid, collationFor, collectionOf, target } from './namespaces.js';
 import { empty, findSource, hintOf, naturalOrder, scopeOf, spaceOf, type FindSpec } from './reading.js';
 
+const FLAGS = [
+  'allowPartialResults',
+  'awaitData',
+  'noCursorTimeout',
+  'oplogReplay',
+  'returnKey',
+  'showRecordId',
+  'singleBatch',
+  'tailable',
+] as const;
+
 const find: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
   checkCollectionUuid(call.node.store, call.database, name, fields.uuid('collectionUUID'));
   const collation = collationFor(call, name, fields);
+  for (const key of FLAGS) fields.strictFlag(key);
   for (const key of ['returnKey', 'showRecordId', 'min', 'max'] as const)
     fields.refuse(key, (value) => value === false || (value instanceof Doc && !value.size));
-  if (fields.boolean('tailable')) throw badValue('error processing query: tailable cursor requested on non capped collection');
-  if (fields.boolean('awaitData')) throw failedToParse('Cannot set awaitData without tailable');
-  for (const key of ['oplogReplay', 'noCursorTimeout', 'allowPartialResults']) fields.boolean(key);
+  if (fields.flag('tailable')) throw badValue('error processing query: tailable cursor requested on non capped collection');
+  if (fields.flag('awaitData')) throw failedToParse('Cannot set awaitData without tailable');
   const space = spaceOf(call, fields);
   const variables = letOf(fields);
   const projection = fields.document('projection');
@@ -44,13 +55,13 @@ const find: Handler = async (call) => {
     hint: hintOf(fields),
   };
   const batchSize = fields.count('batchSize') ?? DEFAULT_BATCH;
-  const single = fields.boolean('singleBatch');
+  const single = fields.flag('singleBatch');
   const snapshot = call.node.store.snapshot();
   try {
     const source = collectionOf(snapshot, call.database, name)
       ? findSource(scopeOf(call, snapshot, collation, space), name, spec)
       : empty();
-    return await answerWithCursor(call, `${call.database}.${name}`, snapshot, source, batchSize, single, fields.boolean('noCursorTimeout'));
+    return await answerWithCursor(call, `${call.database}.${name}`, snapshot, source, batchSize, single, fields.flag('noCursorTimeout'));
   } catch (error) {
     snapshot.close();
     throw error;

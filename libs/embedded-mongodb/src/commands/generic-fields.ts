@@ -115,8 +115,7 @@ const WRITE_CONCERN_FIELDS = ['w', 'j', 'wtimeout', 'fsync', 'provenance', 'getL
 const PROVENANCES = ['clientSupplied', 'implicitDefault', 'customDefault', 'getLastErrorDefaults'];
 
 export const checkGeneric = (command: Doc): void => {
-  if (command.has('txnNumber') || command.has('autocommit') || command.has('startTransaction'))
-    throw new ServerError(20, 'Transaction numbers are only allowed on a replica set member or mongos');
+  checkTransaction(command);
   const limit = command.get('maxTimeMS');
   if (limit !== undefined && limit !== null && !isNumber(limit)) throw typeError('maxTimeMS', limit, 'long');
   if (isNumber(limit) && (!isWhole(limit) || (typeof limit !== 'bigint' && Math.abs(numberOf(limit)) >= 2 ** 63)))
@@ -158,6 +157,16 @@ export const checkGeneric = (command: Doc): void => {
   if (!write) return;
   if (!withWriteConcern.has(command.firstKey)) throw new ServerError(72, `Command ${command.firstKey} does not support writeConcern`);
   checkWriteConcern(write);
+};
+
+/** @throws ServerError wherever a command is to be part of a transaction: only the members of a replica set have them */
+const checkTransaction = (command: Doc): void => {
+  const transaction = command.get('txnNumber') ?? undefined;
+  if (transaction !== undefined && typeof transaction !== 'bigint') throw typeError('txnNumber', transaction, 'long');
+  const settings = ['autocommit', 'startTransaction'].filter((key) => (command.get(key) ?? null) !== null);
+  for (const key of settings) new Fields('', command).flag(key);
+  if (transaction !== undefined) throw new ServerError(20, 'Transaction numbers are only allowed on a replica set member or mongos');
+  if (settings.length) throw new ServerError(72, `'${settings[0] as string}' field requires a transaction number to also be specified`);
 };
 
 /** @throws ServerError wherever a time is given: only the members of a replica set have them in common */

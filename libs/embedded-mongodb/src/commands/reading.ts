@@ -81,7 +81,7 @@ export const scopeOf = (
 
 /** What the sorts of a command may use: `allowDiskUse` is the default, as on the server since version 6. */
 export const spaceOf = ({ node }: Call, fields: Fields): SortSpace =>
-  fields.doc.has('allowDiskUse') && !fields.boolean('allowDiskUse') ? { ...node.space, scratch: undefined } : node.space;
+  fields.doc.has('allowDiskUse') && !fields.strictFlag('allowDiskUse') ? { ...node.space, scratch: undefined } : node.space;
 
 /** The documents of a find, in its order, projected. */
 export const findSource = function* (

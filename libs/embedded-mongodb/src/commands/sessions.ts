@@ -3,7 +3,6 @@ import { Binary, Doc, type Value } from '../bson/values.js';
 import { ServerError } from '../errors.js';
 import { fieldsOf, ok, type Call, type Command, type Handler } from './call.js';
 import { Fields, typeError } from './fields.js';
-import { sessionOf } from './running.js';
 
 export const SESSION_MINUTES = 30;
 
@@ -17,29 +16,41 @@ const end = ({ node }: Call, isMeant: (session: string, user: string | undefined
   return ok();
 };
 
+/** The elements of a command's own field; null ones count for nothing. */
+const partsOf = (call: Call, keys: readonly string[]): readonly Fields[] => {
+  const fields = fieldsOf(call);
+  const name = call.command.firstKey;
+  return fields
+    .need(fields.array(name), name)
+    .filter((part) => part !== null)
+    .map((part: Value, index) => {
+      if (!(part instanceof Doc)) throw typeError(`${name}.${index}`, part, 'object');
+      return new Fields(`${name}.${index}`, part).only(keys);
+    });
+};
+
+const sessionsIn = (call: Call): readonly string[] =>
+  partsOf(call, ['id', 'uid']).map((part) => part.need(part.uuid('id'), 'id').toString('hex'));
+
 /** Ends sessions of the client's own user. */
 const killSessions: Handler = (call) => {
-  const fields = fieldsOf(call);
-  const ids = fields.need(fields.documents('killSessions'), 'killSessions').map((session, index) => {
-    const part = new Fields(`killSessions.${index}`, session).only(['id', 'uid']);
-    const id = part.need(session.get('id') ?? undefined, 'id');
-    if (!(id instanceof Binary) || id.subtype !== 4) throw typeError(`killSessions.${index}.id`, id, 'binData');
-    if (id.bytes.length !== 16) throw new ServerError(207, 'uuid must be a 16-byte binary field with UUID (4) subtype');
-    return sessionOf(Doc.from({ lsid: Doc.from({ id }) }));
-  });
+  const ids = sessionsIn(call);
   const own = call.connection.user?.user;
   return end(call, (session, user) => user === own && ids.includes(session));
 };
 
+/** Sessions hold nothing but their cursors, which have times of their own. */
+const checkSessions: Handler = (call) => {
+  sessionsIn(call);
+  return ok();
+};
+
 /** Ends the sessions of some users, or of all where it names none. */
 const killAllSessions: Handler = (call) => {
-  const fields = fieldsOf(call);
-  const given = fields.need(fields.array('killAllSessions'), 'killAllSessions').filter((user) => user !== null);
-  const users = given.map((user: Value, index) => {
-    if (!(user instanceof Doc)) throw typeError(`killAllSessions.${index}`, user, 'object');
-    const part = new Fields(`killAllSessions.${index}`, user).only(['user', 'db']);
-    return { user: part.need(part.string('user'), 'user'), database: part.need(part.string('db'), 'db') };
-  });
+  const users = partsOf(call, ['user', 'db']).map((part) => ({
+    user: part.need(part.string('user'), 'user'),
+    database: part.need(part.string('db'), 'db'),
+  }));
   return end(call, (_, name) => !users.length || users.some(({ user, database }) => user === name && database === 'admin'));
 };
 
@@ -52,9 +63,9 @@ const endTransaction =
 
 export const sessionCommands: Readonly<Record<string, Command>> = {
   startSession: { fields: 'any', run: startSession },
-  refreshSessions: { fields: [], run: () => ok() },
-  endSessions: { fields: [], run: () => ok() },
-  killSessions: { fields: [], run: killSessions },
+  refreshSessions: { fields: 'any', run: checkSessions },
+  endSessions: { fields: 'any', run: checkSessions },
+  killSessions: { fields: 'any', run: killSessions },
   killAllSessions: { fields: 'any', run: killAllSessions },
   abortTransaction: { fields: ['recoveryToken'], adminOnly: true, run: endTransaction('abortTransaction') },
   commitTransaction: { fields: ['recoveryToken'], adminOnly: true, run: endTransaction('commitTransaction') },
