@@ -577,7 +577,7 @@ const zip: Operator = (argument, scope, name) => {
   };
   const inputs = listOf('inputs', 34461);
   const defaults = spec.has('defaults') ? listOf('defaults', 34462) : undefined;
-  const longest = spec.get('useLongestLength') ?? false;
+  const longest = spec.has('useLongestLength') ? spec.get('useLongestLength') : false;
   if (typeof longest !== 'boolean') throw new ServerError(34463, `useLongestLength must be a bool, found: ${bsonTypeName(longest)}`);
   if (!inputs.length) throw new ServerError(34465, '$zip requires at least one input array');
   if (defaults?.length && !longest) throw new ServerError(34466, '$zip may not specify defaults without setting useLongestLength to true');

@@ -69,6 +69,7 @@ const refusals: readonly (readonly [expression: object | string, code: number, .
   [{ $zip: { inputs: '$v' } }, 34461, [[1]]],
   [{ $zip: { inputs: [] } }, 34465, null],
   [{ $zip: { inputs: ['$v'], useLongestLength: 1 } }, 34463, [1]],
+  [{ $zip: { inputs: ['$v'], useLongestLength: null } }, 34463, [1]],
   [{ $zip: { inputs: ['$v'], defaults: 1, useLongestLength: true } }, 34462, [1]],
   [{ $zip: { inputs: ['$v'], defaults: [1, 2], useLongestLength: true } }, 34467, [1]],
   [{ $zip: { inputs: ['$v'] } }, 34468, 1],
