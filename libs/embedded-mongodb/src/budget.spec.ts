@@ -205,6 +205,21 @@ test('$regexFindAll takes time in proportion to the text', async () => {
   expect(found).toMatchObject({ n: 100_000, last: { match: 'a', idx: 199_998, captures: [] } });
 });
 
+test('a document may have lists of any length that distinct and lookups follow', async () => {
+  const numbers = Array.from({ length: 180_000 }, (_, n) => n);
+  const collection = db.collection('wide');
+  await collection.insertMany([{ _id: 0, v: numbers }, { _id: 7 }] as never);
+  expect(await collection.distinct('v')).toHaveLength(numbers.length);
+  const join = { from: 'wide', as: 'x' };
+  for (const stage of [
+    { $lookup: { ...join, localField: 'v', foreignField: '_id' } },
+    { $graphLookup: { ...join, startWith: 0, connectFromField: 'v', connectToField: '_id' } },
+  ]) {
+    const found = await collection.aggregate([{ $match: { _id: 0 } }, stage, { $project: { x: '$x._id' } }]).toArray();
+    expect(found).toEqual([{ _id: 0, x: [0, 7] }]);
+  }
+});
+
 test('a pattern that backtracks without end is matched in linear time', async () => {
   const collection = db.collection('runaway');
   await collection.insertMany(

@@ -139,7 +139,7 @@ const distinct: Handler = async (call) => {
         paceOf(call),
         (doc) => {
           visitPath(doc, parts, 0, false, (value) => {
-            if (value instanceof Arr) found.push(...value.values);
+            if (value instanceof Arr) for (const one of value.values) found.push(one);
             else if (value !== undefined) found.push(value);
             return false;
           });

@@ -419,7 +419,7 @@ const lookup: Compile = (spec, _name, depth) => {
       if (localParts) {
         const values: Value[] = [];
         visitPath(row, localParts, 0, false, (value) => {
-          if (value instanceof Arr) values.push(...value.values);
+          if (value instanceof Arr) for (const one of value.values) values.push(one);
           else if (value !== undefined) values.push(value);
           return false;
         });
@@ -496,7 +496,7 @@ const graphLookup: Compile = (spec, name) => {
           guard(encodedLength(candidate));
           found.set(key, depthField ? setIn(candidate, depthField, 0, BigInt(depth)) : candidate);
           const reached = followPath(candidate, connectFrom);
-          if (reached instanceof Arr) next.push(...reached.values);
+          if (reached instanceof Arr) for (const one of reached.values) next.push(one);
           else if (reached !== undefined) next.push(reached);
         }
         frontier = next;
