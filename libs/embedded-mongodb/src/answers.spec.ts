@@ -456,6 +456,9 @@ test.each<readonly [string, unknown, Document, readonly number[]]>([
   ['decimals are multiples', 0.3, { $jsonSchema: { properties: { v: { multipleOf: Decimal128.fromString('0.1') } } } }, [1]],
   ['NaN is below no bound', NaN, { $jsonSchema: { properties: { v: { maximum: 1 } } } }, []],
   ['a remainder of a decimal', Decimal128.fromString('9007199254740993'), { v: { $mod: [10, 3] } }, [1]],
+  ['an empty line within a text', 'a\n\nb', { v: { $regex: '^$', $options: 'm' } }, [1]],
+  ['no line begins at the end of a text', 'a\n', { v: { $regex: '^$', $options: 'm' } }, []],
+  ['nor for a pattern that could run away', 'a\n', { v: { $regex: '^(b+)*$', $options: 'm' } }, []],
 ])('%s', async (_, v, filter, expected) => {
   const found = await (await server.fresh([{ _id: 1, v }])).find(filter).toArray();
   expect(found.map(({ _id }) => _id as unknown)).toEqual(expected);

@@ -200,7 +200,8 @@ const translated = (
       more = '';
       source += token;
     } else if (options.includes('x') && /^[\s#]$/.test(token)) comment = token === '#';
-    else if (token === '^') source += options.includes('m') ? '(?<![^\\n])' : '^';
+    // To PCRE no line begins after a newline that is the last character.
+    else if (token === '^') source += options.includes('m') ? '(?<![^\\n])(?<!\\n$)' : '^';
     else if (token === '$') source += options.includes('m') ? '(?![^\\n])' : '(?=\\n?$)';
     else if (token === '.') source += options.includes('s') ? '[^]' : '[^\\n]';
     else if (token.startsWith('(?P=') && token.endsWith(')') && !folding) source += `\\k<${token.slice(4, -1)}>`;
@@ -389,7 +390,7 @@ const linearTest = (pattern: string, options: string, backtracking: (text: strin
   } catch {
     return undefined;
   }
-  // To PCRE a text also ends before a newline that is its last character.
-  const ends = pattern.includes('$') && !options.includes('m');
+  // To PCRE a text also ends before a newline that is its last character, and no line begins after that one.
+  const ends = pattern.includes(options.includes('m') ? '^' : '$');
   return (text) => (ends && text.endsWith('\n') ? backtracking(text) : compiled.matcher(text).find());
 };
