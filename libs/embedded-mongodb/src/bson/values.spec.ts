@@ -196,3 +196,29 @@ test('decimals are read, written and computed as the standard has it', () => {
   expect(compute(divide, '1', '4')).toBe('0.25');
   expect(compute(remainder, '-7.5', '2')).toBe('-1.5');
 });
+
+test('a document with many fields keeps them apart from those that are made of it', () => {
+  const wide = Doc.of(
+    Array.from({ length: 11 }, (_, n) => `k${n}`),
+    Array.from({ length: 11 }, (_, n) => n),
+  );
+  const step = fc.record({ of: fc.nat(50), key: fc.integer({ min: 0, max: 30 }), removes: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const made = [{ doc: wide, model: new Map<string, Value>(wide.keys.map((key, n) => [key, n])) }];
+      for (const [at, { of, key, removes }] of steps.entries()) {
+        const { doc, model } = made[of % made.length] as (typeof made)[number];
+        const name = `k${key}`;
+        const fresh = new Map(model);
+        if (removes) fresh.delete(name);
+        else fresh.set(name, at + 100);
+        made.push({ doc: removes ? doc.without(name) : doc.with(name, at + 100), model: fresh });
+        for (const each of made) expect(each.doc.get(name)).toBe(each.model.get(name));
+      }
+      for (const { doc, model } of made) {
+        expect([doc.keys, doc.values]).toEqual([[...model.keys()], [...model.values()]]);
+        for (let n = 0; n <= 30; n++) expect(doc.get(`k${n}`)).toBe(model.get(`k${n}`));
+      }
+    }),
+  );
+});

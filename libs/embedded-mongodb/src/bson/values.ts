@@ -82,7 +82,13 @@ export const MAX_DEPTH = 200;
 /** Fields up to which a lookup by name walks the list instead of building a table. */
 const SHORT = 12;
 
-type Fields = { readonly keys: readonly string[]; readonly values: readonly Value[]; table?: Map<string, number> };
+type Fields = {
+  readonly keys: readonly string[];
+  readonly values: readonly Value[];
+  table?: Map<string, number> | undefined;
+  /** Whether other documents of the same keys have the table, too; then it does not change any more. */
+  shared?: boolean;
+};
 
 /** An immutable document: fields in their order. */
 export class Doc {
@@ -195,9 +201,17 @@ export class Doc {
 
   /** With a field replaced where it stands, or appended. */
   with(key: string, value: Value): Doc {
-    const { keys, values } = this.#decoded();
+    const fields = this.#decoded();
     const index = this.#indexOf(key);
-    return index < 0 ? Doc.of([...keys, key], [...values, value]) : Doc.of(keys, values.with(index, value));
+    const { keys, values, table } = fields;
+    if (index >= 0) {
+      if (table) fields.shared = true;
+      return new Doc(undefined, 0, { keys, values: values.with(index, value), table, shared: table !== undefined });
+    }
+    // The table moves on to the longer document: one that gets field after field need not make it for each.
+    const moved = fields.shared ? undefined : table?.set(key, keys.length);
+    if (moved) fields.table = undefined;
+    return new Doc(undefined, 0, { keys: [...keys, key], values: [...values, value], table: moved });
   }
 
   without(key: string): Doc {

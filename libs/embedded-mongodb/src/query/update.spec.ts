@@ -116,3 +116,31 @@ test('an update leaves the bytes of all other fields alone', () => {
     ),
   );
 });
+
+test('an update of many fields comes to what updates of some of them come to', () => {
+  const numbered = (letter: string, count: number, value: unknown): Document =>
+    Object.fromEntries(Array.from({ length: count }, (_, n) => [`${letter}${n}`, value]));
+  const start = { _id: 1, ...numbered('a', 40, 1), last: [1, 2], ...numbered('b', 20, 'text'), ...numbered('old', 3, 5) };
+  const update: Record<string, Document> = {
+    $set: { ...numbered('a', 60, 2), seven: 7 },
+    $inc: numbered('c', 30, 3),
+    $unset: { ...numbered('b', 50, ''), none: '' },
+    $push: { last: 3, list: { $each: [2, 1], $sort: 1 } },
+    $setOnInsert: { never: 1 },
+    $rename: { old0: 'new0', old1: 'new1', none0: 'new2' },
+  };
+  const apart = Object.entries(update).reduce((doc, [operator, fields]) => run(doc, { [operator]: fields }), start as Document);
+  const together = run(start, update);
+  expect(together).toEqual(apart);
+  expect(Object.keys(together).slice(0, 42)).toEqual([...Object.keys(start).slice(0, 42)]);
+  const few = Object.entries({ ...numbered('z', 150, 1), a0: 9 }).reduce(
+    (doc, [key, value]) => run(doc, { $set: { [key]: value } }),
+    start as Document,
+  );
+  expect(run(start, { $set: { ...numbered('z', 150, 1), a0: 9 } })).toEqual(few);
+  expect(() => run(start, { $inc: { ...numbered('c', 150, 3), last: 1 } })).toThrow('non-numeric');
+  // Where nothing changes, the document is the same one.
+  const stored = read(start);
+  const same = compileUpdate(read({ $set: numbered('a', 40, 1), $unset: numbered('y', 100, '') }), {});
+  expect(applyUpdate(same, stored, { inserting: false, filter: parseFilter(Doc.empty), now: 0 })).toBe(stored);
+});

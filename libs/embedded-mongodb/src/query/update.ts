@@ -470,7 +470,23 @@ const compileOperators = (spec: Doc, arrayFilters: readonly Doc[], variables: Va
     if (!used.has(name)) throw failedToParse(`The array filter for identifier '${name}' was not used in the update ${show(spec)}`);
   const ordered = modifications.toSorted(byPath);
   const renameTargets = new Set(renames.map(({ to }) => to));
+  const wide = ordered.length > 100 && ordered.every(({ parts }) => parts.length === 1);
   return (doc, context) => {
+    // Many fields of the document itself change in one copy of it, not in one for each.
+    const fields = wide ? new Map(doc.keys.map((key, index) => [key, doc.values[index] as Value])) : undefined;
+    if (fields && fields.size === doc.size) {
+      let changed = false;
+      for (const { path, change, onlyInserting } of ordered) {
+        const place = { path, doc, context };
+        if ((onlyInserting && !context.inserting) || (renameTargets.has(path) && change(undefined, place) === undefined)) continue;
+        const old = fields.get(path);
+        const fresh = change(old, place);
+        changed ||= fresh !== old;
+        if (fresh === undefined) fields.delete(path);
+        else fields.set(path, fresh);
+      }
+      return changed ? Doc.of([...fields.keys()], [...fields.values()]) : doc;
+    }
     let result = doc;
     for (const modification of ordered) {
       if (modification.onlyInserting && !context.inserting) continue;
