@@ -104,16 +104,20 @@ const keys = fc
   .uniqueArray(path, { minLength: 1, maxLength: 3 })
   .chain((paths) => fc.tuple(...paths.map((name) => fc.constantFrom<1 | -1>(1, -1).map((direction) => [name, direction] as const))))
   .map((pairs) => Object.fromEntries(pairs));
+/** With what the queries below are sorted by at the end. */
+const indexKeys = fc.tuple(keys, fc.boolean()).map(([key, whole]) => (whole ? { ...key, _id: 1 } : key) as Record<string, 1 | -1>);
 
 test('a query by an index finds what a full scan finds, in the order of the sort', async () => {
   const collection = db.collection<Document>('property');
   let used = 0;
+  let mergedBy = 0;
   await fc.assert(
     fc.asyncProperty(
       fc.array(document, { minLength: 5, maxLength: 25 }),
-      fc.array(keys, { minLength: 1, maxLength: 3 }),
+      fc.array(indexKeys, { minLength: 1, maxLength: 3 }),
       fc.array(fc.tuple(filter, fc.option(keys)), { minLength: 3, maxLength: 6 }),
-      async (documents, indexes, queries) => {
+      fc.array(scalar, { minLength: 2, maxLength: 4 }),
+      async (documents, indexes, asked, operands) => {
         await collection.drop();
         // Indexes on parallel arrays refuse a document; the rest is what is searched.
         for (const key of indexes) await collection.createIndex(key);
@@ -125,7 +129,14 @@ test('a query by an index finds what a full scan finds, in the order of the sort
           .catch((error: { code?: number }) => {
             if (error.code !== 171) throw error;
           });
-        for (const [query, sort] of queries) {
+        // Several values of an index's first field, in the order of the others.
+        const several = indexes.map((key) => {
+          const [[first, direction] = ['a', 1], ...rest] = Object.entries(key);
+          const sort = rest.filter(([name]) => name !== '_id').map(([name, its]) => [name, its * direction]);
+          return [{ [first]: { $in: operands } } as Document, Object.fromEntries(sort) as Record<string, 1 | -1>] as const;
+        });
+        const within = asked.flatMap(([query]) => several.map(([values, sort]) => [{ $and: [values, query] } as Document, sort] as const));
+        for (const [query, sort] of [...asked, ...several, ...within]) {
           const run = async (hint?: Document | string): Promise<{ ids: unknown[]; error: unknown }> => {
             try {
               const cursor = collection.find(query, { projection: { _id: 1 } });
@@ -141,14 +152,20 @@ test('a query by an index finds what a full scan finds, in the order of the sort
           expect(await run()).toEqual(expected);
           for (const key of indexes) expect(await run(key)).toEqual(expected);
           if (!expected.error) expect(await collection.countDocuments(query)).toBe(expected.ids.length);
-          const plan = (await collection.find(query).explain('queryPlanner')) as { queryPlanner: { winningPlan: { stage: string } } };
-          if (plan.queryPlanner.winningPlan.stage === 'FETCH') used++;
+          const { queryPlanner } = await collection
+            .find(query)
+            .sort({ ...sort, _id: 1 })
+            .explain('queryPlanner');
+          const plan = JSON.stringify(queryPlanner.winningPlan);
+          if (plan.includes('FETCH')) used++;
+          if (plan.includes('SORT_MERGE')) mergedBy++;
         }
       },
     ),
     { numRuns: 60 },
   );
   expect(used).toBeGreaterThan(20);
+  expect(mergedBy).toBeGreaterThan(20);
 }, 60_000);
 
 test('an indexed page of a queue touches only its page', async () => {
@@ -191,6 +208,52 @@ test('an indexed page of a queue touches only its page', async () => {
   expect(seen).toEqual(
     all.sort((a, b) => b.priority - a.priority || a.since.getTime() - b.since.getTime() || (a._id < b._id ? -1 : 1)).map(({ _id }) => _id),
   );
+});
+
+test('a page of several values of the first fields touches little more than itself', async () => {
+  const listed = db.collection<{ _id: number; client: string; state: string | null; since: number }>('listed');
+  await listed.createIndex({ client: 1, state: -1, since: 1, _id: 1 });
+  const total = 3000;
+  const clients = ['', 'acme', 'northwind', 'northwind-2', 'tailspin'];
+  const docs = Array.from({ length: total }, (_, _id) => ({
+    _id,
+    client: clients[(_id * 7) % 5] as string,
+    state: ['new', 'open', null][_id % 3] as string | null,
+    since: (_id * 37) % 400,
+  }));
+  await listed.insertMany(docs);
+  const ofThese = { client: { $in: ['northwind', '', 'northwind-2'] }, state: { $in: ['open', null] } };
+  for (const side of [1, -1] as const) {
+    const sort = { since: side, _id: side };
+    const past = side === 1 ? '$gt' : '$lt';
+    const seen: number[] = [];
+    let last: { since: number; _id: number } | undefined;
+    for (;;) {
+      const after = last && { $or: [{ since: { [past]: last.since } }, { since: last.since, _id: { [past]: last._id } }] };
+      const page = listed
+        .find({ $and: [ofThese, after ?? {}] })
+        .sort(sort)
+        .limit(50);
+      if (seen.length < 200) {
+        const { queryPlanner, executionStats } = (await page.clone().explain('executionStats')) as Document;
+        expect(queryPlanner.winningPlan.inputStage.stage).toBe('SORT_MERGE');
+        expect(executionStats.totalKeysExamined).toBeLessThanOrEqual(51);
+        expect(executionStats.totalDocsExamined).toBeLessThanOrEqual(51);
+      }
+      const found = await page.toArray();
+      if (!found.length) break;
+      seen.push(...found.map(({ _id }) => _id));
+      last = found.at(-1);
+    }
+    const wanted = docs.filter(({ client, state }) => ofThese.client.$in.includes(client) && ofThese.state.$in.includes(state));
+    expect(seen).toEqual(wanted.sort((a, b) => side * (a.since - b.since || a._id - b._id)).map(({ _id }) => _id));
+  }
+  // Not where a field is sorted by that has several values, nor for more parts than a server merges.
+  const stageOf = async (query: Document, sort: Record<string, 1 | -1>) =>
+    ((await listed.find(query).sort(sort).explain('queryPlanner')) as Document)['queryPlanner'].winningPlan.stage as unknown;
+  expect(await stageOf(ofThese, { state: 1, since: 1 })).toBe('SORT');
+  const many = { client: { $in: Array.from({ length: 201 }, (_, at) => `c${at}`) }, state: 'open' };
+  expect(await stageOf(many, { since: 1 })).toBe('SORT');
 });
 
 test('a pattern that tells how its texts begin is a range of an index, which explain shows', async () => {

@@ -14,6 +14,7 @@ import {
   recordKey,
   recordPrefix,
   type Collection,
+  type Entry,
   type Index,
   type KeyRange,
   type Reader,
@@ -37,6 +38,8 @@ export type Plan = {
   readonly reverse: boolean;
   /** Whether the documents come in the order of the sort. */
   readonly sorted: boolean;
+  /** Where the ranges are in the order of the sort only one by one: they are merged. */
+  readonly parts: readonly Part[] | undefined;
   /** Whether each key in the ranges stands for exactly one match. */
   readonly exact: boolean;
   /** How many leading fields are bound to single values, and whether a range follows. */
@@ -47,6 +50,9 @@ export type Plan = {
   /** For each alternative what it leaves of the first fields of the index, for `explain`. */
   readonly bounds: readonly (readonly (readonly Interval[])[])[];
 };
+
+/** The ranges whose keys begin with the same values, up to those of the fields that are sorted by. */
+type Part = { readonly prefix: number; readonly ranges: readonly KeyRange[] };
 
 /** A place between keys: before, or after, all keys that begin with these bytes; and as `explain` shows it. */
 type Edge = { readonly bytes: Buffer; readonly after: boolean; readonly value: Value; readonly included: boolean };
@@ -69,6 +75,8 @@ type Condition = Extract<Filter, { path: string }>;
 /** Where more alternatives than this come of a query, its `$or` is tested and not planned by. */
 const MOST_ALTERNATIVES = 64;
 const MOST_RANGES = 2000;
+/** Documents of more parts than this are sorted and not merged, as on a server. */
+const MOST_PARTS = 200;
 
 /** The alternatives of a filter: a document matches where all conditions of one of them hold. */
 const alternatives = (filter: Filter): readonly (readonly Filter[])[] => {
@@ -241,6 +249,8 @@ const edgeKey = (prefix: Buffer, { bytes, after }: Place): Buffer => {
 type AlternativeBounds = {
   readonly ranges: readonly KeyRange[];
   readonly single: readonly string[];
+  /** How keys begin after so many fields that are bound to values. */
+  readonly prefixes: readonly (readonly Buffer[])[];
   readonly points: number;
   readonly bounded: boolean;
   readonly exact: boolean;
@@ -256,6 +266,7 @@ const rangesOf = (
   order: TextOrder,
 ): AlternativeBounds => {
   let prefixes: readonly Buffer[] = [prefix];
+  const known: (readonly Buffer[])[] = [prefixes];
   const single: string[] = [];
   const intervals: (readonly Interval[])[] = [];
   const roots = new Set<string>();
@@ -266,6 +277,7 @@ const rangesOf = (
   const done = (ranges: readonly KeyRange[], bounded: boolean): AlternativeBounds => ({
     ranges,
     single,
+    prefixes: known,
     points,
     bounded,
     intervals,
@@ -284,23 +296,24 @@ const rangesOf = (
     intervals.push(bounds.intervals);
     if (bounds.intervals.some((interval) => !interval.exact)) exact = false;
     if (!isPoints(bounds.intervals)) {
-      const ranges = prefixes.flatMap((known) =>
+      const ranges = prefixes.flatMap((before) =>
         bounds.intervals.map(({ low, high }) => {
           const [from, to] = direction === 1 ? [low, high] : [inverse(high), inverse(low)];
-          return { start: edgeKey(known, from), end: edgeKey(known, to) };
+          return { start: edgeKey(before, from), end: edgeKey(before, to) };
         }),
       );
       return done(ranges, true);
     }
-    prefixes = prefixes.flatMap((known) =>
-      bounds.intervals.map(({ point }) => Buffer.concat([known, direction === 1 ? (point as Buffer) : inverted(point as Buffer)])),
+    prefixes = prefixes.flatMap((before) =>
+      bounds.intervals.map(({ point }) => Buffer.concat([before, direction === 1 ? (point as Buffer) : inverted(point as Buffer)])),
     );
+    known.push(prefixes);
     points++;
     if (bounds.intervals.length !== 1) onlySingle = false;
     if (onlySingle) single.push((bounds.intervals[0] as Interval & { point: Buffer }).point.toString('latin1'));
   }
   return done(
-    prefixes.map((known) => ({ start: known, end: afterPrefix(known) })),
+    prefixes.map((before) => ({ start: before, end: afterPrefix(before) })),
     points > 0,
   );
 };
@@ -317,10 +330,15 @@ const merged = (ranges: readonly KeyRange[]): readonly KeyRange[] => {
   return result;
 };
 
-/** Whether the keys of an index come in the order of a sort, forwards or backwards. */
+/**
+ * Whether the keys of an index come in the order of a sort, forwards or backwards.
+ * @param constant how many leading fields have one value
+ * @param passed how many have one value in each part of what is read
+ */
 const orderOf = (
   fields: readonly KeyField[],
   constant: number,
+  passed: number,
   sort: readonly KeyField[],
   arrays: readonly number[],
   collation: Collation | undefined,
@@ -333,10 +351,28 @@ const orderOf = (
   if (sort.some(({ path }) => array(path))) return no;
   const fixed = new Set(fields.slice(0, constant).map(({ path }) => path));
   const wanted = sort.filter(({ path }) => !fixed.has(path));
-  const rest = fields.slice(constant);
+  const rest = fields.slice(passed);
   if (wanted.length > rest.length || !wanted.every(({ path }, index) => rest[index]?.path === path)) return no;
   const signs = new Set(wanted.map(({ direction }, index) => direction * (rest[index]?.direction ?? 1)));
   return signs.size > 1 ? no : { sorted: true, reverse: signs.has(-1) };
+};
+
+/** Ranges by the first so many fields of their keys; undefined where these are not values, or too many. */
+const partsOf = (ranges: readonly KeyRange[], bounds: readonly AlternativeBounds[], passed: number): readonly Part[] | undefined => {
+  const parts = new Map<string, { readonly prefix: number; readonly ranges: KeyRange[] }>();
+  for (const { prefixes } of bounds)
+    for (const prefix of prefixes[passed] ?? []) {
+      parts.set(prefix.toString('latin1'), { prefix: prefix.length, ranges: [] });
+      if (parts.size > MOST_PARTS) return undefined;
+    }
+  const lengths = [...new Set([...parts.values()].map(({ prefix }) => prefix))];
+  for (const range of ranges) {
+    // At most one: no value's key is the beginning of another's.
+    const length = lengths.find((each) => each <= range.start.length && parts.has(range.start.toString('latin1', 0, each)));
+    if (length === undefined) return undefined;
+    parts.get(range.start.toString('latin1', 0, length))?.ranges.push(range);
+  }
+  return [...parts.values()];
 };
 
 /** Whether a condition holds only for documents that have a value at its path. */
@@ -410,8 +446,14 @@ const planWith = (
   let constant = 0;
   const [first] = bounds;
   if (first) while (bounds.every(({ single }) => single[constant] !== undefined && single[constant] === first.single[constant])) constant++;
-  const { sorted, reverse } = orderOf(fields, constant, sort, arrays, order.collation);
   const points = Math.min(...bounds.map((bound) => bound.points));
+  let { sorted, reverse } = orderOf(fields, constant, constant, sort, arrays, order.collation);
+  let parts: readonly Part[] | undefined;
+  for (let passed = constant + 1; !sorted && index && passed <= points && bounds.length; passed++) {
+    const merged = orderOf(fields, constant, passed, sort, arrays, order.collation);
+    parts = merged.sorted ? partsOf(ranges, bounds, passed) : undefined;
+    if (parts) ({ sorted, reverse } = merged);
+  }
   const bounded = bounds.every((bound) => bound.bounded);
   return {
     stage: index ? 'IXSCAN' : points > 0 ? 'IDHACK' : 'COLLSCAN',
@@ -419,6 +461,7 @@ const planWith = (
     ranges,
     reverse,
     sorted,
+    parts,
     exact: bounds.length === 1 && (first?.exact ?? false),
     points: points === Infinity ? 0 : points,
     bounded,
@@ -529,6 +572,7 @@ export const choosePlan = (reader: Reader, collection: Collection, filter: Filte
       ranges: [{ start, end: start }],
       reverse: false,
       sorted: true,
+      parts: undefined,
       exact: false,
       points: 1,
       bounded: true,
@@ -564,6 +608,42 @@ export const choosePlan = (reader: Reader, collection: Collection, filter: Filte
   return probe(reader, second.plan) < probe(reader, best.plan) ? second.plan : best.plan;
 };
 
+function* entriesOf(reader: Reader, ranges: readonly KeyRange[], reverse: boolean): Generator<Iterable<Entry>, void, undefined> {
+  for (const range of ranges) yield reader.entries({ ...range, reverse });
+}
+
+/** The entries of parts that are each in the order of a sort, in that order. */
+function* mergedEntries(reader: Reader, parts: readonly Part[], reverse: boolean): Generator<Entry, void, undefined> {
+  type Head = { readonly entry: Entry; readonly rest: Buffer; readonly prefix: number; readonly left: Iterator<Entry> };
+  const heads: Head[] = [];
+  const side = reverse ? -1 : 1;
+  const advance = (left: Iterator<Entry>, prefix: number): void => {
+    const next = left.next();
+    if (next.done) return;
+    const rest = next.value.key.subarray(prefix);
+    let [low, high] = [0, heads.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (side * Buffer.compare((heads[middle] as Head).rest, rest) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    heads.splice(low, 0, { entry: next.value, rest, prefix, left });
+  };
+  try {
+    for (const { prefix, ranges } of parts) advance(inTurn(entriesOf(reader, reverse ? ranges.toReversed() : ranges, reverse)), prefix);
+    for (let head = heads.shift(); head; head = heads.shift()) {
+      yield head.entry;
+      advance(head.left, head.prefix);
+    }
+  } finally {
+    for (const { left } of heads) left.return?.();
+  }
+}
+
+function* inTurn(sequences: Iterable<Iterable<Entry>>): Generator<Entry, void, undefined> {
+  for (const entries of sequences) yield* entries;
+}
+
 /**
  * The documents that a plan finds.
  *
@@ -595,8 +675,9 @@ export function* runPlan(reader: Reader, collection: Collection, plan: Plan, giv
     return;
   }
   const seen = plan.index.arrays.length ? new Set<string>() : undefined;
-  for (const range of ranges)
-    for (const { value: idKey } of reader.entries({ ...range, reverse: plan.reverse })) {
+  const { parts, reverse } = plan;
+  for (const entries of parts ? [mergedEntries(reader, parts, reverse)] : entriesOf(reader, ranges, reverse))
+    for (const { value: idKey } of entries) {
       counters.keys++;
       if (counters.keys % PAUSE_EVERY === 0) yield PAUSE;
       if (seen) {
@@ -648,22 +729,22 @@ const describeBounds = ({ bounds, reverse }: Plan, { fields }: Index): Doc =>
 /** A plan as `explain` shows it. */
 export const describePlan = (plan: Plan, needsSort: boolean): Doc => {
   const direction = plan.reverse ? 'backward' : 'forward';
-  const access = plan.index
-    ? Doc.from({
-        stage: 'FETCH',
-        inputStage: Doc.from({
-          stage: 'IXSCAN',
-          keyPattern: plan.index.spec.get('key'),
-          indexName: plan.index.name,
-          collation: plan.index.collation?.spec,
-          isMultiKey: plan.index.arrays.length > 0,
-          isUnique: plan.index.unique,
-          isSparse: plan.index.sparse,
-          isPartial: plan.index.partial !== undefined,
-          direction,
-          indexBounds: describeBounds(plan, plan.index),
-        }),
-      })
+  const scan =
+    plan.index &&
+    Doc.from({
+      stage: 'IXSCAN',
+      keyPattern: plan.index.spec.get('key'),
+      indexName: plan.index.name,
+      collation: plan.index.collation?.spec,
+      isMultiKey: plan.index.arrays.length > 0,
+      isUnique: plan.index.unique,
+      isSparse: plan.index.sparse,
+      isPartial: plan.index.partial !== undefined,
+      direction,
+      indexBounds: describeBounds(plan, plan.index),
+    });
+  const access = scan
+    ? Doc.from({ stage: 'FETCH', inputStage: plan.parts ? Doc.from({ stage: 'SORT_MERGE', inputStage: scan }) : scan })
     : Doc.from({ stage: plan.stage, direction });
   return needsSort ? Doc.from({ stage: 'SORT', inputStage: access }) : access;
 };
