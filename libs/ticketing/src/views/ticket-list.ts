@@ -88,6 +88,8 @@ export const ticketList: StateFace<TicketFold | null> = {
     { key: { updatedAt: 1, _id: 1 } },
     { key: { rank: 1, openedAt: 1, _id: 1 } },
     { key: { client: 1, openedAt: 1, _id: 1 } },
+    { key: { client: 1, updatedAt: 1, _id: 1 } },
+    { key: { client: 1, rank: 1, openedAt: 1, _id: 1 } },
     { key: { status: 1, openedAt: 1, _id: 1 } },
     { key: { 'assignee.id': 1, openedAt: 1, _id: 1 } },
     { key: { team: 1, openedAt: 1, _id: 1 } },
