@@ -74,7 +74,7 @@ export function onTime(life: SimulatedLife, ticket: Ticket, until: Instant): Sim
     const [untold] = untoldMoments(promises, until);
     const stepAt = nextStepAt(promises.chains);
     let next: SimulatedLife | null = null;
-    if (untold !== undefined && (stepAt === undefined || untold.moment.effectiveAt <= stepAt)) {
+    if (untold !== undefined && untold.moment.effectiveAt < until && (stepAt === undefined || untold.moment.effectiveAt <= stepAt)) {
       const told = toldMoment(untold);
       next = withRules(heardOf(now, told, told.effectiveAt), told, ticket, told.effectiveAt);
     } else if (stepAt !== undefined && stepAt < until) {
