@@ -619,8 +619,9 @@ test('a command that is under way is seen and killed', async () => {
     .toArray();
   const killed = expect(endless).rejects.toMatchObject({ code: 11601 });
   let found: Document[] = [];
+  // The client has several connections, and one user.
   while (!found.length)
-    found = ((await admin.command({ currentOp: 1, 'command.comment': `endless ${name}` }))['inprog'] as Document[]) ?? [];
+    found = ((await admin.command({ currentOp: 1, $ownOps: 1, 'command.comment': `endless ${name}` }))['inprog'] as Document[]) ?? [];
   expect(found).toMatchObject([{ ns: `${server.db.databaseName}.${name}`, active: true, command: { aggregate: name } }]);
   await admin.command({ killOp: 1, op: found[0]?.['opid'] as number });
   await killed;

@@ -1030,6 +1030,7 @@ describe('what tools and other drivers ask first', () => {
       ttlMonitorEnabled: true,
       authenticationMechanisms: expect.any(Array),
     });
+    expect(await admin.command({ whatsmyuri: 1 })).toMatchObject({ you: expect.stringMatching(/.:[1-9]\d*$/) });
     expect(await admin.command({ getLog: 'startupWarnings' })).toMatchObject({ log: expect.any(Array) });
     expect((await admin.command({ getLog: '*' }))['names']).toEqual(expect.arrayContaining(['global', 'startupWarnings']));
     expect(await admin.command({ getCmdLineOpts: 1 })).toMatchObject({ argv: expect.any(Array), parsed: expect.any(Object) });
@@ -1071,6 +1072,13 @@ describe('what tools and other drivers ask first', () => {
     [{ getLog: 'nonsense' }, 96, 'OperationFailed'],
     [{ getLog: 1 }, 14, 'TypeMismatch'],
     [{ getParameter: 1, nonsense: 1 }, 72, 'InvalidOptions'],
+    [{ getParameter: { nonsense: 1 } }, 40415, 'Location40415'],
+    [{ getParameter: { allParameters: 'yes' } }, 14, 'TypeMismatch'],
+    [{ killOp: 1 }, 4, 'NoSuchKey'],
+    [{ killOp: 1, op: '1' }, 14, 'TypeMismatch'],
+    [{ killOp: 1, op: 1.5 }, 2, 'BadValue'],
+    [{ killOp: 1, op: 2 ** 32 }, 26823, 'Location26823'],
+    [{ saslContinue: 1 }, 40414, 'Location40414'],
     [{ validate: 'absent' }, 26, 'NamespaceNotFound'],
   ])('%j is refused with %d', async (command, code, codeName) => {
     await expect(client.db('admin').command(command)).rejects.toMatchObject({ code, codeName });

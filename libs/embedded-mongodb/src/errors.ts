@@ -2,6 +2,7 @@
 const codeNames: Readonly<Record<number, string>> = {
   1: 'InternalError',
   2: 'BadValue',
+  4: 'NoSuchKey',
   5: 'GraphContainsCycle',
   9: 'FailedToParse',
   11: 'UserNotFound',

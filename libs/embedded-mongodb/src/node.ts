@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import { createServer, isIPv6, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { BadCredentials, checkListener, lockDirectory, portUnavailable, type Certificate } from '@tierline/embedded-host';
 import type { Node } from './commands/call.js';
@@ -85,7 +85,13 @@ export const runNode = async ({
       connections: () => ({ current: sockets.size, total }),
     };
     const accept = (socket: Socket): void =>
-      serve(socket, node, { id: ++total, uuid: randomUUID(), user: undefined, conversation: undefined }, running, idle);
+      serve(
+        socket,
+        node,
+        { id: ++total, uuid: randomUUID(), peer: peerOf(socket), user: undefined, conversation: undefined },
+        running,
+        idle,
+      );
     const server = tls
       ? createTlsServer({ ...tls, noDelay: true, minVersion: 'TLSv1.2', handshakeTimeout: TLS_HANDSHAKE_MS }, accept)
       : createServer({ noDelay: true }, accept);
@@ -138,6 +144,10 @@ export const runNode = async ({
     throw error;
   }
 };
+
+/** Address and port of a client, as in a URL. */
+const peerOf = ({ remoteAddress = '', remotePort = 0 }: Socket): string =>
+  `${isIPv6(remoteAddress) ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`;
 
 /**
  * Serves one connection: one command after the other, as the server does. While commands wait, the socket is not read,

@@ -1,10 +1,10 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { isTrue } from '../bson/order.js';
+import { isNumber, isTrue } from '../bson/order.js';
 import { Arr, Binary, Doc, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
 import { fieldsOf, ok, type Command, type Handler } from './call.js';
 import { hmac, ITERATIONS, MECHANISM, SALT_BYTES, sha256, type Connection, type Verifier } from './credentials.js';
-import { Fields } from './fields.js';
+import { Fields, typeError } from './fields.js';
 
 const refused = (): ServerError => new ServerError(18, 'Authentication failed.');
 
@@ -33,8 +33,9 @@ const begin = (
 ): Readonly<Record<string, Value>> => {
   connection.conversation = undefined;
   const mechanism = fields.need(fields.string('mechanism'), 'mechanism');
+  const payload = payloadOf(fields);
   if (mechanism !== MECHANISM) throw new ServerError(334, `Received authentication for mechanism ${mechanism} which is not enabled`);
-  const match = /^([ny],(?:a=[^,]*)?,)(n=([^,]*),r=([^,]+)(?:,.*)?)$/s.exec(payloadOf(fields));
+  const match = /^([ny],(?:a=[^,]*)?,)(n=([^,]*),r=([^,]+)(?:,.*)?)$/s.exec(payload);
   if (!match) throw refused();
   const [, channel, clientFirstBare, name, clientNonce] = match as unknown as [string, string, string, string, string];
   const user = name.replace(/=2C/g, ',').replace(/=3D/g, '=');
@@ -63,8 +64,10 @@ const proceed = (connection: Connection, fields: Fields): Readonly<Record<string
   const { conversation } = connection;
   // Whatever goes wrong, the exchange is over.
   connection.conversation = undefined;
-  if (!conversation || fields.doc.get('conversationId') !== conversation.id) throw new ServerError(17, 'No SASL session state found');
+  const asked = fields.need(fields.doc.get('conversationId'), 'conversationId');
+  if (!isNumber(asked)) throw typeError('saslContinue.conversationId', asked, 'int');
   const text = payloadOf(fields);
+  if (!conversation || asked !== conversation.id) throw new ServerError(17, 'No SASL session state found');
   if (conversation.step === 'empty') {
     if (text !== '') throw refused();
     connection.user = conversation.verifier;

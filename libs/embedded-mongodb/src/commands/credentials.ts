@@ -72,7 +72,14 @@ export type Conversation =
   | { readonly id: number; readonly step: 'empty'; readonly verifier: Verifier };
 
 /** What a connection is known by. */
-export type Connection = { readonly id: number; readonly uuid: string; user: Verifier | undefined; conversation: Conversation | undefined };
+export type Connection = {
+  readonly id: number;
+  readonly uuid: string;
+  /** Address and port of the client. */
+  readonly peer: string;
+  user: Verifier | undefined;
+  conversation: Conversation | undefined;
+};
 
 /** What a client may ask before it has signed in. */
 export const open = new Set([

@@ -15,6 +15,7 @@ import {
 import { MAX_MESSAGE_BYTES } from '../wire/messages.js';
 import { handshakeOf } from './authentication.js';
 import { fieldsOf, hostOf, MAX_BATCH, now, ok, paceOf, VERSION, type Command, type Handler, type Node } from './call.js';
+import { Fields } from './fields.js';
 import { hostDescription } from './host.js';
 import { checkCollectionName, checkDatabase, collectionOf, existing, noView, target, idIndexOf, indexSpecs } from './namespaces.js';
 import { SESSION_MINUTES } from './sessions.js';
@@ -318,10 +319,13 @@ const parametersOf = ({ cursors, ttlMonitorSleepSecs, verifiers }: Node): Readon
 const getParameter: Handler = (call) => {
   const [asked, ...names] = call.command.keys.map((key, index) => (index ? key : call.command.values[0]));
   const parameters = parametersOf(call.node);
-  const all = asked === '*' || (asked instanceof Doc && isTrue(asked.get('allParameters')));
-  const found = Object.keys(parameters).filter((name) => all || names.includes(name));
+  const options = asked instanceof Doc ? new Fields('getParameter', asked).only(['allParameters', 'showDetails', 'setAt']) : undefined;
+  const all = asked === '*' || options?.boolean('allParameters');
+  const details = options?.boolean('showDetails');
+  // Each of them is set at the start and not changed after it.
+  const none = options?.oneOf('setAt', ['runtime', 'startup']) === 'runtime';
+  const found = Object.keys(parameters).filter((name) => !none && (all || names.includes(name)));
   if (!found.length) throw new ServerError(72, 'no option found to get');
-  const details = asked instanceof Doc && isTrue(asked.get('showDetails'));
   return ok(
     Object.fromEntries(
       found.map((name) => [
@@ -364,7 +368,7 @@ export const diagnosticCommands: Readonly<Record<string, Command>> = {
       throw new ServerError(76, 'not running with --replSet');
     },
   },
-  whatsmyuri: { fields: 'any', run: () => ok({ you: '127.0.0.1:0' }) },
+  whatsmyuri: { fields: 'any', run: ({ connection }) => ok({ you: connection.peer }) },
   hostInfo: { fields: [], run: () => ok(hostDescription()) },
   serverStatus: { fields: 'any', run: serverStatus },
   collStats: { fields: ['scale'], run: collStats },

@@ -1,6 +1,6 @@
-import { Arr, Doc, type Value } from '../bson/values.js';
-import { failedToParse } from '../errors.js';
-import { isNumber, numberOf } from '../bson/order.js';
+import { Arr, bsonTypeName, Doc, type Value } from '../bson/values.js';
+import { badValue, ServerError } from '../errors.js';
+import { isNumber, isTrue, isWhole, numberOf } from '../bson/order.js';
 import { withoutTime } from '../query/expressions/expressions.js';
 import { compileFilter, parseFilter } from '../query/filter.js';
 import { hostOf, ok, type Command, type Handler } from './call.js';
@@ -21,7 +21,8 @@ const shown = (host: string, { id, connection, database, command, since, killed 
     connectionId: connection,
     active: true,
     currentOpTime: new Date().toISOString(),
-    opid: id,
+    // The number has 32 bits without a sign, and BSON only such with one.
+    opid: id | 0,
     secs_running: micros / 1_000_000n,
     microsecs_running: micros,
     op: name === 'find' ? 'query' : name === 'getMore' ? 'getmore' : 'command',
@@ -45,10 +46,10 @@ const currentOp: Handler = (call) => {
       ),
     ),
   );
-  const own = command.get('$ownOps') === true;
+  const own = isTrue(command.get('$ownOps') ?? null);
   const listed = node.running
     .list()
-    .filter((operation) => !own || operation.connection === connection.id)
+    .filter((operation) => !own || operation.user === connection.user?.user)
     .map((operation) => shown(hostOf(node), operation))
     .filter(matches);
   return ok({ inprog: Arr.of(listed) });
@@ -81,14 +82,18 @@ const top: Handler = (call) => {
 
 /** A command that is killed ends at its next pause. */
 const killOp: Handler = (call) => {
-  const id = call.command.get('op');
-  if (!isNumber(id)) throw failedToParse('Did not provide "op" field');
-  call.node.running.kill(numberOf(id));
+  const op = call.command.get('op');
+  if (op === undefined) throw new ServerError(4, 'Missing expected field "op"');
+  if (!isNumber(op)) throw new ServerError(14, `Expected field "op" to have numeric type, but found ${bsonTypeName(op)}`);
+  const id = numberOf(op);
+  if (!isWhole(op)) throw badValue(`Expected field "op" to have a value exactly representable as a 64-bit integer, but found ${id}`);
+  if (id < -(2 ** 31) || id >= 2 ** 32) throw new ServerError(26823, `invalid op : ${id}`);
+  call.node.running.kill(id >>> 0);
   return ok({ info: 'attempting to kill op' });
 };
 
 export const operationCommands: Readonly<Record<string, Command>> = {
   currentOp: { fields: 'any', adminOnly: true, run: currentOp },
-  killOp: { fields: ['op'], adminOnly: true, run: killOp },
+  killOp: { fields: 'any', adminOnly: true, run: killOp },
   top: { fields: 'any', adminOnly: true, run: top },
 };

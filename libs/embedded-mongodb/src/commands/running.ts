@@ -10,6 +10,7 @@ export const sessionOf = (command: Doc): string => {
 
 /** A command that is under way. */
 export type Operation = {
+  /** A whole number of 32 bits without a sign, as on the server. */
   readonly id: number;
   /** The number of the connection that it came from. */
   readonly connection: number;
@@ -40,7 +41,8 @@ export class Running {
   readonly #operations = new Map<number, { -readonly [Field in keyof Operation]: Operation[Field] }>();
 
   begin({ id: connection, user }: Connection, database: string, command: Doc): Operation {
-    const operation = { id: ++this.#last, connection, user: user?.user, database, command, since: performance.now(), killed: false };
+    this.#last = (this.#last + 1) >>> 0;
+    const operation = { id: this.#last, connection, user: user?.user, database, command, since: performance.now(), killed: false };
     this.#operations.set(operation.id, operation);
     return operation;
   }
