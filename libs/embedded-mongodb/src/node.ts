@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { createServer, isIPv6, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { BadCredentials, checkListener, lockDirectory, portUnavailable, type Certificate } from '@tierline/embedded-host';
+import { newUuid } from './bson/uuid.js';
 import type { Node } from './commands/call.js';
 import { areUsable, verifierOf, type Connection, type Credentials, type ReaderCredentials } from './commands/credentials.js';
 import { Cursors } from './commands/cursors.js';
@@ -85,13 +85,7 @@ export const runNode = async ({
       connections: () => ({ current: sockets.size, total }),
     };
     const accept = (socket: Socket): void =>
-      serve(
-        socket,
-        node,
-        { id: ++total, uuid: randomUUID(), peer: peerOf(socket), user: undefined, conversation: undefined },
-        running,
-        idle,
-      );
+      serve(socket, node, { id: ++total, uuid: newUuid(), peer: peerOf(socket), user: undefined, conversation: undefined }, running, idle);
     const server = tls
       ? createTlsServer({ ...tls, noDelay: true, minVersion: 'TLSv1.2', handshakeTimeout: TLS_HANDSHAKE_MS }, accept)
       : createServer({ noDelay: true }, accept);

@@ -149,7 +149,7 @@ const connectionStatus: Handler = (call) => {
       ),
       authenticatedUserPrivileges: fieldsOf(call).boolean('showPrivileges') ? Arr.of(privilegesOf(user)) : undefined,
     }),
-    uuid: new Binary(4, Buffer.from(call.connection.uuid.replaceAll('-', ''), 'hex')),
+    uuid: new Binary(4, call.connection.uuid),
   });
 };
 

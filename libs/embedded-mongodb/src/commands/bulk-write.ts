@@ -6,7 +6,7 @@ import { answerWithCursor, cursorBatch, listed } from './cursor-commands.js';
 import { fieldsOf, letOf, paceOf, type Call, type Command, type Handler } from './call.js';
 import type { Pace } from './cursors.js';
 import { Fields, typeError } from './fields.js';
-import { checkCollectionName } from './namespaces.js';
+import { partsOfNamespace } from './namespaces.js';
 import { hintOf } from './reading.js';
 import { bypass } from './validation.js';
 import { readDelete, readUpdate } from './writes.js';
@@ -93,9 +93,7 @@ const readTargets = ({ node }: Call, pace: Pace, namespaces: readonly Doc[], byp
     fields.refuse('encryptionInformation');
     const uuid = fields.uuid('collectionUUID');
     const namespace = fields.need(fields.string('ns'), 'ns');
-    const dot = namespace.indexOf('.');
-    const [database, name] = [namespace.slice(0, Math.max(0, dot)), namespace.slice(dot + 1)];
-    checkCollectionName(database, dot < 0 ? '' : name);
+    const [database, name] = partsOfNamespace(namespace);
     return { node, pace, database, name, bypassed, uuid };
   });
 

@@ -10,7 +10,6 @@ import { DEFAULT_BATCH } from './cursors.js';
 import { typeError, type Fields } from './fields.js';
 import { checkIdIndex, modifyIndex } from './indexes.js';
 import {
-  checkCollectionName,
   checkDatabase,
   checkViewCollation,
   collectionOf,
@@ -19,6 +18,7 @@ import {
   indexSpecs,
   newCollection,
   noView,
+  partsOfNamespace,
   target,
 } from './namespaces.js';
 import { refuseTimeSeries } from './time-series.js';
@@ -214,14 +214,8 @@ const renameCollection: Handler = async (call) => {
   if (typeof from !== 'string' || typeof to !== 'string')
     throw typeError('renameCollection.to', typeof from === 'string' ? to : from, 'string');
   const dropTarget = fieldsOf(call).boolean('dropTarget');
-  const split = (namespace: string): readonly [string, string] => {
-    const dot = namespace.indexOf('.');
-    const parts = [namespace.slice(0, Math.max(0, dot)), dot < 0 ? '' : namespace.slice(dot + 1)] as const;
-    checkCollectionName(...parts);
-    return parts;
-  };
-  const [fromDatabase, fromName] = split(from);
-  const [toDatabase, toName] = split(to);
+  const [fromDatabase, fromName] = partsOfNamespace(from);
+  const [toDatabase, toName] = partsOfNamespace(to);
   if (toName.startsWith('system.')) throw new ServerError(73, `Invalid system namespace: ${to}`);
   return call.node.store.write((writer) => {
     const source = collectionOf(writer, fromDatabase, fromName);

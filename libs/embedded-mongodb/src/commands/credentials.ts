@@ -74,7 +74,7 @@ export type Conversation =
 /** What a connection is known by. */
 export type Connection = {
   readonly id: number;
-  readonly uuid: string;
+  readonly uuid: Buffer;
   /** Address and port of the client. */
   readonly peer: string;
   user: Verifier | undefined;

@@ -17,7 +17,7 @@ import { handshakeOf } from './authentication.js';
 import { fieldsOf, hostOf, MAX_BATCH, now, ok, paceOf, VERSION, type Command, type Handler, type Node } from './call.js';
 import { Fields } from './fields.js';
 import { hostDescription } from './host.js';
-import { checkCollectionName, checkDatabase, collectionOf, existing, noView, target, idIndexOf, indexSpecs } from './namespaces.js';
+import { checkDatabase, collectionOf, existing, noView, partsOfNamespace, target, idIndexOf, indexSpecs } from './namespaces.js';
 import { SESSION_MINUTES } from './sessions.js';
 import { numberValue, rangeOf, scaleOf, storageStatistics } from './statistics.js';
 
@@ -230,13 +230,8 @@ const dbStats: Handler = (call) => {
 
 /** How much the documents of a collection take. */
 const dataSize: Handler = (call) => {
-  const namespace = call.command.values[0];
   const fields = fieldsOf(call);
-  if (namespace === null) throw new ServerError(40414, "BSON field 'dataSize.dataSize' is missing but a required field");
-  if (typeof namespace !== 'string')
-    throw new ServerError(14, `BSON field 'dataSize.dataSize' is the wrong type '${bsonTypeName(namespace)}', expected type 'string'`);
-  const [database = '', ...name] = namespace.split('.');
-  checkCollectionName(database, name.join('.'));
+  const [database, name] = partsOfNamespace(fields.need(fields.string('dataSize'), 'dataSize'));
   const bounds = [fields.document('min'), fields.document('max')];
   fields.document('keyPattern');
   const estimate = fields.boolean('estimate');
@@ -246,7 +241,7 @@ const dataSize: Handler = (call) => {
   }
   const snapshot = call.node.store.snapshot();
   try {
-    const collection = noView(collectionOf(snapshot, database, name.join('.')));
+    const collection = noView(collectionOf(snapshot, database, name));
     const { documents, bytes } = collection ? statisticsOf(snapshot, collection) : { documents: 0, bytes: 0 };
     return ok({ estimate, size: BigInt(bytes), numObjects: BigInt(documents), millis: 0 });
   } finally {
@@ -298,9 +293,8 @@ const serverStatus: Handler = ({ node }) => {
 const logs = ['global', 'startupWarnings'];
 
 const getLog: Handler = (call) => {
-  const name = call.command.values[0];
+  const name = fieldsOf(call).need(call.command.values[0] ?? undefined, 'getLog');
   if (name === '*') return ok({ names: Arr.of(logs) });
-  if (name === null) throw new ServerError(40414, "BSON field 'getLog.getLog' is missing but a required field");
   if (typeof name !== 'string')
     throw new ServerError(14, `Argument to getLog must be of type String; found ${show(name)} of type ${bsonTypeName(name)}`);
   if (!logs.includes(name)) throw new ServerError(96, `No log named '${name}'`);

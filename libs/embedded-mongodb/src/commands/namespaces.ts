@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { newUuid } from '../bson/uuid.js';
 import { Binary, bsonTypeName, Doc } from '../bson/values.js';
 import { ServerError } from '../errors.js';
 import { sameCollation, type Collation } from '../query/collation.js';
@@ -32,6 +32,14 @@ export const checkCollectionName = (database: string, name: string): string => {
   checkReadName(database, name);
   if (name.includes('$') && !name.startsWith('$cmd')) throw new ServerError(73, `Invalid collection name: ${name}`);
   return name;
+};
+
+/** The parts of a name such as `database.collection`. @throws ServerError 73 where no collection can have it */
+export const partsOfNamespace = (namespace: string): readonly [database: string, name: string] => {
+  const dot = namespace.indexOf('.');
+  const [database, name] = [namespace.slice(0, Math.max(0, dot)), dot < 0 ? '' : namespace.slice(dot + 1)];
+  checkCollectionName(database, name);
+  return [database, name];
 };
 
 const READS: ReadonlySet<string> = new Set(['aggregate', 'count', 'distinct', 'find']);
@@ -126,9 +134,6 @@ export const newCollection = (
   if (Buffer.byteLength(`${database}.${name}`) > 255)
     throw new ServerError(73, `Fully qualified namespace is too long. Namespace: ${database}.${name} Max: 255`);
   if (name.startsWith('system.')) throw new ServerError(73, `Invalid system namespace: ${database}.${name}`);
-  const uuid = randomBytes(16);
-  uuid[6] = ((uuid[6] as number) & 0x0f) | 0x40;
-  uuid[8] = ((uuid[8] as number) & 0x3f) | 0x80;
   const collation = collationIn(options);
   const collection: Collection = {
     number: writer.nextNumber(),
@@ -136,7 +141,7 @@ export const newCollection = (
     name,
     options,
     collation,
-    uuid,
+    uuid: newUuid(),
     // The documents themselves are only unique by the bytes of their _id.
     indexes: collation && !view ? [readIndex(writer.nextNumber(), idIndexSpec.with('unique', true).with('collation', collation.spec))] : [],
     view,

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { newUuid } from '../bson/uuid.js';
 import { Binary, Doc, type Value } from '../bson/values.js';
 import { ServerError } from '../errors.js';
 import { fieldsOf, ok, type Call, type Command, type Handler } from './call.js';
@@ -6,8 +6,7 @@ import { Fields, typeError } from './fields.js';
 
 export const SESSION_MINUTES = 30;
 
-const startSession: Handler = () =>
-  ok({ id: Doc.from({ id: new Binary(4, Buffer.from(randomUUID().replaceAll('-', ''), 'hex')) }), timeoutMinutes: SESSION_MINUTES });
+const startSession: Handler = () => ok({ id: Doc.from({ id: new Binary(4, newUuid()) }), timeoutMinutes: SESSION_MINUTES });
 
 /** Ends the cursors and the commands of sessions. */
 const end = ({ node }: Call, isMeant: (session: string, user: string | undefined) => boolean): Doc => {

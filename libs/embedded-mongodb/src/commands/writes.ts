@@ -36,19 +36,22 @@ const isUnacknowledged = ({ command }: Call): boolean => {
   return isNumber(w) && numberOf(w) === 0 && !isTrue(concern.get('j')) && !isTrue(concern.get('fsync'));
 };
 
+/** Where a command writes. */
+const targetOf = (call: Call, name: string, fields: Fields): Target => ({
+  node: call.node,
+  pace: paceOf(call),
+  database: call.database,
+  name,
+  bypassed: bypass(fields),
+  uuid: fields.uuid('collectionUUID'),
+});
+
 const insert: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
   const documents = fields.need(fields.documents('documents'), 'documents');
   checkBatch(documents.length);
-  const where = {
-    node: call.node,
-    pace: paceOf(call),
-    database: call.database,
-    name,
-    bypassed: bypass(fields),
-    uuid: fields.uuid('collectionUUID'),
-  };
+  const where = targetOf(call, name, fields);
   const statements = documents.map((doc) => guarded(where, insertStatement(where, doc)));
   const outcomes = await runStatements(call.node, where.pace, statements, fields.boolean('ordered', true));
   return isUnacknowledged(call) ? ok({ n: 0 }) : ok({ n: sumOf(outcomes, ({ n }) => n), writeErrors: writeErrors(outcomes) });
@@ -104,14 +107,7 @@ const update: Handler = async (call) => {
   const specs = fields.need(fields.documents('updates'), 'updates');
   checkBatch(specs.length);
   const variables = letOf(fields);
-  const where = {
-    node: call.node,
-    pace: paceOf(call),
-    database: call.database,
-    name,
-    bypassed: bypass(fields),
-    uuid: fields.uuid('collectionUUID'),
-  };
+  const where = targetOf(call, name, fields);
   const statements = specs.map((spec) => {
     const part = new Fields('update.updates', spec).only(UPDATE_FIELDS);
     part.need(part.document('q'), 'q');
@@ -140,14 +136,7 @@ const remove: Handler = async (call) => {
   const specs = fields.need(fields.documents('deletes'), 'deletes');
   checkBatch(specs.length);
   const variables = letOf(fields);
-  const where = {
-    node: call.node,
-    pace: paceOf(call),
-    database: call.database,
-    name,
-    bypassed: false,
-    uuid: fields.uuid('collectionUUID'),
-  };
+  const where = targetOf(call, name, fields);
   const statements = specs.map((spec) => {
     const part = new Fields('delete.deletes', spec).only(DELETE_FIELDS);
     part.need(part.document('q'), 'q');

@@ -450,9 +450,9 @@ const planWith = (
   let { sorted, reverse } = orderOf(fields, constant, constant, sort, arrays, order.collation);
   let parts: readonly Part[] | undefined;
   for (let passed = constant + 1; !sorted && index && passed <= points && bounds.length; passed++) {
-    const merged = orderOf(fields, constant, passed, sort, arrays, order.collation);
-    parts = merged.sorted ? partsOf(ranges, bounds, passed) : undefined;
-    if (parts) ({ sorted, reverse } = merged);
+    const inParts = orderOf(fields, constant, passed, sort, arrays, order.collation);
+    parts = inParts.sorted ? partsOf(ranges, bounds, passed) : undefined;
+    if (parts) ({ sorted, reverse } = inParts);
   }
   const bounded = bounds.every((bound) => bound.bounded);
   return {
@@ -608,8 +608,8 @@ export const choosePlan = (reader: Reader, collection: Collection, filter: Filte
   return probe(reader, second.plan) < probe(reader, best.plan) ? second.plan : best.plan;
 };
 
-function* entriesOf(reader: Reader, ranges: readonly KeyRange[], reverse: boolean): Generator<Iterable<Entry>, void, undefined> {
-  for (const range of ranges) yield reader.entries({ ...range, reverse });
+function* entriesOf(reader: Reader, ranges: readonly KeyRange[], reverse: boolean): Generator<Entry, void, undefined> {
+  for (const range of reverse ? ranges.toReversed() : ranges) yield* reader.entries({ ...range, reverse });
 }
 
 /** The entries of parts that are each in the order of a sort, in that order. */
@@ -630,7 +630,7 @@ function* mergedEntries(reader: Reader, parts: readonly Part[], reverse: boolean
     heads.splice(low, 0, { entry: next.value, rest, prefix, left });
   };
   try {
-    for (const { prefix, ranges } of parts) advance(inTurn(entriesOf(reader, reverse ? ranges.toReversed() : ranges, reverse)), prefix);
+    for (const { prefix, ranges } of parts) advance(entriesOf(reader, ranges, reverse), prefix);
     for (let head = heads.shift(); head; head = heads.shift()) {
       yield head.entry;
       advance(head.left, head.prefix);
@@ -638,10 +638,6 @@ function* mergedEntries(reader: Reader, parts: readonly Part[], reverse: boolean
   } finally {
     for (const { left } of heads) left.return?.();
   }
-}
-
-function* inTurn(sequences: Iterable<Iterable<Entry>>): Generator<Entry, void, undefined> {
-  for (const entries of sequences) yield* entries;
 }
 
 /**
@@ -652,10 +648,10 @@ function* inTurn(sequences: Iterable<Iterable<Entry>>): Generator<Entry, void, u
 export function* runPlan(reader: Reader, collection: Collection, plan: Plan, given?: Counters): Source {
   const counters = given ?? noCounters();
   if (!given) countUse(reader, plan);
-  const ranges = plan.reverse ? plan.ranges.toReversed() : plan.ranges;
+  const { ranges, parts, reverse } = plan;
   if (!plan.index) {
     if (plan.stage === 'IDHACK') {
-      for (const { start } of ranges) {
+      for (const { start } of reverse ? ranges.toReversed() : ranges) {
         counters.keys++;
         // A range of one _id begins with the document's own key.
         const bytes = reader.get(start);
@@ -666,31 +662,28 @@ export function* runPlan(reader: Reader, collection: Collection, plan: Plan, giv
       }
       return;
     }
-    for (const range of ranges)
-      for (const { value } of reader.entries({ ...range, reverse: plan.reverse })) {
-        counters.documents++;
-        yield Doc.read(value);
-        if (counters.documents % PAUSE_EVERY === 0) yield PAUSE;
-      }
+    for (const { value } of entriesOf(reader, ranges, reverse)) {
+      counters.documents++;
+      yield Doc.read(value);
+      if (counters.documents % PAUSE_EVERY === 0) yield PAUSE;
+    }
     return;
   }
   const seen = plan.index.arrays.length ? new Set<string>() : undefined;
-  const { parts, reverse } = plan;
-  for (const entries of parts ? [mergedEntries(reader, parts, reverse)] : entriesOf(reader, ranges, reverse))
-    for (const { value: idKey } of entries) {
-      counters.keys++;
-      if (counters.keys % PAUSE_EVERY === 0) yield PAUSE;
-      if (seen) {
-        // A document with an array has several keys, and is one result.
-        const id = idKey.toString('latin1');
-        if (seen.has(id)) continue;
-        seen.add(id);
-      }
-      const bytes = reader.get(recordKey(collection, idKey));
-      if (!bytes) throw new ServerError(366, `index ${plan.index.name} of ${namespaceOf(collection)} names a document that is not there`);
-      counters.documents++;
-      yield Doc.read(bytes);
+  for (const { value: idKey } of parts ? mergedEntries(reader, parts, reverse) : entriesOf(reader, ranges, reverse)) {
+    counters.keys++;
+    if (counters.keys % PAUSE_EVERY === 0) yield PAUSE;
+    if (seen) {
+      // A document with an array has several keys, and is one result.
+      const id = idKey.toString('latin1');
+      if (seen.has(id)) continue;
+      seen.add(id);
     }
+    const bytes = reader.get(recordKey(collection, idKey));
+    if (!bytes) throw new ServerError(366, `index ${plan.index.name} of ${namespaceOf(collection)} names a document that is not there`);
+    counters.documents++;
+    yield Doc.read(bytes);
+  }
 }
 
 /** The documents that may match a filter; whoever asks still tests them. */
