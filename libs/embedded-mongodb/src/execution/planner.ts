@@ -512,6 +512,10 @@ const rarestFirst = (reader: Reader, index: Index, collection: Collection, condi
 /** How many leading fields of its index a plan has bounds for. */
 const boundFields = ({ bounds }: Plan): number => Math.min(...bounds.map((intervals) => intervals.length));
 
+/** Whether a plan is bounded by conditions that another one leaves to be tested, so that it may have fewer keys. */
+const asksElse = (plan: Plan, other: Plan): boolean =>
+  boundFields(plan) > boundFields(other) || plan.index?.fields[0]?.path !== other.index?.fields[0]?.path;
+
 export type Hint = string | Doc | undefined;
 
 const hinted = (
@@ -599,7 +603,7 @@ export const choosePlan = (reader: Reader, collection: Collection, filter: Filte
   const [best, second] = plans as [(typeof plans)[number], (typeof plans)[number] | undefined];
   if (sort.length && best.plan.sorted) {
     // A few documents are sorted sooner than many are looked through in their order.
-    const narrow = plans.find(({ plan }) => plan.bounded && boundFields(plan) > boundFields(best.plan) && probe(reader, plan) < PROBE);
+    const narrow = plans.find(({ plan }) => plan.bounded && asksElse(plan, best.plan) && probe(reader, plan) < PROBE);
     if (narrow && probe(reader, best.plan) >= PROBE) return narrow.plan;
   }
   if (!second || !best.plan.bounded || !second.plan.bounded || best.plan.sorted !== second.plan.sorted || best.score - second.score > 10)

@@ -10,7 +10,7 @@ export const alerts: StateFace<AlertState> = {
   version: 1,
   schema: () => documentSchema(alertSchema, 'Id of the alert'),
   document: (state) => state,
-  indexes: [{ key: { client: 1, firing: 1 } }, { key: { ticketId: 1 } }],
+  indexes: [{ key: { client: 1, _id: 1 } }, { key: { client: 1, firing: 1 } }, { key: { ticketId: 1 } }],
 };
 
 /** One document a source of alerts, by its name. */

@@ -8,5 +8,11 @@ export const problems: StateFace<ProblemState> = {
   version: 5,
   schema: () => documentSchema(problemSchema, 'Id of the problem'),
   document: (state) => state,
-  indexes: [{ key: { client: 1, status: 1 } }, { key: { tickets: 1 } }, { key: { nextActionDueAt: 1 } }, { key: { nextReminderAt: 1 } }],
+  indexes: [
+    { key: { client: 1, _id: 1 } },
+    { key: { client: 1, status: 1 } },
+    { key: { tickets: 1 } },
+    { key: { nextActionDueAt: 1 } },
+    { key: { nextReminderAt: 1 } },
+  ],
 };

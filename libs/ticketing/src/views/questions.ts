@@ -8,5 +8,5 @@ export const questions: StateFace<QuestionState> = {
   version: 1,
   schema: () => documentSchema(questionSchema, 'Id of the question'),
   document: (state) => state,
-  indexes: [{ key: { client: 1, askedAt: 1 } }],
+  indexes: [{ key: { client: 1, _id: 1 } }, { key: { client: 1, askedAt: 1 } }],
 };
