@@ -167,8 +167,8 @@ describe('problems', () => {
 });
 
 describe('self-service', () => {
-  const keyed = async (roles: readonly string[], id: string) => {
-    const { token } = (await post('/v1/api-keys', { label: 'spec', id, roles, clients: [api.client] })).json;
+  const keyed = async (roles: readonly string[], id: string, clients = [api.client]) => {
+    const { token } = (await post('/v1/api-keys', { label: 'spec', id, roles, clients })).json;
     return async (method: string, path: string, body?: object) =>
       send(api.url, method, path, { body, headers: { Authorization: `Bearer ${token}` } });
   };
@@ -250,6 +250,14 @@ describe('self-service', () => {
       { summary: 'Laptop 13', channel: 'portal', form: { form, version: 1 }, description: expect.stringContaining('Which size?\n13') },
     ]);
     expect((await post('/v1/tickets', { ...request, form: { form, version: 1 } })).json).toMatchObject({ code: 'invalid-body' });
+    // Who may open no ticket is told nothing of the form: not whether it exists, nor what it asks.
+    const other = await keyed(['agent'], 'ann', [`${api.client}-other`]);
+    for (const barred of [await keyed(['auditor'], 'audra'), other]) {
+      const answers = [form, `no-${form}`].map((name) => barred('POST', `/v1/forms/${name}/requests`, { ...request, answers: {} }));
+      const [there, away] = (await Promise.all(answers)).map(({ json: { code, detail } }) => ({ code, detail }));
+      expect(there).toMatchObject({ code: 'forbidden' });
+      expect(away).toEqual(there);
+    }
     await post(`/v1/forms/${form}/withdraw`, {});
     await eventually(
       () => requester('POST', `/v1/forms/${form}/requests`, { ...request, answers: { size: '13' } }),

@@ -4,8 +4,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { deterministicId, isRefusal } from '#eventsourcing';
 import { JsonBody, Problem, QueryParameters } from '#http';
 import { flag, oneOf, type QueryOf, text } from '#platform';
-import { AskQuestion, openingByForm, question, QUESTION_STATUSES, RequestByForm, ticket } from '#ticketing';
-import { type Asker, queries, periodBegin, periodEnd, zoneOfDates } from '#ticketing-app';
+import { AskQuestion, omitUndefined, openingByForm, question, QUESTION_STATUSES, RequestByForm, ticket } from '#ticketing';
+import { type Asker, queries, periodBegin, periodEnd, unlessMayBegin, zoneOfDates } from '#ticketing-app';
 import { RunCommand, RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { answerWithTag, sentWith, taggedState } from './command-answer.js';
@@ -57,6 +57,7 @@ export class SelfServiceController {
     @Caller() caller: Asker,
   ) {
     const sent = sentWith(request, 'questions');
+    unlessRefused(unlessMayBegin(question, 'RecordQuestion', omitUndefined({ client: asked.client, reporter: asked.reporter }), sent));
     const id = deterministicId(question.category, sent.commandId);
     // What was suggested when it was asked is suggested again: the knowledge base may have moved on.
     const before = await this.queries.execute(new RunQuery(caller, queries.question, { id }));
@@ -136,14 +137,16 @@ export class SelfServiceController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Asker,
   ) {
+    const { client, reporter } = body;
+    const sent = sentWith(request, `forms/${name}/requests`);
+    unlessRefused(unlessMayBegin(ticket, 'OpenTicket', { client, reporter }, sent));
     const { state } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.form, { name })));
     if (state.withdrawn) throw new Problem('form-withdrawn', ticketProblems['form-withdrawn'], 'The form takes no more requests');
-    if (state.client !== undefined && state.client !== body.client)
+    if (state.client !== undefined && state.client !== client)
       throw new Problem('form-not-found', ticketProblems['form-not-found'], 'There is no such form');
     const opening = openingByForm(state, body);
     if ('faults' in opening)
       throw new Problem('answers-invalid', ticketProblems['answers-invalid'], 'Some answers in the form are invalid', opening);
-    const sent = sentWith(request, `forms/${name}/requests`);
     const done = unlessRefused(await this.commands.execute(new RunCommand(ticket, undefined, 'OpenTicket', opening, sent)));
     void reply.header('Location', `/v1/tickets/${done.id}`);
     return answerWithTag(reply, { ticketId: done.id }, done);

@@ -21,7 +21,17 @@ import {
   type Using,
 } from '#eventsourcing';
 import { withCorrelation } from '#platform';
-import { actorOf, canonicalJson, CLOCK_SKEW, commandGrant, isAutomatic, type Principal, systemPrincipal } from '#ticketing';
+import {
+  actorOf,
+  canonicalJson,
+  CLOCK_SKEW,
+  commandGrant,
+  type CommandGrant,
+  type Forbidden,
+  isAutomatic,
+  type Principal,
+  systemPrincipal,
+} from '#ticketing';
 import { lookUp, type WebhookNetworks } from './needs.js';
 import type { ReadModels } from './read-models.js';
 
@@ -100,11 +110,7 @@ export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<O
   const actor = onBehalfOf ?? actorOf(principal);
   const id = given ?? deterministicId(aggregate.category, commandId);
   return withCorrelation({ correlationId, causationId }, async () => {
-    if (onBehalfOf !== undefined && principal.onBehalfOf !== true)
-      return refuse('forbidden', 'It takes the permission to act on behalf of others');
-    // What policies and time bring about is theirs alone.
-    if (principal.kind !== 'system' && isAutomatic({ actor })) return refuse('forbidden', `Only the system itself is ${actor.id}`);
-    const access = commandGrant({ aggregate, name, principal, actor, id, body });
+    const access = accessOf({ aggregate, id, name, body: body as object }, context);
     if (isRefusal(access)) return access;
     const now = Date.now();
     const effectiveAt = effectiveAtOf(body, now);
@@ -165,6 +171,35 @@ export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<O
       );
     }
   });
+}
+
+type Access = Pick<SentContext, 'principal' | 'onBehalfOf'>;
+
+/** What a sender may do with a command; refused where it depends on no state. */
+function accessOf(
+  { aggregate, id, name, body }: { readonly aggregate: Aggregate; readonly id: string; readonly name: string; readonly body: object },
+  { principal, onBehalfOf }: Access,
+): CommandGrant | Forbidden {
+  const actor = onBehalfOf ?? actorOf(principal);
+  if (onBehalfOf !== undefined && principal.onBehalfOf !== true)
+    return refuse('forbidden', 'It takes the permission to act on behalf of others');
+  // What policies and time bring about is theirs alone.
+  if (principal.kind !== 'system' && isAutomatic({ actor })) return refuse('forbidden', `Only the system itself is ${actor.id}`);
+  return commandGrant({ aggregate, name, principal, actor, id, body });
+}
+
+/**
+ * Why somebody may not begin something. Whatever a command is made of is looked up after that: who may not send it is not told what there is.
+ * @param body what access depends on of the command's body
+ */
+export function unlessMayBegin<Of extends Aggregate, Name extends keyof CommandsOf<Of> & string>(
+  aggregate: Of,
+  name: Name,
+  body: Partial<CommandsOf<Of>[Name]>,
+  context: Access,
+): Forbidden | undefined {
+  const access = accessOf({ aggregate, id: '', name, body }, context);
+  return isRefusal(access) ? access : access.refuses(aggregate.initial);
 }
 
 /** When what a command tells of happened: now, unless it says so. Undefined when it says what is no instant. */
