@@ -50,6 +50,9 @@ class Process extends EventStore {
   end(): Promise<Position | 'start'> {
     return events.store.end();
   }
+  has(position: Position): Promise<boolean> {
+    return events.store.has(position);
+  }
   eventAt(position: Position): Promise<StoredEvent | undefined> {
     return events.store.eventAt(position);
   }

@@ -242,7 +242,11 @@ describe('GET /v1/events', () => {
   it.each([
     ['?from=900000000000/900000000000', {}],
     ['', { 'Last-Event-ID': '900000000000/900000000000' }],
-  ])('refuses a position that this log has not come to: %s %j', async (query, headers: Record<string, string>) => {
+    // Not ahead of the log, but between two of its records.
+    ['?from=1/1', {}],
+    ['?types=TicketOpened', { 'Last-Event-ID': '01/01' }],
+    ['/digest?from=1/1', {}],
+  ])('refuses a position that is not of this log: %s %j', async (query, headers: Record<string, string>) => {
     expect((await send(api.url, 'GET', `/v1/events${query}`, { headers })).json).toMatchObject({ status: 400, code: 'unknown-position' });
   });
 

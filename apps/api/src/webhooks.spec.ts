@@ -441,6 +441,7 @@ describe('webhooks', () => {
     [{ url: 'https://hooks.example/x', allClients: true, types: ['Nothing'] }, 422, 'webhook-invalid'],
     [{ url: 'https://hooks.example/x', allClients: true, from: 'yesterday' }, 422, 'webhook-invalid'],
     [{ url: 'https://hooks.example/x', allClients: true, from: '900000000000/900000000000' }, 422, 'webhook-invalid'],
+    [{ url: 'https://hooks.example/x', allClients: true, from: '1/1' }, 422, 'webhook-invalid'],
     [{ url: 'https://hooks.example/x', allClients: true, from: '9999-01-01T00:00:00Z' }, 422, 'webhook-invalid'],
   ])('are not subscribed as %j', async (body, status, code) => {
     expect((await send(api.url, 'POST', '/v1/webhooks', { body })).json).toMatchObject({ status, code });

@@ -99,6 +99,9 @@ export abstract class EventStore {
    */
   abstract end(): Promise<Position | 'start'>;
 
+  /** Whether the log can be read from this position on: there is something at it, of whomever. A server refuses any other. @throws StoreUnavailable */
+  abstract has(position: Position): Promise<boolean>;
+
   /** The event at exactly this position; undefined where there is none of ours. @throws StoreUnavailable */
   abstract eventAt(position: Position): Promise<StoredEvent | undefined>;
 

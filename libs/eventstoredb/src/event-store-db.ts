@@ -6,6 +6,7 @@ import {
   PersistentSubscriptionExistsError,
   START,
   StreamNotFoundError,
+  UnknownError,
   eventTypeFilter,
   jsonEvent,
   persistentSubscriptionToAllSettingsFromDefaults,
@@ -217,6 +218,20 @@ export class EventStoreDB extends EventStore {
     return this.#insist('read the end of $all', () => this.#end());
   }
 
+  has(position: Position): Promise<boolean> {
+    return this.#insist('read $all', async () => {
+      try {
+        await this.#storedAt(position);
+        return true;
+      } catch (error) {
+        if (!(error instanceof UnknownError)) throw error;
+        // It says no more than that it cannot. Where it can read elsewhere, it is the position.
+        await this.#end();
+        return false;
+      }
+    });
+  }
+
   eventAt(position: Position): Promise<StoredEvent | undefined> {
     return this.#insist('read $all', () => this.#eventAt(position));
   }
@@ -292,13 +307,16 @@ export class EventStoreDB extends EventStore {
     return 'start';
   }
 
-  async #eventAt({ commit, prepare }: Position): Promise<StoredEvent | undefined> {
+  async #eventAt(position: Position): Promise<StoredEvent | undefined> {
+    const event = await this.#storedAt(position);
+    const own = event && ownEvent(event);
+    return own && this.#opened(own);
+  }
+
+  /** What is at a position, of whomever; one attempt. */
+  async #storedAt({ commit, prepare }: Position) {
     const options = { direction: FORWARDS, fromPosition: { commit, prepare }, maxCount: 1 } as const;
-    for await (const { event } of complete(this.#connection.client.readAll(options)))
-      if (event?.position.commit === commit) {
-        const own = ownEvent(event);
-        return own && this.#opened(own);
-      }
+    for await (const { event } of complete(this.#connection.client.readAll(options))) if (event?.position.commit === commit) return event;
     return undefined;
   }
 

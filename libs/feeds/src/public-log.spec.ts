@@ -25,6 +25,7 @@ class Counted extends EventStore {
   seal = (...args: Parameters<EventStore['seal']>) => events.store.seal(...args);
   append = (...args: Parameters<EventStore['append']>) => events.store.append(...args);
   end = () => events.store.end();
+  has = (...args: Parameters<EventStore['has']>) => events.store.has(...args);
   eventAt = (...args: Parameters<EventStore['eventAt']>) => events.store.eventAt(...args);
   lastBefore = (...args: Parameters<EventStore['lastBefore']>) => events.store.lastBefore(...args);
   readAll = (...args: Parameters<EventStore['readAll']>) => events.store.readAll(...args);

@@ -29,6 +29,7 @@ class Counted extends EventStore {
   seal = (...args: Parameters<EventStore['seal']>) => this.store.seal(...args);
   append = (...args: Parameters<EventStore['append']>) => this.store.append(...args);
   end = () => this.store.end();
+  has = (...args: Parameters<EventStore['has']>) => this.store.has(...args);
   eventAt = (...args: Parameters<EventStore['eventAt']>) => this.store.eventAt(...args);
   lastBefore = (...args: Parameters<EventStore['lastBefore']>) => this.store.lastBefore(...args);
   readAll = (...args: Parameters<EventStore['readAll']>) => this.store.readAll(...args);

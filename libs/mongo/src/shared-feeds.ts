@@ -65,6 +65,10 @@ class SharedFeeds extends EventStore {
     return this.store.end();
   }
 
+  has(position: Position): Promise<boolean> {
+    return this.store.has(position);
+  }
+
   eventAt(position: Position): Promise<StoredEvent | undefined> {
     return this.store.eventAt(position);
   }

@@ -226,13 +226,13 @@ async function feedFacts(
     type === undefined ? [{ field: `types[${index}]`, message: 'must be a type of event that /schemas lists' }] : [],
   );
   const place = from === 'start' ? from : parsePlace(from);
-  const isAhead = place !== undefined && comparePlaces(place, end) > 0;
+  const isUnknown = place !== undefined && place !== 'start' && (comparePlaces(place, end) > 0 || !(await store.has(place)));
   const since = parseInstant(from);
   const begin = from === 'end' ? end : (place ?? since);
   const wrong =
     begin === undefined
       ? 'must be start, end, a position such as 1234/1234, or a date-time with an offset'
-      : isAhead
+      : isUnknown
         ? 'must be a position that this log has had'
         : since !== undefined && epochMillis(since) > epochMillis(now) + CLOCK_SKEW
           ? 'must not be in the future'

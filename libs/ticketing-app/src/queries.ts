@@ -113,8 +113,14 @@ async function followEvents(
 ): Promise<Feed | Refusal<'unknown-position'>> {
   const end = await store.end();
   for (const [field, place] of Object.entries({ from, to: until })) {
-    if (typeof place !== 'object' || 'since' in place || (end !== 'start' && place.commit <= end.commit)) continue;
-    const message = `The log ends at ${end === 'start' ? 'its start' : formatPlace(end)}: begin again from its start`;
+    if (typeof place !== 'object' || 'since' in place) continue;
+    const isAhead = end === 'start' || place.commit > end.commit;
+    // Up to where is compared only, and need be nowhere.
+    if (!isAhead && (field === 'to' || (await store.has(place)))) continue;
+    const why = isAhead
+      ? `The log ends at ${end === 'start' ? 'its start' : formatPlace(end)}`
+      : `Nothing of the log is at ${formatPlace(place)}`;
+    const message = `${why}: begin again from its start`;
     return refuse('unknown-position', message, [{ field, message: 'must be a position that this log has had' }]);
   }
   const { since, after } =

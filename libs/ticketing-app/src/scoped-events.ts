@@ -53,6 +53,10 @@ export class ScopedEvents extends EventStore {
     return this.store.end();
   }
 
+  override has(position: Position): Promise<boolean> {
+    return this.store.has(position);
+  }
+
   override async eventAt(position: Position): Promise<StoredEvent | undefined> {
     const event = await this.store.eventAt(position);
     return event !== undefined && this.#sees(event) ? event : undefined;

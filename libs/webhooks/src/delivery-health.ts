@@ -62,9 +62,12 @@ async function healthOf(
 /** A destination that has read nothing begins at an instant or at the start, and has not fallen behind yet. */
 async function lagOf(store: EventStore, known: readonly Progress[], reads: FeedFilter): Promise<number> {
   const places = known.map(({ place }) => parsePlace(place)).filter((place): place is FeedPosition => place !== undefined);
-  const last = places.sort(comparePlaces)[0];
-  if (last === undefined) return 0;
-  for await (const { metadata } of store.readAll(reads, { commit: last.commit, prepare: last.prepare }))
-    return Math.max(0, Date.now() - Date.parse(metadata.recordedAt));
+  for (const { commit, prepare } of places.sort(comparePlaces)) {
+    // Of another log: nothing can be read from there, and how far behind it is nobody knows.
+    if (!(await store.has({ commit, prepare }))) continue;
+    for await (const { metadata } of store.readAll(reads, { commit, prepare }))
+      return Math.max(0, Date.now() - Date.parse(metadata.recordedAt));
+    return 0;
+  }
   return 0;
 }

@@ -157,7 +157,7 @@ export class Delivery {
     // After a failure it goes on where it was.
     const after = this.#reached ?? (since === undefined ? (parsePlace(this.#place) ?? 'start') : await store.lastBefore(since));
     const end = await store.end();
-    if (comparePlaces(after, end) > 0) throw new OtherLog(`the delivery to ${id}`);
+    if (after !== 'start' && (comparePlaces(after, end) > 0 || !(await store.has(after)))) throw new OtherLog(`the delivery to ${id}`);
     const sees: Destination['sees'] = (event) => this.to.sees(event);
     const asked = { filter: { ...filter, ...(since && { since }) }, sees, after, idleMs: IDLE_MS, signal };
     for await (const { events, position } of feed.follow(asked)) {

@@ -114,6 +114,18 @@ export function describeEventStore(name: string, open: () => StoreUnderTest): vo
         for (const event of read) expect(await store.eventAt(event.position)).toEqual(event);
       });
 
+      it('knows which positions it can be read from', async () => {
+        const { position } = await store.append(stream, 'no-stream', some(1));
+        if (position === undefined) throw new Error('the server did not say where the event is');
+        const { commit, prepare } = position;
+        const end = await store.end();
+        expect([await store.has(position), end === 'start' || (await store.has(end))]).toEqual([true, true]);
+        expect([await store.has({ commit: commit - 1n, prepare: prepare - 1n }), await store.has({ commit: 1n, prepare: 1n })]).toEqual([
+          false,
+          false,
+        ]);
+      });
+
       it('knows a place before all that was recorded from an instant on', async () => {
         const { position } = await store.append(stream, 'no-stream', some(1));
         if (position === undefined) throw new Error('the server did not say where the event is');
