@@ -38,14 +38,16 @@ async function start(
     const { mail, mailbox, channelsFile } = config.notifications;
     if (reacts) {
       // What signs and sends is loaded only where something is sent.
-      const [{ deliverWebhooks }, { chatChannels, deliverNotifications, webhookReports }] = await Promise.all([
+      const [{ deliverWebhooks, Networks }, { chatChannels, deliverNotifications, webhookReports }] = await Promise.all([
         import('#webhooks'),
         import('#notifications'),
       ]);
+      const { networks } = config.webhooks;
+      // Before anything is sent: it may refuse the file.
+      const channels = channelsFile === undefined ? new Map<string, never>() : await chatChannels(channelsFile, new Networks(networks));
       const deliverer = deliverWebhooks({ store, db, log, settled: webhookReports({ store, log }), ...config.webhooks });
       onClose(() => deliverer.stop());
-      const channels = channelsFile === undefined ? new Map<string, never>() : await chatChannels(channelsFile);
-      const notifier = deliverNotifications({ store, db, log, mail, channels, networks: config.webhooks.networks });
+      const notifier = deliverNotifications({ store, db, log, mail, channels, networks });
       onClose(() => notifier.stop());
     }
     const polled = reacts ? mailbox : undefined;

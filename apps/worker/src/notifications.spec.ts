@@ -26,7 +26,7 @@ import {
   ticket,
   type TicketEvents,
 } from '#ticketing';
-import { type Deliverer, deliveryHealth, patience } from '#webhooks';
+import { type Deliverer, deliveryHealth, Networks, patience } from '#webhooks';
 import { commandsTo } from '../../../libs/ticketing-app/src/testing/send-command.js';
 import { eventually } from '../../../test/eventually.js';
 import { MailServer } from '../../../test/mail-server.js';
@@ -98,7 +98,7 @@ async function deliver(): Promise<void> {
     db: mongo.db,
     log,
     mail: { url: mail.url, from: 'tierline@example.com' },
-    channels: await chatChannels(channelsFile),
+    channels: await chatChannels(channelsFile, new Networks(['127.0.0.0/8'])),
     networks: ['127.0.0.0/8'],
     patience: { ...patience, firstMs: 20, longestMs: 50, breakAfter: Infinity },
     timeoutMs: 2_000,
@@ -312,9 +312,27 @@ describe('messages of escalation steps', () => {
   });
 
   it('need channels that are written as they should be, and no complaint tells an address', async () => {
-    await writeFile(channelsFile, JSON.stringify({ noc: { format: 'irc', url: 'https://chat.example/secret' } }));
-    await expect(chatChannels(channelsFile)).rejects.toThrow('CHAT_CHANNELS_FILE is wrong at noc.format');
-    await expect(chatChannels(channelsFile)).rejects.not.toThrow('secret');
+    const complaint = async (channel: object) => {
+      await writeFile(channelsFile, JSON.stringify({ ok: { format: 'teams', url: 'https://chat.example/x' }, noc: channel }));
+      const error = await chatChannels(channelsFile, new Networks(['10.1.0.0/16'])).catch((thrown: Error) => thrown);
+      return error instanceof Error ? error.message : undefined;
+    };
+    const at = (url: string) => ({ format: 'slack', url });
+    const none = 'names addresses that no request may go to, at noc.url';
+    const nowhere = ['secret', 'https://', 'ftp://chat.example/secret', 'https://[secret]/', 'https://chat.example:99999/secret'];
+    const forbidden = ['http://93.184.216.34/secret', 'https://10.2.0.1/secret', 'https://0x7f.1/secret'];
+    const wrong: readonly (readonly [object, string])[] = [
+      [{ format: 'irc', url: 'https://chat.example/secret' }, 'is wrong at noc.format'],
+      ...nowhere.map((url) => [at(url), 'is wrong at noc.url'] as const),
+      ...forbidden.map((url) => [at(url), none] as const),
+    ];
+    for (const [channel, told] of wrong) {
+      const message = await complaint(channel);
+      expect([channel, message]).toEqual([channel, expect.stringContaining(`CHAT_CHANNELS_FILE ${told}`)]);
+      expect(message).not.toContain('secret');
+    }
+    for (const url of ['https://chat.example/secret', 'http://10.1.2.3/secret', 'http://chat.example'])
+      expect([url, await complaint(at(url))]).toEqual([url, undefined]);
   });
 });
 
