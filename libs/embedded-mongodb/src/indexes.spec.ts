@@ -298,6 +298,7 @@ test('a search that finds few sorts them; one that finds many reads them in thei
   await tickets.createIndex({ client: 1, openedAt: -1 });
   await tickets.createIndex({ client: 1, words: 1 });
   await tickets.createIndex({ assignee: 1 });
+  await tickets.createIndex({ changed: 1 });
   await tickets.insertMany(
     Array.from({ length: 2000 }, (_, n) => ({
       _id: n as never,
@@ -305,10 +306,11 @@ test('a search that finds few sorts them; one that finds many reads them in thei
       openedAt: n,
       words: ['printer', n % 400 === 0 ? 'spooler' : 'invoices'],
       assignee: n % 500 === 0 ? 'grace' : 'ada',
+      changed: n,
     })),
   );
-  const page = async (query: Document): Promise<Document> => {
-    const search = () => tickets.find(query).sort({ openedAt: -1 }).limit(3);
+  const page = async (query: Document, sort: Record<string, 1 | -1> = { openedAt: -1 }): Promise<Document> => {
+    const search = () => tickets.find(query).sort(sort).limit(3);
     const { queryPlanner, executionStats } = (await search().explain('executionStats')) as Document;
     const { stage, inputStage } = queryPlanner.winningPlan;
     return {
@@ -335,6 +337,9 @@ test('a search that finds few sorts them; one that finds many reads them in thei
       found: [1500, 1000, 500],
     });
     expect(await page({ client: clients, assignee: 'ada' })).toMatchObject({ stage: 'FETCH', keys: 3 });
+    // Or where one asks for what changed of late.
+    const { index, keys } = await page({ client: clients, changed: { $gte: 1996 } }, { changed: 1 });
+    expect([index, keys <= 4]).toEqual(['changed_1', true]);
   }
 });
 

@@ -601,10 +601,11 @@ export const choosePlan = (reader: Reader, collection: Collection, filter: Filte
     .map((plan) => ({ plan, score: score(plan, sort) }))
     .sort((a, b) => b.score - a.score);
   const [best, second] = plans as [(typeof plans)[number], (typeof plans)[number] | undefined];
-  if (sort.length && best.plan.sorted) {
-    // A few documents are sorted sooner than many are looked through in their order.
-    const narrow = plans.find(({ plan }) => plan.bounded && asksElse(plan, best.plan) && probe(reader, plan) < PROBE);
-    if (narrow && probe(reader, best.plan) >= PROBE) return narrow.plan;
+  // A few documents are read, and sorted, sooner than many are looked through, in whatever order.
+  const others = plans.filter(({ plan }) => plan.bounded && asksElse(plan, best.plan));
+  if (others.length && probe(reader, best.plan) >= PROBE) {
+    const narrow = others.find(({ plan }) => probe(reader, plan) < PROBE);
+    if (narrow) return narrow.plan;
   }
   if (!second || !best.plan.bounded || !second.plan.bounded || best.plan.sorted !== second.plan.sorted || best.score - second.score > 10)
     return best.plan;
