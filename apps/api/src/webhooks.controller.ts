@@ -72,6 +72,13 @@ export class WebhooksController {
   }
 }
 
-function shown({ _id, order: _order, body: _body, expiresAt: _expiresAt, ...delivery }: DeliveryDocument): WebhookDelivery {
+function shown({
+  _id,
+  order: _order,
+  body: _body,
+  failures: _failures,
+  expiresAt: _expiresAt,
+  ...delivery
+}: DeliveryDocument): WebhookDelivery {
   return delivery;
 }

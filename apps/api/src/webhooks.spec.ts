@@ -7,7 +7,7 @@ import { FolderBlobStore } from '#blobs';
 import { deliverReports, webhookReports } from '#notifications';
 import { createLog } from '#platform';
 import type { Principal, Role } from '#ticketing';
-import { type Deliverer, deliverWebhooks, Networks, patience, type Patience, progress } from '#webhooks';
+import { deliveries, type Deliverer, type DeliveryState, deliverWebhooks, Networks, patience, type Patience, progress } from '#webhooks';
 import { eventually } from '../../../test/eventually.js';
 import { startReporter } from '../../worker/src/reporter.js';
 import { keyFor, type RunningApi, send, startApi } from './testing/running-api.js';
@@ -322,6 +322,56 @@ describe('webhooks', () => {
     await eventually(
       () => get(`/v1/webhooks/${webhook}`),
       ({ failures }) => failures === 0,
+    );
+  });
+
+  it('do not leave whoever asks something of them waiting for a receiver that is left alone', async () => {
+    const client = newClient();
+    await openTicket(client);
+    receiver.does.set('/later', (response) => void response.writeHead(503, { 'Retry-After': '3600' }).end());
+    deliver();
+    const webhook = await subscribe('/later', client);
+    await eventually(
+      () => get(`/v1/webhooks/${webhook}/deliveries?state=waiting`),
+      ({ items }) => items[0]?.tries === 1,
+    );
+    receiver.does.delete('/later');
+    receiver.got.length = 0;
+    await post(`/v1/webhooks/${webhook}/ping`);
+    // Since it is back, the event need not wait for an hour either.
+    expect((await arrived('/later', 2)).map(({ type }) => type).sort()).toEqual([
+      'com.tierline.ticket.opened.v1',
+      'com.tierline.webhook.ping.v1',
+    ]);
+  });
+
+  it('wait no longer for what was given up and is sent again than for what is sent the first time; nothing is left of those that are deleted', async () => {
+    const client = newClient();
+    await openTicket(client);
+    receiver.does.set('/again', (response) => void response.writeHead(500).end());
+    deliver({ giveUpMs: 0 });
+    const webhook = await subscribe('/again', client);
+    const known = (state: string, tries: number) =>
+      eventually(
+        () => deliveries(api.mongo.db).findOne({ webhook, state: state as DeliveryState }),
+        (one) => one?.tries === tries,
+      );
+    await known('dead', 1);
+    await deliverer?.stop();
+    // As if it had been tried for days.
+    await deliveries(api.mongo.db).updateOne({ webhook }, { $set: { tries: 9, failures: 9 } });
+    deliver({ firstMs: 60_000, longestMs: 12 * 3_600_000 });
+    await post(`/v1/webhooks/${webhook}/replay`, {});
+    const { dueAt = 0 } = (await known('waiting', 10)) ?? {};
+    expect(dueAt - Date.now()).toBeLessThan(120_000);
+
+    await send(api.url, 'DELETE', `/v1/webhooks/${webhook}`);
+    await eventually(
+      async () => [
+        await deliveries(api.mongo.db).countDocuments({ webhook }),
+        await progress(api.mongo.db).countDocuments({ _id: webhook }),
+      ],
+      ([events, places]) => events === 0 && places === 0,
     );
   });
 

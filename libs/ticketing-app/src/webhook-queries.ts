@@ -15,7 +15,7 @@ export interface WebhookNow extends Webhook {
 }
 
 /** One event on its way to a webhook, as it is shown. */
-export type WebhookDelivery = Omit<DeliveryDocument, '_id' | 'order' | 'body' | 'expiresAt'>;
+export type WebhookDelivery = Omit<DeliveryDocument, '_id' | 'order' | 'body' | 'failures' | 'expiresAt'>;
 
 interface Named {
   readonly webhook: string;

@@ -1,15 +1,16 @@
 import { Webhook as Signer } from 'standardwebhooks';
 import type { ViewDocument } from '#mongo';
-import { instantFrom } from '#eventsourcing';
-import { type EventFilter, secretsBefore, type Webhook, webhooks, webhookViews } from '#ticketing';
+import { instantFrom, readAggregate } from '#eventsourcing';
+import { type EventFilter, secretsBefore, type Webhook, webhook as webhookAggregate, webhooks, webhookViews } from '#ticketing';
 import { deliver, type Deliverer, type DeliverOptions } from './deliver.js';
+import { dropDeliveries, progress } from './documents.js';
 import { type Destination, NOWHERE, type Parcel } from './destination.js';
 import { Networks } from './networks.js';
 import { patience as usualPatience, type Patience } from './patience.js';
 import { post } from './post.js';
 import { WebhookSecrets } from './secrets.js';
 
-export interface DeliverWebhooksOptions extends Omit<DeliverOptions, 'destinations' | 'groups'> {
+export interface DeliverWebhooksOptions extends Omit<DeliverOptions, 'destinations' | 'groups' | 'tidy'> {
   /** What secrets are derived from. */
   readonly keyFile: string;
   /** Private networks that events may be sent to, in CIDR notation. */
@@ -67,9 +68,26 @@ export function deliverWebhooks({
     };
   }
 
+  /** Drops what is kept of webhooks that were deleted. That one is not shown does not say so: views are built anew. */
+  async function dropDeleted(): Promise<void> {
+    const shown = await db
+      .collection<ViewDocument<Webhook>>(webhooks.name)
+      .find({}, { projection: { webhook: 1 } })
+      .toArray();
+    // Of notifications and reports the names have a slash.
+    const others = { _id: { $nin: shown.map(({ webhook }) => webhook), $not: /\// } };
+    for (const { _id } of await progress(db)
+      .find(others, { projection: { _id: 1 } })
+      .toArray()) {
+      const { state } = await readAggregate(options.store, webhookAggregate, _id);
+      if (state === 'deleted') await dropDeliveries(db, _id);
+    }
+  }
+
   return deliver({
     ...options,
     groups: [webhookViews],
+    tidy: dropDeleted,
     destinations: async () => {
       const active = await db.collection<ViewDocument<Webhook>>(webhooks.name).find({ state: 'active' }).toArray();
       return active.map(destination);

@@ -11,6 +11,8 @@ export interface DeliverOptions {
   readonly log: ViewLog;
   /** Where to deliver to now. */
   readonly destinations: () => Promise<readonly Destination[]>;
+  /** Called when they were listed, and those were let go that are no more. */
+  readonly tidy?: () => Promise<void>;
   /** The views that destinations are read from. */
   readonly groups: readonly AnyGroup[];
   /** How often they are looked at while the views change, in milliseconds (default 200). */
@@ -38,7 +40,7 @@ interface Held {
  * Delivers to every destination that no other process delivers to: each has one process at a time, and another one when that dies. A parcel is delivered
  * at least once, those of a subject in order.
  */
-export function deliver({ store, db, log, destinations, groups, pollMs = 200, leaseMs = 10_000 }: DeliverOptions): Deliverer {
+export function deliver({ store, db, log, destinations, tidy, groups, pollMs = 200, leaseMs = 10_000 }: DeliverOptions): Deliverer {
   const owner = newOwner();
   const stopping = new AbortController();
   const news = new ViewNews(shareFeeds(store), db, groups);
@@ -48,7 +50,8 @@ export function deliver({ store, db, log, destinations, groups, pollMs = 200, le
   let listedAt = 0;
 
   async function look(isNews: boolean): Promise<void> {
-    if (isNews || Date.now() - listedAt > RELIST_MS) {
+    const isListed = isNews || Date.now() - listedAt > RELIST_MS;
+    if (isListed) {
       active = new Map((await destinations()).map((destination) => [destination.id, destination]));
       listedAt = Date.now();
     }
@@ -57,6 +60,7 @@ export function deliver({ store, db, log, destinations, groups, pollMs = 200, le
         if (active.get(id)?.revision !== revision || !(await lease(id))) await release(id);
       }),
     );
+    if (isListed) await tidy?.();
     for (const [id, destination] of active) {
       if (stopping.signal.aborted || held.has(id) || !(await lease(id, destination))) continue;
       held.set(id, { revision: destination.revision, delivery: new Delivery(parts, destination, await takeUp(destination)) });
@@ -87,7 +91,7 @@ export function deliver({ store, db, log, destinations, groups, pollMs = 200, le
   }
 
   /** What is known of a destination of which this process has the lease, with all done that was asked for since. */
-  async function takeUp({ id: webhook, generation, from, replays }: Destination): Promise<Progress> {
+  async function takeUp({ id: webhook, revision, generation, from, replays }: Destination): Promise<Progress> {
     const rewound = { generation, place: from };
     const { modifiedCount } = await progress(db).updateOne({ _id: webhook, owner, generation: { $lt: generation } }, { $set: rewound });
     // What waits would be sent twice.
@@ -102,7 +106,12 @@ export function deliver({ store, db, log, destinations, groups, pollMs = 200, le
       );
       await progress(db).updateOne({ _id: webhook, owner }, { $set: { replayed: number } });
     }
-    return known;
+    if (known.revision === revision) return known;
+    // Whoever has changed it, or asks something of it, does not wait for a receiver that is left alone: what comes first shows whether it is back.
+    const { brokenUntil = 0 } = known;
+    const tried = { revision, brokenUntil: Math.min(brokenUntil, Date.now()) };
+    await progress(db).updateOne({ _id: webhook, owner }, { $set: tried });
+    return { ...known, ...tried };
   }
 
   async function keepLooking(): Promise<void> {

@@ -43,6 +43,8 @@ interface Item {
   attempts: readonly Attempt[];
   tries: number;
   failingSince?: number | undefined;
+  /** How often it has failed since it was read, or was to be sent again. */
+  failures: number;
   dueAt: number;
   state: DeliveryState;
   /** Whether the deliveries have it as it is, or it needs to be nowhere. */
@@ -140,9 +142,10 @@ export class Delivery {
         await this.#room(signal);
         if (signal.aborted) return;
         const { event, type, subject, position, body, generation, attempts, tries, failingSince, dueAt = 0, state } = document;
+        const failures = failingSince === undefined ? 0 : (document.failures ?? tries);
         const parcel = { event, type, subject, position };
         const written = position === NOWHERE && body !== undefined ? { body, at: Infinity } : undefined;
-        this.#enqueue({ parcel, written, generation, attempts, tries, failingSince, dueAt, state, isStored: true });
+        this.#enqueue({ parcel, written, generation, attempts, tries, failingSince, failures, dueAt, state, isStored: true });
         this.#loaded = document;
       }
       this.#look();
@@ -208,7 +211,7 @@ export class Delivery {
   #fresh({ body, since: failingSince, ...parcel }: Parcel): Item {
     const { generation } = this.to;
     const written = { body, at: parcel.position === NOWHERE ? Infinity : Date.now() };
-    return { parcel, written, generation, attempts: [], tries: 0, failingSince, dueAt: 0, state: 'waiting', isStored: false };
+    return { parcel, written, generation, attempts: [], tries: 0, failingSince, failures: 0, dueAt: 0, state: 'waiting', isStored: false };
   }
 
   #take(parcel: Parcel, place: FeedPosition | undefined): void {
@@ -322,10 +325,11 @@ export class Delivery {
     }
     this.#failures++;
     item.failingSince ??= now;
+    item.failures++;
     const pause = breakAfter(patience, this.#failures, Math.random(), status === 429 || status === 503 ? retryAfterMs : 0);
     if (pause > 0) this.#brokenUntil = now + pause;
     if (item.parcel.event === test?.parcel.event || now - item.failingSince >= patience.giveUpMs) return 'dead';
-    item.dueAt = now + pauseAfter(patience, item.tries, Math.random(), retryAfterMs);
+    item.dueAt = now + pauseAfter(patience, item.failures, Math.random(), retryAfterMs);
     return 'waiting';
   }
 
@@ -424,7 +428,7 @@ export class Delivery {
     this.#look();
   }
 
-  #documentOf({ parcel, written, generation, attempts, tries, failingSince, dueAt, state }: Item): Omit<DeliveryDocument, '_id'> {
+  #documentOf({ parcel, written, generation, attempts, tries, failingSince, failures, dueAt, state }: Item): Omit<DeliveryDocument, '_id'> {
     const { event, type, subject, position } = parcel;
     const body = position === NOWHERE && written !== undefined ? { body: written.body } : {};
     const sent = { event, type, subject, position, order: orderOf(position), ...body };
@@ -432,7 +436,7 @@ export class Delivery {
     // What was told is known elsewhere, and is not sent again by hand.
     const isOver = state === 'delivered' || (state === 'dead' && this.to.settled !== undefined && this.to.keepsDead !== true);
     if (isOver) return { ...known, expiresAt: new Date(Date.now() + KEPT_MS) };
-    return { ...known, dueAt, ...(failingSince === undefined ? {} : { failingSince }) };
+    return { ...known, dueAt, ...(failingSince === undefined ? {} : { failingSince, failures }) };
   }
 
   #idOf(event: string, generation: number): string {

@@ -38,6 +38,8 @@ export interface DeliveryDocument {
   readonly tries: number;
   /** When it first failed since it was last taken up, in milliseconds since 1970. */
   readonly failingSince?: number;
+  /** How often it has failed since then. */
+  readonly failures?: number;
   /** When it is sent next, in milliseconds since 1970. */
   readonly dueAt?: number;
   /** When it is forgotten. */
@@ -53,6 +55,8 @@ export interface Progress {
   readonly place: string;
   readonly owner: string | null;
   readonly leaseUntil: Date | null;
+  /** The destination's when it was last taken up. */
+  readonly revision?: number;
   /** Failures in a row, and until when nothing is sent because of them, in milliseconds since 1970. */
   readonly failures: number;
   readonly brokenUntil?: number;
@@ -78,6 +82,15 @@ export async function forgetDeliveries(db: Db, subjects: readonly string[]): Pro
   await deliveries(db).deleteMany({ subject, state: { $ne: 'waiting' } });
   await deliveries(db).updateMany({ subject }, { $set: { attempts: [] }, $unset: { body: '' } });
   return (await deliveries(db).findOne({ subject }, { projection: { _id: 1 } })) === null;
+}
+
+/** Drops all that is kept of a webhook that is no more. A process that still delivers to it keeps it until it lets go: @returns whether it is dropped */
+export async function dropDeliveries(db: Db, webhook: string): Promise<boolean> {
+  const isFree = { _id: webhook, $or: [{ owner: null }, { leaseUntil: { $lt: new Date() } }] };
+  if ((await progress(db).findOne(isFree)) === null) return false;
+  await deliveries(db).deleteMany({ webhook });
+  await progress(db).deleteOne(isFree);
+  return true;
 }
 
 /** Makes the indexes that deliveries are found by, where they are missing. */
