@@ -142,6 +142,12 @@ function withFact(sla: PinnedClocks, fact: ClockFact, { effectiveAt, recordedAt,
   return { ...sla, over: undefined, overByPolicy: undefined, ...folded, clocks, facts };
 }
 
+/** The contract that the clocks went by at an instant; undefined: the default contract. */
+export function contractAt({ facts }: Pick<PinnedClocks, 'facts'>, at: Instant): PinnedContract | undefined {
+  const held = facts.findLast((fact, index) => index === 0 || ('contract' in fact && fact.at <= at));
+  return held === undefined || 'contract' in held ? held?.contract : held.opensUnder;
+}
+
 function opened(fact: ClockFact): Folded {
   const { effects, opensUnder: contract, defaultTerms } = fact as Extract<ClockFact, { readonly effects: ClockEffects }>;
   const { priority = 'low' } = effects;

@@ -13,7 +13,7 @@ import { type Contract, termsOf } from '../contract/contract.js';
 import { CLOCK_SKEW, isAutomatic } from '../events/automatic.js';
 import { ticketEvents, type TicketEvents } from '../events/ticket-events.js';
 import type { ClockedTicket, ClockedTicketState } from './clocked-ticket.js';
-import { asItWas, withRestatements } from './late-facts.js';
+import { asItWas, endingWithMovesSince, withRestatements } from './late-facts.js';
 import { endOfTouch, type TicketDecision } from './decisions.js';
 
 /** What every command may say. */
@@ -110,7 +110,7 @@ function onExisting<Body extends object, Given>({
       if (barred) return barred;
       const then = asItWas(state, context);
       const decision = endingTouches(decide(command, then, context, termsOf(then), given), then, context);
-      return isRefusal(decision) ? decision : withRestatements(state, decision, context);
+      return isRefusal(decision) ? decision : withRestatements(state, endingWithMovesSince(state, decision, context), context);
     },
   };
 }

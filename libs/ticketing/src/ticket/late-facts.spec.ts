@@ -6,6 +6,7 @@ import type { TicketEvents } from '../events/ticket-events.js';
 import { whyEscalated } from '../escalation/escalation-why.js';
 import { clockAt, type SlaClock } from '../sla/sla-clock.js';
 import { nextMomentAt } from '../sla/sla-terms.js';
+import { completeHandOff } from '../testing/random-commands.js';
 import { at, pin, type Told } from '../testing/ticket-life.js';
 import type { ClockedTicketState } from './clocked-ticket.js';
 import { type TicketCommandName, type TicketCommands, ticket } from './ticket.js';
@@ -126,6 +127,43 @@ describe('a fact that is told late', () => {
     // Of the open clock, once the resolution is told.
     desk.tell('ResolveTicket', { category: 'x', article: 'KB-1' }, -590, 0.2);
     expect(desk.ticket.sla.told.filter((moment) => moment.at !== null)).toEqual([]);
+  });
+
+  it('is named as the reason, and not the hold or touch time that ended with it', () => {
+    const desk = new Desk({ ...always, quietTime: 0 }).open(-600, 0);
+    desk.tell('StartTouchTime', {}, -595, 0.1);
+    desk.tell('PutOnHold', { reason: 'onsite-visit', note: 'n' }, -593, 0.1);
+    desk.tell('StartTouchTime', {}, -592, 0.1);
+    desk.look(0.2);
+    const revision = desk.events.length;
+    desk.tell('ResolveTicket', { category: 'x', article: 'KB-1' }, -590, 0.3);
+    const types = desk.events.slice(revision).map(({ type }) => type);
+    expect(types.slice(0, 4)).toEqual(['TouchTimeStopped', 'TicketResumed', 'TicketResolved', 'SlaRestated']);
+    for (const { data } of desk.told('SlaRestated'))
+      expect(data).toMatchObject({
+        because: { revision: revision + 2, type: 'TicketResolved' },
+        reason: `TicketResolved of ${at(-590)} was told late`,
+      });
+  });
+
+  it('is decided under the contract of its own time', () => {
+    const desk = new Desk(always).open(0);
+    const withoutL2 = pin(2, { ...always, tiers: ['L1', 'L3'] });
+    desk.tell('RebaseSlaTerms', { contract: withoutL2, effectiveFrom: at(60) }, 60, 60, TIMEKEEPER);
+    const handOff = { reason: 'r', handoff: completeHandOff };
+    expect(desk.tell('EscalateToTier', { tier: 'L3', ...handOff }, 30, 70)).toMatchObject({ refused: 'tier-skipped' });
+    expect(desk.tell('EscalateToTier', { tier: 'L2', ...handOff }, 65, 70)).toMatchObject({ refused: 'tier-not-in-contract' });
+    expect(desk.tell('EscalateToTier', { tier: 'L2', ...handOff }, 30, 70)).toEqual(['TicketEscalated']);
+    expect(desk.ticket.contract?.version).toBe(2);
+    expect(desk.tell('RebaseSlaTerms', { contract: withoutL2, effectiveFrom: at(60) }, 30, 80, TIMEKEEPER)).toEqual([]);
+  });
+
+  it('ends with what a policy did after it, where it is touch time', () => {
+    const desk = new Desk(always).open(0);
+    desk.tell('ResolveWithParent', { parent: 'p', category: 'x' }, 30, 30, policy);
+    expect(desk.tell('StartTouchTime', {}, 10, 40)).toEqual(['TouchTimeStarted', 'TouchTimeStopped']);
+    expect(desk.events.at(-1)).toMatchObject({ at: at(30), data: { startedAt: at(10), seconds: 20 * 60 } });
+    expect(desk.ticket.touching).toEqual([]);
   });
 
   it('ends the policy that a breach which never was had set going; what it did stays, marked', () => {

@@ -49,7 +49,7 @@ export const slaCommands = {
     late: true,
     decide({ contract, effectiveFrom }: RebaseSlaTerms, ticket) {
       const goesOn = unlessActive(ticket) === undefined && ticket.sla !== undefined;
-      if (!goesOn || contract.version <= (ticket.contract?.version ?? 0)) return [];
+      if (!goesOn || contract.version <= (ticket.sla.contract?.version ?? 0)) return [];
       // What happened since the terms began has happened under the old ones.
       const latest = ticket.sla.facts.at(-1)?.at ?? effectiveFrom;
       const effectiveAt = effectiveFrom > latest ? effectiveFrom : latest;
