@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
 import { Secret, TOTP } from 'otpauth';
 import { isRefusal } from '#eventsourcing';
+import { unlessKeyMissing } from '#local';
 import { IdentityProvider } from '#oidc';
 import type { Principal } from '#ticketing';
-import { asOperator, issueLink, PasswordHashes } from '#ticketing-app';
+import { asOperator, issueLink, logInKey, PasswordHashes } from '#ticketing-app';
 import { startProvider, type TestProvider } from '../../../libs/oidc/src/testing/provider.js';
 import { eventually } from '../../../test/eventually.js';
 import { Authenticator } from './testing/authenticator.js';
@@ -471,6 +473,11 @@ describe('an account', () => {
 
     it('loses it to who gives a code, or to an administrator', async () => {
       const one = await enrolled();
+      // Its codes derive from a key: where that is missing, nothing starts with another one.
+      const key = logInKey({ logIn: { keyFile: join(api.stores.directory, 'no-log-in-key') } });
+      await eventually(() => expect(unlessKeyMissing(api.mongo, key)).rejects.toThrow(/no-log-in-key is missing.*LOG_IN_KEY_FILE/));
+      await unlessKeyMissing(api.mongo, { ...key, file: join(api.stores.directory, 'log-in-key') });
+      await unlessKeyMissing(api.mongo, { ...key, owners: { ...key.owners, where: { _id: randomUUID() } } });
       expect((await one.own('POST', '/totp')).json.code).toBe('totp-enrolled');
       expect((await one.own('POST', '/totp/removal', { code: '000000' })).json.code).toBe('second-factor-required');
       expect((await one.own('POST', '/totp/removal', { code: codeAt(one.secret, 1) })).status).toBe(204);

@@ -3,10 +3,11 @@ import type { Server as TlsServer } from 'node:https';
 import { isIPv6 } from 'node:net';
 import { openBlobStore } from '#blobs';
 import { followCertificate, RateLimits, readCertificate } from '#http';
-import { type ApiParts, CannotStart, connectStores, opening, portTaken, type Running, runProgram } from '#local';
+import { type ApiParts, CannotStart, connectStores, opening, portTaken, type Running, runProgram, unlessKeyMissing } from '#local';
 import { type Config, ConfigError, type JsonLog } from '#platform';
 import { SealedBlobs } from '#privacy';
 import { ROLES } from '#ticketing';
+import { logInKey, webhookKey } from '#ticketing-app';
 import { Networks, WebhookSecrets } from '#webhooks';
 import { createApi } from './create-api.js';
 import { cursorKeyIn } from './cursor-key.js';
@@ -25,6 +26,7 @@ async function start(
   return opening(async (onClose) => {
     const { store, mongo, keys, attachments, close } = await connectStores(config, log);
     onClose(close);
+    for (const key of [logInKey(config), webhookKey(config)]) await unlessKeyMissing(mongo, key);
     const firstLogIn = administratorKey ? await keepAdministratorKey(store, config.dataDir) : undefined;
     signCursorsWith(await cursorKeyIn(config.cursorKeyFile));
     const kept = await openBlobStore(config).catch((error: Error) => {

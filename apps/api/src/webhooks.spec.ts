@@ -2,11 +2,14 @@ import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { Webhook as Verifier } from 'standardwebhooks';
 import { FolderBlobStore } from '#blobs';
+import { unlessKeyMissing } from '#local';
 import { deliverReports, webhookReports } from '#notifications';
 import { createLog } from '#platform';
 import type { Principal, Role } from '#ticketing';
+import { webhookKey } from '#ticketing-app';
 import { deliveries, type Deliverer, type DeliveryState, deliverWebhooks, Networks, patience, type Patience, progress } from '#webhooks';
 import { eventually } from '../../../test/eventually.js';
 import { startReporter } from '../../worker/src/reporter.js';
@@ -382,6 +385,8 @@ describe('webhooks', () => {
     const webhook = await subscribe('/life', client);
     await arrived('/life', 1);
     const before = (await get(`/v1/webhooks/${webhook}/secret`)).secret;
+    const key = webhookKey({ webhooks: { keyFile: join(api.stores.directory, 'no-webhook-key') } });
+    await expect(unlessKeyMissing(api.mongo, key)).rejects.toThrow(/no-webhook-key is missing.*WEBHOOK_KEY_FILE/);
 
     await post(`/v1/webhooks/${webhook}/pause`);
     await eventually(

@@ -78,7 +78,7 @@ async function sealLog(
   return seal({
     store,
     tree: new LogTree(store, mongo.db, sealedCategories),
-    key: () => sealingKeyIn(sealing.keyFile),
+    key: (isNeeded) => sealingKeyIn(sealing.keyFile, isNeeded),
     publishing: publishingOf(sealing),
     onWitnessFailed: (error) => print(`The witness did not sign: ${(error as Error).message}\n`),
     signal,
@@ -115,7 +115,7 @@ export async function runExport(
       store,
       tree: new LogTree(store, mongo.db, sealedCategories),
       sealed,
-      key: await sealingKeyIn(sealing.keyFile),
+      key: await sealingKeyIn(sealing.keyFile, true),
       request,
       definitions: [
         { name: 'tzdata', value: tzdata },

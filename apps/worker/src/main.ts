@@ -1,9 +1,9 @@
 import { openBlobStore } from '#blobs';
-import { connectStores, opening, type Running, runProgram, type WorkerParts } from '#local';
+import { connectStores, opening, type Running, runProgram, unlessKeyMissing, type WorkerParts } from '#local';
 import type { Config, JsonLog } from '#platform';
 import { SealedBlobs } from '#privacy';
 import { policies, projectionGroups } from '#ticketing';
-import { sealedCategories } from '#ticketing-app';
+import { sealedCategories, webhookKey } from '#ticketing-app';
 import { Assigner } from './assigner.js';
 import { startEraser } from './eraser.js';
 import { startReporter } from './reporter.js';
@@ -20,6 +20,7 @@ async function start(
     const { store, mongo, keys, attachments, close } = await connectStores(config, log);
     onClose(close);
     const { db } = mongo;
+    if (reacts) await unlessKeyMissing(mongo, webhookKey(config));
     const assigner = new Assigner(store, db);
     const worker = startWorker({
       store,

@@ -6,4 +6,5 @@ export { readRunFile, type RunFile } from './run-file.js';
 export { type Standalone, startStandalone } from './standalone.js';
 export { openStores, type Stores } from './stores.js';
 export { administratorKeyIn } from './administrator-key.js';
+export { type DerivingKey, unlessKeyMissing } from './unless-key-missing.js';
 export { type ApiParts, startApiThread, startWorkerThread, type WorkerParts } from './threads.js';

@@ -13,8 +13,8 @@ export class LogContradictsSeal extends Error {
 export interface SealOptions {
   readonly store: EventStore;
   readonly tree: LogTree;
-  /** Asked for each time: it may have been replaced. */
-  readonly key: () => Promise<SignerKey>;
+  /** Asked for each time: it may have been replaced. @param isNeeded whether the log is sealed with it already */
+  readonly key: (isNeeded: boolean) => Promise<SignerKey>;
   readonly publishing: Publishing;
   /** Told when the witness did not sign: the head goes without. */
   readonly onWitnessFailed?: (error: unknown) => void;
@@ -51,8 +51,8 @@ export async function seal(options: SealOptions): Promise<Sealed | undefined> {
 async function sealOnce({ store, tree: logTree, key, publishing, onWitnessFailed, signal }: SealOptions): Promise<Sealed | undefined> {
   const size = await logTree.extend(signal);
   if (size === 0) return undefined;
-  const signer = await key();
   let log = await readSealLog(store);
+  const signer = await key(log.keys.length > 0);
   if (log.keys.length === 0) log = await introduceKey(store, log, signer);
   const present = verifierKeyText(log.keys.at(-1)!.key);
   if (present !== verifierKeyText(signer)) {

@@ -51,7 +51,14 @@ export function startSealer({ store, db, log, categories, keyFile, publishing, e
       log.warn({ err: error }, 'the witness did not sign the tree head');
       troubled('not-witnessed', error);
     };
-    const sealed = await seal({ store, tree: logTree, key: () => sealingKeyIn(keyFile), publishing, onWitnessFailed, signal });
+    const sealed = await seal({
+      store,
+      tree: logTree,
+      key: (isNeeded) => sealingKeyIn(keyFile, isNeeded),
+      publishing,
+      onWitnessFailed,
+      signal,
+    });
     if (sealed?.isNew) log.info({ size: sealed.head.size }, 'the log was sealed');
     return sealed?.head;
   }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { parseSignerKey, signerKey, type SignerKey, signerKeyText, verifierKeyText } from '#audit';
 import type { EventStore } from '#eventsourcing';
@@ -12,9 +13,11 @@ export class SealingKeyUnusable extends Error {
 
 /**
  * The sealing key in a file; where there is none, one is made that only its owner can read. Its name, which names the log too, is made with it.
+ * @param isNeeded whether a log is sealed with it already: then none is made in place of one that is missing
  * @throws SealingKeyUnusable
  */
-export function sealingKeyIn(file: string): Promise<SignerKey> {
+export async function sealingKeyIn(file: string, isNeeded = false): Promise<SignerKey> {
+  if (isNeeded && !existsSync(file)) throw new SealingKeyUnusable(`${file} is missing, the key that seals the log: put it back`);
   return keyIn(file, `tierline-${randomBytes(6).toString('hex')}`);
 }
 
@@ -23,10 +26,18 @@ export function sealingKeyIn(file: string): Promise<SignerKey> {
  * Begun and broken off, it is brought to its end the next time.
  */
 export async function rotateKey(store: EventStore, file: string): Promise<SignerKey> {
-  const present = await sealingKeyIn(file);
-  const coming = `${file}.next`;
-  const next = await keyIn(coming, present.name);
   const log = await readSealLog(store);
+  const coming = `${file}.next`;
+  if (!existsSync(file) && existsSync(coming)) {
+    // It was broken off between its two moves.
+    const begun = await keyIn(coming, '');
+    if (log.keys.some(({ key }) => verifierKeyText(key) === verifierKeyText(begun))) {
+      await rename(coming, file);
+      return begun;
+    }
+  }
+  const present = await sealingKeyIn(file, log.keys.length > 0);
+  const next = await keyIn(coming, present.name);
   const last = log.keys.at(-1)?.key;
   if (last === undefined) await introduceKey(store, await introduceKey(store, log, present), next, present);
   else if (verifierKeyText(last) === verifierKeyText(present)) await introduceKey(store, log, next, present);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { appendFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { execFileSync } from 'node:child_process';
@@ -191,6 +191,13 @@ it('a key is replaced by one that it vouches for; packs show both', async () => 
   await expect(
     seal({ store: stores.store, tree: logTree, key: () => Promise.resolve(stranger), publishing: { file: headsFile } }),
   ).rejects.toThrow(SealingKeyUnusable);
+  // In place of one that is missing none is made.
+  await rename(keyFile, `${keyFile}.next`);
+  const key = (isNeeded: boolean) => sealingKeyIn(keyFile, isNeeded);
+  const missing = seal({ store: stores.store, tree: logTree, key, publishing: { file: headsFile } });
+  await expect(missing).rejects.toThrow(`${keyFile} is missing`);
+  // A replacement that was broken off between its two moves is brought to its end.
+  expect(verifierKeyText(await rotateKey(stores.store, keyFile))).toBe(verifierKeyText(after));
   await sealNow();
 });
 

@@ -33,6 +33,7 @@ export * from './alerts.js';
 export * from './automation-tasks.js';
 export * from './changed-documents.js';
 export * from './client-report.js';
+export { logInKey, webhookKey } from './deriving-keys.js';
 export * from './desk-queries.js';
 export { eraseForgotten, tellErased, type Erasing } from './erasures.js';
 export * from './history-query.js';

@@ -1,0 +1,28 @@
+import { access } from 'node:fs/promises';
+import type { Mongo } from '#mongo';
+import { CannotStart } from './cannot-start.js';
+
+/** A key from which secrets are derived that are stored nowhere. */
+export interface DerivingKey {
+  readonly file: string;
+  /** The setting that names the file. */
+  readonly variable: string;
+  /** What has such secrets: documents of a view, in words and as a condition. */
+  readonly owners: { readonly noun: string; readonly view: string; readonly where: object };
+}
+
+/**
+ * Makes sure that no key is made in place of one that is missing: with it, all secrets that were derived before would be others.
+ * @throws CannotStart
+ */
+export async function unlessKeyMissing({ db }: Pick<Mongo, 'db'>, { file, variable, owners }: DerivingKey): Promise<void> {
+  const missing = await access(file).then(
+    () => undefined,
+    (error: NodeJS.ErrnoException) => (error.code === 'ENOENT' ? error : undefined),
+  );
+  if (missing === undefined || (await db.collection(owners.view).findOne(owners.where)) === null) return;
+  throw new CannotStart(
+    `${file} is missing, from which the secrets of ${owners.noun} derive. Put the key back that ${variable} named before; if it is lost, the README says how to go on without it.`,
+    { cause: missing },
+  );
+}
