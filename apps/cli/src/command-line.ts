@@ -51,9 +51,9 @@ function build(
   exitWith: (code: number) => void,
 ): Command {
   const program = new Command('tierline')
-    .description('Looks into Tierline, fills it and keeps it healthy.')
+    .description('Inspect, fill and maintain a Tierline system.')
     .version('0.1.0')
-    .showHelpAfterError('(--help shows what there is)')
+    .showHelpAfterError('(--help lists commands and options)')
     .exitOverride()
     .configureOutput({ writeOut: print, writeErr: errors.print })
     .addHelpText(
@@ -79,7 +79,7 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .command('replay')
     .description("step through a ticket's life, from the log itself")
     .argument('<ticket>', 'id of the ticket')
-    .option('--all', 'everything at once; as when the output is no terminal')
+    .option('--all', 'print everything at once, as when the output is not a terminal')
     .option('--json', 'one JSON object a line')
     .option('--as-of <instant>', 'leave out what happened later', instant)
     .option('--known-at <instant>', 'leave out what was recorded later: the life as it was known then', instant)
@@ -101,9 +101,9 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
 
   program
     .command('rebuild')
-    .description('build views anew beside the present ones, and switch; readers notice nothing')
+    .description('rebuild views beside the live ones, then switch; readers notice nothing')
     .argument('[view]', `one of ${viewNames.join(', ')}; all unless given`, view)
-    .option('--partitions <number>', 'divide into so many partitions, for as many workers: a power of two', partitions)
+    .option('--partitions <number>', 'number of partitions, for as many workers: a power of two', partitions)
     .action((name: string | undefined, options: { readonly partitions?: number }) =>
       withSession(async (session, { signal }) => {
         await rebuild(session, name, options.partitions, signal, print);
@@ -115,7 +115,7 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
 
   program
     .command('doctor')
-    .description('compare views with a fresh fold of the log, and check the log itself; exit code 1 when something is wrong')
+    .description('compare views with a fresh fold of the log, and check the log itself; exit code 1 if something is wrong')
     .argument('[view]', `one of ${viewNames.join(', ')}; all unless given`, view)
     .action((name: string | undefined) =>
       withSession(async (session, { config, signal }) => {
@@ -128,9 +128,9 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
 
   program
     .command('seal')
-    .description('sign the present state of the log, and publish it: what is in it cannot be changed unseen from then on')
+    .description('sign and publish the present state of the log: later changes to it can be detected')
     .option('--new-key', 'first replace the key, which vouches for the new one')
-    .option('--rebuild', 'first throw the tree away that is kept in MongoDB, and build it anew from the log')
+    .option('--rebuild', 'first discard the tree kept in MongoDB and rebuild it from the log')
     .action((options: { readonly newKey?: boolean; readonly rebuild?: boolean }) =>
       withSession(async (session, { config, signal }) => {
         const { runSeal } = await import('./proof-commands.js');
@@ -140,10 +140,10 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
 
   program
     .command('export')
-    .description('write a proof pack: events that anybody can verify, without this program too')
+    .description('write a proof pack: events that anyone can verify, even without this program')
     .option('--ticket <id>', 'the whole life of a ticket')
-    .option('--client <name>', 'all that there is of a client')
-    .option('--period <from/to>', 'all that was recorded between the tree heads around two instants', period)
+    .option('--client <name>', 'everything about a client')
+    .option('--period <from/to>', 'everything recorded between the tree heads around two instants', period)
     .requiredOption('--out <file>', 'where to write it')
     .action((options: ExportWords) =>
       withSession(async (session, { config, signal }) => {
@@ -154,7 +154,7 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
 
   program
     .command('extract')
-    .description('write data for other programs: `ticket-facts`, a row a ticket, or `event-log`, a row an event')
+    .description('write data for other programs: `ticket-facts` (one row per ticket) or `event-log` (one row per event)')
     .argument('<set>', 'ticket-facts or event-log')
     .requiredOption('--out <file>', 'where to write it; its extension is the format')
     .option('--format <format>', 'ndjson, csv, parquet, or xes for the event log, where the extension is another')
@@ -168,14 +168,14 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
 
   program
     .command('verify')
-    .description('verify a proof pack, offline and without stores; exit code 1 when it does not hold')
+    .description('verify a proof pack, offline and without stores; exit code 1 if it does not hold')
     .argument('<pack>', 'the file')
-    .option('--key <key>', 'a key of the log that you had from elsewhere; may be repeated', (key: string, keys: string[] = []) => [
+    .option('--key <key>', 'a key of the log that you got independently; may be repeated', (key: string, keys: string[] = []) => [
       ...keys,
       key,
     ])
-    .option('--heads <file>', 'tree heads that you had from elsewhere: the pack must not contradict them')
-    .option('--report <file>', 'a root cause report as JSON: whether it tells of events as the pack has them')
+    .option('--heads <file>', 'tree heads that you got independently: the pack must not contradict them')
+    .option('--report <file>', 'a root cause report as JSON: checks that its events are those of the pack')
     .option('--json', 'the verdict as JSON')
     .action(async (pack: string, options: VerifyWords) => {
       const { runVerify } = await import('./proof-commands.js');
@@ -189,7 +189,7 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       .option('--client <name>', 'the client whose tickets these are, where the mapping names none, or another one', named)
       .option('--name <name>', 'name of the source, where several logs have the same mapping: with the case it identifies a ticket')
       .option('--zone <zone>', 'IANA time zone of times without an offset, where the mapping names none')
-      .option('--dry-run', 'tell what would be made of the file; nothing is written')
+      .option('--dry-run', 'show what the import would do; nothing is written')
       .action(async (file: string, options: Omit<ImportWords, 'map' | 'file'> & { readonly map?: string; readonly dryRun?: boolean }) => {
         const { dryRun: dry = false, map = mapping, ...words } = { ...command.parent?.opts<{ readonly dryRun?: boolean }>(), ...options };
         if (command.args.length > 1) {
@@ -209,9 +209,9 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
   };
   const importing = program
     .command('import')
-    .description("import a log of another service desk's tickets: every case becomes a ticket; run again, it goes on where it stopped")
+    .description("import another service desk's ticket log: every case becomes a ticket; run again to continue where it stopped")
     .option('--map <mapping>', 'how to read the log: a file, YAML or JSON, or the name of a ready mapping')
-    .addHelpText('after', '\nReady mappings are the commands above; docs/imports.md has how your own are written.');
+    .addHelpText('after', '\nThe commands above are ready mappings; docs/imports.md explains how to write your own.');
   // What is too much names a mapping that there is not.
   importCommand(importing.allowExcessArguments());
   for (const [name, title] of Object.entries(READY_MAPPINGS)) importCommand(importing.command(name).description(title), name);
@@ -269,7 +269,7 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
   const schedules = program.command('reports').description('scheduled reports about clients: see docs/scheduled-reports.md');
   schedules
     .command('list')
-    .description('what is scheduled, when the next one is due, and what came of the last one')
+    .description('list scheduled reports, when each is next due, and how the last run went')
     .option('--all', 'those that are retired, too')
     .option('--json', 'as JSON')
     .action((options: { readonly all?: boolean; readonly json?: boolean }) =>
@@ -295,14 +295,14 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       withSession(async (session) => (await import('./reports-command.js')).defineReport(session, name, options, print)),
     );
   for (const [word, change, what] of [
-    ['pause', 'PauseReport', 'make none until it is resumed; periods that end meanwhile are skipped'],
-    ['resume', 'ResumeReport', 'make it again, from the current period on'],
-    ['retire', 'RetireReport', 'make none any more; its runs stay'],
+    ['pause', 'PauseReport', 'stop until resumed; periods that end meanwhile are skipped'],
+    ['resume', 'ResumeReport', 'continue, from the current period on'],
+    ['retire', 'RetireReport', 'stop for good; past runs are kept'],
   ] as const)
     scheduled(word, what).action((name: string) =>
       withSession(async (session) => (await import('./reports-command.js')).changeReport(session, name, change, print)),
     );
-  scheduled('run', 'have it made now; the schedule stays as it is')
+  scheduled('run', 'make it now; the schedule is unchanged')
     .option('--on <date>', 'a date of the period, such as 2026-10-31; the last period that has ended unless given')
     .action((name: string, { on }: { readonly on?: string }) =>
       withSession(async (session) => (await import('./reports-command.js')).requestRun(session, name, on, print)),
@@ -353,15 +353,15 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
 
   program
     .command('setup')
-    .description('make the persistent subscription that consumers of escalations share, in the event store; what is there stays')
+    .description('create the persistent subscription shared by consumers of escalations; an existing one is kept')
     .action(() => withSession(async ({ store }) => (await import('./setup-command.js')).setUp(store, print)));
 
   const keys = program
     .command('keys')
-    .description('keys to the API, which whoever has the machine issues and revokes as its operator; and those of personal data');
+    .description('issue, show and revoke API keys as the operator of this machine; rewrap the keys of personal data');
   keys
     .command('issue')
-    .description('issue a key, and print it: nothing prints it again')
+    .description('issue a key and print it: it is never shown again')
     .argument('<label>', 'what it is for', named)
     .requiredOption('--id <id>', 'id of who has it, as events name it', named)
     .requiredOption('--roles <roles>', `comma-separated, of ${ROLES.join(', ')}`, roles)
@@ -381,12 +381,12 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     );
   keys
     .command('show')
-    .description('print what is known of a key: all but its secret')
+    .description('show everything about a key except its secret')
     .argument('<key>', 'id of the key: what follows `tierline_`')
     .action((key: string) => withSession(async (session) => (await import('./keys-command.js')).showKey(session, key, print)));
   keys
     .command('revoke')
-    .description('a key opens nothing any more; a running API notices within seconds')
+    .description('revoke a key; a running API notices within seconds')
     .argument('<key>', 'id of the key: what follows `tierline_`')
     .action((key: string) => withSession(async (session) => (await import('./keys-command.js')).revokeKey(session, key, print)));
   keys
@@ -398,7 +398,7 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
 
   program
     .command('login-link')
-    .description('print a link to log in with, in a browser: it works once, within the hour')
+    .description('print a link to log in with a browser: it works once, within an hour')
     .option('--id <id>', 'id of the person, as events name it', named, 'administrator')
     .option(
       '--account <account>',
@@ -421,8 +421,8 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
 
   program
     .command('backup')
-    .description('copy the data of the embedded stores, and the attachments, while they are in use or not')
-    .argument('<directory>', 'where the copy goes: empty, or not there')
+    .description('copy the embedded stores and the attachments, also while they are in use')
+    .argument('<directory>', 'where the copy goes: an empty directory, or one to be created')
     .option('--dir <directory>', 'a data directory, or that of a node that runs alone; DATA_DIR unless given')
     .addHelpText('after', '\nTo restore it, start on the copy, or put it in the place of the data directory.')
     .action(async (target: string, { dir }: { dir?: string }) => {
