@@ -61,6 +61,7 @@ describe('npm start', () => {
     const built = statSync('dist/.built').mtimeMs;
     const program = start();
     await program.ready(dataDir);
+    while (!program.stdout.includes('Ctrl-C stops')) await pause(20);
     expect(program.stdout).toContain('Tierline is running.');
     const lines = program.stderr.trim().split('\n');
     expect(lines.slice(0, -1)).toEqual([]);
@@ -125,8 +126,10 @@ describe('npm start', () => {
       expect(await run(follow.replace('curl ', 'curl --silent --max-time 1 ') + ' || true')).toMatch(
         new RegExp(`event: com\\.tierline\\.ticket\\.opened\\.v1\\ndata: .*"subject":"ticket/${ticketId}"`),
       );
-      const { items } = JSON.parse(await run(queue)) as { items: { _id: string }[] };
-      expect(items.map(({ _id }) => _id)).toEqual([ticketId]);
+      // The view follows the log.
+      const queued = async () => (JSON.parse(await run(queue)) as { items: { _id: string }[] }).items.map(({ _id }) => _id);
+      while ((await queued()).length === 0) await pause(20);
+      expect(await queued()).toEqual([ticketId]);
       for (const place of [
         /EventStoreDB +esdb:\/\/tierline:\*\*\*@localhost/,
         /MongoDB +mongodb:\/\/tierline:\*\*\*@127/,
