@@ -118,7 +118,7 @@ export function authenticate(
   server.decorateRequest('caller', null);
   server.addHook('onRequest', async (request, reply) => {
     try {
-      if (isAmong(OPEN, request) || (isAmong(FOR_ANYBODY, request) && saysNothing(request))) {
+      if (isAmong(OPEN, request) || (isAmong(FOR_ANYBODY, request) && hasNoCredentials(request))) {
         if (request.method === 'POST') await limits.refuseWaiting(countedAddress(request.ip));
         if (!HEALTH.test(request.url)) await limits.take(reply, 'address', countedAddress(request.ip));
         return undefined;
@@ -163,7 +163,7 @@ function isAmong(routes: ReadonlySet<string>, { method, routeOptions }: FastifyR
   return routes.has(`${method === 'HEAD' ? 'GET' : method} ${routeOptions.url}`);
 }
 
-function saysNothing(request: FastifyRequest): boolean {
+function hasNoCredentials(request: FastifyRequest): boolean {
   return !request.headers.authorization && sessionTokenIn(request) === undefined;
 }
 

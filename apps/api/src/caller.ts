@@ -42,7 +42,7 @@ export function whenLeft({ ended }: Known, { raw }: FastifyReply): AbortSignal {
 }
 
 /** What is answered then. @throws Problem unauthenticated where somebody is there who may not have it */
-export function nobodyWaits({ ended }: Known): undefined {
+export function answerAborted({ ended }: Known): undefined {
   ended.throwIfAborted();
 }
 

@@ -19,7 +19,7 @@ import type { Aggregate, Route } from '#eventsourcing';
 import { JsonBody, QueryParameters } from '#http';
 import { ticket } from '#ticketing';
 import { RunCommand } from '#ticketing-nest';
-import { callerOf, nobodyWaits, whenLeft } from './caller.js';
+import { callerOf, answerAborted, whenLeft } from './caller.js';
 import { answerWithTag, sentWith } from './command-answer.js';
 import { documented } from './documented.js';
 import { PathName } from './path-name.js';
@@ -43,7 +43,7 @@ export function commandsController(aggregate: Aggregate): Type {
       const sent = { ...sentWith(request, keyScope(aggregate, id)), whenLeft: () => (left ??= whenLeft(caller, reply)) };
       const ran = this.commands.execute(new RunCommand(aggregate, id, name, body, sent));
       const result = await ran.catch((error: unknown) => {
-        if (left?.aborted) return nobodyWaits(caller);
+        if (left?.aborted) return answerAborted(caller);
         throw error;
       });
       if (result === undefined) return undefined;

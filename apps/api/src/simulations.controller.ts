@@ -6,7 +6,7 @@ import { JsonBody, Problem, QueryParameters } from '#http';
 import { contractTerms, momentIn, SimulateContract, type Simulation } from '#ticketing';
 import { queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
-import { Caller, type Known, nobodyWaits, whenLeft } from './caller.js';
+import { Caller, type Known, answerAborted, whenLeft } from './caller.js';
 import { documented } from './documented.js';
 import { unlessRefused } from './ticket-problems.js';
 
@@ -49,7 +49,7 @@ export class SimulationsController implements OnModuleDestroy {
       const asked = { ...request, left: AbortSignal.any([left, this.#closing.signal]) };
       return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.simulation, asked)));
     } catch (error) {
-      if (left.aborted) return nobodyWaits(caller);
+      if (left.aborted) return answerAborted(caller);
       if (this.#closing.signal.aborted) throw new StoreUnavailable('the server stops');
       throw error;
     }

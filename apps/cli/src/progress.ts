@@ -1,5 +1,5 @@
 import { SingleBar } from 'cli-progress';
-import { inOneLine, spelledOut } from '#platform';
+import { escapeNewlines, spelledOut } from '#platform';
 
 /** Shows how far something is: a bar on a terminal, else a line every few seconds. On standard error, so that results can be piped. */
 export interface Progress {
@@ -50,7 +50,7 @@ function lines(what: string, unit: string, stream: NodeJS.WriteStream): Progress
   };
 }
 
-const plain = (text: string): string => spelledOut(inOneLine(text));
+const plain = (text: string): string => spelledOut(escapeNewlines(text));
 
 function figures(done: number, total: number | undefined, unit: string): string {
   const number = (value: number): string => value.toLocaleString('en');

@@ -125,8 +125,8 @@ export class Assigner {
       ]);
       teams = [...teams.filter((one) => one.team !== team), ...(ofTeam.state === null ? [] : [ofTeam.state])];
       agents = [...agents.filter((one) => one.agent !== agent.id), ...(ofAgent.state === null ? [] : [ofAgent.state])];
-      const still = candidatesFor(request, { teams, agents }, instantFrom(Date.now()));
-      if (!('because' in still) && still.some((one) => one.agent.id === agent.id && one.team === team)) return choice;
+      const current = candidatesFor(request, { teams, agents }, instantFrom(Date.now()));
+      if (!('because' in current) && current.some((one) => one.agent.id === agent.id && one.team === team)) return choice;
     }
   }
 

@@ -144,7 +144,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
   }
 
   /** Sends a command to each ticket whose view has an instant before now. @returns how many were sent */
-  async function seeTo(field: DueField, now: Instant, command: Parameters<typeof toEach>[1]): Promise<number> {
+  async function sendToDue(field: DueField, now: Instant, command: Parameters<typeof toEach>[1]): Promise<number> {
     const first = firsts.get(field);
     if (first === undefined || first >= now) return 0;
     for (let after: { readonly due: Instant; readonly id: string } | undefined; ;) {
@@ -202,9 +202,13 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
       if (handled.size > 100_000) handled.clear();
     }
     firsts = await firstsFrom(DUE, '');
-    const told = await seeTo('nextMomentAt', now, ({ revision }) => ({ key: `moments/${revision}`, name: 'RecordSlaMoments', body: {} }));
-    const ran = await seeTo('nextStepAt', now, ({ revision }) => ({ key: `steps/${revision}`, name: 'RunEscalations', body: {} }));
-    const resumed = await seeTo('holdEndsAt', now, ({ revision }) => ({ key: `hold/${revision}`, name: 'EndHold', body: {} }));
+    const told = await sendToDue('nextMomentAt', now, ({ revision }) => ({
+      key: `moments/${revision}`,
+      name: 'RecordSlaMoments',
+      body: {},
+    }));
+    const ran = await sendToDue('nextStepAt', now, ({ revision }) => ({ key: `steps/${revision}`, name: 'RunEscalations', body: {} }));
+    const resumed = await sendToDue('holdEndsAt', now, ({ revision }) => ({ key: `hold/${revision}`, name: 'EndHold', body: {} }));
     if (isFresh(contractViews)) await readAgreements();
     return told + ran + resumed + (await rebaseTerms(now));
   }

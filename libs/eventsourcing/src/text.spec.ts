@@ -1,4 +1,4 @@
-import { isName, onOneLine, saysSomething } from './text.js';
+import { isName, singleLine, isVisibleText } from './text.js';
 
 describe('a text that looks empty is empty', () => {
   it.each([
@@ -17,12 +17,12 @@ describe('a text that looks empty is empty', () => {
     '\u{e0020}',
     '\0\u0007',
   ])('%j', (text) => {
-    expect(saysSomething(text)).toBe(false);
+    expect(isVisibleText(text)).toBe(false);
     expect(isName(text)).toBe(false);
   });
 
   it.each(['0', '.', '語', '\u200b.\u200b', '🖨️', 'é', '\u0301'])('and one that does not is none: %j', (text) => {
-    expect(saysSomething(text)).toBe(true);
+    expect(isVisibleText(text)).toBe(true);
   });
 });
 
@@ -33,7 +33,7 @@ describe('a text on one line', () => {
     ['👩🏽‍💻 and علی\u200cرضا', '👩🏽‍💻 and علی\u200cرضا'],
     ['a\u200db', 'a b'],
   ])('is made of %j', (text, line) => {
-    expect(onOneLine(text)).toBe(line);
+    expect(singleLine(text)).toBe(line);
   });
 });
 

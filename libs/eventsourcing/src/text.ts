@@ -15,18 +15,18 @@ const written = new RegExp(WRITTEN, 'gv');
 const writtenOrStray = new RegExp(`(${WRITTEN})|[\\p{C}\\p{Zl}\\p{Zp}]+`, 'gv');
 
 /** Whether a reader sees anything of a text: one that looks empty is empty. */
-export function saysSomething(text: string): boolean {
+export function isVisibleText(text: string): boolean {
   return SHOWN.test(text);
 }
 
 /** Whether a text can name something: of up to so many characters, on one line, with nothing in it that is not seen. */
 export function isName(text: unknown, max = 200): text is string {
   return (
-    typeof text === 'string' && text.length <= max && saysSomething(text) && (!UNSEEN.test(text) || !UNSEEN.test(text.replace(written, '')))
+    typeof text === 'string' && text.length <= max && isVisibleText(text) && (!UNSEEN.test(text) || !UNSEEN.test(text.replace(written, '')))
   );
 }
 
 /** A text on one line: in place of ends of lines, of controls and of what nobody sees there are spaces. */
-export function onOneLine(text: string): string {
+export function singleLine(text: string): string {
   return text.replace(writtenOrStray, (_, kept: string | undefined) => kept ?? ' ');
 }

@@ -10,7 +10,7 @@ import {
   publicEvent,
   publicStreamPrefixes,
   ticket,
-  wanted,
+  eventPredicate,
 } from '#ticketing';
 import { TicketLives } from './ticket-lives.js';
 
@@ -111,7 +111,7 @@ export class PublicLog {
    * @throws StoreUnavailable: the reader may resume from the position of its last batch
    */
   async *follow({ filter, sees, after, idleMs, signal }: Following): AsyncGenerator<FeedBatch> {
-    const matches = wanted(filter);
+    const matches = eventPredicate(filter);
     const wants = (event: PublicEvent) => matches(event) && sees(event);
     let position = after;
     let told = false;
@@ -139,7 +139,7 @@ export class PublicLog {
 
   /** The events after a position that a reader wants, up to another position, which the log has had. @throws StoreUnavailable */
   async *read({ filter, sees, after, until, signal }: Following & { readonly until: FeedPosition | 'start' }): AsyncGenerator<FeedBatch> {
-    const matches = wanted(filter);
+    const matches = eventPredicate(filter);
     const wants = (event: PublicEvent) => matches(event) && sees(event);
     let position = after;
     while (!signal.aborted && comparePlaces(position, until) < 0) {

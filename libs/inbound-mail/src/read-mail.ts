@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import PostalMime, { type Address, type Attachment, type Email } from 'postal-mime';
-import { onOneLine } from '#eventsourcing';
+import { singleLine } from '#eventsourcing';
 
 /** A message that came in, as far as it matters here. */
 export interface InboundMail {
@@ -93,7 +93,7 @@ function bytesOf(content: Attachment['content']): Uint8Array {
 
 /** One line, without controls and what nobody sees. */
 function nameOf(given: string, index: number): string {
-  const name = onOneLine(given).trim();
+  const name = singleLine(given).trim();
   return name === '' ? `attachment-${index + 1}` : [...name].slice(0, 150).join('');
 }
 

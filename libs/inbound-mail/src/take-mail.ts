@@ -4,10 +4,10 @@ import {
   type EventStore,
   isName,
   isRefusal,
-  onOneLine,
+  singleLine,
   readAggregate,
   type Refusal,
-  saysSomething,
+  isVisibleText,
 } from '#eventsourcing';
 import type { Mongo } from '#mongo';
 import type { PersonalKeys, SealedBlobs } from '#privacy';
@@ -59,13 +59,13 @@ export type TakenMail = Pick<InboundMailRecord, 'outcome' | 'ticketId' | 'reason
  */
 export async function takeMail(parts: MailParts, raw: Uint8Array, receiving: Receiving): Promise<TakenMail | Refusal<'forbidden'>> {
   const mail = await readMail(raw).catch(() => undefined);
-  if (mail === undefined) return aside(parts, raw, 'unreadable');
+  if (mail === undefined) return setAside(parts, raw, 'unreadable');
   const client = receiving.clientOf(mail.from.address);
   const because = unwanted(mail, receiving.own) ?? (client === undefined ? 'unknown-sender' : undefined);
   if (client === undefined || because !== undefined)
-    return aside(parts, raw, because ?? '', { mail, ...(client !== undefined && { client }) });
+    return setAside(parts, raw, because ?? '', { mail, ...(client !== undefined && { client }) });
   const known = await ticketOf(parts, mail, client);
-  if (known === 'not-of-client') return aside(parts, raw, known, { mail, client });
+  if (known === 'not-of-client') return setAside(parts, raw, known, { mail, client });
 
   const sender = senderOf(mail, client);
   const send = <Name extends TicketCommandName>(
@@ -84,7 +84,7 @@ export async function takeMail(parts: MailParts, raw: Uint8Array, receiving: Rec
     : send(known, 'RecordRequesterReply', { text: textOf(mail), author: personOf(sender) }));
   if (isRefusal(done)) {
     if (done.refused === 'forbidden') return done as Refusal<'forbidden'>;
-    return aside(parts, raw, done.refused, { mail, client, ...(known !== undefined && { ticketId: known }) });
+    return setAside(parts, raw, done.refused, { mail, client, ...(known !== undefined && { ticketId: known }) });
   }
   const left = mail.text.length > LONGEST_TEXT ? ['text-too-long'] : [];
   for (const [index, attachment] of mail.attachments.entries()) {
@@ -96,7 +96,7 @@ export async function takeMail(parts: MailParts, raw: Uint8Array, receiving: Rec
   }
   const ticketId = done.id;
   const [reason] = left;
-  if (reason !== undefined) return aside(parts, raw, reason, { mail, client, ticketId });
+  if (reason !== undefined) return setAside(parts, raw, reason, { mail, client, ticketId });
   const outcome = known === undefined ? 'opened' : 'replied';
   await record(parts, { mail: mailId(client, mail.id), client, outcome, ticketId });
   return { outcome, ticketId };
@@ -151,11 +151,11 @@ function senderOf({ from: { address, name } }: InboundMail, client: string): Act
 const personOf = ({ id, name }: Actor) => ({ id, ...(name !== undefined && { name }) });
 
 function openingOf(mail: InboundMail, client: string, sender: Actor): TicketCommands['OpenTicket'] {
-  const summary = [...onOneLine(mail.subject).replace(/\s+/g, ' ').trim()].slice(0, LONGEST_SUMMARY).join('');
+  const summary = [...singleLine(mail.subject).replace(/\s+/g, ' ').trim()].slice(0, LONGEST_SUMMARY).join('');
   return {
     client,
     kind: 'incident',
-    summary: saysSomething(summary) ? summary : '(no subject)',
+    summary: isVisibleText(summary) ? summary : '(no subject)',
     description: textOf(mail),
     reporter: personOf(sender),
     channel: 'email',
@@ -166,7 +166,7 @@ function openingOf(mail: InboundMail, client: string, sender: Actor): TicketComm
 
 function textOf({ text }: InboundMail): string {
   const whole = text.slice(0, LONGEST_TEXT).trim();
-  return saysSomething(whole) ? whole : '(no text)';
+  return isVisibleText(whole) ? whole : '(no text)';
 }
 
 /** Keeps an attachment, and says to the ticket that it is there. @returns why not, if so */
@@ -191,7 +191,7 @@ async function* once(content: Uint8Array): AsyncGenerator<Uint8Array> {
 }
 
 /** Keeps a message as it came, encrypted for its sender. */
-async function aside(
+async function setAside(
   parts: MailParts,
   raw: Uint8Array,
   reason: string,

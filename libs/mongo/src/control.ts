@@ -150,7 +150,7 @@ export function readPosition(stored: Checkpoint | null): Position | undefined {
 
 /** Up to where a group has seen the log; undefined when it has seen nothing yet. */
 export async function groupPosition(db: Db, group: string): Promise<Position | undefined> {
-  return furthestOfAll(await partitionControls(db, group));
+  return leastPosition(await partitionControls(db, group));
 }
 
 function partitionControls(db: Db, group: string): Promise<FollowerControl[]> {
@@ -161,7 +161,7 @@ function partitionControls(db: Db, group: string): Promise<FollowerControl[]> {
 }
 
 /** Up to where all of them have come. */
-function furthestOfAll(controls: readonly FollowerControl[]): Position | undefined {
+function leastPosition(controls: readonly FollowerControl[]): Position | undefined {
   let least: Position | undefined;
   for (const { checkpoint } of controls) {
     const position = readPosition(checkpoint);
@@ -197,7 +197,7 @@ export async function policyHealth(db: Db, { name, aggregate }: PolicyName): Pro
 }
 
 function healthOfAll(controls: readonly FollowerControl[]): ViewHealth {
-  const position = furthestOfAll(controls);
+  const position = leastPosition(controls);
   const trouble = controls.find((control) => control.trouble)?.trouble;
   const freshness = slowest(controls.map((control) => control.freshness));
   const measured = freshness === undefined ? {} : { freshness };

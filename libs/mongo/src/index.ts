@@ -12,5 +12,5 @@ export { restartPolicies } from './restart-policies.js';
 export { runPolicies, type AnyPolicy, type PolicyRunner, type PolicyStatus } from './run-policies.js';
 export { shareFeeds } from './shared-feeds.js';
 export { type LookedAt, ViewNews } from './view-news.js';
-export { lookUntilFound } from './view-signals.js';
+export { pollUntilFound as lookUntilFound } from './view-signals.js';
 export { type FaceName, waitForRevision, withLastSeen } from './wait-for-revision.js';

@@ -136,7 +136,7 @@ async function switchOver(
       followed &&= acquired.checkpoint !== null && (await isOfThisLog(store, acquired.checkpoint));
     }
     // What was appended meanwhile; and at least as far as readers have already seen, should we read from a node that lags behind.
-    const seen = followed ? await furthest(db, faces) : -1;
+    const seen = followed ? await lastPosition(db, faces) : -1;
     const until = Date.now() + patienceMs(leaseMs);
     for (;;) {
       await course.run('handing-over');
@@ -174,7 +174,7 @@ async function switchOver(
 }
 
 /** Commit position of the last event that has changed any document. */
-async function furthest(db: Db, faces: readonly AnyFace[]): Promise<number> {
+async function lastPosition(db: Db, faces: readonly AnyFace[]): Promise<number> {
   let most = -1;
   for (const { name } of faces) {
     const [last] = await viewCollection(db, name)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { jest } from '@jest/globals';
-import { lookUntilFound, ViewSignal } from './view-signals.js';
+import { pollUntilFound, ViewSignal } from './view-signals.js';
 
 /** Time stands still: nobody looks again because some has passed. */
 beforeEach(() => {
@@ -39,7 +39,7 @@ describe('looking until something is found', () => {
     const [ofGroup, ofAnother] = [new ViewSignal(db, 'tickets'), new ViewSignal(db, 'contracts')];
     const { look, looked, looks } = thirdLook();
     const first = looked();
-    const found = lookUntilFound(db, 'tickets', 60_000, look);
+    const found = pollUntilFound(db, 'tickets', 60_000, look);
     await first;
     ofAnother.send();
     await turns();
@@ -57,7 +57,7 @@ describe('looking until something is found', () => {
     const db = database();
     const signal = new ViewSignal(db, 'tickets');
     let looks = 0;
-    const found = await lookUntilFound(db, 'tickets', 60_000, async () => {
+    const found = await pollUntilFound(db, 'tickets', 60_000, async () => {
       if (++looks > 1) return 'found';
       signal.send();
       await turns();
@@ -69,11 +69,11 @@ describe('looking until something is found', () => {
 
   it('looks from time to time where no signal comes, and gives up in time', async () => {
     const { look } = thirdLook();
-    const found = lookUntilFound(database(), 'tickets', 60_000, look);
+    const found = pollUntilFound(database(), 'tickets', 60_000, look);
     await jest.advanceTimersByTimeAsync(10_000);
     expect(await found).toBe(3);
 
-    const nothing = lookUntilFound(database(), 'tickets', 200, () => Promise.resolve(undefined));
+    const nothing = pollUntilFound(database(), 'tickets', 200, () => Promise.resolve(undefined));
     await jest.advanceTimersByTimeAsync(200);
     expect(await nothing).toBeUndefined();
   });

@@ -5,7 +5,7 @@ import type { Db } from 'mongodb';
 const POLL = { first: 1, most: 50, signalled: 25 } as const;
 
 /** Groups that have ever been heard of in this process. */
-const heardOf = new Set<string>();
+const signalledGroups = new Set<string>();
 
 function channelOf({ databaseName }: Pick<Db, 'databaseName'>, group: string): BroadcastChannel {
   const channel = new BroadcastChannel(`tierline views ${databaseName} ${group}`);
@@ -37,7 +37,7 @@ export class ViewSignal {
  * @param timeoutMs for how long, in milliseconds
  * @returns undefined when there was nothing to be found in time
  */
-export async function lookUntilFound<Found>(
+export async function pollUntilFound<Found>(
   db: Pick<Db, 'databaseName'>,
   group: string,
   timeoutMs: number,
@@ -50,7 +50,7 @@ export async function lookUntilFound<Found>(
   let wake = (): void => {};
   if (channel !== undefined)
     channel.onmessage = () => {
-      heardOf.add(group);
+      signalledGroups.add(group);
       signalled = true;
       wake();
     };
@@ -62,7 +62,7 @@ export async function lookUntilFound<Found>(
       const left = until - Date.now();
       if (left <= 0) return undefined;
       if (signalled) continue;
-      const pause = Math.min(Math.max(wait, heardOf.has(group) ? POLL.signalled : 0), left);
+      const pause = Math.min(Math.max(wait, signalledGroups.has(group) ? POLL.signalled : 0), left);
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, pause);
         wake = () => {

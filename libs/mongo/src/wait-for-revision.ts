@@ -1,6 +1,6 @@
 import type { Db } from 'mongodb';
 import type { Document } from '#eventsourcing';
-import { lookUntilFound } from './view-signals.js';
+import { pollUntilFound } from './view-signals.js';
 import { foldName, viewCollection, type FoldDocument, type ViewDocument } from './documents.js';
 
 /** A face, and the group whose fold it follows from; without it, one of events. */
@@ -27,7 +27,7 @@ export async function waitForRevision<Doc extends Document>(
   const stored = () => viewCollection(db, face.name).findOne({ _id: id });
   const folded = async () => (await readFolded(db, group, [id])).get(id);
   // Both at once: more often than not the ticket is there, or was just written.
-  const found = await lookUntilFound(db, group?.name ?? face.name, timeoutMs, async () => {
+  const found = await pollUntilFound(db, group?.name ?? face.name, timeoutMs, async () => {
     const [doc, fold] = await Promise.all([stored(), folded()]);
     const seen = doc && asSeen(face, doc, fold);
     return seen !== null && seen.revision >= revision ? (seen as ViewDocument<Doc>) : undefined;

@@ -35,7 +35,7 @@ import {
 } from '#webhooks';
 import type { ChatChannel } from './chat-channels.js';
 import { chatMessage } from './chat-message.js';
-import { failureOf, hopeless } from './undelivered.js';
+import { failureOf, notTried } from './undelivered.js';
 
 export interface DeliverNotificationsOptions extends Omit<DeliverOptions, 'destinations' | 'groups'> {
   /** The mail server; without one, what should go by e-mail does not get through. */
@@ -119,15 +119,15 @@ export function deliverNotifications({
     const { subject, text } = sent.text === ERASED ? ofErased(sent) : sent;
     // Where they are reached now, who may be told now: what is told is as it was.
     const contact = await contactOf(store, target, client);
-    if (contact === 'not-of-client') return hopeless(contact);
+    if (contact === 'not-of-client') return notTried(contact);
     if (by === 'email') {
-      if (contact?.email === undefined) return hopeless('no-address');
-      return mail === undefined ? hopeless('not-configured') : (await mailed(mail))({ id, to: contact.email, subject, text }, abandoned);
+      if (contact?.email === undefined) return notTried('no-address');
+      return mail === undefined ? notTried('not-configured') : (await mailed(mail))({ id, to: contact.email, subject, text }, abandoned);
     }
     const channel = channels.get(name);
-    if (channel === undefined) return hopeless('not-configured');
-    if (contact?.channel !== name) return hopeless('no-address');
-    if (!seesClient({ clients: channel.clients ?? 'all' }, client)) return hopeless('not-of-client');
+    if (channel === undefined) return notTried('not-configured');
+    if (contact?.channel !== name) return notTried('no-address');
+    if (!seesClient({ clients: channel.clients ?? 'all' }, client)) return notTried('not-of-client');
     const body = JSON.stringify(chatMessage(channel.format, { subject, text }));
     const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': id };
     const tried = await post(new URL(channel.url), { networks, headers, body, timeoutMs, signal: abandoned });

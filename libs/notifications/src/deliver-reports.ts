@@ -33,7 +33,7 @@ import {
   patience,
   type Tried,
 } from '#webhooks';
-import { failureOf, hopeless } from './undelivered.js';
+import { failureOf, notTried } from './undelivered.js';
 
 export interface DeliverReportsOptions extends Omit<DeliverOptions, 'destinations' | 'groups'> {
   /** Where documents are kept. */
@@ -74,7 +74,7 @@ export function deliverReports({ blobs, folder, mail, patience = usualPatience, 
     const { sha256, target, client } = sent;
     if (target.by === 'webhook') {
       const { state } = await readAggregate(store, webhook, target.webhook);
-      return isSubscribed(state) ? { outcome: 'taken', ms: 0 } : hopeless('no-address');
+      return isSubscribed(state) ? { outcome: 'taken', ms: 0 } : notTried('no-address');
     }
     const document = await blobs.get(sha256);
     if (document === undefined) throw new Error(`the document ${sha256} is not where it was kept`);
@@ -87,9 +87,9 @@ export function deliverReports({ blobs, folder, mail, patience = usualPatience, 
       return { outcome: 'taken', ms: Math.round(performance.now() - began) };
     }
     const contact = await contactOf(store, target.to, client);
-    if (contact === 'not-of-client') return hopeless(contact);
-    if (contact?.email === undefined) return hopeless('no-address');
-    if (mail === undefined) return hopeless('not-configured');
+    if (contact === 'not-of-client') return notTried(contact);
+    if (contact?.email === undefined) return notTried('no-address');
+    if (mail === undefined) return notTried('not-configured');
     // What sends mail is loaded with the first message.
     const { mailer } = await import('./mail.js');
     const message = {

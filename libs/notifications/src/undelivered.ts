@@ -5,7 +5,7 @@ import type { Attempt, Tried } from '#webhooks';
 const HOPELESS = ['no-address', 'not-configured', 'not-of-client'] as const satisfies readonly Undelivered[];
 
 /** What is not worth a try. */
-export function hopeless(why: (typeof HOPELESS)[number]): Tried {
+export function notTried(why: (typeof HOPELESS)[number]): Tried {
   return { outcome: 'refused', ms: 0, error: why };
 }
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { inOneLine, noColours, spelledOut, terminal } from './terminal.js';
+import { escapeNewlines, noColours, spelledOut, terminal } from './terminal.js';
 
 const screen = (isTTY = true) => {
   const shown = { text: '' };
@@ -33,7 +33,7 @@ describe('what is spelled out', () => {
   });
 
   it('includes the end of a line where a text has to stay in one', () => {
-    expect(spelledOut(inOneLine('a\nb\r\nc'))).toBe('a\\nb\\r\\nc');
+    expect(spelledOut(escapeNewlines('a\nb\r\nc'))).toBe('a\\nb\\r\\nc');
   });
 });
 

@@ -21,7 +21,7 @@ export function spelledOut(text: string): string {
 }
 
 /** A text whose lines are one, for where a further line could pass for another statement. */
-export function inOneLine(text: string): string {
+export function escapeNewlines(text: string): string {
   return text.replaceAll('\n', '\\n');
 }
 

@@ -1,6 +1,6 @@
 import type { Blob } from '#blobs';
 import { isDuplicateKey, type Mongo } from '#mongo';
-import { type DataKey, DURABLE, type KeyOwner, type PersonalKeys, reached } from './personal-keys.js';
+import { type DataKey, DURABLE, type KeyOwner, type PersonalKeys, orStoreUnavailable } from './personal-keys.js';
 import { openBox, type SealedBox, sealBox } from './sealed-box.js';
 
 /** Content that is kept encrypted. */
@@ -59,7 +59,7 @@ export class AttachmentKeys {
       }
       // All who had it are forgotten, and it is about to be removed.
       const filter = { _id: sha256, sealedAs: there.sealedAs };
-      const { matchedCount } = await reached(() => this.contents.replaceOne(filter, document, DURABLE));
+      const { matchedCount } = await orStoreUnavailable(() => this.contents.replaceOne(filter, document, DURABLE));
       if (matchedCount > 0) return { kept: fresh, needless: there.sealedAs };
     }
   }
@@ -78,18 +78,18 @@ export class AttachmentKeys {
     if (there === null || known === undefined || !(await this.#hold(there, known, owner, key))) return;
     const { stream } = unattached(sha256);
     if (!there.holders.some((holder) => holder.stream === stream)) return;
-    await reached(() => this.contents.updateOne({ _id: sha256 }, { $pull: { holders: { stream } } }));
+    await orStoreUnavailable(() => this.contents.updateOne({ _id: sha256 }, { $pull: { holders: { stream } } }));
     await this.keys.discard({ stream });
   }
 
   /** Takes what a key opened away from its owner. @returns names of what nobody has any more @throws StoreUnavailable */
   async release(key: string): Promise<readonly string[]> {
     const needless: string[] = [];
-    for (const { _id, sealedAs } of await reached(() => this.contents.find({ 'holders.key': key }).toArray())) {
+    for (const { _id, sealedAs } of await orStoreUnavailable(() => this.contents.find({ 'holders.key': key }).toArray())) {
       const only = { _id, 'holders.key': key, holders: { $size: 1 } };
-      const { deletedCount } = await reached(() => this.contents.deleteOne(only, DURABLE));
+      const { deletedCount } = await orStoreUnavailable(() => this.contents.deleteOne(only, DURABLE));
       if (deletedCount > 0) needless.push(sealedAs);
-      else await reached(() => this.contents.updateOne({ _id }, { $pull: { holders: { key } } }, DURABLE));
+      else await orStoreUnavailable(() => this.contents.updateOne({ _id }, { $pull: { holders: { key } } }, DURABLE));
     }
     return needless;
   }
@@ -106,11 +106,11 @@ export class AttachmentKeys {
 
   /** Takes note that content is gone. @returns the name of what is not needed any more @throws StoreUnavailable */
   async remove(sha256: string): Promise<string | undefined> {
-    return (await reached(() => this.contents.findOneAndDelete({ _id: sha256 }, DURABLE)))?.sealedAs;
+    return (await orStoreUnavailable(() => this.contents.findOneAndDelete({ _id: sha256 }, DURABLE)))?.sealedAs;
   }
 
   #find(sha256: string): Promise<ContentDocument | null> {
-    return reached(() => this.contents.findOne({ _id: sha256 }));
+    return orStoreUnavailable(() => this.contents.findOne({ _id: sha256 }));
   }
 
   async #keyOf(there: ContentDocument | null): Promise<Buffer | undefined> {
@@ -130,12 +130,12 @@ export class AttachmentKeys {
   ): Promise<boolean> {
     if (holders.some((holder) => holder.key === key.id)) return true;
     const push = { $push: { holders: sealBox(key, owner, _id, content) } };
-    return (await reached(() => this.contents.updateOne({ _id, sealedAs }, push, DURABLE))).matchedCount > 0;
+    return (await orStoreUnavailable(() => this.contents.updateOne({ _id, sealedAs }, push, DURABLE))).matchedCount > 0;
   }
 
   async #inserted(document: ContentDocument): Promise<boolean> {
     try {
-      await reached(() => this.contents.insertOne(document, DURABLE));
+      await orStoreUnavailable(() => this.contents.insertOne(document, DURABLE));
       return true;
     } catch (error) {
       if (isDuplicateKey(error)) return false;

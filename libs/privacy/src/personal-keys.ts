@@ -119,12 +119,12 @@ export class PersonalKeys {
       erasedAt: null,
     };
     // Many at once when many are made.
-    const refused = await reached(() => this.#made.add(made));
+    const refused = await orStoreUnavailable(() => this.#made.add(made));
     if (!refused.has(made._id)) {
       this.#remember(made).key = key;
       return { id: made._id, key };
     }
-    const there = await reached(() => this.keys.findOne({ stream, person, erasedAt: null }));
+    const there = await orStoreUnavailable(() => this.keys.findOne({ stream, person, erasedAt: null }));
     // It was destroyed in between.
     if (there === null) return this.forWriting({ client, person, stream });
     return { id: there._id, key: await this.#unwrapped(this.#remember(there)) };
@@ -145,7 +145,7 @@ export class PersonalKeys {
 
   /** The key with an id as it is now, whatever is kept in memory; as of `find`. @throws StoreUnavailable */
   async findNow(id: string): Promise<Buffer | 'erased' | undefined> {
-    const found = await reached(() => this.keys.findOne({ _id: id }));
+    const found = await orStoreUnavailable(() => this.keys.findOne({ _id: id }));
     if (found === null) return undefined;
     return found.wrapped === undefined ? 'erased' : this.wrapping.unwrap(bytes(found.wrapped));
   }
@@ -174,7 +174,7 @@ export class PersonalKeys {
   async find(stream: string, id: string, ahead: boolean): Promise<Buffer | 'erased' | undefined> {
     let known = this.#known.get(stream)?.get(id);
     if (known === undefined) {
-      const found = await reached(() =>
+      const found = await orStoreUnavailable(() =>
         ahead ? this.keys.find({ _id: { $gte: id } }, { sort: { _id: 1 }, limit: AHEAD }).toArray() : this.keys.find({ stream }).toArray(),
       );
       for (const one of found.reverse()) this.#remember(one);
@@ -187,26 +187,26 @@ export class PersonalKeys {
   /** Destroys keys that were made until an instant. They are gone when it returns. @throws StoreUnavailable */
   async destroy(doomed: Doomed, because: string, until: Date): Promise<void> {
     const update = { $set: { erasedAt: new Date(), untold: because }, $unset: { wrapped: '' } } as const;
-    await reached(() => this.keys.updateMany({ ...doomed, erasedAt: null, madeAt: { $lte: until } }, update, DURABLE));
+    await orStoreUnavailable(() => this.keys.updateMany({ ...doomed, erasedAt: null, madeAt: { $lte: until } }, update, DURABLE));
   }
 
   /** What was destroyed and is not told of. @throws StoreUnavailable */
   async untold(): Promise<readonly Destroyed[]> {
-    const found = await reached(() => this.keys.find({ untold: { $exists: true } }, { sort: { _id: 1 } }).toArray());
+    const found = await orStoreUnavailable(() => this.keys.find({ untold: { $exists: true } }, { sort: { _id: 1 } }).toArray());
     return found.map(({ _id, stream, person, untold = '' }) => ({ key: _id, stream, person, because: untold }));
   }
 
   async told({ key }: Pick<Destroyed, 'key'>): Promise<void> {
-    await reached(() => this.keys.updateOne({ _id: key }, { $unset: { untold: '' } }));
+    await orStoreUnavailable(() => this.keys.updateOne({ _id: key }, { $unset: { untold: '' } }));
   }
 
   /** How far in the log those who are to be forgotten were looked for; kept with the keys, so that older keys look again. */
   async place(): Promise<string | undefined> {
-    return (await reached(() => this.master.findOne({ _id: PROBE })))?.place;
+    return (await orStoreUnavailable(() => this.master.findOne({ _id: PROBE })))?.place;
   }
 
   async keepPlace(place: string): Promise<void> {
-    await reached(() => this.master.updateOne({ _id: PROBE }, { $set: { place } }));
+    await orStoreUnavailable(() => this.master.updateOne({ _id: PROBE }, { $set: { place } }));
   }
 
   /**
@@ -218,7 +218,7 @@ export class PersonalKeys {
   async rewrap(onProgress: (keys: number) => void = () => {}): Promise<number> {
     let [looked, rewrapped] = [0, 0];
     for (let after = ''; ;) {
-      const page = await reached(() =>
+      const page = await orStoreUnavailable(() =>
         this.keys.find({ _id: { $gt: after }, wrapped: { $exists: true } }, { sort: { _id: 1 }, limit: REWRAPPED_AT_ONCE }).toArray(),
       );
       const fresh = await Promise.all(
@@ -231,7 +231,7 @@ export class PersonalKeys {
       const writes = fresh.flatMap(({ _id, wrapped }) =>
         wrapped === undefined ? [] : [{ updateOne: { filter: { _id, wrapped: { $exists: true } }, update: { $set: { wrapped } } } }],
       );
-      if (writes.length > 0) await reached(() => this.keys.bulkWrite(writes, DURABLE));
+      if (writes.length > 0) await orStoreUnavailable(() => this.keys.bulkWrite(writes, DURABLE));
       rewrapped += writes.length;
       onProgress((looked += page.length));
       const last = page.at(-1);
@@ -239,22 +239,22 @@ export class PersonalKeys {
       after = last._id;
     }
     // Last: until then, processes start with the earlier master key alone.
-    const probe = await reached(() => this.master.findOne({ _id: PROBE }));
+    const probe = await orStoreUnavailable(() => this.master.findOne({ _id: PROBE }));
     const fresh = probe && (await this.wrapping.rewrap(bytes(probe.wrapped)).catch(wrongMasterKey));
-    if (fresh) await reached(() => this.master.updateOne({ _id: PROBE }, { $set: { wrapped: fresh } }, DURABLE));
+    if (fresh) await orStoreUnavailable(() => this.master.updateOne({ _id: PROBE }, { $set: { wrapped: fresh } }, DURABLE));
     return rewrapped;
   }
 
   /** Destroys the keys of a stream that nothing tells of. @throws StoreUnavailable */
   async discard({ stream }: Pick<KeyOwner, 'stream'>): Promise<void> {
-    await reached(() => this.keys.deleteMany({ stream }, DURABLE));
+    await orStoreUnavailable(() => this.keys.deleteMany({ stream }, DURABLE));
     this.forget(stream);
   }
 
   /** Keys of streams with a prefix that were made before an instant. @throws StoreUnavailable */
   async madeBefore(prefix: string, instant: Date): Promise<readonly { readonly key: string; readonly stream: string }[]> {
     const stream = { $gte: prefix, $lt: `${prefix}\uffff` };
-    const found = await reached(() => this.keys.find({ stream, madeAt: { $lt: instant } }).toArray());
+    const found = await orStoreUnavailable(() => this.keys.find({ stream, madeAt: { $lt: instant } }).toArray());
     return found.map(({ _id: key, stream }) => ({ key, stream }));
   }
 
@@ -307,7 +307,7 @@ function bytes(stored: Stored): Buffer {
   return Buffer.isBuffer(stored) ? stored : Buffer.from(stored.buffer);
 }
 
-export async function reached<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+export async function orStoreUnavailable<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
   try {
     return await ask();
   } catch (error) {

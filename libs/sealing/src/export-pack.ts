@@ -81,8 +81,8 @@ export async function exportPack({
   const wantedStreams = await chosen(logTree, request, period, streamsOfTicket);
   if (wantedStreams.length === 0) throw new NothingToExport('There are no such events');
   const names = new Set(wantedStreams.map(({ stream }) => stream));
-  const placed = await logTree.streams((stream) => names.has(stream));
-  const proofOfStream = async (index: number) => (await tree.inclusionProof(index, state.streams.size, placed.nodes)).map(base64);
+  const proven = await logTree.streams((stream) => names.has(stream));
+  const proofOfStream = async (index: number) => (await tree.inclusionProof(index, state.streams.size, proven.nodes)).map(base64);
 
   await put({ kind: 'manifest', format: PACK_FORMAT, origin, createdAt: instantFrom(Date.now()), scope });
   for (const { note } of log.keys) {
@@ -103,13 +103,13 @@ export async function exportPack({
     await put({ kind: 'definition', name, value });
   }
   if (request.kind === 'client') {
-    const own = placed.streams.map(({ index }) => index);
+    const own = proven.streams.map(({ index }) => index);
     for (const index of [Math.min(...own) - 1, Math.max(...own) + 1]) {
-      const end = placed.at(index);
+      const end = proven.at(index);
       if (end !== undefined) await put({ kind: 'neighbour', index, end, proof: await proofOfStream(index) });
     }
   }
-  for (const one of placed.streams) {
+  for (const one of proven.streams) {
     counts.streams++;
     const { from, previous, events } = await eventsOf(store, one, wantedStreams.find(({ stream }) => stream === one.name)?.leaves);
     const { name: stream, clientName: client, index, last } = one;

@@ -101,7 +101,7 @@ const WITNESS_MS = 10_000;
  * @param proof that the head continues the tree of a size
  * @throws Error when the witness does not sign
  */
-export async function witnessed(
+export async function cosigned(
   { url, key }: Witness,
   note: SignedNote,
   size: number,

@@ -1,7 +1,7 @@
 import { equal, noteText, parseNote, parseTreeHead, sign, type SignerKey, type TreeHead, treeHeadText, verifierKeyText } from '#audit';
 import { type EventStore, instantFrom, RevisionConflict } from '#eventsourcing';
 import { type LogTree, tree, TreeMoves, type TreeState } from './log-tree.js';
-import { publish, publishedHeads, type Publishing, witnessed } from './publish.js';
+import { publish, publishedHeads, type Publishing, cosigned } from './publish.js';
 import { addHead, introduceKey, readSealLog, type SealLog } from './seal-log.js';
 import { SealingKeyUnusable } from './sealing-key.js';
 
@@ -77,7 +77,7 @@ async function sealOnce({ store, tree: logTree, key, publishing, onWitnessFailed
   if (publishing.witness !== undefined) {
     const proof = (from: number) => tree.consistencyProof(from, state.size, state.nodes);
     try {
-      note = await witnessed(publishing.witness, note, last?.head.size ?? 0, proof);
+      note = await cosigned(publishing.witness, note, last?.head.size ?? 0, proof);
     } catch (error) {
       onWitnessFailed?.(error);
     }

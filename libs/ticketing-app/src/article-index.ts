@@ -1,5 +1,5 @@
 import type MiniSearch from 'minisearch';
-import { QUERY_WITHIN_MS, ReadModels, reached } from './read-model-database.js';
+import { QUERY_WITHIN_MS, ReadModels, databaseAnswer } from './read-model-database.js';
 import { type Article, articles } from '#ticketing';
 
 type Indexed = Article & { readonly _id: string; readonly position: number };
@@ -76,7 +76,7 @@ export class ArticleIndex {
       .collection<Indexed>(articles.name)
       .find({ position: { $gt: this.#position } }, { maxTimeMS: QUERY_WITHIN_MS })
       .sort({ position: 1 });
-    for (const article of await reached(changed.toArray())) {
+    for (const article of await databaseAnswer(changed.toArray())) {
       if (index.has(article._id)) index.discard(article._id);
       if (article.published !== undefined) index.add(article as Indexed);
       this.#position = article.position;

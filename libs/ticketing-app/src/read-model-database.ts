@@ -10,7 +10,7 @@ export abstract class ReadModels {
 export const QUERY_WITHIN_MS = 60_000;
 
 /** An answer of the database. @throws StoreUnavailable when it is out of reach; QueryTooLong when the query took too long */
-export async function reached<Answer>(answer: Promise<Answer>): Promise<Answer> {
+export async function databaseAnswer<Answer>(answer: Promise<Answer>): Promise<Answer> {
   try {
     return await answer;
   } catch (error) {

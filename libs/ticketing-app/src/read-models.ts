@@ -49,11 +49,11 @@ import {
 import { deliveries, type DeliveryDocument, deliveryHealth, type DeliveryState, type Progress, progress } from '#webhooks';
 import { INBOUND_MAIL, type InboundMailDocument } from './inbound-mail-records.js';
 import { ArticleIndex } from './article-index.js';
-import { QUERY_WITHIN_MS, ReadModels, reached } from './read-model-database.js';
+import { QUERY_WITHIN_MS, ReadModels, databaseAnswer } from './read-model-database.js';
 import { ScopedEvents, ScopedFeed } from './scoped-events.js';
 import { TICKET_INSTANTS, TicketInstants } from './ticket-instants.js';
 
-export { ReadModels, reached };
+export { ReadModels, databaseAnswer as reached };
 
 /** How long a reader waits for a view to get where it is asked to be. */
 const PATIENCE_MS = 2_000;
@@ -156,7 +156,7 @@ const OWN: Readonly<Record<string, object>> = {
 
 /** How a webhook that the scope allows is doing; null before it was taken up. */
 export function progressOf({ models }: Pick<Sources, 'models'>, webhook: string): Promise<Progress | null> {
-  return reached(progress(models[inside].db).findOne({ _id: webhook }));
+  return databaseAnswer(progress(models[inside].db).findOne({ _id: webhook }));
 }
 
 /** Messages that came by e-mail and were not taken, or not wholly, as they are kept: see `openMail`. */
@@ -175,14 +175,14 @@ export async function deliveriesTo(
   const sorted = deliveries(models[inside].db)
     .find({ webhook, state, ...next }, { maxTimeMS: QUERY_WITHIN_MS })
     .sort({ order: 1, _id: 1 });
-  const found = await reached(sorted.limit(limit + 1).toArray());
+  const found = await databaseAnswer(sorted.limit(limit + 1).toArray());
   return { items: found.slice(0, limit), more: found.length > limit };
 }
 
 /** Which of some events are dead letters of a webhook. */
 export async function deadLettersAmong({ db }: ReadModels, webhook: string, events: readonly string[]): Promise<ReadonlySet<string>> {
   const found = deliveries(db).find({ webhook, state: 'dead', event: { $in: [...events] } }, { maxTimeMS: QUERY_WITHIN_MS });
-  return new Set((await reached(found.toArray())).map(({ event }) => event));
+  return new Set((await databaseAnswer(found.toArray())).map(({ event }) => event));
 }
 
 /** What of a view may be seen, in MongoDB's query language. */
@@ -232,7 +232,7 @@ export async function* findMany<Doc extends object>(
     .maxTimeMS(withinMs);
   const reader = new BsonReader();
   try {
-    while (await reached(cursor.hasNext())) {
+    while (await databaseAnswer(cursor.hasNext())) {
       const found = cursor.readBufferedDocuments() as unknown as readonly Uint8Array[];
       yield found.map((bytes) => reader.read(bytes) as ViewDocument<Doc>);
     }
@@ -258,12 +258,12 @@ export async function readVisible<Doc extends object>(
   };
   // What this process has seen of the ticket is in the log.
   if (store.revisionSeen(ticket, ticketId) < atLeast) {
-    const now = await reached(waitForRevision<Doc>(db, face, id, atLeast, 0));
+    const now = await databaseAnswer(waitForRevision<Doc>(db, face, id, atLeast, 0));
     if (now !== 'stale') return seen(now);
     const unknown = await unknownToLog(store, ticketId, atLeast);
     if (unknown !== undefined) return unknown;
   }
-  const soon = await reached(waitForRevision<Doc>(db, face, id, atLeast, PATIENCE_MS));
+  const soon = await databaseAnswer(waitForRevision<Doc>(db, face, id, atLeast, PATIENCE_MS));
   return soon === 'stale' ? notYetVisible(face.face.name) : seen(soon);
 }
 
@@ -329,7 +329,7 @@ export async function readPage<Entry extends object>(
   name: string,
   { filter, sort, limit, hidden = [] }: Wanted,
 ): Promise<Page<Entry>> {
-  const found = await reached(
+  const found = await databaseAnswer(
     find(sources, name, filter, Object.fromEntries(hidden.map((field) => [field, 0])), true)
       .sort({ ...sort })
       .limit(limit + 1)
@@ -361,7 +361,7 @@ export async function readParts<Doc extends object>(
       ],
       { maxTimeMS: QUERY_WITHIN_MS },
     );
-  const found = await reached(parts.toArray());
+  const found = await databaseAnswer(parts.toArray());
   return { items: found.slice(0, limit), more: found.length > limit };
 }
 
@@ -379,7 +379,7 @@ export async function countBy(
       [{ $match: withinWalls(name, scope, filter) }, { $group: { _id: `$${field}`, count: { $sum: 1 } } }, { $sort: { _id: 1 } }],
       { maxTimeMS: QUERY_WITHIN_MS },
     );
-  return (await reached(counted.toArray())).map(({ _id, count }) => ({ ...(_id !== null && { value: _id }), count }));
+  return (await databaseAnswer(counted.toArray())).map(({ _id, count }) => ({ ...(_id !== null && { value: _id }), count }));
 }
 
 /** How many have a value; without it, how many have none. */
@@ -395,7 +395,7 @@ export async function readTickets<Doc extends object>(
   wanted: Wanted,
 ): Promise<Page<ViewDocument<Doc>>> {
   const { items, more } = await readPage<ViewDocument<Doc>>(sources, face.name, wanted);
-  return { items: await reached(withLastSeen(sources.models[inside].db, { group: ticketViews, face }, items)), more };
+  return { items: await databaseAnswer(withLastSeen(sources.models[inside].db, { group: ticketViews, face }, items)), more };
 }
 
 /** The documents of a view by id, as they were folded. @param asked.where a filter */
@@ -412,7 +412,7 @@ export async function readOne<Doc extends object>(
   sources: Pick<Sources, 'models'>,
   { view, id }: { readonly view: string; readonly id: string },
 ): Promise<{ readonly state: Doc | null; readonly revision: number }> {
-  const [found] = await reached(find<Doc>(sources, view, { _id: id }).toArray());
+  const [found] = await databaseAnswer(find<Doc>(sources, view, { _id: id }).toArray());
   if (found === undefined) return { state: null, revision: -1 };
   const { _id, position: _position, revision, ...state } = found;
   return { state: state as unknown as Doc, revision };
@@ -424,7 +424,7 @@ export async function readByIds<Doc extends object>(
   { view, ids }: { readonly view: string; readonly ids: readonly string[] },
 ): Promise<readonly Doc[]> {
   const found = find<Doc>(sources, view, { _id: { $in: [...ids] } }, { _id: 0, position: 0, revision: 0 });
-  return (await reached(found.sort({ _id: 1 }).toArray())) as object[] as Doc[];
+  return (await databaseAnswer(found.sort({ _id: 1 }).toArray())) as object[] as Doc[];
 }
 
 /** Up to where a group of views has seen the log, for a query. */
@@ -434,23 +434,23 @@ export function positionOfViews({ models }: Pick<Sources, 'models'>, name: strin
 
 /** Up to where a group of views has seen the log. */
 export function groupPosition({ db }: ReadModels, name: string): Promise<Position | undefined> {
-  return reached(positionOf(db, name));
+  return databaseAnswer(positionOf(db, name));
 }
 
 /** How a group of views is doing, in whatever process. */
 export function groupHealth({ db }: ReadModels, name: string): Promise<ViewHealth> {
-  return reached(healthOfGroup(db, name));
+  return databaseAnswer(healthOfGroup(db, name));
 }
 
 /** How webhooks and messages are doing, in whatever process. Names of destinations stay inside. */
 export async function healthOfDeliveries({ db }: ReadModels, store: EventStore) {
-  const health = await reached(deliveryHealth(db, store));
+  const health = await databaseAnswer(deliveryHealth(db, store));
   return Object.fromEntries(Object.entries(health).map(([kind, { broken, ...rest }]) => [kind, { ...rest, broken: broken.length }]));
 }
 
 /** How a policy is doing, in whatever process. */
 export function policyHealth({ db }: ReadModels, policy: Parameters<typeof healthOfPolicy>[1]): Promise<ViewHealth> {
-  return reached(healthOfPolicy(db, policy));
+  return databaseAnswer(healthOfPolicy(db, policy));
 }
 
 function notYetVisible(name: string): Refusal {

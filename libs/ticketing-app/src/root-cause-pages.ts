@@ -20,7 +20,7 @@ const UNITS = [
 ] as const;
 
 /** The two largest units of a time of a minute or more. */
-function lasting(milliseconds: number): string {
+function durationInWords(milliseconds: number): string {
   let rest = milliseconds;
   const parts = UNITS.flatMap(([size, unit]) => {
     const count = Math.floor(rest / size);
@@ -142,7 +142,7 @@ function blocksOf(report: RootCauseReport): readonly Block[] {
             rows: knowledge.toldLate.map(({ event, after }) => [
               time(event.knownAt),
               time(event.happenedAt),
-              lasting(after),
+              durationInWords(after),
               named(event.what),
               who(event.sentBy ?? event.by),
             ]),

@@ -21,7 +21,7 @@ import {
 } from '#ticketing';
 import { LRUCache } from 'lru-cache';
 import { isDuplicateKey } from '#mongo';
-import { QUERY_WITHIN_MS, type ReadModels, reached } from './read-model-database.js';
+import { QUERY_WITHIN_MS, type ReadModels, databaseAnswer } from './read-model-database.js';
 
 /** Name of the collection. */
 export const TICKET_INSTANTS = 'tickets__instants';
@@ -104,7 +104,7 @@ export class TicketInstants {
    * @returns false while that takes its time
    */
   async forgetErased(): Promise<boolean> {
-    const isKept = (await reached(this.#collection.findOne({}, { projection: { _id: 1 } }))) !== null;
+    const isKept = (await databaseAnswer(this.#collection.findOne({}, { projection: { _id: 1 } }))) !== null;
     return !isKept || (await this.caughtUp()) === undefined;
   }
 
@@ -114,7 +114,7 @@ export class TicketInstants {
     const found = this.models.db
       .collection<TicketSaying>(TICKET_INSTANTS)
       .find(said, { projection: { ticketId: 1 }, maxTimeMS: QUERY_WITHIN_MS });
-    return new Set((await reached(found.toArray())).map(({ ticketId }) => ticketId));
+    return new Set((await databaseAnswer(found.toArray())).map(({ ticketId }) => ticketId));
   }
 
   get #collection() {
@@ -126,12 +126,12 @@ export class TicketInstants {
   }
 
   #progress(): Promise<Progress | null> {
-    return reached(this.#progresses.findOne({ _id: PROGRESS }));
+    return databaseAnswer(this.#progresses.findOne({ _id: PROGRESS }));
   }
 
   async #grow(): Promise<void> {
     try {
-      await reached(this.#readOn());
+      await databaseAnswer(this.#readOn());
     } catch (error) {
       // What was not written has to be read again.
       this.#atHand.clear();

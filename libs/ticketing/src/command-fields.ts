@@ -19,7 +19,7 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { isName, parseInstant, saysSomething, SHOWN } from '#eventsourcing';
+import { isName, parseInstant, isVisibleText, SHOWN } from '#eventsourcing';
 import { momentIn } from './periods.js';
 
 /** An id of ours, in lower case. */
@@ -48,14 +48,14 @@ function field(
 
 /** Text that says something, of limited length (characters). */
 export function Text(about: About & { readonly max: number }): PropertyDecorator {
-  return field([IsString(), IsNotEmpty(), ofText('must not be blank', saysSomething), MaxLength(about.max)], about);
+  return field([IsString(), IsNotEmpty(), ofText('must not be blank', isVisibleText), MaxLength(about.max)], about);
 }
 
 /** What somebody or something is called, or is referred to by: on one line, without controls, direction signs and signs that nobody sees. */
 export function Name(about: About & { readonly max?: number }): PropertyDecorator {
   const { max = 200 } = about;
-  const plain = ofText('must be one line without signs that are not seen', (text) => !saysSomething(text) || isName(text, Infinity));
-  return field([IsString(), IsNotEmpty(), ofText('must not be blank', saysSomething), plain, MaxLength(max)], about);
+  const plain = ofText('must be one line without signs that are not seen', (text) => !isVisibleText(text) || isName(text, Infinity));
+  return field([IsString(), IsNotEmpty(), ofText('must not be blank', isVisibleText), plain, MaxLength(max)], about);
 }
 
 function ofText(message: string, validate: (text: string) => boolean): PropertyDecorator {

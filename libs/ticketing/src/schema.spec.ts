@@ -1,4 +1,4 @@
-import { anyObject, count, either, faultsOf, fields, instant, integer, literal, oneOfKinds, text } from './schema.js';
+import { anyObject, count, unionOf, faultsOf, fields, instant, integer, literal, oneOfKinds, text } from './schema.js';
 
 describe('what is wrong with a value', () => {
   const kinds = oneOfKinds('do', [fields({ do: literal('note'), text }), fields({ do: literal('ask') })]);
@@ -11,7 +11,7 @@ describe('what is wrong with a value', () => {
     ['a count', count, -1, 'must be a whole number, 0 or more'],
     ['a whole number', integer, 1.5, 'must be a whole number'],
     ['an instant', instant, 'tomorrow', 'must be an instant'],
-    ['one of two shapes', either([literal('all'), count]), 'none', 'has the wrong shape'],
+    ['one of two shapes', unionOf([literal('all'), count]), 'none', 'has the wrong shape'],
   ])('is said in words that go on from the name of the field: %s', (_, schema, value, message) => {
     const faults = faultsOf(fields({ field: schema }), { field: value });
     expect(faults.map((fault) => fault.message)).toEqual([message]);

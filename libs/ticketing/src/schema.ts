@@ -74,7 +74,7 @@ export function listOf<Item extends v.GenericSchema>(item: Item, what = 'items')
 }
 
 /** A list of limited length. */
-export function fewOf<Item extends v.GenericSchema>(item: Item, min: number, max: number, what: string) {
+export function boundedList<Item extends v.GenericSchema>(item: Item, min: number, max: number, what: string) {
   const message = `must be a list of ${min === 0 ? 'at most' : `${min} to`} ${max} ${what}`;
   return piped(v.array(item, message), v.minLength(min, message), v.maxLength(max, message));
 }
@@ -133,7 +133,7 @@ export function parts<Entries extends v.ObjectEntries, Name extends keyof Entrie
 export const oneOfKinds = v.variant;
 
 /** The first schema that accepts it. */
-export function either<const Options extends v.UnionOptions>(options: Options, message = 'has the wrong shape') {
+export function unionOf<const Options extends v.UnionOptions>(options: Options, message = 'has the wrong shape') {
   return v.union(options, message);
 }
 
@@ -154,7 +154,7 @@ export interface Breach {
 }
 
 /** A rule across the fields of a value, as code. It is asked once the shape is right. */
-export function obeys<S extends v.GenericSchema>(schema: S, rule: (value: Static<S>) => readonly Breach[]): S {
+export function withRule<S extends v.GenericSchema>(schema: S, rule: (value: Static<S>) => readonly Breach[]): S {
   const check = v.rawCheck<unknown>(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
     for (const { at, message } of rule(dataset.value as Static<S>)) {
@@ -169,7 +169,7 @@ export function obeys<S extends v.GenericSchema>(schema: S, rule: (value: Static
 
 /** A rule for a value as a whole. */
 export function that<S extends v.GenericSchema>(schema: S, holds: (value: Static<S>) => boolean, message: string): S {
-  return obeys(schema, (value) => (holds(value) ? [] : [{ at: [], message }]));
+  return withRule(schema, (value) => (holds(value) ? [] : [{ at: [], message }]));
 }
 
 /**

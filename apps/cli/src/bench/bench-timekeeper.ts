@@ -32,7 +32,7 @@ export async function benchTimekeeper(): Promise<void> {
 
       const first = Date.now() + 5_000 + moments / 2;
       await open(store, moments, (index) => first + (index * 1000) / RATE - FIRST_MOMENT);
-      const told = tellings(
+      const told = warningDelays(
         store,
         moments,
         AbortSignal.any([done.signal, AbortSignal.timeout(first + SECONDS * 1000 + PATIENCE_MS - Date.now())]),
@@ -89,7 +89,7 @@ async function open(store: EventStoreDB, tickets: number, openedAt: (index: numb
 }
 
 /** How long after it was due each warning was recorded, and was here, in milliseconds. */
-async function tellings(store: EventStoreDB, most: number, signal: AbortSignal): Promise<{ recorded: number[]; received: number[] }> {
+async function warningDelays(store: EventStoreDB, most: number, signal: AbortSignal): Promise<{ recorded: number[]; received: number[] }> {
   const recorded: number[] = [];
   const received: number[] = [];
   for await (const item of store.subscribe({ eventTypes: ['SlaThresholdReached'] }, 'end', signal)) {

@@ -4,7 +4,7 @@ import { caseToEvents } from './case-to-events.js';
 import { BPIC2013 } from './ready-mappings.js';
 import type { LogCase } from './row-spool.js';
 import { anyCase, readCases } from './testing/log-files.js';
-import { unfaithful } from './testing/unfaithful.js';
+import { importFaults } from './testing/import-faults.js';
 
 const fixture = new URL('./fixtures/small.csv', import.meta.url).pathname;
 const cases = new Map<string, LogCase>();
@@ -142,7 +142,7 @@ describe('a case as the facts of a ticket', () => {
 describe('any case', () => {
   it('is told row by row, and the ticket stands after each row as the row says', () => {
     fc.assert(
-      fc.property(anyCase(), (one) => expect(unfaithful(one)).toEqual([])),
+      fc.property(anyCase(), (one) => expect(importFaults(one)).toEqual([])),
       { numRuns: 500 },
     );
   });

@@ -4,7 +4,7 @@ import { caseToEvents } from './case-to-events.js';
 import { BPIC2013 } from './ready-mappings.js';
 import { readCases, withoutLines } from './testing/log-files.js';
 import { describeWith, realLog, realLogAsCsv } from './testing/real-log.js';
-import { unfaithful } from './testing/unfaithful.js';
+import { importFaults } from './testing/import-faults.js';
 
 describeWith(realLog, 'the real log', (file) => {
   it('has 7,554 cases with 65,533 rows, the same in both formats', async () => {
@@ -16,7 +16,7 @@ describeWith(realLog, 'the real log', (file) => {
 
   it('is told row by row, and each ticket stands after each row as the row says', async () => {
     const faults: string[] = [];
-    for (const one of await readCases(file)) faults.push(...unfaithful(one).map((fault) => `${one.caseId} ${fault}`));
+    for (const one of await readCases(file)) faults.push(...importFaults(one).map((fault) => `${one.caseId} ${fault}`));
     expect(faults).toEqual([]);
   });
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { anyLog, temporaryFolder } from './testing/log-files.js';
-import { thereAndBack } from './testing/there-and-back.js';
+import { roundTrip } from './testing/round-trip.js';
 
 const files = temporaryFolder();
 afterAll(() => files.remove());
@@ -8,7 +8,7 @@ afterAll(() => files.remove());
 it('an exported event log is imported with the same figures, whatever happened to the tickets, in each format', async () => {
   await fc.assert(
     fc.asyncProperty(anyLog, fc.constantFrom('xes', 'csv', 'ndjson'), async (cases, format) => {
-      const { before, again, leftOut } = await thereAndBack(files, cases, format);
+      const { before, again, leftOut } = await roundTrip(files, cases, format);
       expect(leftOut).toEqual({});
       expect(again).toEqual(before);
     }),

@@ -1,5 +1,5 @@
 import { epochMillis } from '#eventsourcing';
-import { type Colours, inOneLine } from '#platform';
+import { type Colours, escapeNewlines } from '#platform';
 import { spelledOut } from '#ticketing';
 import { duration, type LifeStep } from './ticket-life.js';
 
@@ -7,11 +7,11 @@ const LABEL = 18;
 
 /** A step as it is shown in the terminal. Made of the event's own words, so that a new type of event needs no line here. */
 export function inWords(step: LifeStep, pc: Colours): string {
-  const row = (label: string, text: string): string => `${' '.repeat(5)}${pc.cyan(label.padEnd(LABEL))}${inOneLine(text)}`;
+  const row = (label: string, text: string): string => `${' '.repeat(5)}${pc.cyan(label.padEnd(LABEL))}${escapeNewlines(text)}`;
   const { revision, type, effectiveAt, recordedAt, actor, cause, changes, data, imported } = step;
   const late = epochMillis(recordedAt) - epochMillis(effectiveAt);
   const lines = [
-    `${pc.dim(`#${revision}`.padEnd(5))}${pc.bold(spelledOut(type))}  ${pc.dim('by')} ${inOneLine(actor.name ?? actor.id)} ${pc.dim(`(${actor.kind}${actor.name === undefined ? '' : ` ${inOneLine(actor.id)}`})`)}`,
+    `${pc.dim(`#${revision}`.padEnd(5))}${pc.bold(spelledOut(type))}  ${pc.dim('by')} ${escapeNewlines(actor.name ?? actor.id)} ${pc.dim(`(${actor.kind}${actor.name === undefined ? '' : ` ${escapeNewlines(actor.id)}`})`)}`,
     row('happened', effectiveAt),
     ...(late === 0
       ? []

@@ -1,5 +1,5 @@
 import { streamName, type EventStore } from '#eventsourcing';
-import { type Colours, inOneLine } from '#platform';
+import { type Colours, escapeNewlines } from '#platform';
 import { ticket } from '#ticketing';
 import { Complaint } from '../complaint.js';
 import type { AskForKey } from '../key-press.js';
@@ -54,5 +54,5 @@ export async function replay({ store, ticketId, json, askForNext, print, colours
 
 function headline(id: string, { data }: LifeStep, pc: Colours): string {
   const { summary, client } = data as { summary?: string; client?: string };
-  return `${pc.bold(`Ticket ${id}`)}${summary === undefined ? '' : `  ${inOneLine(summary)}`}${client === undefined ? '' : pc.dim(`  (${inOneLine(client)})`)}`;
+  return `${pc.bold(`Ticket ${id}`)}${summary === undefined ? '' : `  ${escapeNewlines(summary)}`}${client === undefined ? '' : pc.dim(`  (${escapeNewlines(client)})`)}`;
 }

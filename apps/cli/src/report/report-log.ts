@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import { instantFrom } from '#eventsourcing';
 import type { Mongo } from '#mongo';
-import { type Colours, inOneLine, spelledOut } from '#platform';
+import { type Colours, escapeNewlines, spelledOut } from '#platform';
 import { Complaint } from '../complaint.js';
 import { importLog } from '../import/import-log.js';
 import { runSimulation, type SimulateOptions } from '../simulate/simulate-command.js';
@@ -64,7 +64,7 @@ export async function reportImported({ system, contractFile, ...options }: Repor
   if (contractFile === undefined) return;
   const asOf = instantFrom(Date.now());
   for (const client of clients.toSorted()) {
-    options.print(`\nThe service levels of ${inOneLine(client)} under that contract:\n`);
+    options.print(`\nThe service levels of ${escapeNewlines(client)} under that contract:\n`);
     await runSimulation({ ...options, client, contractFile, json: false, asOf, limit: 0 });
   }
 }
@@ -113,17 +113,17 @@ export function renderLog(totals: LogTotals, { bold }: Pick<Colours, 'bold'>): s
     tableOf(['figure', ''], figures, bold),
     tableOf(
       ['where the time went', 'share', 'per case'],
-      most(spent, (millis) => [percent(millis, all), days(ratio(millis, cases))]),
+      largest(spent, (millis) => [percent(millis, all), days(ratio(millis, cases))]),
       bold,
     ),
     tableOf(
       [`variants (${whole(variants.size)})`, 'cases'],
-      most(variants, (count) => [some(count)]),
+      largest(variants, (count) => [some(count)]),
       bold,
     ),
     tableOf(
       [`hand-overs between teams (${whole(handOvers.size)})`, 'times'],
-      most(handOvers, (count) => [some(count, ways)]),
+      largest(handOvers, (count) => [some(count, ways)]),
       bold,
     ),
     '',
@@ -137,7 +137,7 @@ function sum(values: Iterable<number>): number {
 }
 
 /** The largest, each with its name. */
-function most(counts: ReadonlyMap<string, number>, shown: (count: number) => readonly string[]): (readonly string[])[] {
+function largest(counts: ReadonlyMap<string, number>, shown: (count: number) => readonly string[]): (readonly string[])[] {
   const sorted = [...counts].filter(([, count]) => count > 0).sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
   return sorted.slice(0, MOST).map(([name, count]) => [name, ...shown(count)]);
 }
@@ -150,6 +150,6 @@ function tableOf(head: readonly string[], rows: readonly (readonly string[])[], 
     wordWrap: true,
     style: { head: [], border: [], compact: true },
   });
-  for (const row of rows) table.push(row.map((cell) => spelledOut(inOneLine(cell))));
+  for (const row of rows) table.push(row.map((cell) => spelledOut(escapeNewlines(cell))));
   return table.toString();
 }

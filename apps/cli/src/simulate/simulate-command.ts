@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
 import { isRefusal, type Position } from '#eventsourcing';
-import { type Colours, inOneLine, spelledOut } from '#platform';
+import { type Colours, escapeNewlines, spelledOut } from '#platform';
 import {
   type Contract,
   contractTerms,
@@ -83,7 +83,7 @@ function inWords({ asOf, totals, items }: Simulation, { green, red, dim, bold }:
     table.toString(),
     ...(escalations.length === 0 ? [] : ['', steps(escalations, { green, red, bold })]),
     ...rules.map(({ rule, tickets, fired }) => `rule ${cell(rule)}: would fire ${count(fired, 'time')} on ${count(tickets, 'ticket')}`),
-    ...(items.length === 0 ? [] : ['', bold(`Tickets with a difference${shown}:`), ...items.map((ticket) => inALine(ticket, dim))]),
+    ...(items.length === 0 ? [] : ['', bold(`Tickets with a difference${shown}:`), ...items.map((ticket) => comparisonLine(ticket, dim))]),
     '',
   ].join('\n');
 }
@@ -103,7 +103,7 @@ function steps(escalations: readonly EscalationTally[], { green, red, bold }: Pi
   return table.toString();
 }
 
-function inALine(
+function comparisonLine(
   { ticketId, client, priority, openedAt, clocks, escalations, rules }: TicketComparison,
   dim: (text: string) => string,
 ): string {
@@ -115,11 +115,11 @@ function inALine(
     const which = `step ${step + 1}${round > 0 ? ` of round ${round + 1}` : ''}${time > 1 ? ` (${time})` : ''}`;
     return `${escalation} ${policy} ${which}${kind === 'functional' ? ` handing on to ${to}` : ''} ${dim(`at ${proposed ?? actual}`)}`;
   });
-  const byRule = rules.map(({ rule, on, at }) => `rule ${inOneLine(rule)} on ${on} ${dim(`at ${at}`)}`);
-  return `  ${ticketId}  ${inOneLine(client)}, ${priority}, opened ${openedAt}: ${[...changes, ...fired, ...byRule].join('; ')}`;
+  const byRule = rules.map(({ rule, on, at }) => `rule ${escapeNewlines(rule)} on ${on} ${dim(`at ${at}`)}`);
+  return `  ${ticketId}  ${escapeNewlines(client)}, ${priority}, opened ${openedAt}: ${[...changes, ...fired, ...byRule].join('; ')}`;
 }
 
 /** Measured by the table as it is printed. */
-const cell = (text: string): string => spelledOut(inOneLine(text));
+const cell = (text: string): string => spelledOut(escapeNewlines(text));
 const number = (value: number): string => value.toLocaleString('en');
 const count = (value: number, what: string): string => `${number(value)} ${what}${value === 1 ? '' : what.endsWith('ch') ? 'es' : 's'}`;

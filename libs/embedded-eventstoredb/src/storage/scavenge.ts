@@ -44,7 +44,7 @@ export async function scavengeSegments(
   let bytesFreed = 0;
   let eventsDropped = 0;
   for (const segment of segments) {
-    if (!(await hasGone(scavengeable, segment, now, signal))) continue;
+    if (!(await hasRemovable(scavengeable, segment, now, signal))) continue;
     const scavenged = await rewrite(scavengeable, segment, now, signal);
     bytesFreed += scavenged.bytesFreed;
     eventsDropped += scavenged.eventsDropped;
@@ -55,7 +55,7 @@ export async function scavengeSegments(
 const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 const lengthOfAll = (records: readonly LogRecord[]): number => records.reduce((sum, record) => sum + record.length, 0);
 
-async function hasGone({ log, records }: Scavengeable, segment: Segment, now: number, signal: AbortSignal): Promise<boolean> {
+async function hasRemovable({ log, records }: Scavengeable, segment: Segment, now: number, signal: AbortSignal): Promise<boolean> {
   for (let offset = 0; offset < segment.bytes;) {
     signal.throwIfAborted();
     const slice = records(segment, offset);

@@ -30,7 +30,7 @@ import type { Condition, Row } from './condition.js';
 type Rows<Of extends Aggregate> = { readonly [Name in keyof CommandsOf<Of>]: Row<StateOf<Of>, CommandsOf<Of>[Name]> };
 
 /** Of one's own: a ticket that the sender reported. */
-const ownTicket: Condition<ClockedTicketState, object> = hiding({
+const ownTicket: Condition<ClockedTicketState, object> = hiddenUnless({
   needs: 'for tickets that they reported',
   holds: ({ state, actor }) => state === null || state.reporter.id === actor.id,
 });
@@ -45,7 +45,7 @@ const ownReport: Condition<ClockedTicketState, Reported> = {
 };
 
 /** One that the sender has asked. */
-const ownQuestion: Condition<QuestionState, object> = hiding({
+const ownQuestion: Condition<QuestionState, object> = hiddenUnless({
   needs: 'for questions of their own',
   holds: ({ state, actor }) => state === null || state.reporter.id === actor.id,
 });
@@ -91,12 +91,12 @@ const withinReach: Condition<unknown, { readonly principal: Principal }> = {
   holds: ({ principal, body }) => isWithinReach(principal, body.principal),
 };
 
-const keyWithinReach: Condition<CredentialState, object> = hiding({
+const keyWithinReach: Condition<CredentialState, object> = hiddenUnless({
   needs: 'for keys of their clients',
   holds: ({ principal, state }) => state === null || isWithinReach(principal, state.principal),
 });
 
-const accountBefore = hiding<AccountState, object>({
+const accountBefore = hiddenUnless<AccountState, object>({
   needs: 'for accounts of their clients',
   holds: ({ principal, state }) => state === null || isWithinReach(principal, state.principal),
 });
@@ -146,7 +146,7 @@ const theirFilterAfter = forTheirClients<TicketFilterState, { readonly query: Ti
 );
 
 /** A session that one has logged in to, oneself. */
-const ownSession: Condition<CredentialState, object> = hiding({
+const ownSession: Condition<CredentialState, object> = hiddenUnless({
   needs: 'for sessions of their own',
   holds: ({ state, principal }) => state === null || isSamePrincipal(state.principal, principal),
 });
@@ -163,7 +163,7 @@ function every<State, Body>(...conditions: readonly Condition<State, Body>[]): C
 }
 
 /** A condition that hides whatever does not meet it. */
-function hiding<State, Body>(condition: Condition<State, Body>): Condition<State, Body> {
+function hiddenUnless<State, Body>(condition: Condition<State, Body>): Condition<State, Body> {
   return { ...condition, hides: (asking) => !condition.holds(asking) };
 }
 
@@ -173,7 +173,7 @@ const clientsWithinReach: Condition<unknown, Pick<SubscribeWebhook, 'clients'>> 
   holds: ({ principal, body: { clients } }) => isWithinReach(principal, { clients: clients ?? 'all' }),
 };
 
-const ownWebhook: Condition<WebhookState, object> = hiding({
+const ownWebhook: Condition<WebhookState, object> = hiddenUnless({
   needs: 'for webhooks of clients of their own',
   holds: ({ state, principal }) => state === null || isWithinReach(principal, state === 'deleted' ? { clients: 'all' } : state),
 });

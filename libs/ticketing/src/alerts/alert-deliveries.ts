@@ -1,10 +1,10 @@
-import { type Fault, type Instant, instantFrom, isName, onOneLine, parseInstant, saysSomething } from '#eventsourcing';
+import { type Fault, type Instant, instantFrom, isName, singleLine, parseInstant, isVisibleText } from '#eventsourcing';
 import { fieldsOf, isFields, omitUndefined } from '../plain-json.js';
 import {
   about,
   count,
   faultsOf,
-  fewOf,
+  boundedList,
   literal,
   nullable,
   oneOf,
@@ -58,7 +58,7 @@ const dateTime = about(
   that(text, (given) => parseInstant(given) !== undefined, 'must be an ISO 8601 date-time with an offset'),
   'A date-time',
 );
-const key = that(text, (given) => saysSomething(given) && given.length <= LONGEST_KEY, `must be text of 1 to ${LONGEST_KEY} characters`);
+const key = that(text, (given) => isVisibleText(given) && given.length <= LONGEST_KEY, `must be text of 1 to ${LONGEST_KEY} characters`);
 /** Alertmanager writes maps without entries as null. */
 const labels = optional(nullable(recordOf(text, 'must be an object with text')));
 
@@ -68,7 +68,7 @@ const alertmanagerSchema = open({
   status: oneOf(['firing', 'resolved']),
   truncatedAlerts: optional(count),
   externalURL: optional(text),
-  alerts: fewOf(
+  alerts: boundedList(
     open({
       fingerprint: key,
       status: oneOf(['firing', 'resolved']),
@@ -203,24 +203,24 @@ function openingOf({ source, client, settings: { ticket, labels: named = {}, rul
   );
   const matching = rules.filter(({ labels: asked }) => Object.entries(asked).every(([label, value]) => labels[label] === value));
   const set = Object.assign({}, ticket, byLabel, ...matching.map((rule) => rule.set)) as AlertSource['settings']['ticket'];
-  const line = oneLine(summary ?? fingerprint);
+  const line = summaryText(summary ?? fingerprint);
   return omitUndefined({
     ...set,
     client,
     kind: 'incident' as const,
-    summary: saysSomething(line) ? line : oneLine(`Alert of ${source}`),
-    description: inFull(alert),
+    summary: isVisibleText(line) ? line : summaryText(`Alert of ${source}`),
+    description: descriptionText(alert),
     reporter: { id: `alert-source:${source}`, name: source },
     channel: 'monitoring' as const,
     entryReason: set.tier === undefined ? undefined : `The rules of the alert source ${source}`,
   });
 }
 
-function oneLine(given: string): string {
-  return [...onOneLine(given).replace(/\s+/g, ' ').trim()].slice(0, 200).join('');
+function summaryText(given: string): string {
+  return [...singleLine(given).replace(/\s+/g, ' ').trim()].slice(0, 200).join('');
 }
 
-function inFull({ description, labels, url, fingerprint }: ReadAlert): string {
+function descriptionText({ description, labels, url, fingerprint }: ReadAlert): string {
   const lines = [description, ...Object.entries(labels).map(([label, value]) => `${label}: ${value}`), url, `Fingerprint: ${fingerprint}`];
   const whole = lines.filter((line) => line !== undefined && line !== '').join('\n');
   return [...whole.replace(/[\0\p{Surrogate}]/gu, '\uFFFD')].slice(0, 10_000).join('');

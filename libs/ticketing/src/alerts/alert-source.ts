@@ -6,13 +6,13 @@ import { omitUndefined, same, without } from '../plain-json.js';
 import {
   about,
   faultsOf,
-  fewOf,
+  boundedList,
   fields,
   flag,
   instant,
   matching,
   name,
-  obeys,
+  withRule,
   oneOf,
   open,
   optional,
@@ -25,7 +25,7 @@ import {
 import { actorSchema, IMPACTS, TIERS, URGENCIES } from '../vocabulary.js';
 
 const path = matching(/^[^.\s]+(\.[^.\s]+)*$/, 'must be a path such as event.id', 200);
-const words = fewOf(name(100), 1, 20, 'words');
+const words = boundedList(name(100), 1, 20, 'words');
 
 const jsonFieldsSchema = fields({
   alerts: optional(about(path, 'Where the list of alerts is; the body is one alert, unless said')),
@@ -64,7 +64,7 @@ const ruleSchema = fields({
   ),
 });
 
-export const alertSettingsSchema = obeys(
+export const alertSettingsSchema = withRule(
   fields({
     format: about(oneOf(['alertmanager', 'json']), '`alertmanager`: its webhook, version 4; `json`: what `fields` says'),
     fields: optional(about(jsonFieldsSchema, 'Where a body of JSON says what')),
@@ -91,7 +91,9 @@ export const alertSettingsSchema = obeys(
         'The labels whose values are the service, the component, the category and the team of a ticket',
       ),
     ),
-    rules: optional(about(fewOf(ruleSchema, 0, 100, 'rules'), 'What a ticket is by its labels; a later rule overrides an earlier one')),
+    rules: optional(
+      about(boundedList(ruleSchema, 0, 100, 'rules'), 'What a ticket is by its labels; a later rule overrides an earlier one'),
+    ),
   }),
   (settings) =>
     (settings.format === 'json') === (settings.fields !== undefined)

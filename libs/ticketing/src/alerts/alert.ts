@@ -80,7 +80,7 @@ export function alertId({ client, source, key }: Pick<Alert, 'client' | 'source'
 const MOST_OCCURRENCES = 500;
 
 /** What is known once a fact is told: the same in whatever order facts come, and however often. */
-function learn(known: readonly Occurrence[], { fingerprint, startsAt, endsAt }: AlertFact): readonly Occurrence[] {
+function withOccurrence(known: readonly Occurrence[], { fingerprint, startsAt, endsAt }: AlertFact): readonly Occurrence[] {
   const isSame = (one: Occurrence) => one.fingerprint === fingerprint && one.startsAt === startsAt;
   const before = known.find(isSame);
   const end = [before?.endsAt, endsAt]
@@ -119,7 +119,7 @@ const decided = <Data extends Told>(decision: AlertDecision, evolve: (alert: Ale
   event<AlertState, Data>({
     evolve: (state, data, { effectiveAt }) => {
       if (state === null) return null;
-      const occurrences = learn(state.occurrences, data.fact);
+      const occurrences = withOccurrence(state.occurrences, data.fact);
       const firing = anyFires(occurrences);
       const next: Alert = { ...evolve(state, data), occurrences, firing, decision, decidedAt: effectiveAt };
       return firing ? next : without(next, 'heldBackBy');
@@ -244,7 +244,7 @@ function decide(alert: Alert, delivered: DeliveredAlert, deciding: Deciding): Al
   if (known === undefined && alert.occurrences.length === MOST_OCCURRENCES && oldest !== undefined && startsAt < oldest.startsAt)
     return undefined;
 
-  const after = learn(alert.occurrences, fact);
+  const after = withOccurrence(alert.occurrences, fact);
   const fires = anyFires(after);
   const ignored = (because: AlertEvents['AlertIgnored']['because']): AlertEvent => ({ type: 'AlertIgnored', data: { fact, because } });
   if (latest !== undefined && startsAt < latest.startsAt) return ignored('older');

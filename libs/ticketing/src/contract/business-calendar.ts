@@ -3,13 +3,13 @@ import { Temporal } from 'temporal-polyfill';
 import {
   about,
   type Breach,
-  either,
+  unionOf,
   faultsOf,
   forSome,
   listOf,
   literal,
   matching,
-  obeys,
+  withRule,
   open,
   optional,
   refer,
@@ -40,7 +40,7 @@ export type OpenHours = Static<typeof interval>;
 export const intervalsSchema = listOf(interval, 'intervals');
 
 export const hoursSchema = about(
-  obeys(intervalsSchema, hoursBreaches),
+  withRule(intervalsSchema, hoursBreaches),
   'Open hours of a day by the wall clock: half-open intervals. Overnight is two, one to `24:00` and one from `00:00`',
 );
 
@@ -67,7 +67,7 @@ const holiday = open(
 /** A date on which the week's hours do not hold. Without hours of its own it is closed. */
 export type Holiday = Static<typeof holiday>;
 
-export const holidaysSchema = obeys(listOf(holiday, 'holidays'), (holidays) =>
+export const holidaysSchema = withRule(listOf(holiday, 'holidays'), (holidays) =>
   holidays.flatMap(({ date }, index) =>
     holidays.findIndex((other) => other.date === date) < index
       ? [{ at: [index, 'date'], message: `must be listed once: ${date} already is` }]
@@ -77,7 +77,7 @@ export const holidaysSchema = obeys(listOf(holiday, 'holidays'), (holidays) =>
 
 /** Hours of each weekday, or always. @param hours those of a day */
 export function weekOf(hours: typeof intervalsSchema) {
-  return either(
+  return unionOf(
     [
       literal('24x7'),
       that(
@@ -91,7 +91,7 @@ export function weekOf(hours: typeof intervalsSchema) {
 }
 
 export const calendarSchema = about(
-  obeys(
+  withRule(
     open(
       {
         zone: zoneSchema,

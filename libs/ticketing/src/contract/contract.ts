@@ -9,15 +9,15 @@ import {
   asOne,
   type Breach,
   count,
-  either,
-  fewOf,
+  unionOf,
+  boundedList,
   fields,
   forEach,
   forSome,
   listOf,
   matching,
   name,
-  obeys,
+  withRule,
   oneOf,
   open,
   optional,
@@ -53,7 +53,7 @@ const LONGEST = 3650 * DAY;
 const millisecondsSchema = whole(1, LONGEST, 'must be a whole number of milliseconds above 0, at most 3650 days');
 
 export const targetSchema = about(
-  either(
+  unionOf(
     [
       about(millisecondsSchema, 'Milliseconds of open time'),
       open({ businessDays: about(whole(1, 1000), 'Business days: it ends with the open time of the last of them') }),
@@ -74,7 +74,7 @@ export const clientTargetsSchema = fields({
 /** The SLA of a priority. */
 export type ClientTargets = Static<typeof clientTargetsSchema>;
 
-export const tierTargetsSchema = obeys(
+export const tierTargetsSchema = withRule(
   fields({
     accept: optional(about(refer(targetSchema), 'To take the work once it is there; not measured, if left out')),
     work: optional(about(refer(targetSchema), 'To do it once it is taken; not measured, if left out')),
@@ -135,7 +135,7 @@ export type MajorIncidentTerms = Static<typeof majorIncidentTermsSchema>;
 
 const terms = fields({
   tiers: about(
-    obeys(listOf(tierSchema, TIERS.join(', ')), tiersBreaches),
+    withRule(listOf(tierSchema, TIERS.join(', ')), tiersBreaches),
     'Tiers that exist, lowest first: a hand-off goes to the next one',
   ),
   priorities: about(forEach(IMPACTS, priorityByUrgencySchema), 'Impact × urgency → priority'),
@@ -154,7 +154,7 @@ const terms = fields({
     ),
   ),
   thresholds: about(
-    obeys(listOf(whole(1, 99), 'percentages'), ascending),
+    withRule(listOf(whole(1, 99), 'percentages'), ascending),
     'Shares of a target at which someone is warned, in per cent, ascending',
   ),
   pausedBy: about(
@@ -171,14 +171,14 @@ const terms = fields({
   ),
   categories: optional(
     about(
-      fewOf(matching(CATEGORY, 'must be a category such as hardware/printer', 200), 1, 1000, 'categories'),
+      boundedList(matching(CATEGORY, 'must be a category such as hardware/printer', 200), 1, 1000, 'categories'),
       'Categories that tickets may have, each with all below it: `hardware/printer`. Any, if left out',
     ),
   ),
   services: optional(
     about(
       that(
-        recordOf(fewOf(name(200), 0, 1000, 'components'), 'must be an object with the components of each service', name(200)),
+        recordOf(boundedList(name(200), 0, 1000, 'components'), 'must be an object with the components of each service', name(200)),
         (services) => Object.keys(services).length > 0,
         'must have at least one service',
       ),
@@ -191,7 +191,7 @@ const terms = fields({
   categorySkills: optional(
     about(
       recordOf(
-        asOne(fewOf(name(100), 1, 100, 'skills'), 'must be a list of 1 to 100 skills'),
+        asOne(boundedList(name(100), 1, 100, 'skills'), 'must be a list of 1 to 100 skills'),
         'must be an object with skills for each category',
       ),
       'Skills that an agent must have to be given a ticket of a category, or of one below it, automatically',
@@ -274,7 +274,7 @@ export type Contract = Static<typeof terms>;
 
 /** What a contract is, with the rules across its terms. */
 export const contractSchema = about(
-  obeys(terms, contractBreaches),
+  withRule(terms, contractBreaches),
   "What is promised to a client, and how the client's tickets are worked",
 );
 

@@ -1,5 +1,5 @@
-import { onOneLine } from '#eventsourcing';
-import { about, fields, matching, name, obeys, open, optional, type Static, text } from '../schema.js';
+import { singleLine } from '#eventsourcing';
+import { about, fields, matching, name, withRule, open, optional, type Static, text } from '../schema.js';
 
 /** What braces of a template may stand for. */
 const PLACEHOLDERS = ['summary', 'ticket', 'client', 'priority', 'tier', 'policy', 'step', 'due'] as const;
@@ -9,7 +9,7 @@ const PLACEHOLDER = /\{([^{}]*)\}/g;
 const NAMED = PLACEHOLDERS.map((one) => `{${one}}`).join(', ');
 
 const template = (schema: ReturnType<typeof matching>) =>
-  obeys(schema, (text) =>
+  withRule(schema, (text) =>
     [...text.matchAll(PLACEHOLDER)].flatMap(([braces, word = '']) =>
       isPlaceholder(word) ? [] : [{ at: [], message: `must not have ${braces}: there are ${NAMED}` }],
     ),
@@ -49,7 +49,7 @@ export function escalationMessage(template: MessageTemplate | undefined, values:
 
 /** Text as the subject of a message: on one line, not too long. */
 export function subjectLine(text: string): string {
-  return [...onOneLine(text)].slice(0, LONGEST_SUBJECT).join('');
+  return [...singleLine(text)].slice(0, LONGEST_SUBJECT).join('');
 }
 
 function isPlaceholder(word: string): word is Placeholder {

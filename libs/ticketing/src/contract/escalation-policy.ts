@@ -3,13 +3,13 @@ import {
   about,
   asOne,
   type Breach,
-  fewOf,
+  boundedList,
   fields,
   flag,
   listOf,
   literal,
   name,
-  obeys,
+  withRule,
   oneOf,
   oneOfKinds,
   open,
@@ -144,14 +144,14 @@ export interface NotificationOutcome {
 
 const LONGEST = 366 * 86_400_000;
 
-const stepSchema = obeys(
+const stepSchema = withRule(
   fields({
     after: about(
       whole(0, LONGEST, 'must be a whole number of milliseconds, at most 366 days'),
       'Milliseconds after the step before was dispatched; of the first one, after what started the policy',
     ),
     targets: about(
-      fewOf(escalationTargetSchema, 0, 20, 'targets'),
+      boundedList(escalationTargetSchema, 0, 20, 'targets'),
       'Whom it tells. When nobody can be found, the chain goes on with the next step at once',
     ),
     escalateToNextTier: optional(about(flag, 'Whether it hands the work to the next tier, with a hand-off made of what the ticket holds')),
@@ -170,7 +170,7 @@ export const escalationPolicySchema = about(
   fields({
     name: about(name(100), 'Unique in its contract'),
     trigger: triggerSchema,
-    steps: about(fewOf(stepSchema, 1, 20, 'steps'), 'What is done, in order'),
+    steps: about(boundedList(stepSchema, 1, 20, 'steps'), 'What is done, in order'),
     rounds: optional(about(whole(1, 10), 'How many times the steps are gone through; once unless said otherwise')),
     acknowledgedFor: optional(
       about(
@@ -186,7 +186,7 @@ export const escalationPolicySchema = about(
 /** What is done, step by step, until somebody responds. */
 export type EscalationPolicy = Static<typeof escalationPolicySchema>;
 
-export const escalationPoliciesSchema = obeys(fewOf(escalationPolicySchema, 0, 50, 'policies'), (policies) =>
+export const escalationPoliciesSchema = withRule(boundedList(escalationPolicySchema, 0, 50, 'policies'), (policies) =>
   policies.flatMap(({ name, then }, index): readonly Breach[] => [
     ...(policies.findIndex((other) => other.name === name) < index
       ? [{ at: [index, 'name'], message: 'must not be the name of another policy' }]
@@ -194,12 +194,12 @@ export const escalationPoliciesSchema = obeys(fewOf(escalationPolicySchema, 0, 5
     ...(then === undefined || policies.some((other) => other.name === then)
       ? []
       : [{ at: [index, 'then'], message: 'must be the name of a policy' }]),
-    ...(leadsBack(policies, name) ? [{ at: [index, 'then'], message: 'must not lead back to this policy' }] : []),
+    ...(formsCycle(policies, name) ? [{ at: [index, 'then'], message: 'must not lead back to this policy' }] : []),
   ]),
 );
 
 /** Whether following `then` from a policy comes back to it. */
-function leadsBack(policies: readonly EscalationPolicy[], start: string): boolean {
+function formsCycle(policies: readonly EscalationPolicy[], start: string): boolean {
   const nextOf = (name: string) => policies.find((policy) => policy.name === name)?.then;
   let next = nextOf(start);
   for (let hops = 0; next !== undefined && hops <= policies.length; hops++) {

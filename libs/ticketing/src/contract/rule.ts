@@ -2,11 +2,11 @@ import {
   about,
   type Breach,
   count,
-  fewOf,
+  boundedList,
   fields,
   literal,
   name,
-  obeys,
+  withRule,
   oneOf,
   oneOfKinds,
   open,
@@ -54,14 +54,14 @@ export const RULE_FIELDS = [
 ] as const;
 export type RuleField = (typeof RULE_FIELDS)[number];
 
-const values = fewOf(
+const values = boundedList(
   that(text, (value) => value.length <= 200, 'must be at most 200 characters'),
   1,
   50,
   'values',
 );
 
-const conditionSchema = obeys(
+const conditionSchema = withRule(
   fields({
     field: about(
       oneOf(RULE_FIELDS),
@@ -132,12 +132,12 @@ const actionSchema = oneOfKinds(
 export type RuleAction = Static<typeof actionSchema>;
 
 export const ruleSchema = about(
-  obeys(
+  withRule(
     fields({
       name: about(name(100), 'Unique in its contract'),
       on: about(oneOf(RULE_TRIGGERS), 'The event that it is about'),
-      if: optional(about(fewOf(conditionSchema, 0, 20, 'conditions'), 'What must hold then, all of it; always, if left out')),
-      then: about(fewOf(actionSchema, 1, 10, 'actions'), 'What is done, in order'),
+      if: optional(about(boundedList(conditionSchema, 0, 20, 'conditions'), 'What must hold then, all of it; always, if left out')),
+      then: about(boundedList(actionSchema, 1, 10, 'actions'), 'What is done, in order'),
     }),
     ({ on, if: conditions = [] }) => conditions.flatMap((condition, index) => momentBreaches(on, condition, ['if', index])),
   ),
@@ -147,7 +147,7 @@ export const ruleSchema = about(
 /** What is done by itself when something happens to a ticket. */
 export type Rule = Static<typeof ruleSchema>;
 
-export const rulesSchema = obeys(fewOf(ruleSchema, 0, 50, 'rules'), (rules) =>
+export const rulesSchema = withRule(boundedList(ruleSchema, 0, 50, 'rules'), (rules) =>
   rules.flatMap(({ name }, index) =>
     rules.findIndex((other) => other.name === name) === index ? [] : [{ at: [index, 'name'], message: 'must be unique in its contract' }],
   ),

@@ -45,7 +45,7 @@ export function candidatesFor(request: AssignmentRequest, { teams, agents }: Ros
   });
   const there = onShift.filter(({ agent }) => absenceAt(agent, at) === undefined);
   if (there.length === 0) {
-    const next = skilled.flatMap(({ team: of, agent }) => comesNext(of, agent, at) ?? []).sort()[0];
+    const next = skilled.flatMap(({ team: of, agent }) => nextAvailableAt(of, agent, at) ?? []).sort()[0];
     return nobody(onShift.length === 0 ? 'nobody-on-shift' : 'all-absent', next);
   }
   const byId = new Map<string, Candidate>();
@@ -57,7 +57,7 @@ export function candidatesFor(request: AssignmentRequest, { teams, agents }: Ros
 }
 
 /** When an agent is on shift in a team and not absent, after an instant at which that is not so; undefined when it is not known. */
-function comesNext(team: Team, agent: Agent, at: Instant): Instant | undefined {
+function nextAvailableAt(team: Team, agent: Agent, at: Instant): Instant | undefined {
   const { agent: id } = agent;
   const back = absenceAt(agent, at)?.until;
   const moments = [nextShiftOf(team, id, at), back, back && nextShiftOf(team, id, back)].filter((moment) => moment !== undefined);

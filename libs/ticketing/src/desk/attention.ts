@@ -86,7 +86,7 @@ const events = {
 
 const command = commandsOn<AttentionState, EventsOf<{ readonly events: typeof events }>>();
 
-function turnedAway(agent: string, ticketId: string, at: Instant, because: TurnedAwayBecause) {
+function turnedAwayEvent(agent: string, ticketId: string, at: Instant, because: TurnedAwayBecause) {
   return { type: 'AgentTurnedAway' as const, data: { agent, ticketId, at, because } };
 }
 
@@ -126,13 +126,13 @@ export const attention = {
         const [next] = rivals.flatMap((other) => (other.since > since ? other.since : [])).sort();
         const ends =
           away !== undefined && since <= away.at && (next === undefined || away.at <= next)
-            ? turnedAway(agent, ticketId, away.at, away.because)
+            ? turnedAwayEvent(agent, ticketId, away.at, away.because)
             : next === undefined
               ? undefined
-              : turnedAway(agent, ticketId, next, 'other-ticket');
+              : turnedAwayEvent(agent, ticketId, next, 'other-ticket');
         const before = rivals.filter((other) => other.since <= since);
         return [
-          ...before.map((other) => turnedAway(agent, other.ticketId, since, 'other-ticket')),
+          ...before.map((other) => turnedAwayEvent(agent, other.ticketId, since, 'other-ticket')),
           turnedTo,
           ...(ends === undefined ? [] : [ends]),
         ];
@@ -158,7 +158,7 @@ export const attention = {
       decide({ agent, at, because }: GoAway, state) {
         const on = state?.on ?? [];
         // An absence that was told late: what the agent has begun since ends as it began.
-        const ends = on.map(({ ticketId, since }) => turnedAway(agent, ticketId, since > at ? since : at, because));
+        const ends = on.map(({ ticketId, since }) => turnedAwayEvent(agent, ticketId, since > at ? since : at, because));
         return [...ends, { type: 'AgentWentAway' as const, data: { agent, at, because } }];
       },
     }),

@@ -29,7 +29,7 @@ import {
   about,
   asOne,
   faultsOf,
-  fewOf,
+  boundedList,
   fields,
   instant,
   listOf,
@@ -55,7 +55,7 @@ export const onCallRotationSchema = about(
   fields({
     zone: about(zoneSchema, 'IANA name of the zone: turns begin by the wall clock there, also across a change to or from summer time'),
     people: about(
-      asOne(fewOf(turnTaker, 1, 100, 'people'), 'must be a list of 1 to 100 people with an id'),
+      asOne(boundedList(turnTaker, 1, 100, 'people'), 'must be a list of 1 to 100 people with an id'),
       'Who take turns, in this order',
     ),
     startsOn: about(dateSchema, "Date (`YYYY-MM-DD`) of the first person's first turn"),
@@ -72,7 +72,7 @@ export const onCallRotationSchema = about(
 /** People who take turns. Several rotations, each in a zone of its own, follow the sun. */
 export type OnCallRotation = Static<typeof onCallRotationSchema>;
 
-const rotationsSchema = fewOf(onCallRotationSchema, 1, 20, 'rotations');
+const rotationsSchema = boundedList(onCallRotationSchema, 1, 20, 'rotations');
 
 const overrideEntries = {
   person: about(refer(personSchema), 'Who answers'),

@@ -20,13 +20,13 @@ import {
   about,
   count,
   faultsOf,
-  fewOf,
+  boundedList,
   fields,
   instant,
   listOf,
   literal,
   matching,
-  obeys,
+  withRule,
   oneOf,
   oneOfKinds,
   open,
@@ -69,7 +69,7 @@ export type DeliveryTarget = Static<typeof deliveryTargetSchema>;
 
 export const isDeliveryTarget = (value: unknown): value is DeliveryTarget => faultsOf(deliveryTargetSchema, value, '').length === 0;
 
-const deliveriesSchema = obeys(fewOf(deliveryTargetSchema, 0, 20, 'targets'), (targets) =>
+const deliveriesSchema = withRule(boundedList(deliveryTargetSchema, 0, 20, 'targets'), (targets) =>
   targets.flatMap((target, index) =>
     target.by === 'email' && target.to.kind !== 'person' && target.to.kind !== 'team'
       ? [{ at: [index, 'to'], message: 'must be a person or a team' }]

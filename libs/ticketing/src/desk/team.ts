@@ -34,12 +34,12 @@ import {
   asOne,
   type Breach,
   faultsOf,
-  fewOf,
+  boundedList,
   fields,
   instant,
   listOf,
   name,
-  obeys,
+  withRule,
   open,
   optional,
   type Static,
@@ -61,7 +61,7 @@ const shift = fields({
   ),
   agents: optional(
     about(
-      asOne(fewOf(name(200), 1, MOST_MEMBERS, 'ids'), `must be a list of 1 to ${MOST_MEMBERS} ids of agents`),
+      asOne(boundedList(name(200), 1, MOST_MEMBERS, 'ids'), `must be a list of 1 to ${MOST_MEMBERS} ids of agents`),
       'Ids of the members who work it; all of them, unless said otherwise',
     ),
   ),
@@ -70,9 +70,9 @@ const shift = fields({
 /** Hours of the week, by the wall clock of a zone, in which some of a team work. Unlike those of a contract they may run over midnight. */
 export type Shift = Static<typeof shift>;
 
-export const shiftSchema = about(obeys(shift, shiftBreaches), 'When some of a team work');
+export const shiftSchema = about(withRule(shift, shiftBreaches), 'When some of a team work');
 
-const shiftsSchema = obeys(fewOf(shiftSchema, 0, 50, 'shifts'), (shifts) =>
+const shiftsSchema = withRule(boundedList(shiftSchema, 0, 50, 'shifts'), (shifts) =>
   shifts.flatMap(({ name }, index) =>
     shifts.findIndex((other) => other.name === name) < index
       ? [{ at: [index, 'name'], message: 'must not be the name of another shift of the team' }]
@@ -272,7 +272,7 @@ export function serves({ tiers, clients }: Team, tier: Tier, client: string): bo
 /** The first of a team's shifts that an agent is on at an instant. */
 export function shiftAt({ shifts, members }: Team, agent: string, at: Instant): Shift | undefined {
   if (!members.includes(agent)) return undefined;
-  return shifts.find((shift) => works(shift, agent) && openTimeBetween(hoursOf(shift), at, instantFrom(epochMillis(at) + 1)) > 0);
+  return shifts.find((shift) => isOnShift(shift, agent) && openTimeBetween(hoursOf(shift), at, instantFrom(epochMillis(at) + 1)) > 0);
 }
 
 /** Shifts recur by the week; only holidays can put one off for longer. */
@@ -282,7 +282,7 @@ const FORESIGHT = 35 * DAY;
 export function nextShiftOf({ shifts, members }: Team, agent: string, after: Instant): Instant | undefined {
   if (!members.includes(agent)) return undefined;
   return shifts
-    .filter((shift) => works(shift, agent))
+    .filter((shift) => isOnShift(shift, agent))
     .flatMap((shift) => nextStartOf(shift, after) ?? [])
     .sort()[0];
 }
@@ -293,7 +293,7 @@ export function nextStartOf(shift: Shift, after: Instant): Instant | undefined {
   return openIntervals(hoursOf(shift), after, until).find(({ from }) => from > after)?.from;
 }
 
-function works({ agents }: Shift, agent: string): boolean {
+function isOnShift({ agents }: Shift, agent: string): boolean {
   return agents === undefined || agents.includes(agent);
 }
 

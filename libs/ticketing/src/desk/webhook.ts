@@ -14,7 +14,7 @@ import { Flag, Name, Pattern, SomeOf, Text, TextList, Uuid } from '../command-fi
 import { HOUR } from '../contract/contract.js';
 import { CLIENTS_NOT_NAMED, clientsNamed } from '../identity/principal.js';
 import { omitUndefined, without } from '../plain-json.js';
-import { about, count, either, instant, listOf, literal, oneOf, open, optional, refer, type Static, text } from '../schema.js';
+import { about, count, unionOf, instant, listOf, literal, oneOf, open, optional, refer, type Static, text } from '../schema.js';
 import { actorSchema, PRIORITIES, type Priority, prioritySchema, type Tier, TIERS, tierSchema } from '../vocabulary.js';
 
 /** How long the secret before the last rotation still signs, too. */
@@ -45,7 +45,7 @@ export const webhookSchema = about(
     url: about(text, 'Where events are sent'),
     description: optional(about(text, 'What it is for')),
     filter: about(filterSchema, 'Which events are sent'),
-    clients: about(either([literal('all'), listOf(text)]), 'The clients whose events are sent, or `all`'),
+    clients: about(unionOf([literal('all'), listOf(text)]), 'The clients whose events are sent, or `all`'),
     from: about(text, 'Where it begins: `start` of the log, after a position, or with what was recorded from an instant on'),
     generation: about(count, '1, and one more each time that it was rewound'),
     secretVersion: about(count, '1, and one more each time that its secret was rotated'),

@@ -79,7 +79,7 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
         toldAt,
         onBelief,
         notifications,
-        answer: `It was due at ${at}, and at ${toldAt} told ${targets.map(inWords).join(', ') || 'nobody'}${butNot(passedOver)}${undelivered(notifications)}${onBelief ? ', on what was believed then' : ''}`,
+        answer: `It was due at ${at}, and at ${toldAt} told ${targets.map(inWords).join(', ') || 'nobody'}${passedOverInWords(passedOver)}${undelivered(notifications)}${onBelief ? ', on what was believed then' : ''}`,
       });
     }
     if (outcome?.outcome === 'skipped') {
@@ -90,7 +90,7 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
         because,
         passedOver,
         revision,
-        answer: `It was due at ${at}, but: ${because}${butNot(passedOver)}`,
+        answer: `It was due at ${at}, but: ${because}${passedOverInWords(passedOver)}`,
       });
     }
     const isNext = chain.next?.round === place.round && chain.next.step === place.step;
@@ -143,7 +143,7 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
     restated,
     ended,
     steps,
-    answer: `Set going by ${cause.type} (revision ${cause.revision}); ${fired} of ${steps.length} steps fired; ${end}${inHindsight(restated)}`,
+    answer: `Set going by ${cause.type} (revision ${cause.revision}); ${fired} of ${steps.length} steps fired; ${end}${restatedInWords(restated)}`,
   });
 }
 
@@ -154,7 +154,7 @@ function acknowledgedBy({ acknowledged, takenOver = [] }: EscalationChain): stri
   return acknowledged === undefined ? 'acknowledged' : `${nameOf(acknowledged)} has acknowledged it${from}`;
 }
 
-function inHindsight(restated: EscalationChain['restated']): string {
+function restatedInWords(restated: EscalationChain['restated']): string {
   if (restated === undefined) return '';
   const { verdict = 'one that would not have run', never, at, revision } = restated;
   if (never) return `; what set it going did not happen, as is known since ${at} (revision ${revision})`;
@@ -191,7 +191,7 @@ function places({ steps, rounds = 1 }: EscalationPolicy): readonly StepPlace[] {
   return Array.from({ length: rounds }, (_, round) => steps.map((_step, step) => ({ round, step }))).flat();
 }
 
-function butNot(passedOver: readonly PassedOver[] = []): string {
+function passedOverInWords(passedOver: readonly PassedOver[] = []): string {
   return passedOver.map(({ target, because }) => `; not ${inWords(target)} (${because})`).join('');
 }
 

@@ -21,7 +21,7 @@ export interface EventFilter {
 const RUN = cloudEventType('ReportRunCompleted');
 
 /** The test that a filter stands for. */
-export function wanted({
+export function eventPredicate({
   types,
   client,
   ticket: id,

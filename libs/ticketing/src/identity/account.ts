@@ -220,7 +220,7 @@ const removal = ({ account, totp }: NonNullable<AccountState>) =>
  * Whether what was given besides a link or a password is enough: where an authenticator is enrolled, a code that was not used before. A passkey is
  * enough by itself, for a challenge that is newer than the last one.
  */
-function suffices({ totp, passkeyKeys = {}, challengedAt = -Infinity }: NonNullable<AccountState>, factor: SecondFactor): boolean {
+function isSufficient({ totp, passkeyKeys = {}, challengedAt = -Infinity }: NonNullable<AccountState>, factor: SecondFactor): boolean {
   if (factor !== undefined && 'passkey' in factor) return factor.passkey in passkeyKeys && factor.challengedAt > challengedAt;
   if (totp === undefined) return true;
   if (factor === undefined) return false;
@@ -321,7 +321,7 @@ export const account = {
       refuses: ['account-not-found', 'second-factor-required'],
       decide({ by, factor }: { readonly by: (typeof LOG_IN_METHODS)[number]; readonly factor?: SecondFactor }, state) {
         if (!isActiveAccount(state)) return noAccount();
-        if (!suffices(state, factor)) return noFactor();
+        if (!isSufficient(state, factor)) return noFactor();
         return [{ type: 'AccountLoggedIn', data: { account: state.account, by, ...factor } }];
       },
     }),
@@ -339,7 +339,7 @@ export const account = {
       refuses: ['account-not-found', 'second-factor-required'],
       decide({ factor }: { readonly factor: SecondFactor }, state) {
         if (!isActiveAccount(state)) return noAccount();
-        return suffices(state, factor) ? removal(state) : noFactor();
+        return isSufficient(state, factor) ? removal(state) : noFactor();
       },
     }),
     /** Who sends it has checked what the browser has made. */

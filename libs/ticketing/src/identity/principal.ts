@@ -1,5 +1,5 @@
 import type { Actor, Fault } from '#eventsourcing';
-import { about, either, flag, listOf, literal, oneOf, open, optional, type Static, text } from '../schema.js';
+import { about, unionOf, flag, listOf, literal, oneOf, open, optional, type Static, text } from '../schema.js';
 import { tierSchema } from '../vocabulary.js';
 
 /**
@@ -13,7 +13,7 @@ export type Role = (typeof ROLES)[number];
 export const PRINCIPAL_KINDS = ['person', 'service', 'assistant', 'system'] as const;
 
 /** `all`, or some. */
-export const orAll = <S extends Parameters<typeof listOf>[0]>(item: S) => either([literal('all'), listOf(item)]);
+export const orAll = <S extends Parameters<typeof listOf>[0]>(item: S) => unionOf([literal('all'), listOf(item)]);
 
 export const principalSchema = about(
   open({

@@ -4,7 +4,7 @@ import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
 import { ticket } from '../ticket/ticket.js';
 import { article, type ArticleCommands } from './article.js';
 
-function used(
+function articleUses(
   { stream }: Pick<RecordedEvent<TicketEvents>, 'stream'>,
   client: string | undefined,
   articles: readonly string[],
@@ -26,15 +26,15 @@ export const articlesOfTickets: Policy<TicketEvents, ClockedTicketState, Article
         ? data.article !== undefined
         : type !== 'DiagnosticStepRecorded' || data.runbook?.result === 'failed',
   react: {
-    TicketOpened: (event) => used(event, event.data.client, event.data.articlesShown ?? [], false),
-    TicketResolved: (event, state) => used(event, state?.client, event.data.article === undefined ? [] : [event.data.article], true),
+    TicketOpened: (event) => articleUses(event, event.data.client, event.data.articlesShown ?? [], false),
+    TicketResolved: (event, state) => articleUses(event, state?.client, event.data.article === undefined ? [] : [event.data.article], true),
     DiagnosticStepRecorded: (event, state) => {
       const followed = state?.runbooks?.find(({ run }) => run === event.data.runbook?.run);
-      return used(event, state?.client, followed === undefined ? [] : [followed.article], false);
+      return articleUses(event, state?.client, followed === undefined ? [] : [followed.article], false);
     },
     // Old imports have root causes without one.
     TicketResolvedWithRootCause: (event, state) =>
-      used(
+      articleUses(
         event,
         state?.client,
         event.data.rootCause?.knowledgeArticle === undefined ? [] : [event.data.rootCause.knowledgeArticle.id],

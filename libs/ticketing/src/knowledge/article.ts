@@ -217,7 +217,7 @@ function reminderSettled(article: Article, id: string, because?: NotThrough['bec
   return article.reminded === undefined ? article : { ...article, reminded: settled(article.reminded, id, because) };
 }
 
-function used(article: Article, solved: boolean): Article {
+function withUse(article: Article, solved: boolean): Article {
   const failedInRow = solved ? 0 : article.failedInRow + 1;
   return {
     ...article,
@@ -279,10 +279,10 @@ const events = {
   })),
   ArticleReminderDelivered: change<SettledNotification>((article, { id }) => reminderSettled(article, id)),
   ArticleReminderFailed: change<SettledNotification & NotThrough>((article, { id, because }) => reminderSettled(article, id, because)),
-  ArticleUsed: change<{ readonly ticketId: string; readonly solved: boolean }>((article, { solved }) => used(article, solved)),
+  ArticleUsed: change<{ readonly ticketId: string; readonly solved: boolean }>((article, { solved }) => withUse(article, solved)),
   ArticleJudged: change<{ readonly helped: boolean; readonly ticketId?: string; readonly comment?: string }>((article, { helped }) =>
     // Who reads it and is helped has opened no ticket that it could have solved.
-    helped ? { ...article, failedInRow: 0, flagged: false } : used(article, false),
+    helped ? { ...article, failedInRow: 0, flagged: false } : withUse(article, false),
   ),
 };
 

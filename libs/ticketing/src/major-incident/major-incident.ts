@@ -288,7 +288,7 @@ export const majorIncident = {
       decide({ ticketId }: JoinMajorIncident, state) {
         if (state === null) return notFound();
         if (state.parent === ticketId || state.tickets.includes(ticketId)) return [];
-        if (!goesOn(state)) return isOver();
+        if (!isOngoing(state)) return isOver();
         if (state.tickets.length >= MOST_TICKETS) return refuse('too-many-links', `A major incident has at most ${MOST_TICKETS} tickets`);
         return [{ type: 'TicketJoinedMajorIncident', data: { ticketId } }];
       },
@@ -376,6 +376,6 @@ function messageOf({ majorIncident, client, service, parent }: MajorIncident, du
   };
 }
 
-function goesOn({ status }: MajorIncident): boolean {
+function isOngoing({ status }: MajorIncident): boolean {
   return status === 'proposed' || status === 'declared';
 }

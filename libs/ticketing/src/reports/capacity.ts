@@ -41,7 +41,7 @@ const ENOUGH = 2;
 export function capacityOf(tickets: readonly Facts[], context: CapacityContext): Told {
   return {
     skills: skillsMissing(tickets, context),
-    learning: learning(tickets),
+    learning: learningPairs(tickets),
     load: load(tickets, context),
     busFactor: busFactors(tickets),
   };
@@ -73,7 +73,7 @@ function skillsMissing(tickets: readonly Facts[], { teams, agents, skillsOf }: C
   return found.sort(mostFirst(({ tickets }) => tickets));
 }
 
-function learning(tickets: readonly Facts[]): Told['learning'] {
+function learningPairs(tickets: readonly Facts[]): Told['learning'] {
   const pairs = new Map<string, Told['learning'][number]>();
   for (const { category, touch, resolvedTier, resolvedAgent: teacher, rootCause } of tickets) {
     if (category === undefined || resolvedTier === undefined || teacher === undefined) continue;

@@ -121,7 +121,7 @@ export class KpiTally {
 
   /** @returns what of the ticket counted, in the period as a whole */
   add(facts: Facts): readonly Placed[] {
-    const placed: Placed[] = [];
+    const counts: Placed[] = [];
     const found = this.kpi.count(facts, this.context, this.related);
     /** Cell → what the ticket is in it, where it counts once, however many things of it do. */
     const ofTicket =
@@ -131,19 +131,19 @@ export class KpiTally {
       if (!this.#passes(facts, counted)) continue;
       if (this.kpi.aggregation === 'uptime') {
         this.#addService(facts, counted);
-        if ((counted.spans ?? []).some((span) => touches(span, this.#whole))) placed.push({ counted, n: counted.n });
+        if ((counted.spans ?? []).some((span) => overlapsBucket(span, this.#whole))) counts.push({ counted, n: counted.n });
         continue;
       }
       for (const { n, at, also } of this.#inBuckets([this.#whole], counted)) {
         this.#put(this.#total, facts, counted, { n, at, also }, ofTicket);
-        placed.push({ counted, n });
+        counts.push({ counted, n });
       }
       if (this.asked.groupBy.length === 0) continue;
       for (const hit of this.#inBuckets(this.#bucketsOf(facts), counted))
         this.#put(this.#cell(facts, counted, hit.bucket), facts, counted, hit, ofTicket);
     }
     if (ofTicket !== undefined) for (const [cell, { n, also }] of ofTicket) cell.add(n, 1, also);
-    return placed;
+    return counts;
   }
 
   #put(
@@ -217,7 +217,7 @@ export class KpiTally {
         continue;
       }
       const inside = hits.filter((hit) => bucket.from <= hit.at && hit.at < bucket.to);
-      if (inside.length === 0 && !spans.some((span) => touches(span, bucket))) continue;
+      if (inside.length === 0 && !spans.some((span) => overlapsBucket(span, bucket))) continue;
       const named: Record<string, number> = {};
       for (const hit of inside) if (hit.also !== undefined) named[hit.also] = 1;
       found.push({ n: inside.length > 0 ? 1 : 0, at: bucket.from, bucket, also: named });
@@ -343,7 +343,7 @@ function valueOf(dimension: Dimension, facts: Facts, counted: Counted): string |
   }
 }
 
-function touches([from, to]: Span, bucket: Bucket): boolean {
+function overlapsBucket([from, to]: Span, bucket: Bucket): boolean {
   return from < bucket.to && (to > bucket.from || from >= bucket.from);
 }
 

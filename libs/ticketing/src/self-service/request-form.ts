@@ -7,13 +7,13 @@ import {
   about,
   count,
   faultsOf,
-  fewOf,
+  boundedList,
   fields,
   flag,
   integer,
   matching,
   name,
-  obeys,
+  withRule,
   oneOf,
   open,
   optional,
@@ -29,14 +29,14 @@ const FIELD_KINDS = ['text', 'long-text', 'number', 'date', 'choice', 'choices',
 /** Those that `min` and `max` bound. */
 const BOUNDED: ReadonlySet<string> = new Set(['text', 'long-text', 'number', 'choices'] satisfies (typeof FIELD_KINDS)[number][]);
 
-const fieldSchema = obeys(
+const fieldSchema = withRule(
   fields({
     name: about(matching(/^[a-z][a-zA-Z0-9]{0,49}$/, 'must be a name such as costCentre'), 'Names it in answers'),
     label: about(name(100), 'What requesters read'),
     kind: about(oneOf(FIELD_KINDS), 'What it takes'),
     required: optional(about(flag, 'Whether it must be answered; it need not unless said')),
     help: optional(about(name(500), 'What helps to answer it')),
-    options: optional(about(fewOf(name(100), 1, 100, 'options'), 'Of a choice, or several choices: what there is to choose from')),
+    options: optional(about(boundedList(name(100), 1, 100, 'options'), 'Of a choice, or several choices: what there is to choose from')),
     min: optional(about(integer, 'The least number, the fewest characters of a text, or the fewest of several choices')),
     max: optional(about(integer, 'The greatest number, the most characters of a text, or the most of several choices')),
     onlyIf: optional(
@@ -61,7 +61,7 @@ const fieldSchema = obeys(
 /** A field of a form. */
 export type FormField = Static<typeof fieldSchema>;
 
-const formFieldsSchema = obeys(fewOf(fieldSchema, 1, 50, 'fields'), (all) =>
+const formFieldsSchema = withRule(boundedList(fieldSchema, 1, 50, 'fields'), (all) =>
   all.flatMap(({ name, onlyIf }, index) => {
     const before = all.slice(0, index).map((one) => one.name);
     return [

@@ -148,7 +148,7 @@ export function evolveClocks(contract: Contract, sla: SlaClocks | null, event: T
 export function affectClocks(contract: Contract, before: SlaClocks, effects: ClockEffects, at: Instant): SlaClocks {
   const { starts = [], cancels = false } = effects;
   const stops = (clock: Subject) => isStopped(effects, clock);
-  const now = { ...circumstances(before, effects), clocks: before.clocks };
+  const now = { ...conditionsAfter(before, effects), clocks: before.clocks };
 
   const attached: SlaClock[] = [];
   for (const start of cancels ? [] : starts) {
@@ -187,7 +187,7 @@ export function rebaseClocks(before: Contract, after: Contract, sla: SlaClocks, 
   const clocks = sla.clocks.map((clock) => {
     if (ended(clock)) return clock;
     const when = latest(at, clock.runningSince ?? clock.pauses.at(-1)?.from ?? at);
-    const counted = still(before, clock, when);
+    const counted = stoppedClock(before, clock, when);
     const promised = targetOf(after, sla.priority, clock);
     const target = promised === undefined ? clock.target : openTimeOf(after, promised, clock.startedAt);
     const terms = clock.terms + 1;
@@ -220,7 +220,7 @@ export function elapsedAt(contract: Contract, { elapsed, runningSince }: SlaCloc
  * @param told keys (`momentKey`) of what was told already and is left out
  */
 export function clockEventsUntil(clock: SlaClock, until: Instant, told?: ReadonlySet<string>): readonly ClockMoment[] {
-  const moments = [...clock.moments.filter(({ effectiveAt }) => effectiveAt <= until), ...comeUp(clock, until)];
+  const moments = [...clock.moments.filter(({ effectiveAt }) => effectiveAt <= until), ...momentsUntil(clock, until)];
   return told === undefined ? moments : moments.filter((moment) => !told.has(momentKey(clock, moment)));
 }
 
@@ -271,7 +271,7 @@ function subjectOf(start: ClockStart, { clocks, vendor }: SlaClocks): Subject | 
 }
 
 /** What holds for all clocks of the ticket after an event. */
-function circumstances(before: SlaClocks, effects: ClockEffects): Omit<SlaClocks, 'clocks'> {
+function conditionsAfter(before: SlaClocks, effects: ClockEffects): Omit<SlaClocks, 'clocks'> {
   const { priority, holds, handOffPending, vendor } = before;
   return {
     priority: effects.priority ?? priority,
@@ -399,7 +399,7 @@ function share(target: number, percent: number): number {
 }
 
 /** What a running clock has to tell since it runs. */
-function comeUp(clock: SlaClock, until: Instant): readonly ClockMoment[] {
+function momentsUntil(clock: SlaClock, until: Instant): readonly ClockMoment[] {
   const { terms, target, dueAt, thresholds = [] } = clock;
   const moments: ClockMoment[] = [];
   for (const { percent, at } of thresholds)
@@ -415,10 +415,10 @@ function isOverdue({ state, dueAt, inTimeUntil, breachedAt }: SlaClock, at: Inst
 }
 
 /** The clock with its running segment up to `at` counted, and what came up in it. */
-function still(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
+function stoppedClock(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
   const { runningSince, dueAt, inTimeUntil = dueAt } = clock;
   if (runningSince === undefined) return clock;
-  const news = comeUp(clock, at);
+  const news = momentsUntil(clock, at);
   return {
     ...clock,
     elapsed: clock.elapsed + openTimeBetween(calendarOf(contract), runningSince, at),
@@ -433,7 +433,7 @@ function still(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
 
 function paused(contract: Contract, clock: SlaClock, reason: Pause['reason'], at: Instant): SlaClock {
   if (clock.state === 'paused') return clock;
-  return { ...still(contract, clock, at), state: 'paused', pauses: [...clock.pauses, { reason, from: at }] };
+  return { ...stoppedClock(contract, clock, at), state: 'paused', pauses: [...clock.pauses, { reason, from: at }] };
 }
 
 function resumed(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
@@ -446,7 +446,7 @@ function endPause(pauses: readonly Pause[], at: Instant): readonly Pause[] {
 
 /** The verdict. A pause ends first; a tier's work whose hand-off was accepted had ended with the hand-off. */
 function stopped(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
-  const counted = still(contract, clock, at);
+  const counted = stoppedClock(contract, clock, at);
   const last = clock.state === 'paused' ? clock.pauses.at(-1) : undefined;
   const handedOver = last?.reason === 'hand-off';
   const stoppedAt = handedOver ? last.from : at;
@@ -461,7 +461,7 @@ function stopped(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
 
 /** Without a verdict; but a promise that was broken stays broken. */
 function cancelled(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
-  const counted = still(contract, clock, at);
+  const counted = stoppedClock(contract, clock, at);
   const end = { stoppedAt: at, pauses: endPause(clock.pauses, at) };
   return counted.breachedAt === undefined
     ? { ...counted, ...end, state: 'cancelled' }
@@ -472,7 +472,7 @@ function cancelled(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
 function withTarget(contract: Contract, clock: SlaClock, promised: Target | undefined, at: Instant): SlaClock {
   const target = promised === undefined ? clock.target : openTimeOf(contract, promised, clock.startedAt);
   if (target === clock.target) return clock;
-  const counted = still(contract, clock, at);
+  const counted = stoppedClock(contract, clock, at);
   const terms = clock.terms + 1;
   const judged = { ...counted, target, terms, ...judgedAnew(contract, counted, target, terms, at) };
   return clock.state === 'running' ? running(contract, judged, at) : judged;

@@ -195,7 +195,7 @@ export function untoldMoments(sla: PinnedClocks, until: Instant, now: Instant = 
     .flatMap((clock) => clockEventsUntil(clock, until, told).map((moment) => ({ clock, moment })))
     .filter(({ clock, moment }) => !sla.told.some((one) => isSameUnderOtherTerms(one, clock, moment)))
     .filter(({ moment }) => sla.quietUntil === undefined || moment.effectiveAt > sla.quietUntil)
-    .filter(({ moment }) => tellableFrom(sla, moment) <= now)
+    .filter(({ moment }) => recordableFrom(sla, moment) <= now)
     .sort((one, other) =>
       one.moment.effectiveAt < other.moment.effectiveAt ? -1 : one.moment.effectiveAt > other.moment.effectiveAt ? 1 : 0,
     );
@@ -214,12 +214,12 @@ export function isSameOrLater(moment: ClockMoment, { percent, terms }: ToldMomen
 /** When there is, or will be, something to tell that was not told: what a timer waits for. Undefined when nothing will, as things stand. */
 export function nextMomentAt(sla: PinnedClocks): Instant | undefined {
   return untoldMoments(sla, END_OF_TIME)
-    .map(({ moment }) => tellableFrom(sla, moment))
+    .map(({ moment }) => recordableFrom(sla, moment))
     .reduce<Instant | undefined>((first, at) => (first === undefined || at < first ? at : first), undefined);
 }
 
 /** From when on a moment may be told. */
-function tellableFrom(sla: PinnedClocks, { effectiveAt }: ClockMoment): Instant {
+function recordableFrom(sla: PinnedClocks, { effectiveAt }: ClockMoment): Instant {
   if (sla.lateAt === undefined || effectiveAt >= sla.lateAt) return effectiveAt;
   return instantFrom(epochMillis(sla.lateAt) + (termsOf(sla).quietTime ?? QUIET_TIME));
 }

@@ -66,7 +66,7 @@ export function randomDesk(start: number, most: number): fc.Arbitrary<readonly L
   });
   return fc
     .array(plan, { minLength: Math.ceil(most / 2), maxLength: most })
-    .map((plans) => plans.flatMap((one, index) => lived(one, idOf(index), start) ?? []));
+    .map((plans) => plans.flatMap((one, index) => liveTicket(one, idOf(index), start) ?? []));
 }
 
 type Sent = { readonly [Name in TicketCommandName]: readonly [Name, TicketCommands[Name]] }[TicketCommandName];
@@ -139,7 +139,7 @@ function sensible(state: NonNullable<ClockedTicketState>, word: Step['word'], se
   }
 }
 
-function lived({ from, steps, ...opening }: Plan, id: string, start: number): LivedTicket | undefined {
+function liveTicket({ from, steps, ...opening }: Plan, id: string, start: number): LivedTicket | undefined {
   const events: RecordedEvent<TicketEvents>[] = [];
   const states: TicketState[] = [];
   let state: ClockedTicketState = null;

@@ -13,7 +13,7 @@ import {
   HELD,
   INACTIVE,
   LEFT,
-  turnedFrom,
+  ticketsLeftFor,
   unlessAccepted,
   unlessActive,
   unlessHeld,
@@ -155,7 +155,7 @@ export const assignmentCommands = {
         ...endOfTouchOfHolder(ticket, context),
         event('TicketTakenOver', omitUndefined({ tier, team, from: assignee, agent: who, reason })),
         ...(unlessWorkable(ticket) === undefined
-          ? [event('WorkStarted', omitUndefined({ tier, team, agent: who, turnedFrom: turnedFrom(known, context.id, contract) }))]
+          ? [event('WorkStarted', omitUndefined({ tier, team, agent: who, turnedFrom: ticketsLeftFor(known, context.id, contract) }))]
           : []),
       ];
     },

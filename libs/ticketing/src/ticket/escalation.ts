@@ -183,7 +183,7 @@ function runChain(
   ];
   const passedOver = nobody.length === 0 ? undefined : nobody;
   const handOn = step.escalateToNextTier
-    ? handOnAutomatically(ticket, contract, chain, deterministicId('escalation', commandId, chainId))
+    ? handOffAutomatically(ticket, contract, chain, deterministicId('escalation', commandId, chainId))
     : undefined;
   if (targets.length === 0 && (handOn === undefined || isRefusal(handOn))) return skip(handOn?.refused ?? 'nobody-to-tell', passedOver);
   const notHandedOn = isRefusal(handOn) ? handOn.refused : undefined;
@@ -251,7 +251,7 @@ function messageOf(
 }
 
 /** The hand-off that a policy makes of what the ticket holds, with what it lacks. */
-function handOnAutomatically(
+function handOffAutomatically(
   ticket: ClockedTicket,
   contract: Contract,
   { id, policy }: EscalationChain,

@@ -30,7 +30,11 @@ export interface AgentAtWork {
 }
 
 /** The other tickets on which the touch time of somebody ends who begins to work on one; undefined where there are none. */
-export function turnedFrom({ touching = [] }: AgentAtWork, id: string | undefined, { touchTime }: Contract): readonly string[] | undefined {
+export function ticketsLeftFor(
+  { touching = [] }: AgentAtWork,
+  id: string | undefined,
+  { touchTime }: Contract,
+): readonly string[] | undefined {
   const others = touching.filter((other) => other.ticketId !== id && !(other.shared && touchTime === 'several-tickets'));
   return others.length === 0 ? undefined : others.map(({ ticketId }) => ticketId);
 }

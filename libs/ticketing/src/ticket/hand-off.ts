@@ -17,7 +17,7 @@ import {
   LEFT,
   OVER,
   TIER_MISSING,
-  turnedFrom,
+  ticketsLeftFor,
   unlessActive,
   unlessHeld,
   unlessLeft,
@@ -282,7 +282,7 @@ export const handOffCommands = {
             tier: ticket.tier,
             team: ticket.team,
             agent: who,
-            turnedFrom: turnedFrom(known, context.id, contract),
+            turnedFrom: ticketsLeftFor(known, context.id, contract),
           }),
         ),
       ];

@@ -74,7 +74,7 @@ function follow(
   }
 }
 
-function fire(event: RecordedEvent<TicketEvents>, state: ClockedTicketState): readonly Reaction<Commands>[] {
+function reactionsOfRules(event: RecordedEvent<TicketEvents>, state: ClockedTicketState): readonly Reaction<Commands>[] {
   if (state === null) return [];
   const id = streamId(event.stream);
   const reactions = firedBy(event, state).flatMap(({ name, then }) =>
@@ -91,5 +91,5 @@ export const contractRules = withItsCause<TicketEvents, ClockedTicketState, Comm
   name: NAME,
   aggregate: ticket,
   concerns: (event) => isForRules(event) && (event.type !== 'TicketOpened' || event.data.contract?.terms.rules !== undefined),
-  react: Object.fromEntries(RULE_TRIGGERS.map((type) => [type, fire])),
+  react: Object.fromEntries(RULE_TRIGGERS.map((type) => [type, reactionsOfRules])),
 });

@@ -12,7 +12,7 @@ import {
   INACTIVE,
   LEFT,
   OVER,
-  turnedFrom,
+  ticketsLeftFor,
   unlessActive,
   unlessClosed,
   unlessHeld,
@@ -190,7 +190,7 @@ export const workCommands = {
       if (barred) return barred;
       if (ticket.work.status === 'in-progress' && ticket.work.agent.id === who.id) return [];
       const { tier, team } = ticket;
-      return [event('WorkStarted', omitUndefined({ tier, team, agent: who, turnedFrom: turnedFrom(known, context.id, contract) }))];
+      return [event('WorkStarted', omitUndefined({ tier, team, agent: who, turnedFrom: ticketsLeftFor(known, context.id, contract) }))];
     },
   }),
 

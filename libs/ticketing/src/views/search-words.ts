@@ -120,7 +120,7 @@ function kindOf(text: string): Kind {
 }
 
 /** What stands together in a text: parts without a space, a sign or a change of script between them. */
-function runs(text: string): readonly (readonly Part[])[] {
+function wordRuns(text: string): readonly (readonly Part[])[] {
   const all: Part[][] = [];
   let end = -1;
   for (const { 0: cluster, index, groups } of normalized(text).matchAll(CLUSTER)) {
@@ -170,12 +170,12 @@ function pairs(run: readonly Part[]): readonly string[] {
  * `0x` and `x709`; `落ちた` is its three signs and the pairs `落ち` and `ちた`.
  */
 export function searchWords(text: string): readonly string[] {
-  return [...new Set(runs(text).flatMap((run) => [...run.map((part) => part.text), ...pairs(run)]))];
+  return [...new Set(wordRuns(text).flatMap((run) => [...run.map((part) => part.text), ...pairs(run)]))];
 }
 
 /** The words that all stand in a text that what is asked for is a part of: the pairs of what stands together, in their order. */
 export function wordsAskedFor(asked: string): readonly string[] {
-  return [...new Set(runs(asked).flatMap((run) => (run.length > 1 ? pairs(run) : run.map(({ text }) => text))))];
+  return [...new Set(wordRuns(asked).flatMap((run) => (run.length > 1 ? pairs(run) : run.map(({ text }) => text))))];
 }
 
 /** The words that are known, and those that an event's data adds. The same list when it adds none. */

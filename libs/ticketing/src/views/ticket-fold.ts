@@ -129,12 +129,12 @@ type ReadTicket = Read & Pick<TicketFold, 'ticket'>;
 
 function readAfter(fold: ReadTicket | undefined, ticket: TicketFold['ticket'], event: ReadEvent): Read {
   const facts = factsAfter(fold, ticket, event);
-  const before = fold && { ticket: fold.ticket, standing: standing(fold), reported: fold.reported };
-  const after = { ticket, standing: standing({ ticket, facts }) };
+  const before = fold && { ticket: fold.ticket, standing: placeOf(fold), reported: fold.reported };
+  const after = { ticket, standing: placeOf({ ticket, facts }) };
   return { facts, reported: evolveReported({ before, after, isFirstResponse: isFirstResponse(event) }, event) };
 }
 
-function standing({ ticket: { tier }, facts: { queueState, since } }: Pick<TicketFold, 'ticket' | 'facts'>) {
+function placeOf({ ticket: { tier }, facts: { queueState, since } }: Pick<TicketFold, 'ticket' | 'facts'>) {
   return { tier, queueState, since };
 }
 

@@ -58,9 +58,9 @@ export function evolveSimulated(life: SimulatedLife | null, event: TicketEvent, 
     case 'EscalationAcknowledgementLapsed':
       return life;
     case 'EscalationAcknowledged':
-      return life && heardOf(life, { type: event.type, data: { ...event.data, chains: acknowledged(life, event.data.chains) } }, at);
+      return life && promisesAfter(life, { type: event.type, data: { ...event.data, chains: acknowledged(life, event.data.chains) } }, at);
     default:
-      return heardOf(life, event, at);
+      return promisesAfter(life, event, at);
   }
 }
 
@@ -76,7 +76,7 @@ export function onTime(life: SimulatedLife, ticket: Ticket, until: Instant): Sim
     let next: SimulatedLife | null = null;
     if (untold !== undefined && untold.moment.effectiveAt < until && (stepAt === undefined || untold.moment.effectiveAt <= stepAt)) {
       const told = toldMoment(untold);
-      next = withRules(heardOf(now, told, told.effectiveAt), told, ticket, told.effectiveAt);
+      next = withRules(promisesAfter(now, told, told.effectiveAt), told, ticket, told.effectiveAt);
     } else if (stepAt !== undefined && stepAt < until) {
       next = withStepsAt(now, ticket, stepAt);
     }
@@ -90,7 +90,7 @@ function withStepsAt(life: SimulatedLife, ticket: Ticket, at: Instant): Simulate
   const { promises } = life;
   const state = omitUndefined({ ...ticket, contract: promises.contract, sla: promises });
   const context = { commandId: 'what-if', actor: { id: 'what-if', kind: 'system' as const }, effectiveAt: at };
-  const decision = aggregate.commands.RunEscalations.decide({}, state, context, { onCall: somebody(promises) });
+  const decision = aggregate.commands.RunEscalations.decide({}, state, context, { onCall: anyoneOnCall(promises) });
   let now: SimulatedLife | null = null;
   let step: Omit<FiredEscalation, 'kind' | 'at'> | undefined;
   for (const event of isRefusal(decision) ? [] : decision) {
@@ -100,13 +100,13 @@ function withStepsAt(life: SimulatedLife, ticket: Ticket, at: Instant): Simulate
       step = { policy, time: timeOf(now, policy, chain), round, step: place };
       if (targets.length > 0) now = { ...now, fired: [...now.fired, { ...step, kind: 'hierarchical', at }] };
     }
-    if (event.type !== 'TicketEscalated') now = heardOf(now, event, at) ?? now;
+    if (event.type !== 'TicketEscalated') now = promisesAfter(now, event, at) ?? now;
     else if (step !== undefined) now = { ...now, fired: [...now.fired, { ...step, kind: 'functional', at, to: event.data.to }] };
   }
   return now;
 }
 
-function heardOf(life: SimulatedLife | null, event: TicketEvent, at: Instant): SimulatedLife | null {
+function promisesAfter(life: SimulatedLife | null, event: TicketEvent, at: Instant): SimulatedLife | null {
   const heard = life?.heard ?? 0;
   const promises = evolvePromises(life?.promises ?? null, event, { effectiveAt: at, recordedAt: at }, heard);
   return promises && { promises, heard: heard + 1, fired: life?.fired ?? [], rules: life?.rules ?? [] };
@@ -133,7 +133,7 @@ function timeOf({ promises }: SimulatedLife, policy: string, id: string): number
 }
 
 /** Who was on call is not asked: somebody was. */
-function somebody(promises: TicketPromises): Readonly<Record<string, Person>> {
+function anyoneOnCall(promises: TicketPromises): Readonly<Record<string, Person>> {
   const targets = promises.chains.flatMap(({ policy }) => policy.steps.flatMap((step) => step.targets));
   return Object.fromEntries(targets.flatMap((target) => (target.kind === 'on-call' ? [[target.schedule, { id: target.schedule }]] : [])));
 }

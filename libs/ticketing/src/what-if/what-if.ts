@@ -318,7 +318,7 @@ export class SimulationSums {
       const key = JSON.stringify([kind, tier, priority, client]);
       let cell = this.#cells.get(key);
       if (cell === undefined)
-        this.#cells.set(key, (cell = { kind, tier, priority, client, actual: none(), proposed: none(), gained: 0, lost: 0 }));
+        this.#cells.set(key, (cell = { kind, tier, priority, client, actual: noVerdicts(), proposed: noVerdicts(), gained: 0, lost: 0 }));
       if (actual !== undefined) cell.actual[actual.verdict]++;
       if (proposed !== undefined) cell.proposed[proposed.verdict]++;
       if (breach !== undefined) cell[breach]++;
@@ -360,12 +360,12 @@ function tallies<Name extends 'kind' | 'tier' | 'priority' | 'client', Value ext
     .map(([value, group]) => ({ [name]: value, ...tally(group) }) as Tally & { readonly [Key in Name]: Value });
 }
 
-function none(): Record<Verdict, number> {
+function noVerdicts(): Record<Verdict, number> {
   return { met: 0, breached: 0, open: 0, cancelled: 0 };
 }
 
 function tally(cells: readonly Cell[]): Tally {
-  const sum = { actual: none(), proposed: none(), gained: 0, lost: 0 };
+  const sum = { actual: noVerdicts(), proposed: noVerdicts(), gained: 0, lost: 0 };
   for (const { actual, proposed, gained, lost } of cells) {
     for (const verdict of Object.keys(actual) as Verdict[]) {
       sum.actual[verdict] += actual[verdict];

@@ -60,7 +60,7 @@ function contradictions(row: LogRow, state: TicketState): string[] {
 const tierOf = (team = ''): string => (team.includes('3rd') ? 'L3' : team.includes('2nd') ? 'L2' : 'L1');
 
 /** What must hold for every case there is: all that does not. */
-export function unfaithful(one: LogCase): string[] {
+export function importFaults(one: LogCase): string[] {
   const { ticketId, events } = caseToEvents(one, BPIC2013);
   const faults: string[] = [];
   if (ticketId !== ticketIdOfCase(BPIC2013.name, one.caseId)) faults.push('another ticket');

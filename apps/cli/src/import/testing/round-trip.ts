@@ -43,7 +43,7 @@ const handedOnWhenDone = (rows: readonly EventLogRow[]): number =>
   ).length;
 
 /** The figures of cases as they were imported, and of their event log as it is imported again. */
-export async function thereAndBack(
+export async function roundTrip(
   files: Pick<ReturnType<typeof temporaryFolder>, 'write'>,
   cases: readonly LogCase[],
   format: 'xes' | 'csv' | 'ndjson',
