@@ -27,6 +27,14 @@ function timeOf(task: string): number {
   }
 }
 
+/** The threads that compile, collect garbage and read files for all others. */
+const NODES_OWN = 'V8 and libuv';
+
+/** Whether Node itself has named the thread as one of its pools, as it does since version 24: there the pool of libuv is only started when it is used. */
+function isOfNode(id: number): boolean {
+  return /^(libuv-worker|V8Worker|DelayedTask)/.test(readFileSync(`/proc/self/task/${id}/comm`, 'utf8'));
+}
+
 /** Starts something, and names the threads that came with it. */
 export class NamedThreads {
   readonly names: Record<number, string> = {};
@@ -34,8 +42,7 @@ export class NamedThreads {
   /** @param first name of the main thread */
   constructor(first: string) {
     this.names[process.pid] = first;
-    // What compiles, collects garbage and reads files for all of them.
-    this.#name('V8 and libuv');
+    this.#name(NODES_OWN);
   }
 
   async while<Started>(name: string, start: () => Promise<Started>): Promise<Started> {
@@ -45,7 +52,7 @@ export class NamedThreads {
   }
 
   #name(name: string): void {
-    for (const id of threadTimes('self')?.keys() ?? []) this.names[id] ??= name;
+    for (const id of threadTimes('self')?.keys() ?? []) this.names[id] ??= isOfNode(id) ? NODES_OWN : name;
   }
 }
 

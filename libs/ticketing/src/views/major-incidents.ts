@@ -8,5 +8,5 @@ export const majorIncidents: StateFace<MajorIncidentState> = {
   version: 2,
   schema: () => documentSchema(majorIncidentSchema, 'Id of the major incident'),
   document: (state) => state,
-  indexes: [{ key: { client: 1, status: 1 } }, { key: { 'review.status': 1, 'review.dueAt': 1 } }],
+  indexes: [{ key: { client: 1, status: 1 } }, { key: { 'review.status': 1, 'review.dueAt': 1 } }, { key: { nextReminderAt: 1 } }],
 };
