@@ -252,6 +252,7 @@ it('shows and holds nothing of a person who was forgotten, at no door', async ()
       blobs: new SealedBlobs(await FolderBlobStore.open(api.attachmentsDir), attachments),
       log,
       everyMs: 200,
+      settleMs: 1_000,
     });
     try {
       // To look behind every door takes a while: it is done once all of it has been erased.

@@ -5,13 +5,16 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Webhook as Verifier } from 'standardwebhooks';
 import { FolderBlobStore } from '#blobs';
+import { streamName } from '#eventsourcing';
 import { unlessKeyMissing } from '#local';
 import { deliverReports, webhookReports } from '#notifications';
 import { createLog } from '#platform';
-import type { Principal, Role } from '#ticketing';
-import { webhookKey } from '#ticketing-app';
+import { SealedBlobs } from '#privacy';
+import { type Principal, type Role, ticket } from '#ticketing';
+import { tellErased, webhookKey } from '#ticketing-app';
 import { deliveries, type Deliverer, type DeliveryState, deliverWebhooks, Networks, patience, type Patience, progress } from '#webhooks';
 import { eventually } from '../../../test/eventually.js';
+import { storeWithKeys } from '../../../test/stores.js';
 import { startReporter } from '../../worker/src/reporter.js';
 import { keyFor, type RunningApi, send, startApi } from './testing/running-api.js';
 
@@ -69,6 +72,7 @@ interface CloudEvent {
   readonly type: string;
   readonly subject: string;
   readonly revision: number;
+  readonly data: { readonly summary?: string };
 }
 
 let api: RunningApi;
@@ -416,6 +420,59 @@ describe('webhooks', () => {
 
     expect((await send(api.url, 'DELETE', `/v1/webhooks/${webhook}`)).status).toBe(200);
     expect((await send(api.url, 'GET', `/v1/webhooks/${webhook}`)).json).toMatchObject({ status: 404, code: 'webhook-not-found' });
+  });
+
+  it('hold up no erasure, paused or failing, and nothing that was answered before stays or comes back', async () => {
+    const client = newClient();
+    const summary = `q${randomUUID()}`;
+    receiver.does.set('/echo', (response, { data }) => void response.writeHead(500).end(data.summary));
+    deliver();
+    const { ticketId } = await post('/v1/tickets', { ...open, client, summary });
+    const [paused, failing] = [await subscribe('/echo', client), await subscribe('/echo', client)];
+    const kept = (webhook: string) => deliveries(api.mongo.db).findOne({ webhook, state: 'waiting' });
+    const answers = async (webhook: string) => (await kept(webhook))?.attempts.map(({ excerpt }) => excerpt) ?? [];
+    for (const webhook of [paused, failing])
+      await eventually(
+        () => answers(webhook),
+        (all) => all.includes(summary),
+      );
+    await post(`/v1/webhooks/${paused}/pause`);
+    await eventually(
+      () => progress(api.mongo.db).findOne({ _id: paused }),
+      (known) => known?.owner === null,
+    );
+
+    const { attachments, store, keys } = await storeWithKeys(api.stores);
+    const blobs = new SealedBlobs(await FolderBlobStore.open(api.attachmentsDir), attachments);
+    const erasing = { store, keys, db: api.mongo.db, blobs, settleMs: 0 };
+    const stream = streamName(ticket, ticketId);
+    await keys.destroy({ stream }, 'forgotten', new Date());
+    await tellErased(erasing);
+    // Until then, what comes may be of before.
+    await eventually(
+      () => answers(failing),
+      (all) => all.at(-1) === '[erased]',
+    );
+    expect((await keys.untold()).map((one) => one.stream)).toContain(stream);
+    await tellErased(erasing);
+    expect((await keys.untold()).map((one) => one.stream)).not.toContain(stream);
+    const { tries = 0 } = (await kept(failing)) ?? {};
+    const later = await eventually(
+      () => kept(failing),
+      (one) => one !== null && one.tries > tries + 1,
+    );
+    expect(JSON.stringify(later)).not.toContain(summary);
+    expect(await kept(paused)).toMatchObject({ attempts: [] });
+
+    receiver.does.delete('/echo');
+    receiver.got.length = 0;
+    await post(`/v1/webhooks/${paused}/resume`);
+    await eventually(
+      () => deliveries(api.mongo.db).countDocuments({ subject: `ticket/${ticketId}`, state: 'waiting' }),
+      (count) => count === 0,
+    );
+    expect(receiver.got.filter(({ body }) => body.includes(summary))).toEqual([]);
+    expect(receiver.at('/echo')[0]?.data).toMatchObject({ summary: '[erased]' });
   });
 
   it('go on where another worker left off: at least once, in order', async () => {

@@ -67,13 +67,13 @@ beforeAll(async () => {
       const path = request.url ?? '';
       posted.push({ path, body, key: request.headers['idempotency-key'] });
       const isFirst = posted.filter((one) => one.path === path).length === 1;
-      if (path === '/gone') response.writeHead(404).end('no_service');
+      if (path === '/down') response.writeHead(503).end();
+      else if (path === '/gone') response.writeHead(404).end('no_service');
       else if (path === '/busy' && isFirst) response.writeHead(429, { 'Retry-After': '0' }).end();
       else response.end('ok');
     });
   }).listen(0, '127.0.0.1');
   await once(chat, 'listening');
-  const url = (path: string) => `http://127.0.0.1:${(chat.address() as AddressInfo).port}${path}`;
   channelsFile = join(stores.directory, 'channels.json');
   const channels = {
     busy: { format: 'slack', url: url('/busy') },
@@ -91,20 +91,26 @@ afterAll(async () => {
   chat?.close();
 });
 
-async function deliver(): Promise<void> {
+/** @param more channels besides, by the paths that they lead to */
+async function deliver(more: Readonly<Record<string, string>> = {}): Promise<void> {
   const { store, mongo } = stores;
   deliverer = deliverNotifications({
     store,
     db: mongo.db,
     log,
     mail: { url: mail.url, from: 'tierline@example.com' },
-    channels: await chatChannels(channelsFile, new Networks(['127.0.0.0/8'])),
+    channels: new Map([
+      ...(await chatChannels(channelsFile, new Networks(['127.0.0.0/8']))),
+      ...Object.entries(more).map(([name, path]) => [name, { format: 'slack' as const, url: url(path) }] as const),
+    ]),
     networks: ['127.0.0.0/8'],
     patience: { ...patience, firstMs: 20, longestMs: 50, breakAfter: Infinity },
     timeoutMs: 2_000,
     pollMs: 20,
   });
 }
+
+const url = (path: string) => `http://127.0.0.1:${(chat.address() as AddressInfo).port}${path}`;
 
 const tell = commandsTo(() => stores.store);
 
@@ -236,6 +242,53 @@ describe('messages of escalation steps', () => {
       { step: 0, passedOver: [{ target: person('foreign'), because: 'not-of-client' }] },
       { step: 1, targets: [person('ok')] },
     ]);
+  });
+
+  it('to a channel that is not configured are recorded as such and stay so, whether it was before, or is later', async () => {
+    const channel = named('later');
+    await tell(team, channel, 'DefineTeam', { name: 'Later', tiers: ['L1'] });
+    await tell(team, channel, 'SetTeamContact', { channel });
+    await withMail('keeper');
+    await tell(team, channel, 'AddTeamMember', { agent: named('keeper') });
+    const open = () => openUnder([[{ kind: 'team', team: channel }]]);
+    const told = async (ticketId: string) => (await outcomes(ticketId, 1)).map(({ type, data: { because } }) => [type, because]);
+    const notConfigured = [['NotificationFailed', 'not-configured']];
+    const delivered = [['NotificationDelivered', undefined]];
+    const textsAt = (path: string) => posted.filter((one) => one.path === path).map(({ body }) => body);
+    await deliver();
+    const before = await open();
+    expect(await told(before)).toEqual(notConfigured);
+    await deliverer?.stop();
+
+    await deliver({ [channel]: '/later' });
+    const first = await open();
+    expect(await told(first)).toEqual(delivered);
+    await deliverer?.stop();
+
+    await deliver({ [channel]: '/down' });
+    const waiting = await open();
+    await eventually(
+      () => textsAt('/down').length,
+      (count) => count > 0,
+    );
+    await deliverer?.stop();
+
+    await deliver();
+    const after = await open();
+    for (const ticketId of [waiting, after]) expect(await told(ticketId)).toEqual(notConfigured);
+    await eventually(
+      () => deliveryHealth(stores.mongo.db, stores.store),
+      ({ chat }) => chat?.state === 'running' && chat.waiting === 0,
+    );
+    await deliverer?.stop();
+
+    await deliver({ [channel]: '/later' });
+    const last = await open();
+    expect(await told(last)).toEqual(delivered);
+    for (const ticketId of [before, waiting, after]) expect(await outcomes(ticketId, 1)).toHaveLength(1);
+    const texts = textsAt('/later');
+    expect(texts).toHaveLength(2);
+    for (const [index, ticketId] of [first, last].entries()) expect(texts[index]).toContain(ticketId);
   });
 
   it('remind owners of preventive actions that are overdue, and the problem says what became of each', async () => {

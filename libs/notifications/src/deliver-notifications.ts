@@ -1,4 +1,4 @@
-import { type Actor, deterministicId, ERASED, type EventStore, isRefusal, StreamDeleted } from '#eventsourcing';
+import { type Actor, deterministicId, ERASED, type EventStore, isRefusal, readAggregate, StreamDeleted } from '#eventsourcing';
 import type { LoggedEvent } from '#feeds';
 import type { MailConfig } from '#platform';
 import {
@@ -6,6 +6,7 @@ import {
   agentViews,
   article,
   type ArticleEvents,
+  type EscalationChain,
   majorIncident,
   type MajorIncidentEvents,
   type Message,
@@ -31,6 +32,7 @@ import {
   type Patience,
   patience,
   post,
+  progress,
   type Tried,
 } from '#webhooks';
 import type { ChatChannel } from './chat-channels.js';
@@ -54,6 +56,10 @@ const NOTIFIER: Actor = { id: 'notifier', kind: 'system' };
 /** Tries for a quarter of an hour: by then somebody else had better be told. Each message waits by itself, for there are few. */
 const usualPatience: Patience = { ...patience, longestMs: 120_000, giveUpMs: 15 * 60_000, breakAfter: Infinity };
 
+/** Destinations: of e-mail, and of each channel by its name. */
+const MESSAGES = 'notifications';
+const CHAT = `${MESSAGES}/chat/`;
+
 /** A message as it is kept until it is delivered. */
 interface Sent extends Notification, Message {
   /** What it is about, and is told what became of it. */
@@ -73,25 +79,33 @@ interface Told {
 const OF_TICKETS = {
   field: 'ticketId',
   aggregate: ticket,
+  messages: async (store: EventStore, id: string) =>
+    (await readAggregate(store, ticket, id)).state?.sla?.chains.flatMap(({ steps }) => steps.flatMap(messagesOf)),
   record: (store: EventStore, told: Told) => runSystemCommand(store, { aggregate: ticket, name: 'RecordNotification', ...told }),
 } as const;
 
-/** What messages are about, which field of theirs names it, and how what became of one is recorded. */
+const messagesOf = (step: EscalationChain['steps'][number]) => (step.outcome === 'dispatched' ? (step.notifications ?? []) : []);
+
+/** What messages are about, which field of theirs names it, which ones it knows of, and how what became of one is recorded. */
 const SUBJECTS = [
   OF_TICKETS,
   {
     field: 'problemId',
     aggregate: problem,
+    messages: async (store: EventStore, id: string) =>
+      (await readAggregate(store, problem, id)).state?.actions.flatMap(({ reminded }) => reminded?.messages ?? []),
     record: (store: EventStore, told: Told) => runSystemCommand(store, { aggregate: problem, name: 'RecordReminder', ...told }),
   },
   {
     field: 'majorIncident',
     aggregate: majorIncident,
+    messages: async (store: EventStore, id: string) => (await readAggregate(store, majorIncident, id)).state?.review?.reminded?.messages,
     record: (store: EventStore, told: Told) => runSystemCommand(store, { aggregate: majorIncident, name: 'RecordReviewReminder', ...told }),
   },
   {
     field: 'article',
     aggregate: article,
+    messages: async (store: EventStore, id: string) => (await readAggregate(store, article, id)).state?.reminded?.messages,
     record: (store: EventStore, told: Told) => runSystemCommand(store, { aggregate: article, name: 'RecordArticleReminder', ...told }),
   },
 ] as const;
@@ -115,6 +129,7 @@ export function deliverNotifications({
 
   async function send(parcel: Parcel, abandoned: AbortSignal): Promise<Tried> {
     const sent = JSON.parse(parcel.body) as Sent;
+    if (!(await isOnItsWay(store, sent))) return { outcome: 'taken', ms: 0 };
     const { id, target, client, by, channel: name = '' } = sent;
     const { subject, text } = sent.text === ERASED ? ofErased(sent) : sent;
     // Where they are reached now, who may be told now: what is told is as it was.
@@ -138,8 +153,8 @@ export function deliverNotifications({
 
   async function settled({ body }: Parcel, outcome: Tried['outcome'], attempts: number, last: Attempt): Promise<void> {
     const sent = JSON.parse(body) as Sent;
-    const { field, record } = SUBJECTS.find((one) => sent[one.field] !== undefined) ?? OF_TICKETS;
-    const id = sent[field] ?? '';
+    if (!(await isOnItsWay(store, sent))) return;
+    const { field, record, id } = subjectOf(sent);
     const told = { notification: sent.id, attempts, ...(outcome !== 'taken' && { failed: failureOf(outcome, last) }) };
     const commandId = deterministicId('notified', sent.id);
     const context = { commandId, actor: NOTIFIER, correlationId: commandId, causationId: sent.id };
@@ -151,11 +166,11 @@ export function deliverNotifications({
       log.warn({ [field]: id, refused: result.refused }, 'what became of a message cannot be recorded');
   }
 
-  /** @param takes whether a message goes there */
-  function destination(id: string, takes: (notification: Notification) => boolean): Destination {
+  /** @param takes whether a message goes there @param revision another one where it is known anew whether anything can be sent */
+  function destination(id: string, takes: (notification: Notification) => boolean, revision = 1): Destination {
     return {
       id,
-      revision: 1,
+      revision,
       generation: 1,
       from: 'start',
       replays: [],
@@ -168,25 +183,46 @@ export function deliverNotifications({
     };
   }
 
-  const isChat = ({ by, channel = '' }: Notification) => by === 'chat' && channels.has(channel);
-  const destinations = [
-    // With what cannot be sent, so that this is told.
-    destination('notifications/email', (notification) => !isChat(notification)),
-    ...Array.from(channels.keys(), (name) =>
-      destination(`notifications/chat/${name}`, (notification) => isChat(notification) && notification.channel === name),
-    ),
-  ];
+  /** Channels with a destination of their own: those that are configured, and those that were, so that nothing waits for them for ever. */
+  const ofChannels = new Set(channels.keys());
+  const isChat = ({ by, channel = '' }: Notification) => by === 'chat' && ofChannels.has(channel);
   let isNeeded = false;
   return deliver({
     ...options,
     groups: [agentViews, teamViews],
     destinations: async () => {
-      // Where nobody has an address, nothing is read.
+      for await (const { _id } of progress(db).find({ _id: { $regex: `^${MESSAGES}/` } }, { projection: { _id: 1 } })) {
+        isNeeded = true;
+        if (_id.startsWith(CHAT)) ofChannels.add(_id.slice(CHAT.length));
+      }
+      // Where nobody has ever had an address, nothing is read.
       const hasContact = { contact: { $exists: true } };
       for (const { name } of [agents, teams]) isNeeded ||= (await db.collection(name).findOne(hasContact)) !== null;
-      return isNeeded ? destinations : [];
+      if (!isNeeded) return [];
+      return [
+        // With what cannot be sent, so that this is told.
+        destination(`${MESSAGES}/email`, (notification) => !isChat(notification)),
+        ...Array.from(ofChannels, (name) =>
+          destination(CHAT + name, (notification) => isChat(notification) && notification.channel === name, channels.has(name) ? 1 : 2),
+        ),
+      ];
     },
   });
+}
+
+function subjectOf(sent: Sent) {
+  const subject = SUBJECTS.find((one) => sent[one.field] !== undefined) ?? OF_TICKETS;
+  return { ...subject, id: sent[subject.field] ?? '' };
+}
+
+/** Whether it is not recorded yet what became of a message: a channel may be configured after that. */
+async function isOnItsWay(store: EventStore, sent: Sent): Promise<boolean> {
+  const { messages, id } = subjectOf(sent);
+  const known = await messages(store, id).catch((error: unknown) => {
+    if (error instanceof StreamDeleted) return undefined;
+    throw error;
+  });
+  return known?.find((message) => message.id === sent.id)?.state === 'on-its-way';
 }
 
 function parcelsOf({ event }: LoggedEvent, takes: (notification: Notification) => boolean): readonly Parcel[] {

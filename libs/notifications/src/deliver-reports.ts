@@ -31,6 +31,7 @@ import {
   type Parcel,
   type Patience,
   patience,
+  progress,
   type Tried,
 } from '#webhooks';
 import { failureOf, notTried } from './undelivered.js';
@@ -111,8 +112,10 @@ export function deliverReports({ blobs, folder, mail, patience = usualPatience, 
     ...options,
     groups: [reportViews],
     destinations: async () => {
-      // Where none goes anywhere, nothing is read.
-      isNeeded ||= (await db.collection(reports.name).findOne({ deliverTo: { $exists: true } })) !== null;
+      // Where none has ever gone anywhere, nothing is read.
+      isNeeded ||=
+        (await db.collection(reports.name).findOne({ deliverTo: { $exists: true } })) !== null ||
+        (await progress(db).findOne({ _id: DESTINATION })) !== null;
       if (!isNeeded) return [];
       return [
         {

@@ -26,6 +26,8 @@ interface KeyDocument {
   readonly erasedAt: Date | null;
   /** Why it was; until the stream tells of it. */
   readonly untold?: string;
+  /** When it is looked at once more before that is done. */
+  readonly lookAgainAt?: Date;
 }
 
 /** A key that was destroyed, and whose stream does not tell of it yet. */
@@ -34,6 +36,8 @@ export interface Destroyed {
   readonly stream: string;
   readonly person: string;
   readonly because: string;
+  /** Whether it was told of before, and is looked at once more. */
+  readonly isSecondLook: boolean;
 }
 
 /** Keys to destroy: of a person, or of a stream. */
@@ -190,14 +194,26 @@ export class PersonalKeys {
     await orStoreUnavailable(() => this.keys.updateMany({ ...doomed, erasedAt: null, madeAt: { $lte: until } }, update, DURABLE));
   }
 
-  /** What was destroyed and is not told of. @throws StoreUnavailable */
+  /** What was destroyed and is not told of, or is to be looked at once more by now. @throws StoreUnavailable */
   async untold(): Promise<readonly Destroyed[]> {
-    const found = await orStoreUnavailable(() => this.keys.find({ untold: { $exists: true } }, { sort: { _id: 1 } }).toArray());
-    return found.map(({ _id, stream, person, untold = '' }) => ({ key: _id, stream, person, because: untold }));
+    const due = { untold: { $exists: true }, $or: [{ lookAgainAt: { $exists: false } }, { lookAgainAt: { $lte: new Date() } }] };
+    const found = await orStoreUnavailable(() => this.keys.find(due, { sort: { _id: 1 } }).toArray());
+    return found.map(({ _id, stream, person, untold = '', lookAgainAt }) => ({
+      key: _id,
+      stream,
+      person,
+      because: untold,
+      isSecondLook: lookAgainAt !== undefined,
+    }));
+  }
+
+  /** It was told of, and is to be looked at once more. @throws StoreUnavailable */
+  async lookAgain({ key }: Pick<Destroyed, 'key'>, lookAgainAt: Date): Promise<void> {
+    await orStoreUnavailable(() => this.keys.updateOne({ _id: key }, { $set: { lookAgainAt } }));
   }
 
   async told({ key }: Pick<Destroyed, 'key'>): Promise<void> {
-    await orStoreUnavailable(() => this.keys.updateOne({ _id: key }, { $unset: { untold: '' } }));
+    await orStoreUnavailable(() => this.keys.updateOne({ _id: key }, { $unset: { untold: '', lookAgainAt: '' } }));
   }
 
   /** How far in the log those who are to be forgotten were looked for; kept with the keys, so that older keys look again. */

@@ -11,7 +11,7 @@ import {
 import type { Mongo } from '#mongo';
 import type { Destroyed, PersonalKeys, SealedBlobs } from '#privacy';
 import { CLOCK_SKEW, type ErasedBecause, type PrivacyEvents, ticket, ticketDetails, type TicketEvents } from '#ticketing';
-import { forgetDeliveries } from '#webhooks';
+import { forgetDeliveries, isDelivering } from '#webhooks';
 import { dropHeaders, mailWithoutKeyOf } from './inbound-mail-records.js';
 import { runSystemCommand } from './run-command.js';
 import { TicketInstants } from './ticket-instants.js';
@@ -22,7 +22,12 @@ export interface Erasing {
   readonly db: Mongo['db'];
   readonly keys: PersonalKeys;
   readonly blobs: SealedBlobs;
+  /** How long what was in flight may go on telling what was erased, in milliseconds (default two minutes). */
+  readonly settleMs?: number;
 }
+
+/** More than any request to a receiver takes, with what comes after it. */
+const SETTLE_MS = 120_000;
 
 /** Destroys the keys of a person who was forgotten, and tells of it. Keys that were made later belong to who came back. @throws StoreUnavailable */
 export async function eraseForgotten(erasing: Erasing, { data, metadata }: StoredEvent): Promise<void> {
@@ -40,10 +45,11 @@ export async function eraseForgotten(erasing: Erasing, { data, metadata }: Store
 
 /**
  * Tells every ticket of whose personal data the keys were destroyed, and drops copies that do not follow from the log by themselves. Whatever broke it
- * off, it goes on where it was.
+ * off, it goes on where it was. Nothing that cannot be delivered holds it up; what was in flight may be answered with what was erased, and so what is kept
+ * of deliveries is looked at once more when that is over.
  * @throws StoreUnavailable
  */
-export async function tellErased({ store, db, keys, blobs }: Erasing): Promise<void> {
+export async function tellErased({ store, db, keys, blobs, settleMs = SETTLE_MS }: Erasing): Promise<void> {
   for (const destroyed of await keys.untold()) {
     await blobs.release(destroyed.key);
     // Of a message that is kept aside, or of a question: it is in no ticket.
@@ -56,7 +62,9 @@ export async function tellErased({ store, db, keys, blobs }: Erasing): Promise<v
     await dropHeaders(db, { ticketId: id });
     for (const sha256 of await plainAttachmentsErased(store, db, destroyed)) await blobs.removePlain(sha256);
     if (!(await TicketInstants.of(store, { db }).forgetErased())) continue;
-    if (await forgetDeliveries(db, await subjectsOf(store, destroyed.stream))) await keys.told(destroyed);
+    await forgetDeliveries(db, await subjectsOf(store, destroyed.stream));
+    if (destroyed.isSecondLook || !(await isDelivering(db))) await keys.told(destroyed);
+    else await keys.lookAgain(destroyed, new Date(Date.now() + settleMs));
   }
 }
 

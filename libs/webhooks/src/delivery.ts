@@ -4,7 +4,15 @@ import type { PublicLog } from '#feeds';
 import type { Mongo, ViewLog } from '#mongo';
 import { comparePlaces, type FeedPosition, formatPlace, parsePlace } from '#ticketing';
 import { type Destination, NOWHERE, type Parcel, type Tried } from './destination.js';
-import { type Attempt, deliveries, type DeliveryDocument, type DeliveryState, type Progress, progress } from './documents.js';
+import {
+  type Attempt,
+  deliveries,
+  type DeliveryDocument,
+  type DeliveryState,
+  type DeliveryWrite,
+  type Progress,
+  progress,
+} from './documents.js';
 import { breakAfter, pauseAfter } from './patience.js';
 
 /** Requests to one destination at once. */
@@ -40,6 +48,7 @@ interface Item {
   /** What is sent, and when that was read; undefined until it is read. */
   written: { readonly body: string; readonly at: number } | undefined;
   readonly generation: number;
+  /** Those that are not stored yet: what was answered before may be erased there. */
   attempts: readonly Attempt[];
   tries: number;
   failingSince?: number | undefined;
@@ -68,7 +77,7 @@ export class Delivery {
   /** Parcels in the queues. */
   #queued = 0;
   /** The last of those that waited when it began. */
-  #loaded: DeliveryDocument | undefined;
+  #loaded: Pick<DeliveryDocument, '_id' | 'order'> | undefined;
   /** Up to here everything was read; undefined until something was. */
   #reached: FeedPosition | 'start' | undefined;
   #place: string;
@@ -134,18 +143,18 @@ export class Delivery {
       const { order = '', _id = '' } = this.#loaded ?? {};
       const next = { $or: [{ order: { $gt: order } }, { order, _id: { $gt: _id } }] };
       const found = await deliveries(this.parts.db)
-        .find({ webhook: this.to.id, state: 'waiting', ...next })
+        .find({ webhook: this.to.id, state: 'waiting', ...next }, { projection: { attempts: 0 } })
         .sort({ order: 1, _id: 1 })
         .limit(LOADED_AT_ONCE)
         .toArray();
       for (const document of found) {
         await this.#room(signal);
         if (signal.aborted) return;
-        const { event, type, subject, position, body, generation, attempts, tries, failingSince, dueAt = 0, state } = document;
+        const { event, type, subject, position, body, generation, tries, failingSince, dueAt = 0, state } = document;
         const failures = failingSince === undefined ? 0 : (document.failures ?? tries);
         const parcel = { event, type, subject, position };
         const written = position === NOWHERE && body !== undefined ? { body, at: Infinity } : undefined;
-        this.#enqueue({ parcel, written, generation, attempts, tries, failingSince, failures, dueAt, state, isStored: true });
+        this.#enqueue({ parcel, written, generation, attempts: [], tries, failingSince, failures, dueAt, state, isStored: true });
         this.#loaded = document;
       }
       this.#look();
@@ -394,25 +403,23 @@ export class Delivery {
     const { db, owner } = this.parts;
     const { id, generation } = this.to;
     const changed = [...this.#changed];
+    const told = new Set(changed.flatMap(({ attempts }) => attempts));
     if (changed.length > 0) {
       this.#changed.clear();
       try {
+        // A crash in the middle leaves the first ones.
         await deliveries(db).bulkWrite(
-          changed.map((item) => ({
-            replaceOne: {
-              filter: { _id: this.#idOf(item.parcel.event, item.generation) },
-              replacement: this.#documentOf(item),
-              upsert: true,
-            },
-          })),
-          // A crash in the middle leaves the first ones.
+          changed.map((item) => this.#writeOf(item)),
           { ordered: true },
         );
       } catch (error) {
         for (const item of changed) this.#changed.add(item);
         throw error;
       }
-      for (const item of changed) item.isStored = true;
+      for (const item of changed) {
+        item.isStored = true;
+        item.attempts = item.attempts.filter((attempt) => !told.has(attempt));
+      }
       this.#isDirty = true;
     }
     let stored = 0;
@@ -428,11 +435,33 @@ export class Delivery {
     this.#look();
   }
 
-  #documentOf({ parcel, written, generation, attempts, tries, failingSince, failures, dueAt, state }: Item): Omit<DeliveryDocument, '_id'> {
+  /** Makes the document of a parcel what it is now, with its attempts behind those that are there. */
+  #writeOf(item: Item): DeliveryWrite {
+    const _id = this.#idOf(item.parcel.event, item.generation);
+    const replacement = { ...this.#documentOf(item), attempts: item.attempts };
+    if (!item.isStored) return { replaceOne: { filter: { _id }, replacement, upsert: true } };
+    // It may be written again where it is not known whether it was.
+    const isOther = { $not: [{ $in: ['$$this.at', item.attempts.map(({ at }) => at)] }] };
+    const before = { $filter: { input: { $ifNull: ['$attempts', []] }, cond: isOther } };
+    const attempts = { $slice: [{ $concatArrays: [before, { $literal: item.attempts }] }, -KEPT_ATTEMPTS] };
+    const update = [{ $replaceWith: { $mergeObjects: [{ $literal: { _id, ...replacement } }, { attempts }] } }];
+    return { updateOne: { filter: { _id }, update, upsert: true } };
+  }
+
+  #documentOf({
+    parcel,
+    written,
+    generation,
+    tries,
+    failingSince,
+    failures,
+    dueAt,
+    state,
+  }: Item): Omit<DeliveryDocument, '_id' | 'attempts'> {
     const { event, type, subject, position } = parcel;
     const body = position === NOWHERE && written !== undefined ? { body: written.body } : {};
     const sent = { event, type, subject, position, order: orderOf(position), ...body };
-    const known = { webhook: this.to.id, generation, ...sent, state, attempts, tries };
+    const known = { webhook: this.to.id, generation, ...sent, state, tries };
     // What was told is known elsewhere, and is not sent again by hand.
     const isOver = state === 'delivered' || (state === 'dead' && this.to.settled !== undefined && this.to.keepsDead !== true);
     if (isOver) return { ...known, expiresAt: new Date(Date.now() + KEPT_MS) };

@@ -69,19 +69,26 @@ export function deliveries(db: Db) {
   return db.collection<DeliveryDocument>('webhook_deliveries');
 }
 
+/** One of many writes to deliveries. */
+export type DeliveryWrite = Parameters<ReturnType<typeof deliveries>['bulkWrite']>[0][number];
+
 export function progress(db: Db) {
   return db.collection<Progress>('webhook_progress');
 }
 
 /**
- * Drops what is kept of deliveries about subjects such as `ticket/<id>`, and of those that wait what receivers have answered.
- * @returns whether nothing is left: what waits to be sent stays until it is
+ * Drops what is kept of deliveries about subjects such as `ticket/<id>`, and of those that wait what receivers have answered: they hold nothing else of
+ * what an event says. What is in flight may add to it what it is answered.
  */
-export async function forgetDeliveries(db: Db, subjects: readonly string[]): Promise<boolean> {
+export async function forgetDeliveries(db: Db, subjects: readonly string[]): Promise<void> {
   const subject = { $in: [...subjects] };
   await deliveries(db).deleteMany({ subject, state: { $ne: 'waiting' } });
   await deliveries(db).updateMany({ subject }, { $set: { attempts: [] }, $unset: { body: '' } });
-  return (await deliveries(db).findOne({ subject }, { projection: { _id: 1 } })) === null;
+}
+
+/** Whether anything was ever delivered anywhere. */
+export async function isDelivering(db: Db): Promise<boolean> {
+  return (await progress(db).findOne({}, { projection: { _id: 1 } })) !== null;
 }
 
 /** Drops all that is kept of a webhook that is no more. A process that still delivers to it keeps it until it lets go: @returns whether it is dropped */

@@ -8,6 +8,7 @@ export {
   type DeliveryState,
   deliveries,
   forgetDeliveries,
+  isDelivering,
   type Progress,
   progress,
 } from './documents.js';
