@@ -40,6 +40,8 @@ export const assignmentEvents = {
       ...(automatic !== undefined && (ticket.team === undefined || ticket.teamChosen) ? { teamChosen: true as const } : {}),
       work: givenTo(ticket.work, assignee),
     }),
+    // Somebody is looked for where nobody has it; a rule gives it away whoever has it.
+    supposes: ({ tier, automatic }) => (automatic === undefined ? { tier } : { tier, assignee: null }),
     endsTouch: false,
     firstResponse: false,
     endsChains: null,
@@ -61,6 +63,7 @@ export const assignmentEvents = {
       ...(because === 'requested' ? { declinedBy: [...new Set([...(ticket.declinedBy ?? []), assignee.id])] } : {}),
       work: givenTo(ticket.work, undefined),
     }),
+    supposes: ({ tier, assignee }) => ({ tier, assignee: assignee.id }),
     endsTouch: false,
     firstResponse: false,
     endsChains: null,

@@ -15,6 +15,16 @@ export interface ClockStop {
   readonly except?: Tier;
 }
 
+/** What a policy or time went by when it moved a ticket: what is left out it did not ask. */
+export interface Supposed {
+  /** The tier that the ticket was at. */
+  readonly tier?: Tier;
+  /** Id of who had the ticket; null: nobody. */
+  readonly assignee?: string | null;
+  /** What the ticket was on hold for. */
+  readonly hold?: HoldReason;
+}
+
 /** What an event does to the clocks of its ticket. What is left out stays as it is. */
 export interface ClockEffects {
   readonly starts?: readonly ClockStart[];

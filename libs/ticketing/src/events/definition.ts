@@ -1,5 +1,5 @@
 import type { EventFacts, PersonalData, Upcaster } from '#eventsourcing';
-import type { ClockEffects } from './clock-effects.js';
+import type { ClockEffects, Supposed } from './clock-effects.js';
 import type { Ticket } from './ticket.js';
 
 /** All that is true of one type of a ticket's events. What it needs is required here, so that nothing can be forgotten in a second list. */
@@ -20,6 +20,11 @@ export interface TicketEventDefinition<Data> {
   readonly clocks: ((data: Data) => ClockEffects) | null;
   /** It also moves a ticket that is over. Otherwise it moves nothing where a fact that was told late shows that the ticket was over by then. */
   readonly movesWhatIsOver?: true;
+  /**
+   * What a policy or time goes by that does it. Where a fact that was told late shows that it was otherwise, it moved nothing; what people tell
+   * is never put aside.
+   */
+  readonly supposes?: (data: Data) => Supposed;
   /** Bring data of older versions up to date, oldest first; without any, the type is at version 1. */
   readonly upcasters?: readonly Upcaster[];
   /** What of it is personal: the requester's, unless said. It is encrypted, and erased when the person is forgotten. */

@@ -27,6 +27,7 @@ export const handOffEvents = {
         handedOver: omitUndefined({ escalationId, from, fromTeam, fromAssignee: ticket.assignee, at: effectiveAt }),
       },
     }),
+    supposes: ({ from }) => ({ tier: from }),
     endsTouch: true,
     firstResponse: false,
     endsChains: null,

@@ -2,7 +2,7 @@ import type { EventDefinition, EventFacts, EventOf, Instant } from '#eventsourci
 import { without } from '../plain-json.js';
 import { assignmentEvents } from './assignment.js';
 import { isAutomatic } from './automatic.js';
-import type { ClockEffects } from './clock-effects.js';
+import type { ClockEffects, Supposed } from './clock-effects.js';
 import { conversationEvents } from './conversation.js';
 import type { TicketEventDefinition } from './definition.js';
 import { escalationEvents } from './escalation.js';
@@ -49,6 +49,11 @@ export function clockEffectsOf({ type, data }: EventOf<TicketEvents>): ClockEffe
   return definitionOf(type).clocks?.(data) ?? null;
 }
 
+/** What a policy or time goes by that brings an event about. */
+export function supposedBy({ type, data }: EventOf<TicketEvents>): Supposed | undefined {
+  return definitionOf(type).supposes?.(data);
+}
+
 /** The ticket after one more event. @param more what it carries besides, as it is after the event */
 export function evolveTicket<Kind extends Ticket>(
   ticket: Kind,
@@ -72,16 +77,15 @@ function afterEvent(ticket: Ticket, event: TicketMove, more: object = {}): Ticke
     const after = apply(ticket, event);
     return automatic === undefined ? after : { ...after, automatic: { ...automatic, before: apply(automatic.before, event) } };
   }
-  const { effectiveAt } = event.facts;
-  if (isAutomatic(event.facts)) {
-    // What the ticket carries besides is kept in one place, the ticket as it is.
-    const { before = without(ticket, ...(Object.keys(more) as never[])), moves = [] } = automatic ?? {};
-    return { ...apply(ticket, event), automatic: { before, moves: [...moves, kept(event)] } };
-  }
   const retold = retelling(ticket, event);
-  if (retold === undefined) return { ...apply(without(ticket, 'automatic'), event), movedAt: effectiveAt };
-  const { told, later, after } = retold;
-  return { ...after, automatic: { before: told, moves: later } };
+  if (retold !== undefined) {
+    const { told, later, after } = retold;
+    return { ...after, automatic: { before: told, moves: later } };
+  }
+  if (!isAutomatic(event.facts)) return { ...apply(without(ticket, 'automatic'), event), movedAt: event.facts.effectiveAt };
+  // What the ticket carries besides is kept in one place, the ticket as it is.
+  const { before = without(ticket, ...(Object.keys(more) as never[])), moves = [] } = automatic ?? {};
+  return { ...apply(ticket, event), automatic: { before, moves: [...moves, kept(event)] } };
 }
 
 /** A move that moved something: the ticket before it and after it. */
@@ -91,13 +95,13 @@ export interface Step {
   readonly after: Ticket;
 }
 
-/** What happened since `automatic.before`, once a fact that was told late has taken its place before some moves of policies and time. */
+/** What happened since `automatic.before`, once an event that was told late has taken its place before some moves of policies and time. */
 export interface Retelling {
-  /** Up to the fact, and with it. */
+  /** Up to what people told, and with it; none where a policy's own move took its place. */
   readonly steps: readonly Step[];
-  /** The ticket right after it. */
+  /** The ticket right after them. */
   readonly told: Ticket;
-  /** The moves that come after it, whether they moved anything or not. */
+  /** The moves that come after them, whether they moved anything or not. */
   readonly later: readonly TicketMove[];
   /** Those that moved something. */
   readonly laterSteps: readonly Step[];
@@ -107,10 +111,15 @@ export interface Retelling {
 /** @returns undefined where the event comes after all moves of policies and time */
 export function retelling({ automatic }: Ticket, event: TicketMove): Retelling | undefined {
   const { effectiveAt, recordedAt } = event.facts;
-  if (automatic === undefined || effectiveAt >= recordedAt || isAutomatic(event.facts) || definitionOf(event.type).note) return undefined;
+  if (automatic === undefined || effectiveAt >= recordedAt || definitionOf(event.type).note) return undefined;
   const later = movesAfter(automatic, effectiveAt);
   if (later.length === 0) return undefined;
   const { before } = automatic;
+  if (isAutomatic(event.facts)) {
+    const moves = [...movesUntil(automatic, effectiveAt), kept(event), ...later];
+    const laterSteps = stepsOf(before, moves);
+    return { steps: [], told: before, later: moves, laterSteps, after: laterSteps.at(-1)?.after ?? before };
+  }
   const earlier = stepsOf(before, movesUntil(automatic, effectiveAt));
   const meanwhile = earlier.at(-1)?.after ?? before;
   const told = { ...apply(meanwhile, event), movedAt: effectiveAt };
@@ -133,14 +142,25 @@ function apply(ticket: Ticket, { type, data, facts }: TicketMove): Ticket {
   return definitionOf(type).evolve(ticket, data, facts);
 }
 
-/** Where the ticket was over in truth when a policy moved it, it moved nothing. */
+/** Where the ticket was over in truth when a policy moved it, or was not what the policy supposed, it moved nothing. */
 function stepsOf(ticket: Ticket, moves: readonly TicketMove[]): readonly Step[] {
   const steps: Step[] = [];
   for (const move of moves) {
     const before = steps.at(-1)?.after ?? ticket;
-    if (!isOver(before) || definitionOf(move.type).movesWhatIsOver) steps.push({ move, before, after: apply(before, move) });
+    const { movesWhatIsOver, supposes } = definitionOf(move.type);
+    if ((movesWhatIsOver || !isOver(before)) && isAsSupposed(before, supposes?.(move.data))) {
+      steps.push({ move, before, after: apply(before, move) });
+    }
   }
   return steps;
+}
+
+function isAsSupposed({ tier, assignee, work }: Ticket, supposed: Supposed = {}): boolean {
+  return (
+    (supposed.tier ?? tier) === tier &&
+    (supposed.assignee === undefined || supposed.assignee === (assignee?.id ?? null)) &&
+    (supposed.hold === undefined || (work.status === 'on-hold' && work.reason === supposed.hold))
+  );
 }
 
 function movesUntil({ moves }: Automatic, at: Instant): readonly TicketMove[] {

@@ -94,6 +94,7 @@ export const workEvents = {
   TicketResumed: move<{ readonly after: HoldReason }>({
     says: 'the hold is over',
     evolve: (ticket) => ({ ...ticket, work: activeWork(ticket.work) }),
+    supposes: ({ after }) => ({ hold: after }),
     endsTouch: false,
     firstResponse: false,
     endsChains: null,

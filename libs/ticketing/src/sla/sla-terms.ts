@@ -3,7 +3,7 @@ import { type PinnedContract, pinnedContractSchema, QUIET_TIME, termsOf } from '
 import { omitUndefined } from '../plain-json.js';
 import { CLOCK_SKEW, isAutomatic } from '../events/automatic.js';
 import type { ClockIdentity } from '../events/sla.js';
-import { clockEffectsOf, type TicketEvents } from '../events/ticket-events.js';
+import { clockEffectsOf, supposedBy, type TicketEvents } from '../events/ticket-events.js';
 import {
   affectClocks,
   clockEventsUntil,
@@ -15,8 +15,9 @@ import {
   type SlaClocks,
   slaClocksSchema,
 } from './sla-clock.js';
-import type { ClockEffects } from '../events/clock-effects.js';
+import type { ClockEffects, Supposed } from '../events/clock-effects.js';
 import { about, count, instant, listOf, open, optional, type Static, text } from '../schema.js';
+import type { Tier } from '../vocabulary.js';
 
 export const pinnedClocksSchema = open({
   ...slaClocksSchema.entries,
@@ -37,8 +38,8 @@ export const pinnedClocksSchema = open({
 /** Something that the clocks are folded from: what an event does to them, or other terms. */
 export type ClockFact = {
   readonly at: Instant;
-  /** A policy or time brought it about. */
-  readonly automatic?: true;
+  /** A policy or time brought it about, supposing that. */
+  readonly automatic?: Supposed;
 } & (
   | { readonly effects: ClockEffects; readonly opensUnder?: PinnedContract; readonly defaultTerms?: number }
   | { readonly contract: PinnedContract }
@@ -70,12 +71,14 @@ export type PinnedClocks = ClocksUnderContract & {
   readonly lateAt?: Instant;
   /** It was a policy that ended the ticket: what people did afterwards started no clock. */
   readonly overByPolicy?: true;
+  /** The tier that the ticket is at. */
+  readonly tier?: Tier;
 };
 
 type TicketEvent = EventOf<TicketEvents>;
 type Facts = Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'imported'> & Partial<Pick<EventMetadata, 'actor'>>;
 /** What is folded from `ClockFact`s alone. */
-type Folded = SlaClocks & Pick<PinnedClocks, 'contract' | 'defaultTerms' | 'overByPolicy'>;
+type Folded = SlaClocks & Pick<PinnedClocks, 'contract' | 'defaultTerms' | 'overByPolicy' | 'tier'>;
 
 /** The clocks after one more event of the ticket; null before its opening. */
 export function evolvePinnedClocks(sla: PinnedClocks | null, event: TicketEvent, facts: Facts): PinnedClocks | null {
@@ -101,11 +104,15 @@ export function evolvePinnedClocks(sla: PinnedClocks | null, event: TicketEvent,
       return { ...sla, clocks: sla.clocks.map((clock) => (isOf(clock, event.data) ? { ...clock, restated } : clock)) };
     }
     case 'SlaTermsRebased':
-      return { ...withFact(sla, { ...happened(facts), contract: event.data.contract }, facts), lateAt };
+      return { ...withFact(sla, { ...happened(event, facts), contract: event.data.contract }, facts), lateAt };
     default: {
       // A second opening is no opening.
       if (effects === null || event.type === 'TicketOpened') return lateAt === sla.lateAt ? sla : { ...sla, lateAt };
-      return { ...withFact(sla, { ...happened(facts), effects }, facts), quietUntil: quietUntil(effects, facts) ?? sla.quietUntil, lateAt };
+      return {
+        ...withFact(sla, { ...happened(event, facts), effects }, facts),
+        quietUntil: quietUntil(effects, facts) ?? sla.quietUntil,
+        lateAt,
+      };
     }
   }
 }
@@ -119,8 +126,8 @@ function isToldLate({ type }: TicketEvent, facts: Facts): boolean {
   return epochMillis(facts.recordedAt) - epochMillis(facts.effectiveAt) > CLOCK_SKEW;
 }
 
-function happened(facts: Facts): Pick<ClockFact, 'at' | 'automatic'> {
-  return isAutomatic(facts) ? { at: facts.effectiveAt, automatic: true } : { at: facts.effectiveAt };
+function happened(event: TicketEvent, facts: Facts): Pick<ClockFact, 'at' | 'automatic'> {
+  return isAutomatic(facts) ? { at: facts.effectiveAt, automatic: supposedBy(event) ?? {} } : { at: facts.effectiveAt };
 }
 
 /** The clocks with one more fact: at the end, where it was told as it happened; else at its place. */
@@ -151,7 +158,7 @@ export function contractAt({ facts }: Pick<PinnedClocks, 'facts'>, at: Instant):
 function opened(fact: ClockFact): Folded {
   const { effects, opensUnder: contract, defaultTerms } = fact as Extract<ClockFact, { readonly effects: ClockEffects }>;
   const { priority = 'low' } = effects;
-  const under = omitUndefined({ contract, defaultTerms });
+  const under = omitUndefined({ contract, defaultTerms, tier: tierOf(effects) });
   return { ...affectClocks(termsOf(under), { priority, clocks: [] }, effects, fact.at), ...under };
 }
 
@@ -160,13 +167,26 @@ function after<Clocks extends Folded>(sla: Clocks, fact: ClockFact, at: Instant 
   if ('contract' in fact) return { ...sla, ...rebaseClocks(termsOf(sla), fact.contract.terms, sla, at), contract: fact.contract };
   const { effects, automatic } = fact;
   const reopens = effects.starts?.some(({ clock }) => clock === 'resolution') ?? false;
-  // A policy that came to a ticket that was over in truth changed nothing; nor did people, where a policy had ended it.
+  // A policy that came to a ticket that was over in truth, or was not what it supposed, changed nothing; nor did people, where a policy had ended it.
   if (sla.over && !reopens && (automatic || sla.overByPolicy)) return sla;
-  const moved = affectClocks(termsOf(sla), sla, effects, at);
-  if (moved === sla) return sla;
+  if (automatic && !isAsSupposed(sla, automatic)) return sla;
+  const tier = tierOf(effects) ?? sla.tier;
+  const before = tier === sla.tier ? sla : { ...sla, tier };
+  const moved = affectClocks(termsOf(sla), before, effects, at);
+  if (moved === before) return before;
   const clocks = moved.clocks.map((clock) => underItsContract(clock, sla.contract));
-  const overByPolicy = moved.over && (sla.over ? sla.overByPolicy : automatic);
-  return { ...sla, ...moved, clocks, overByPolicy };
+  const overByPolicy = moved.over && (sla.over ? sla.overByPolicy : automatic && (true as const));
+  return { ...before, ...moved, clocks, overByPolicy };
+}
+
+/** Who has the ticket concerns no clock. */
+function isAsSupposed({ tier, holds = [] }: Folded, supposed: Supposed): boolean {
+  return (supposed.tier ?? tier) === tier && (supposed.hold === undefined || holds.includes(supposed.hold));
+}
+
+/** The tier that an event moves the ticket to: whatever does starts a clock of that tier. */
+function tierOf({ starts = [] }: ClockEffects): Tier | undefined {
+  return starts.flatMap((start) => ('tier' in start ? [start.tier] : []))[0];
 }
 
 function isSameClock(one: SlaClock, other: SlaClock): boolean {

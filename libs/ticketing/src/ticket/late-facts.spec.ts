@@ -6,7 +6,7 @@ import type { TicketEvents } from '../events/ticket-events.js';
 import { whyEscalated } from '../escalation/escalation-why.js';
 import { clockAt, type SlaClock } from '../sla/sla-clock.js';
 import { nextMomentAt } from '../sla/sla-terms.js';
-import { completeHandOff } from '../testing/random-commands.js';
+import { completeHandOff, officeHours } from '../testing/random-commands.js';
 import { at, pin, type Told } from '../testing/ticket-life.js';
 import type { ClockedTicketState } from './clocked-ticket.js';
 import { type TicketCommandName, type TicketCommands, ticket } from './ticket.js';
@@ -92,8 +92,8 @@ const impatient: Partial<Contract> = {
 };
 
 /** What breached in ten hours, for want of being told of what happened in the first ten minutes. */
-function believedBreached(): Desk {
-  const desk = new Desk(impatient).open(-600, 0);
+function believedBreached(terms: Partial<Contract> = {}): Desk {
+  const desk = new Desk({ ...impatient, ...terms }).open(-600, 0);
   desk.look(0.05);
   expect(desk.told('SlaBreached')).toHaveLength(2);
   expect(desk.ticket).toMatchObject({ tier: 'L2', work: { status: 'escalated' } });
@@ -188,6 +188,55 @@ describe('a fact that is told late', () => {
     desk.tell('StartWork', {}, -595, 0.1);
     expect(desk.ticket).toMatchObject({ tier: 'L2', work: { status: 'escalated', handedOver: { fromAssignee: { id: 'ada' } } } });
     expect(desk.tell('AcceptEscalation', {}, 5)).toContain('EscalationAccepted');
+  });
+
+  it('leaves nothing of what a policy did at a tier that the ticket had left by then', () => {
+    const handOff = { tier: 'L2', reason: 'r', handoff: completeHandOff } as const;
+    const bob = { id: 'bob' };
+    const given = () => {
+      const desk = new Desk(always).open(0);
+      expect(desk.tell('AssignTicket', { assignee: bob }, 4, 4, policy)).toEqual(['TicketAssigned']);
+      return desk;
+    };
+    const handedOn = { tier: 'L2', work: { status: 'escalated', handedOver: { from: 'L1', at: at(2) } } };
+
+    const assigned = given();
+    expect(assigned.tell('EscalateToTier', handOff, 2, 5)).toContain('TicketEscalated');
+    expect(assigned.ticket).toMatchObject(handedOn);
+    expect(assigned.ticket.assignee).toBeUndefined();
+
+    const taken = given();
+    taken.tell('UnassignTicket', { because: 'left', reason: 'r' }, 4.5, 4.5, policy);
+    taken.tell('EscalateToTier', handOff, 2, 5);
+    expect(taken.ticket).toMatchObject(handedOn);
+
+    const escalated = believedBreached({ tierTargets: { L2: officeHours.tierTargets?.L1 } });
+    expect(escalated.tell('EscalateToTier', handOff, -590, 0.1)).toContain('TicketEscalated');
+    expect(escalated.ticket).toMatchObject({ tier: 'L2', work: { handedOver: { from: 'L1', at: at(-590) } } });
+    expect(escalated.clocks.filter(({ kind, tier }) => kind === 'tier-accept' && tier === 'L2')).toMatchObject([{ startedAt: at(-590) }]);
+    expect(escalated.tell('ReturnEscalation', { reason: 'r' }, -580, 0.2)).toContain('EscalationReturned');
+    // What the policy handed on at L1 was there again.
+    expect(escalated.ticket).toMatchObject({ tier: 'L2', work: { handedOver: { at: at(0.05) } } });
+  });
+
+  it('leaves nothing of what a policy did with a ticket that somebody else had by then', () => {
+    const bob = { id: 'bob' };
+    const desk = new Desk(always).open(0);
+    desk.tell('AssignTicket', { assignee: bob }, 1);
+    desk.tell('UnassignTicket', { because: 'left', reason: 'r', from: 'bob' }, 4, 4, policy);
+    expect(desk.ticket.assignee).toBeUndefined();
+    desk.tell('TakeOverTicket', { reason: 'r' }, 2, 5);
+    expect(desk.ticket).toMatchObject({ assignee: { id: 'ada' }, work: { status: 'in-progress', agent: { id: 'ada' } } });
+  });
+
+  it('leaves nothing of the end of a hold that was over by then, also for the clocks', () => {
+    const desk = new Desk(always).open(0);
+    desk.tell('PutOnHold', { reason: 'customer', note: 'n', until: at(10) }, 1);
+    expect(desk.tell('EndHold', {}, 10, 10, TIMEKEEPER)).toEqual(['TicketResumed']);
+    desk.tell('Resume', {}, 5, 20);
+    desk.tell('PutOnHold', { reason: 'vendor', note: 'n' }, 8, 20);
+    expect(desk.ticket.work).toMatchObject({ status: 'on-hold', reason: 'vendor', since: at(8) });
+    expect(desk.ticket.sla.holds).toEqual(['vendor']);
   });
 
   it('is out of order only against what people told', () => {
@@ -352,6 +401,16 @@ describe('what follows from an event in another ticket', () => {
     expect(child.clocks.map(({ state, stoppedAt }) => [state, stoppedAt])).toEqual([
       ['met', at(10)],
       ['met', at(10)],
+    ]);
+  });
+
+  it('takes its place before what time brought about later, and that moves nothing', () => {
+    const child = believedBreached();
+    child.tell('ResolveWithParent', { parent: 'p', category: 'x' }, -590, 0.1, policy);
+    expect(child.ticket).toMatchObject({ tier: 'L1', work: { status: 'resolved', resolvedAt: at(-590) }, resolution: { tier: 'L1' } });
+    expect(child.clocks.map(({ state, stoppedAt }) => [state, stoppedAt])).toEqual([
+      ['met', at(-590)],
+      ['met', at(-590)],
     ]);
   });
 });

@@ -60,7 +60,7 @@ import { webhooks } from './webhooks.js';
 /** The read models of tickets. The order is the one in which a change becomes visible. */
 export const ticketViews: ProjectionGroup<TicketFold | null, TicketEvents> = {
   name: 'tickets',
-  version: 9,
+  version: 10,
   streamPrefix: 'ticket-',
   aggregate: ticketWithoutClocks,
   initial: null,
