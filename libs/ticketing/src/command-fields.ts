@@ -54,7 +54,7 @@ export function Text(about: About & { readonly max: number }): PropertyDecorator
 /** What somebody or something is called, or is referred to by: on one line, without controls, direction signs and signs that nobody sees. */
 export function Name(about: About & { readonly max?: number }): PropertyDecorator {
   const { max = 200 } = about;
-  const plain = ofText('must be one line without signs that are not seen', (text) => !isVisibleText(text) || isName(text, Infinity));
+  const plain = ofText('must be one line without invisible characters', (text) => !isVisibleText(text) || isName(text, Infinity));
   return field([IsString(), IsNotEmpty(), ofText('must not be blank', isVisibleText), plain, MaxLength(max)], about);
 }
 
@@ -204,7 +204,7 @@ function IsObjectLiteral(): PropertyDecorator {
 }
 
 export class PersonRef {
-  @Name({ description: 'Identifier of the person', example: 'ada' })
+  @Name({ description: 'Id of the person', example: 'ada' })
   id!: string;
 
   @Name({ description: 'Name of the person', example: 'Ada Lovelace', optional: true })

@@ -5,8 +5,8 @@ import { about, instant, open, optional, type Static } from '../schema.js';
 import { documentSchema } from './stored.js';
 
 export const agentDocumentSchema = about(
-  open({ ...agentSchema.entries, nextAbsenceMoment: optional(about(instant, 'When an absence begins or ends next')) }),
-  'Somebody who works at the desk',
+  open({ ...agentSchema.entries, nextAbsenceMoment: optional(about(instant, 'When the next absence begins or the current one ends')) }),
+  'A member of the service desk',
 );
 
 export type AgentDocument = Static<typeof agentDocumentSchema>;

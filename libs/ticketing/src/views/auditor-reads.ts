@@ -5,11 +5,11 @@ import { actorSchema } from '../vocabulary.js';
 import { documentSchema } from './stored.js';
 
 const readSchema = open({
-  query: about(text, 'What was asked, such as `ticket`, `history`, `kpis`'),
-  asked: about(anyObject, 'What it was asked about: ids, filters, page'),
-  id: optional(about(text, 'The id of what was asked about, where it was one thing')),
-  count: optional(about(count, 'How many things were answered; absent where it is a stream')),
-  clients: about(orAll(text), 'The clients whose data the reader may see, or `all`'),
+  query: about(text, 'Name of the query, such as `ticket`, `history`, `kpis`'),
+  asked: about(anyObject, 'Parameters of the query: ids, filters, page'),
+  id: optional(about(text, 'Id of what was read, if it was a single item')),
+  count: optional(about(count, 'Number of items returned; absent for a stream')),
+  clients: about(orAll(text), 'Clients whose data the reader may see, or `all`'),
 });
 
 /** Something that an auditor or an administrator read. */
@@ -27,10 +27,10 @@ export const auditorReadSchema = about(
   open({
     ...readSchema.entries,
     reader: about(refer(actorSchema), 'Who read it'),
-    client: about(text, 'The client (tenant) that was asked about; empty where none was named'),
+    client: about(text, 'Client (tenant) whose data was requested; empty if none was named'),
     readAt: about(instant, 'When'),
   }),
-  'Something that an auditor or an administrator read',
+  'A read by an auditor or an administrator',
 );
 
 export type AuditorRead = Static<typeof auditorReadSchema>;
@@ -39,7 +39,7 @@ export type AuditorRead = Static<typeof auditorReadSchema>;
 export const auditorReads: EventFace<ReadEvents> = {
   name: 'auditor_reads',
   version: 1,
-  schema: () => documentSchema(auditorReadSchema, 'Id of its event'),
+  schema: () => documentSchema(auditorReadSchema, 'Id of the event that records it'),
   key: ({ id }) => id,
   entry: ({ data, metadata: { actor, client, recordedAt } }): AuditorRead => ({ ...data, reader: actor, client, readAt: recordedAt }),
   indexes: [

@@ -3,13 +3,13 @@ import { about, count, instant, open, type Static, text, uuid } from '../schema.
 export const eventRefSchema = about(
   open({
     eventId: about(uuid, 'Id of the event'),
-    revision: about(count, 'Its revision in the stream of the ticket'),
-    position: about(count, 'Its commit position in the log'),
-    type: about(text, 'Its type'),
+    revision: about(count, "Revision of the event in the ticket's stream"),
+    position: about(count, 'Commit position of the event in the log'),
+    type: about(text, 'Type of the event'),
     effectiveAt: about(instant, 'When it happened'),
-    recordedAt: about(instant, 'When this system learnt of it'),
+    recordedAt: about(instant, 'When it was recorded'),
   }),
-  'An event that proves something',
+  'An event cited as evidence',
 );
 
 /** Where an event stands that proves something. */

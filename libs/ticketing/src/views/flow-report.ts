@@ -10,29 +10,29 @@ const node = oneOf([...FLOW_ENDS, ...TIERS]);
 
 export const flowReportSchema = about(
   open({
-    from: about(instant, 'Begin of the period in which the tickets were opened'),
-    to: about(instant, 'Its end, which is not in it'),
-    filters: about(recordOf(listOf(text)), 'What is left, by dimension'),
-    tickets: about(count, 'How many tickets'),
+    from: about(instant, 'Start of the period in which the tickets were opened'),
+    to: about(instant, 'End of the period (exclusive)'),
+    filters: about(recordOf(listOf(text)), 'Filters applied, by dimension'),
+    tickets: about(count, 'Number of tickets'),
     links: about(
       listOf(
         open({
-          from: about(node, 'Where from'),
-          to: about(node, 'Where to'),
-          move: about(oneOf(FLOW_MOVES), 'How'),
-          moves: about(count, 'How many times'),
-          tickets: about(count, 'Of how many tickets'),
+          from: about(node, 'Source of the link'),
+          to: about(node, 'Target of the link'),
+          move: about(oneOf(FLOW_MOVES), 'Kind of move'),
+          moves: about(count, 'Number of moves'),
+          tickets: about(count, 'Number of tickets involved'),
         }),
       ),
-      'The ways between the tiers, as a Sankey diagram has them: into each tier as many as out of it',
+      'Moves between the tiers, ready for a Sankey diagram: each tier has as many moves in as out',
     ),
     times: about(
       listOf(
         open({
           tier: about(refer(tierSchema), 'The tier'),
-          state: about(oneOf(QUEUE_STATES), 'The state'),
-          millis: about(count, 'Milliseconds of all tickets together; what lasts is not in it'),
-          tickets: about(count, 'Of how many tickets'),
+          state: about(oneOf(QUEUE_STATES), 'State of the tickets'),
+          millis: about(count, 'Milliseconds, summed over all tickets; time still running is not included'),
+          tickets: about(count, 'Number of tickets involved'),
         }),
       ),
       'Where the time went',
@@ -40,23 +40,23 @@ export const flowReportSchema = about(
     pairs: about(
       listOf(
         open({
-          from: about(refer(tierSchema), 'The tier that handed over'),
-          fromTeam: optional(about(text, 'Its team')),
-          to: about(refer(tierSchema), 'The tier that was handed to'),
-          toTeam: optional(about(text, 'Its team')),
-          handOffs: about(count, 'How many hand-offs'),
-          accepted: about(count, 'How many of them were accepted'),
-          returned: about(count, 'How many were returned'),
-          quality: about(number, 'Mean of their quality, 0 to 100'),
-          bounced: about(count, 'Tickets that were returned more than once between the two'),
-          acceptedAfter: about(nullable(number), 'Median of the time until they were accepted, in milliseconds'),
+          from: about(refer(tierSchema), 'Tier that handed over'),
+          fromTeam: optional(about(text, 'Team at that tier')),
+          to: about(refer(tierSchema), 'Tier that received the hand-off'),
+          toTeam: optional(about(text, 'Team at that tier')),
+          handOffs: about(count, 'Number of hand-offs'),
+          accepted: about(count, 'Hand-offs that were accepted'),
+          returned: about(count, 'Hand-offs that were returned'),
+          quality: about(number, 'Mean quality score, 0 to 100'),
+          bounced: about(count, 'Tickets returned more than once between the two teams'),
+          acceptedAfter: about(nullable(number), 'Median time until acceptance, in milliseconds'),
         }),
       ),
       'Hand-offs by pair of teams',
     ),
-    position: about(text, 'The position in the log that it is told as of'),
+    position: about(text, 'Position in the log that the report was computed at'),
   }),
-  'How tickets went through the tiers',
+  'How tickets moved through the tiers',
 );
 
 /** How tickets went through the tiers. */

@@ -4,14 +4,14 @@ import { historyEntrySchema } from './ticket-history.js';
 
 /** A field that an event changed. */
 export const changeSchema = open({
-  path: about(text, 'The field that it changed, such as `terms.calendar.zone` or `stepsTried[2]`'),
-  before: optional(about(anything, 'Its value before; absent where it had none')),
-  after: optional(about(anything, 'Its value after; absent where it has none any more')),
+  path: about(text, 'Path of the changed field, such as `terms.calendar.zone` or `stepsTried[2]`'),
+  before: optional(about(anything, 'Value before; absent if there was none')),
+  after: optional(about(anything, 'Value after; absent if it was removed')),
 });
 
 const readEvent = {
-  changes: about(listOf(changeSchema), 'What it changed, by the smallest parts that did'),
-  inWords: about(text, 'The same as a sentence; long values are cut'),
+  changes: about(listOf(changeSchema), 'What the event changed, field by field'),
+  inWords: about(text, 'The changes as a sentence; long values are truncated'),
   because: optional(
     about(
       open({
@@ -22,7 +22,7 @@ const readEvent = {
         eventId: about(uuid, 'Id of the event'),
         type: about(text, 'Type of the event'),
       }),
-      'The event that led to it by a policy; absent where somebody did it of their own accord',
+      'The event that a policy reacted to by causing this one; absent if no policy was involved',
     ),
   ),
   ledTo: optional(
@@ -30,14 +30,14 @@ const readEvent = {
       listOf(
         open({
           policy: about(text, 'The policy that reacted to it'),
-          category: about(text, 'Kind of the aggregate that the command was for, such as `ticket`'),
+          category: about(text, 'Kind of the aggregate the command was sent to, such as `ticket`'),
           id: about(text, 'Id of that aggregate'),
           command: about(text, 'Name of the command'),
-          commandId: about(uuid, 'Id of the command: the `commandId` of the events that it led to'),
-          outcome: about(oneOf(REACTION_OUTCOMES), '`done`; `quiet`: no change needed; or `refused`'),
+          commandId: about(uuid, 'Id of the command, found as `commandId` in the events it produced'),
+          outcome: about(oneOf(REACTION_OUTCOMES), '`done`, `quiet` (no change needed) or `refused`'),
         }),
       ),
-      'The commands that policies sent because of it, in order; absent where there were none',
+      'Commands that policies sent because of this event, in order; absent if there were none',
     ),
   ),
 };
@@ -45,7 +45,7 @@ const readEvent = {
 /** An event of a ticket as its history has it. */
 export const ticketStepSchema = about(
   open({ ...historyEntrySchema.entries, ...readEvent }),
-  'An event of a ticket, with all that is known about it, and what it changed',
+  'An event of a ticket with its metadata and what it changed',
 );
 
 const { ticketId: _, ...metadata } = historyEntrySchema.entries;
@@ -53,8 +53,8 @@ const { ticketId: _, ...metadata } = historyEntrySchema.entries;
 /** An event of anything else than a ticket as its history has it. */
 export const historyStepSchema = about(
   open({ ...metadata, ...readEvent }),
-  'An event of a contract, a team, an agent, a schedule, a filter, a problem, an article, a question, a form, a key or a webhook, with all that is known about it, and what it changed. Its ' +
-    'aggregate’s id has the name that it has in answers: `client`, `team`, `agent`, `schedule`, `name`, `problemId`, `article`, `questionId`, `form`, `key`, `webhook`',
+  'An event of a contract, a team, an agent, a schedule, a filter, a problem, an article, a question, a form, a key or a webhook, with its metadata and what it changed. The ' +
+    'aggregate’s id has the same name as in responses: `client`, `team`, `agent`, `schedule`, `name`, `problemId`, `article`, `questionId`, `form`, `key`, `webhook`',
 );
 
 /** An event as a history has it, besides the id of its aggregate. */

@@ -19,61 +19,58 @@ import {
 
 export const kpiSchema = about(
   open({
-    id: about(text, 'Its id, in addresses'),
-    version: about(count, 'Raised when the formula changes: numbers of different versions are not the same number'),
-    title: about(text, 'What it is called'),
-    says: about(text, 'Its formula, in words'),
-    unit: about(oneOf(['share', 'milliseconds', 'tickets', 'cost', 'bounces']), 'What its value is counted in'),
-    dimensions: about(listOf(text), 'By what it can be grouped and filtered, besides time'),
-    fields: about(listOf(text), 'The fields of `ticket_facts` that it is computed from'),
-    events: about(listOf(text), 'The types of the events behind them'),
+    id: about(text, 'Id of the KPI, used in URLs'),
+    version: about(count, 'Raised when the formula changes: figures of different versions are not comparable'),
+    title: about(text, 'Name of the KPI'),
+    says: about(text, 'Formula in words'),
+    unit: about(oneOf(['share', 'milliseconds', 'tickets', 'cost', 'bounces']), 'Unit of the value'),
+    dimensions: about(listOf(text), 'Dimensions it can be grouped and filtered by, besides time'),
+    fields: about(listOf(text), 'Fields of `ticket_facts` it is computed from'),
+    events: about(listOf(text), 'Types of the events behind these fields'),
   }),
   'A key performance indicator',
 );
 
 export const figureSchema = about(
   open({
-    value: about(nullable(number), 'The number; null where there is nothing to divide by'),
-    numerator: optional(about(number, 'What was added up above the line')),
-    denominator: optional(about(number, 'What it was divided by')),
+    value: about(nullable(number), 'The value; null if there is nothing to divide by'),
+    numerator: optional(about(number, 'Numerator')),
+    denominator: optional(about(number, 'Denominator')),
     p50: optional(about(nullable(number), 'Median, by nearest rank')),
-    p90: optional(about(nullable(number), 'The value that nine of ten do not exceed, by nearest rank')),
-    also: optional(about(recordOf(number), 'Amounts beside it, by name')),
+    p90: optional(about(nullable(number), '90th percentile, by nearest rank')),
+    also: optional(about(recordOf(number), 'Additional amounts, by name')),
   }),
-  'A number, with what it was made of',
+  'A figure with its components',
 );
 
 export const groupFigureSchema = about(
   open({
-    key: about(
-      recordOf(nullable(text)),
-      'The value of each dimension; null where the facts have none. Times are named in the zone of the client',
-    ),
+    key: about(recordOf(nullable(text)), "Value of each dimension; null if the facts have none. Times are in the client's time zone"),
     ...figureSchema.entries,
   }),
-  'The number of a group',
+  'The figure of a group',
 );
 
 const periodSchema = {
-  from: about(instant, 'Begin of the period'),
-  to: about(instant, 'End of the period, which is not in it'),
-  total: about(refer(figureSchema), 'The number'),
-  groups: about(listOf(refer(groupFigureSchema)), 'The numbers of the groups, sorted by their keys; none where nothing is grouped by'),
+  from: about(instant, 'Start of the period'),
+  to: about(instant, 'End of the period (exclusive)'),
+  total: about(refer(figureSchema), 'Figure for the whole period'),
+  groups: about(listOf(refer(groupFigureSchema)), 'Figures of the groups, sorted by key; empty if not grouped'),
 };
 
 const proof = {
-  position: about(text, 'The position in the log that it is told as of: `at`, to have the same number again'),
-  evaluatedAt: about(instant, 'What was later had not happened: `evaluatedAt`, to have the same number again'),
-  digest: about(text, 'SHA-256 over the KPI, its version, what was asked, position, instant and numbers, as canonical JSON'),
+  position: about(text, 'Position in the log the figures were computed at; pass it as `at` to reproduce them'),
+  evaluatedAt: about(instant, 'Instant up to which events were counted; pass it as `evaluatedAt` to reproduce the figures'),
+  digest: about(text, 'SHA-256 of the KPI, its version, the parameters, position, instant and figures, as canonical JSON'),
 };
 
 export const kpiReportSchema = about(
   open({
-    kpi: about(refer(kpiSchema), 'What it means'),
+    kpi: about(refer(kpiSchema), 'Definition of the KPI'),
     ...periodSchema,
-    groupBy: about(listOf(text), 'What it is grouped by'),
-    filters: about(recordOf(listOf(text)), 'What is left, by dimension'),
-    before: optional(about(open(periodSchema), 'The same of the period of the same length before')),
+    groupBy: about(listOf(text), 'Dimensions the figures are grouped by'),
+    filters: about(recordOf(listOf(text)), 'Filters applied, by dimension'),
+    before: optional(about(open(periodSchema), 'Figures for the preceding period of the same length')),
     ...proof,
   }),
   'A KPI over a period',
@@ -85,41 +82,41 @@ export type KpiReport = Static<typeof kpiReportSchema>;
 export const kpiEvidenceLineSchema = about(
   open({
     ticketId: about(uuid, 'Id of the ticket'),
-    client: about(text, 'Its client'),
-    contractVersion: about(count, "Version of the client's contract that it goes by, 0 for the default contract"),
-    position: about(integer, 'Commit position of the last event that changed its facts'),
+    client: about(text, 'Client (tenant) of the ticket'),
+    contractVersion: about(count, "Version of the client's contract that applies; 0: the default contract"),
+    position: about(integer, "Commit position of the last event that changed the ticket's facts"),
     counted: about(
       listOf(
         open({
-          n: about(number, 'What it added above the line'),
-          at: optional(about(instant, 'When; absent where it counts for as long as something lasts')),
-          tier: optional(about(text, 'The tier that it counts for')),
-          team: optional(about(text, 'The team')),
+          n: about(number, 'Contribution to the numerator'),
+          at: optional(about(instant, 'Instant it counts at; absent if it counts over a duration')),
+          tier: optional(about(text, 'Tier it counts for')),
+          team: optional(about(text, 'Team it counts for')),
           agent: optional(about(text, 'Id of the agent')),
-          clock: optional(about(text, 'The kind of promise')),
+          clock: optional(about(text, 'Kind of SLA clock')),
         }),
       ),
-      'As what it counted, in this period',
+      'What the ticket contributed in this period',
     ),
-    events: about(listOf(refer(eventRefSchema)), 'The events behind it'),
+    events: about(listOf(refer(eventRefSchema)), 'Events behind the contribution'),
   }),
-  'A ticket that a number was made of',
+  'A ticket that contributes to a figure',
 );
 
 export type KpiEvidenceLine = Static<typeof kpiEvidenceLineSchema>;
 
 export const kpiEvidenceSchema = about(
   open({
-    kpi: about(refer(kpiSchema), 'What the number means'),
+    kpi: about(refer(kpiSchema), 'Definition of the KPI'),
     from: periodSchema.from,
     to: periodSchema.to,
-    filters: about(recordOf(listOf(text)), 'What is left, by dimension'),
-    total: about(refer(figureSchema), 'The number that is opened'),
+    filters: about(recordOf(listOf(text)), 'Filters applied, by dimension'),
+    total: about(refer(figureSchema), 'The figure being explained'),
     ...proof,
-    items: about(listOf(refer(kpiEvidenceLineSchema)), 'The tickets that it was made of, by id'),
+    items: about(listOf(refer(kpiEvidenceLineSchema)), 'Contributing tickets, sorted by id'),
     next: optional(about(text, 'Cursor of the next page; absent on the last one')),
   }),
-  'What a number was made of',
+  'The tickets and events behind a figure',
 );
 
 export type KpiEvidence = Static<typeof kpiEvidenceSchema>;

@@ -7,30 +7,30 @@ export const policyReactionSchema = about(
     policy: about(text, 'Name of the policy'),
     to: about(
       open({
-        stream: about(text, 'Its stream'),
-        revision: about(count, 'Its revision there'),
-        eventId: about(uuid, 'Its id'),
-        type: about(text, 'Its type'),
+        stream: about(text, 'Stream of the event'),
+        revision: about(count, 'Revision of the event in the stream'),
+        eventId: about(uuid, 'Id of the event'),
+        type: about(text, 'Type of the event'),
       }),
-      'The event that was reacted to',
+      'Event the policy reacted to',
     ),
     reactions: about(
       listOf(
         open({
-          category: about(text, 'Kind of the aggregate that the command was for, such as `ticket`'),
+          category: about(text, 'Kind of the aggregate the command was sent to, such as `ticket`'),
           id: about(text, 'Id of that aggregate'),
           command: about(text, 'Name of the command'),
           commandId: about(uuid, 'Id of the command'),
-          outcome: about(oneOf(REACTION_OUTCOMES), '`done`; `quiet`: no change needed; or `refused`'),
+          outcome: about(oneOf(REACTION_OUTCOMES), '`done`, `quiet` (no change needed) or `refused`'),
           refusal: optional(
             about(
               open({
                 refused: about(text, 'Code of the refusal'),
-                message: about(text, 'Why, for people'),
+                message: about(text, 'Reason in words'),
                 faults: optional(
                   about(
                     listOf(open({ field: about(text, 'JSON path of the field'), message: about(text, 'What is wrong with it') })),
-                    'What is wrong',
+                    'Faults, by field',
                   ),
                 ),
               }),
@@ -39,13 +39,13 @@ export const policyReactionSchema = about(
           ),
         }),
       ),
-      'The commands that it led to, in order',
+      'Resulting commands, in order',
     ),
-    client: about(text, 'The client (tenant); empty where it is the desk’s own'),
-    correlationId: about(text, 'What it belongs to'),
+    client: about(text, 'Client (tenant); empty if it concerns the desk itself'),
+    correlationId: about(text, 'Correlation id'),
     reactedAt: about(instant, 'When the policy reacted'),
   }),
-  'What a policy did about an event',
+  'How a policy reacted to an event',
 );
 
 /** What a policy did about an event. */
@@ -55,7 +55,8 @@ export type PolicyReaction = Static<typeof policyReactionSchema>;
 export const policyReactions: EventFace<ReactionEvents> = {
   name: 'policy_reactions',
   version: 2,
-  schema: () => documentSchema(policyReactionSchema, 'Of the policy and the event: its record is the stream `reaction-<_id>`'),
+  schema: () =>
+    documentSchema(policyReactionSchema, 'Derived from the policy and the event; the reaction is recorded in the stream `reaction-<_id>`'),
   key: ({ stream }) => streamId(stream),
   entry: ({ data, metadata: { client, correlationId, recordedAt } }): PolicyReaction => ({
     ...data,

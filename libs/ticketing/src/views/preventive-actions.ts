@@ -4,12 +4,12 @@ import { about, flag, open, type Static, text, uuid } from '../schema.js';
 export const actionOfProblemSchema = about(
   open({
     problemId: about(uuid, 'Id of the problem'),
-    client: about(text, 'Client (tenant) that it belongs to'),
-    title: about(text, 'What the problem is about, in a line'),
+    client: about(text, 'Client (tenant) of the problem'),
+    title: about(text, 'One-line summary of the problem'),
     ...preventiveActionSchema.entries,
-    overdue: about(flag, 'Whether it is planned, and was due before now'),
+    overdue: about(flag, 'Whether it is still planned and its due date has passed'),
   }),
-  'A preventive action, with the problem that it belongs to',
+  'A preventive action and its problem',
 );
 
 /** A preventive action, with the problem that it belongs to. */

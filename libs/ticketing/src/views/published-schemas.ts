@@ -67,7 +67,7 @@ export const publishedSchemas = {
   FlowReport: flowReportSchema,
   CapacityReport: capacityReportSchema,
   AuditorRead: stored(auditorReadSchema, 'Id of its event'),
-  PolicyReaction: stored(policyReactionSchema, 'Of the policy and the event'),
+  PolicyReaction: stored(policyReactionSchema, 'Derived from the policy and the event'),
   Contract: contractSchema,
   ClientContract: contractNowSchema,
   BusinessCalendar: calendarSchema,

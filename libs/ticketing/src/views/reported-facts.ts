@@ -12,34 +12,34 @@ import { about, count, instant, listOf, oneOf, open, optional, refer, type Stati
 export const QUEUE_STATES = ['awaiting-acceptance', 'waiting', 'working', 'on-hold', 'replied', 'done'] as const;
 export type QueueState = (typeof QUEUE_STATES)[number];
 
-const stretch = { from: about(instant, 'From when'), to: optional(about(instant, 'Until when; absent while it lasts')) };
+const stretch = { from: about(instant, 'Start'), to: optional(about(instant, 'End; absent while ongoing')) };
 
 export const reportedFactsSchema = open({
-  acknowledgedAt: optional(about(instant, 'When somebody first took notice: first response, or acknowledgement of an escalation')),
+  acknowledgedAt: optional(about(instant, 'When it was first acknowledged: first response, or acknowledgement of an escalation')),
   mergedAt: optional(about(instant, 'When it was merged into another ticket')),
   resolutions: about(
     listOf(
       open({
         at: about(instant, 'When it was resolved'),
-        tier: about(refer(tierSchema), 'The tier that resolved it'),
-        team: optional(about(text, 'Its team')),
-        agent: optional(about(text, 'Id of the agent who had it')),
-        by: about(text, 'Id of who resolved it, or of the policy that did'),
+        tier: about(refer(tierSchema), 'Tier that resolved it'),
+        team: optional(about(text, 'Team at that tier')),
+        agent: optional(about(text, 'Id of the assigned agent')),
+        by: about(text, 'Id of the person, assistant or policy that resolved it'),
         closedAt: optional(about(instant, 'When this resolution became final')),
-        closedBy: optional(about(text, 'Id of who closed it, or of the policy that did')),
-        reopenedAt: optional(about(instant, 'When the ticket was opened again')),
+        closedBy: optional(about(text, 'Id of the person, assistant or policy that closed it')),
+        reopenedAt: optional(about(instant, 'When the ticket was reopened')),
       }),
     ),
-    'Each time that it was resolved, oldest first. Without `reopenedAt`, it stands',
+    'Resolutions, oldest first. One without `reopenedAt` still stands',
   ),
-  reassignments: about(count, 'How many times it passed from one agent to another, or was taken from one'),
+  reassignments: about(count, 'How many times it was reassigned from one agent to another, or unassigned'),
   replies: about(count, 'How many times the requester replied while it was not resolved'),
   holds: about(listOf(open({ reason: about(oneOf(HOLD_REASONS), 'Why'), ...stretch })), 'When it was on hold, oldest first'),
   majorIncidents: about(listOf(open(stretch)), 'When it was a major incident that was not yet resolved, oldest first'),
   touch: about(
     listOf(
       open({
-        tier: about(refer(tierSchema), 'At which tier'),
+        tier: about(refer(tierSchema), 'Tier'),
         agent: about(text, 'Id of the agent'),
         seconds: about(count, 'Seconds of work, measured and stated'),
       }),
@@ -49,25 +49,25 @@ export const reportedFactsSchema = open({
   times: about(
     listOf(
       open({
-        tier: about(refer(tierSchema), 'At which tier'),
-        state: about(oneOf(QUEUE_STATES), 'In which state'),
+        tier: about(refer(tierSchema), 'Tier'),
+        state: about(oneOf(QUEUE_STATES), 'State'),
         millis: about(count, 'Milliseconds'),
       }),
     ),
-    'How long it has been at each tier in each state. What it is in now is counted once it ends',
+    'Time spent at each tier in each state. The current stretch is counted once it ends',
   ),
   satisfaction: about(
     listOf(
       open({
-        cycle: about(count, 'Of which resolution'),
-        score: about(count, '1 very dissatisfied to 5 very satisfied'),
+        cycle: about(count, 'Resolution cycle that is rated'),
+        score: about(count, 'From 1 (very dissatisfied) to 5 (very satisfied)'),
         at: about(instant, 'When'),
       }),
     ),
-    'What the requester said of each resolution',
+    "The requester's rating of each resolution",
   ),
-  servedBy: about(oneOf(SERVED_BY), 'Who has done something for it: people at the desk, assistants, or both'),
-  articles: about(listOf(text), 'Knowledge articles that were used or written on the way, each once'),
+  servedBy: about(oneOf(SERVED_BY), 'Who has worked on it: people at the desk, assistants, or both'),
+  articles: about(listOf(text), 'Knowledge articles used or written for it, each listed once'),
 });
 
 /** What only reports ask for. Kept in the fold, published in `ticket_facts`. */

@@ -14,11 +14,11 @@ export const restatedTicketSchema = about(
   open({
     ticketId: about(uuid, 'Id of the ticket'),
     client: about(text, 'The client (tenant)'),
-    asOf: about(instant, 'The instant that it is looked at: what happened later is left out'),
-    knownAt: about(instant, 'What had been recorded by then was known then'),
-    then: optional(about(anyObject, 'What was known then; absent where there was no such ticket')),
-    now: optional(about(anyObject, 'What is known now; absent where there is no such ticket at that instant')),
-    changes: about(listOf(changeSchema), 'What is different, by its smallest parts'),
+    asOf: about(instant, 'Instant being viewed: later events are left out'),
+    knownAt: about(instant, 'Recording cut-off: only events recorded by then count as known then'),
+    then: optional(about(anyObject, 'The ticket as known then; absent if there was no such ticket')),
+    now: optional(about(anyObject, 'The ticket as known now; absent if there is no such ticket at that instant')),
+    changes: about(listOf(changeSchema), 'Differences, field by field'),
     because: about(
       listOf(
         open({
@@ -26,17 +26,17 @@ export const restatedTicketSchema = about(
           eventId: about(uuid, 'Id of the event'),
           type: about(text, 'Type of the event'),
           effectiveAt: about(instant, 'When it happened'),
-          recordedAt: about(instant, 'When it was told'),
+          recordedAt: about(instant, 'When it was recorded'),
           actor: about(refer(actorSchema), 'Who did it'),
-          commandType: about(text, 'The command that it came from'),
-          changes: about(listOf(changeSchema), 'What it changed of what was known'),
-          inWords: about(text, 'The same as a sentence'),
+          commandType: about(text, 'Command that produced it'),
+          changes: about(listOf(changeSchema), 'What it changed in what was known'),
+          inWords: about(text, 'The changes as a sentence'),
         }),
       ),
-      'The events that were told since and make the difference, in the order in which they were told: one after another they lead from what was known then to what is known now',
+      'Events recorded since then that make the difference, in recording order: applied one by one, they lead from what was known then to what is known now',
     ),
   }),
-  'A ticket at an instant, as it was known at an earlier time and as it is known now',
+  'A ticket at an instant, as known at an earlier time and as known now',
 );
 
 /** A ticket at an instant, as it was known then and as it is known now. */

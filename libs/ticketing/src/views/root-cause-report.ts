@@ -2,47 +2,47 @@ import { ACTION_STATES, changeSchema } from '../problem/problem-record.js';
 import { about, count, flag, instant, listOf, oneOf, open, optional, refer, type Static, text } from '../schema.js';
 import { actorSchema, personSchema } from '../vocabulary.js';
 
-const subject = about(text, 'What it is of: `ticket/<id>` or `problem/<id>`');
+const subject = about(text, 'Subject: `ticket/<id>` or `problem/<id>`');
 
 export const reportedEventSchema = about(
   open({
     subject,
-    revision: about(count, 'Its number in the history of that'),
+    revision: about(count, "Revision of the event in the subject's history"),
     type: about(text, 'Type of the event'),
     happenedAt: about(instant, 'When it happened'),
-    knownAt: about(instant, 'When this system learnt of it'),
+    knownAt: about(instant, 'When it was recorded'),
     by: about(refer(actorSchema), 'Who did it'),
-    sentBy: optional(about(refer(actorSchema), 'Who told it, where that was somebody else')),
+    sentBy: optional(about(refer(actorSchema), 'Who recorded it, if that was somebody else')),
     what: about(text, 'What happened, in words'),
-    hash: optional(about(text, 'Its link in the chain of hashes')),
+    hash: optional(about(text, 'Hash in the chain')),
   }),
-  'An event as a report tells it',
+  'An event as shown in a report',
 );
 
 export type ReportedEvent = Static<typeof reportedEventSchema>;
 
 const evidenceSchema = open({
-  reference: about(text, 'As it was given'),
-  event: optional(about(reportedEventSchema, 'The event, where it names one that the report knows')),
+  reference: about(text, 'The reference as entered'),
+  event: optional(about(reportedEventSchema, 'The event it refers to, if the report contains it')),
 });
 
 export const rootCauseReportSchema = about(
   open({
     subject,
     client: about(text, 'Client (tenant)'),
-    title: about(text, 'What it is about, in a line'),
-    status: about(text, 'Where it stands'),
+    title: about(text, 'One-line summary'),
+    status: about(text, 'Current status of the ticket or problem'),
     openedAt: about(instant, 'When it was opened'),
     endedAt: optional(about(instant, 'When it was resolved, or closed')),
-    tickets: about(count, 'How many tickets it is about'),
-    ticketsLeftOut: about(count, 'How many of them are not told of, for there are too many'),
-    prevented: optional(about(count, 'How many of them the fix would have prevented: those linked after the first one')),
+    tickets: about(count, 'Number of tickets covered'),
+    ticketsLeftOut: about(count, 'Number of tickets left out because there are too many'),
+    prevented: optional(about(count, 'Number of tickets the fix would have prevented: those linked after the first one')),
     rootCauses: about(listOf(open({ subject, text: about(text, 'The root cause') })), 'Why it happened'),
-    workarounds: about(listOf(open({ subject, text: about(text, 'How service was restored') })), 'What helped meanwhile'),
-    timeline: about(listOf(reportedEventSchema), 'What happened, in the order in which it happened'),
+    workarounds: about(listOf(open({ subject, text: about(text, 'How service was restored') })), 'Workarounds used in the meantime'),
+    timeline: about(listOf(reportedEventSchema), 'Timeline, in the order in which things happened'),
     leftOut: about(
       count,
-      'How many events the timeline leaves out: clocks, messages, touch time; of the tickets of a problem all but the milestones',
+      'Number of events left out of the timeline: clocks, messages, touch time and, for the tickets of a problem, everything but the milestones',
     ),
     whys: about(
       listOf(
@@ -50,10 +50,10 @@ export const rootCauseReportSchema = about(
           subject,
           why: about(text, 'The question'),
           because: about(text, 'The answer'),
-          evidence: about(listOf(evidenceSchema), 'What proves it'),
+          evidence: about(listOf(evidenceSchema), 'Evidence'),
         }),
       ),
-      'From what happened to the root cause, question by question',
+      'From the symptom to the root cause, question by question',
     ),
     analyses: about(
       listOf(
@@ -61,10 +61,10 @@ export const rootCauseReportSchema = about(
           subject,
           method: about(text, 'The method'),
           text: about(text, 'The analysis'),
-          evidence: about(listOf(evidenceSchema), 'The events that it cites'),
+          evidence: about(listOf(evidenceSchema), 'Events cited'),
         }),
       ),
-      'Analyses that tickets were resolved with',
+      'Analyses recorded when the tickets were resolved',
     ),
     changes: about(
       listOf(
@@ -77,22 +77,22 @@ export const rootCauseReportSchema = about(
           held: about(flag, 'False for a fix that did not hold'),
         }),
       ),
-      'What was changed, in the order in which it was recorded',
+      'Changes made, in recording order',
     ),
     prevention: about(
       listOf(
         open({
           subject,
           action: about(text, 'The action'),
-          description: optional(about(text, 'What is to be done')),
-          owner: about(refer(personSchema), 'Who answers for it'),
-          dueAt: optional(about(instant, 'When it is to be done by')),
-          state: optional(about(oneOf(ACTION_STATES), 'Where it stands; absent where it is not tracked')),
+          description: optional(about(text, 'What needs to be done')),
+          owner: about(refer(personSchema), 'Who is responsible'),
+          dueAt: optional(about(instant, 'Due date')),
+          state: optional(about(oneOf(ACTION_STATES), 'State of the action; absent if it is not tracked')),
           outcome: optional(about(text, 'What was done, or why it was cancelled')),
-          change: optional(about(text, 'Reference of the change that it was done by')),
+          change: optional(about(text, 'Reference of the change that implemented it')),
         }),
       ),
-      'What keeps it from happening again',
+      'Actions that prevent a recurrence',
     ),
     knowledge: about(
       open({
@@ -100,38 +100,43 @@ export const rootCauseReportSchema = about(
           listOf(
             open({
               who: about(refer(actorSchema), 'Who'),
-              since: about(instant, 'When their first act was recorded: from then on they knew'),
-              act: about(reportedEventSchema, 'That act'),
-              known: about(count, 'How many events had been recorded by then, this one included'),
+              since: about(instant, 'When their first action was recorded: they have known since then'),
+              act: about(reportedEventSchema, 'Their first action'),
+              known: about(count, 'Number of events recorded by then, including this one'),
             }),
           ),
-          'Who knew of it, from when on',
+          'Who knew, and since when',
         ),
         toldLate: about(
-          listOf(open({ event: about(reportedEventSchema, 'The event'), after: about(count, 'Milliseconds between the two') })),
-          'What was known only later than it happened, by a minute or more, in the order in which it became known',
+          listOf(
+            open({
+              event: about(reportedEventSchema, 'The event'),
+              after: about(count, 'Milliseconds between the event and its recording'),
+            }),
+          ),
+          'Events recorded a minute or more after they happened, in recording order',
         ),
       }),
       'Who knew what when',
     ),
     proof: about(
       open({
-        position: about(text, 'The place in the log of the last event that it is made of'),
+        position: about(text, 'Position in the log of the last event included'),
         streams: about(
           listOf(
             open({
               stream: about(text, 'Name of the stream'),
               revision: about(count, 'Revision of its last event'),
-              hash: optional(about(text, 'Its link in the chain of hashes: it seals all events before it')),
+              hash: optional(about(text, 'Hash of that event, which seals all events before it')),
             }),
           ),
-          'What it is made of',
+          'Source streams',
         ),
-        verify: about(listOf(text), 'How to check that against the sealed log'),
+        verify: about(listOf(text), 'Commands that check the report against the sealed log'),
       }),
-      'What proves it',
+      'Evidence',
     ),
-    digest: about(text, 'SHA-256 of the rest of it as JSON with sorted keys: the same events make the same report'),
+    digest: about(text, 'SHA-256 of the rest of the report as JSON with sorted keys: the same events produce the same report'),
   }),
   'A root cause report',
 );

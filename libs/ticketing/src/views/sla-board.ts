@@ -22,8 +22,8 @@ export type BoardKey = (typeof BOARD_KEYS)[number];
 export const NEVER_DUE = '9999-12-31T23:59:59.999Z' as Instant;
 
 const placeSchema = open({
-  due: about(instant, `When it was breached, or is due if nothing happens; ${NEVER_DUE} while it stands still`),
-  warnAt: optional(about(instant, 'While it runs and is not breached: when its first warning is, or was, due')),
+  due: about(instant, `When it was breached, or will be due if nothing changes; ${NEVER_DUE} while paused`),
+  warnAt: optional(about(instant, 'Running and not breached: when its first warning is or was due')),
 });
 
 /** When a clock that goes on was breached, or is due if nothing happens; the end of time while it stands still. What boards are sorted by. */
@@ -37,17 +37,17 @@ const subject = {
 export const slaBoardEntrySchema = about(
   open({
     ...subject,
-    places: about(forSome(BOARD_KEYS, placeSchema), 'For each kind of clock that goes on and for `any` of them, the one that is due first'),
+    places: about(forSome(BOARD_KEYS, placeSchema), 'For each kind of active clock, and for `any` kind, the one due first'),
     riskFrom: optional(
       about(
         instant,
-        'The instant after which less is left of the resolution than the tier that has the ticket needs for its work. Absent where it ' +
-          'will not come to that, or nothing is promised',
+        'Instant after which less resolution time is left than the current tier needs for its work. Absent if that ' +
+          'cannot happen or nothing is promised',
       ),
     ),
-    updatedAt: about(instant, 'The latest instant at which one of its events took effect'),
+    updatedAt: about(instant, "Effective time of the ticket's latest event"),
   }),
-  "A ticket's place on the boards: by when its clocks that go on are due. The clocks themselves are in `ticket_sla`",
+  "A ticket's place on the boards: when its active clocks are due. The clocks themselves are in `ticket_sla`",
 );
 
 /** A ticket's place on the boards. Tickets without clocks that go on keep their document, on no board. */
@@ -139,10 +139,10 @@ function live({ clocks }: ClocksUnderContract, kind: ClockKind, tier?: Tier): Sl
 
 export const boardClockSchema = open({
   ...parts(slaClockSchema, 'kind', 'tier', 'vendor', 'cycle', 'target', 'dueAt', 'breachedAt'),
-  state: about(oneOf(BOARD_STATES), 'On its way, past its first warning, past its due instant, or standing still and not breached'),
-  remaining: about(integer, 'Milliseconds of open time that are left; less than 0 once it is overdue'),
-  warned: optional(about(count, 'The highest warning that it has passed, in per cent of its target')),
-  pausedFor: optional(about(pauseSchema.entries.reason, 'Why it stands still')),
+  state: about(oneOf(BOARD_STATES), 'On track, past its first warning, past its due time, or paused and not breached'),
+  remaining: about(integer, 'Milliseconds of open time left; negative once overdue'),
+  warned: optional(about(count, 'Highest warning threshold passed, in per cent of the target')),
+  pausedFor: optional(about(pauseSchema.entries.reason, 'Why it is paused')),
 });
 
 /** A clock that goes on, as it stands at the instant of the question. */
@@ -151,21 +151,21 @@ export type BoardClock = Static<typeof boardClockSchema>;
 export const boardLineSchema = about(
   open({
     ...subject,
-    clock: about(refer(boardClockSchema), 'The clock that the line is sorted by'),
-    clocks: about(listOf(boardClockSchema), 'All clocks of the ticket that go on, sorted by when they are due'),
+    clock: about(refer(boardClockSchema), 'Clock that the line is sorted by'),
+    clocks: about(listOf(boardClockSchema), 'All active clocks of the ticket, sorted by due time'),
     forecast: optional(
       about(
         open({
-          tier: about(refer(tierSchema), 'The tier that has the ticket'),
-          remaining: about(integer, 'Milliseconds of open time that are left of the resolution; less than 0 once it is overdue'),
-          needed: about(count, 'Milliseconds of open time that the tier has yet to work, by its own target'),
-          atRisk: about(flag, 'Whether less is left than is needed'),
+          tier: about(refer(tierSchema), 'Current tier of the ticket'),
+          remaining: about(integer, 'Milliseconds of open time left to resolve; negative once overdue'),
+          needed: about(count, 'Milliseconds of open time the tier still needs, by its own target'),
+          atRisk: about(flag, 'Whether less time is left than needed'),
         }),
-        'Where both are promised',
+        'Present if both resolution and tier work have a target',
       ),
     ),
   }),
-  'A ticket, with the clock that it is sorted by',
+  'A ticket with the clock it is sorted by',
 );
 
 /** A line of a board: a ticket, with the clock that it is sorted by. */

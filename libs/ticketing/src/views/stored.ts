@@ -7,7 +7,7 @@ export function stored<const Entries extends ObjectEntries>({ entries }: { reado
   return open({
     _id: about(text, id),
     ...entries,
-    revision: about(count, 'Revision of the last event that changed it, in the stream of that event'),
+    revision: about(count, 'Revision, in its stream, of the last event that changed the document'),
     position: about(count, 'Position of that event in the log of all events'),
   });
 }

@@ -15,13 +15,13 @@ export const ticketDetailsSchema = about(
     contract: optional(
       about(
         open(parts(pinnedContractSchema, 'version', 'tzdata')),
-        "The version of the client's contract that it goes by; absent: the default contract",
+        "Version of the client's contract that applies; absent: the default contract",
       ),
     ),
-    status: about(oneOf(TICKET_STATUSES), 'How it stands, as `work` has it'),
-    resolvedAt: optional(about(instant, 'When it was resolved; absent while it is not')),
+    status: about(oneOf(TICKET_STATUSES), 'Current status, as in `work`'),
+    resolvedAt: optional(about(instant, 'When it was resolved; absent while unresolved')),
   }),
-  'All that is known of a ticket now',
+  'The current state of a ticket',
 );
 
 /** All that is known of a ticket now: its state, as commands see it, with the times and counts that readers want. */

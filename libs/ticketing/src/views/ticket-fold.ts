@@ -11,7 +11,7 @@ import { about, count, instant, listOf, literal, oneOf, open, optional, refer, t
 
 const staySchema = open({
   tier: about(refer(tierSchema), 'The tier'),
-  team: optional(about(text, 'Its team')),
+  team: optional(about(text, 'Team at that tier')),
   since: about(instant, 'Since when'),
 });
 
@@ -20,15 +20,15 @@ export type Stay = Static<typeof staySchema>;
 
 const handOffRecordSchema = open({
   escalationId: about(uuid, 'Id of the hand-off'),
-  from: about(refer(tierSchema), 'The tier that handed it over'),
-  fromTeam: optional(about(text, 'Its team')),
-  to: about(refer(tierSchema), 'The tier that it was handed to'),
-  toTeam: optional(about(text, 'Its team')),
+  from: about(refer(tierSchema), 'Tier that handed it over'),
+  fromTeam: optional(about(text, 'Team at that tier')),
+  to: about(refer(tierSchema), 'Tier that received it'),
+  toTeam: optional(about(text, 'Team at that tier')),
   at: about(instant, 'When'),
-  outcome: about(oneOf(['pending', 'accepted', 'returned']), 'What became of it'),
+  outcome: about(oneOf(['pending', 'accepted', 'returned']), 'Outcome'),
   settledAt: optional(about(instant, 'When it was accepted or returned')),
-  quality: about(count, 'Its quality, 0 to 100; half of it when it was returned'),
-  automatic: optional(about(literal(true), 'An escalation policy handed it on')),
+  quality: about(count, 'Quality score, 0 to 100; halved when returned'),
+  automatic: optional(about(literal(true), 'Handed over by an escalation policy')),
 });
 
 /** A hand-off to a higher tier, and what became of it. */
@@ -37,35 +37,37 @@ export type HandOffRecord = Static<typeof handOffRecordSchema>;
 /** What readers want to know of a ticket and no command decides by: all of it is in its details. */
 export const detailFactsSchema = open({
   openedAt: about(instant, 'When it was opened'),
-  updatedAt: about(instant, 'When its last event was recorded; never goes back'),
+  updatedAt: about(instant, 'When its last event was recorded; never decreases'),
   firstResponseAt: optional(about(instant, 'When somebody first worked on it')),
   closedAt: optional(about(instant, 'When it was closed')),
   cancelledAt: optional(about(instant, 'When it was cancelled')),
   escalations: about(count, 'How many times it was handed up'),
   deescalations: about(count, 'How many times it was handed down'),
   handOffs: about(listOf(handOffRecordSchema), 'Hand-offs to higher tiers, oldest first'),
-  touchMinutes: about(count, 'Minutes that agents have stated to have worked on it'),
-  touchSeconds: about(count, 'Seconds that agents worked on it, as measured from starts to stops'),
+  touchMinutes: about(count, 'Minutes of work stated by agents'),
+  touchSeconds: about(count, 'Seconds of work, measured from start to stop'),
   satisfaction: about(
     listOf(
       open({
-        cycle: about(count, 'Of which resolution'),
-        score: about(count, 'The score that the requester gave'),
-        comment: optional(about(text, 'What the requester said')),
+        cycle: about(count, 'Resolution cycle that is rated'),
+        score: about(count, 'Score given by the requester'),
+        comment: optional(about(text, "The requester's comment")),
       }),
     ),
     'What the requester said of each resolution',
   ),
-  stays: about(listOf(staySchema), 'Where it has been, oldest first'),
-  articlesShown: optional(about(listOf(text), 'Knowledge articles that self-service showed in vain before it was opened')),
+  stays: about(listOf(staySchema), 'Stays at tiers and teams, oldest first'),
+  articlesShown: optional(
+    about(listOf(text), 'Knowledge articles that self-service showed, without success, before the ticket was opened'),
+  ),
   imported: optional(
     about(
       open({
-        system: about(text, 'The source, such as `bpic2013`'),
-        key: about(text, 'Its key there'),
-        deviations: about(listOf(text), 'Rules that its history breaks'),
+        system: about(text, 'Source system, such as `bpic2013`'),
+        key: about(text, 'Key of the ticket there'),
+        deviations: about(listOf(text), 'Rules that the imported history breaks'),
       }),
-      'Where an imported ticket comes from',
+      'Source of an imported ticket',
     ),
   ),
 });

@@ -15,20 +15,20 @@ export const ticketListLineSchema = about(
     ...parts(ticketFactsSchema, 'majorIncident', 'securityIncident', 'assignee'),
     ...parts(ticketDetailsSchema, 'status', 'openedAt', 'resolvedAt', 'closedAt', 'updatedAt'),
     ...parts(queueEntrySchema, 'rank'),
-    proposed: about(flag, 'Whether something that an assistant proposes waits for approval'),
+    proposed: about(flag, "Whether an assistant's proposal is awaiting approval"),
   }),
-  'A ticket in the list of all tickets',
+  'A ticket in the ticket list',
 );
 
 const ticketListEntrySchema = about(
   open({
     ...ticketListLineSchema.entries,
-    categories: about(listOf(text), 'The category and all that it is below: `hardware/printer` is also `hardware`'),
-    resolvedTimes: about(listOf(instant), 'Each time that it was resolved, also when it was reopened since'),
-    closedTimes: about(listOf(instant), 'Each time that it was closed, also when it was reopened since'),
-    words: about(listOf(text), 'Every word that was said about it, without case and accents: what searches look in'),
+    categories: about(listOf(text), 'The category and its parents: `hardware/printer` is also `hardware`'),
+    resolvedTimes: about(listOf(instant), 'Every time it was resolved, even if reopened since'),
+    closedTimes: about(listOf(instant), 'Every time it was closed, even if reopened since'),
+    words: about(listOf(text), 'All words of the ticket, without case and accents; used by search'),
   }),
-  'A ticket in the list of all tickets, with what it is searched by',
+  'A ticket in the ticket list, with its search fields',
 );
 
 /** A line of the list of tickets: what it is filtered, sorted and searched by. */

@@ -15,31 +15,31 @@ export const ticketSlaSchema = about(
     ...ticketPromisesSchema.entries,
     ...parts(openingSchema, 'client'),
     contractVersion: about(count, "Version of the client's contract that it goes by, 0 for the default contract"),
-    open: about(flag, 'Whether any clock goes on'),
-    nextDueAt: optional(about(instant, 'The earliest due instant of its running clocks that are not breached')),
-    nextMomentAt: optional(about(instant, 'When there is, or will be, a warning or a breach to tell')),
-    nextStepAt: optional(about(instant, 'When an escalation policy does something next by itself')),
-    holdEndsAt: optional(about(instant, 'When the hold that it is on ends by itself, or is told to have lasted long enough')),
+    open: about(flag, 'Whether any clock is active'),
+    nextDueAt: optional(about(instant, 'Earliest due time among running clocks that are not breached')),
+    nextMomentAt: optional(about(instant, 'When the next warning or breach is due to be recorded')),
+    nextStepAt: optional(about(instant, 'When an escalation policy acts next')),
+    holdEndsAt: optional(about(instant, 'When the current hold ends automatically or is reported as overdue')),
   }),
-  'The clocks of a ticket under its contract',
+  'SLA clocks of a ticket under its contract',
 );
 
 const clockNowSchema = about(
   open({
     ...slaClockSchema.entries,
-    elapsed: about(count, 'Milliseconds of open time that it has used by `evaluatedAt`'),
+    elapsed: about(count, 'Milliseconds of open time used by `evaluatedAt`'),
     remaining: about(
       whole(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
-      'Milliseconds of open time that are left by then; below 0 when overdue',
+      'Milliseconds of open time left at `evaluatedAt`; negative when overdue',
     ),
   }),
-  "A promise's clock as it stands",
+  'Current state of an SLA clock',
 );
 
 export const ticketSlaNowSchema = open({
   ...stored(ticketSlaSchema, 'Id of the ticket').entries,
-  clocks: about(listOf(clockNowSchema), 'Those that go on and those that have ended, in the order in which they started'),
-  evaluatedAt: about(instant, 'The instant that the clocks were looked at: one that is overdue by then is breached'),
+  clocks: about(listOf(clockNowSchema), 'Active and ended clocks, in the order in which they started'),
+  evaluatedAt: about(instant, 'Instant the clocks were evaluated at: a clock overdue by then is breached'),
 });
 
 export type TicketSlaNow = Static<typeof ticketSlaNowSchema>;

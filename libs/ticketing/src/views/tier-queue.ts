@@ -10,22 +10,22 @@ import { documentSchema } from './stored.js';
 export const queueEntrySchema = about(
   open({
     ...parts(openingSchema, 'tier'),
-    queued: about(flag, 'False once the ticket is resolved, closed, cancelled or merged, and nobody has replied since'),
+    queued: about(flag, 'False once the ticket is resolved, closed, cancelled or merged, unless the requester has replied since'),
     state: about(
       oneOf(QUEUE_STATES),
-      '`awaiting-acceptance`: handed over, neither accepted nor returned yet; `replied`: resolved, and the requester has replied since',
+      '`awaiting-acceptance`: handed over, not yet accepted or returned; `replied`: resolved, but the requester has replied since',
     ),
     ...parts(openingSchema, 'client', 'kind', 'summary', 'priority', 'team'),
     ...parts(ticketFactsSchema, 'majorIncident', 'assignee', 'nobodyFound'),
-    rank: about(count, 'The order in which a lead reads, lower first: 0 major incident, then 1 critical to 4 low'),
-    assignedAt: optional(about(instant, 'When the assignee, or the last one, was given it')),
+    rank: about(count, 'Sort order, lowest first: 0 major incident, then 1 critical to 4 low'),
+    assignedAt: optional(about(instant, 'When it was assigned to the current or most recent assignee')),
     holdReason: optional(about(oneOf(HOLD_REASONS), 'Why it is on hold')),
-    holdUntil: optional(about(instant, 'Until when it is on hold, as far as is known')),
-    atTierSince: about(instant, 'When it came to this tier'),
-    since: about(instant, 'When it came to this state at this tier'),
+    holdUntil: optional(about(instant, 'Expected end of the hold, if known')),
+    atTierSince: about(instant, 'When it reached this tier'),
+    since: about(instant, 'When it entered this state at this tier'),
     ...parts(detailFactsSchema, 'openedAt'),
   }),
-  "A ticket's place in the queue of the tier that has it. Tickets that are done keep their document, out of every queue",
+  "A ticket's place in its tier's queue. Finished tickets keep their document but are in no queue",
 );
 
 /** A ticket's place in the queue of the tier that has it. Tickets that are done keep their document, out of every queue. */
