@@ -8,12 +8,46 @@ const file = (path: string) => new URL(path, import.meta.url);
 const json = (path: string) => JSON.parse(readFileSync(file(path), 'utf8'));
 const now = publicEventSchemas as Readonly<Record<string, DataSchema>>;
 
+/** Keys of a schema that are no names of fields. */
+const KEYWORD = /^(properties|items|anyOf|additionalProperties|\d+)$/;
+
+/** Shorter schemas are repeated where they are used. */
+const WORTH_A_NAME = 160;
+
+/** The schemas as code, in which a part that several places share is a constant of its own, named for the first of them. */
+function declaredOnce(schemas: object): { readonly declared: readonly string[]; readonly text: string } {
+  const names = new Map<string, string>();
+  const collect = (value: unknown, name: string): void => {
+    if (typeof value !== 'object' || value === null) return;
+    const text = JSON.stringify(value);
+    if (!Array.isArray(value) && 'type' in value && text.length >= WORTH_A_NAME && !names.has(text)) names.set(text, name);
+    for (const [key, child] of Object.entries(value)) collect(child, KEYWORD.test(key) ? name : key);
+  };
+  for (const schema of Object.values(schemas)) collect(schema, 'data');
+  let text = JSON.stringify(schemas);
+  const declared: { name: string; text: string }[] = [];
+  const taken = new Map<string, number>();
+  for (const [part, base] of [...names].sort(([a], [b]) => b.length - a.length)) {
+    const places = [text, ...declared.map((one) => one.text)].reduce((sum, one) => sum + one.split(part).length - 1, 0);
+    if (places < 2) continue;
+    const number = (taken.get(base) ?? 0) + 1;
+    taken.set(base, number);
+    const name = `${base}${number === 1 ? '' : number}Schema`;
+    text = text.replaceAll(part, `"@${name}"`);
+    for (const one of declared) one.text = one.text.replaceAll(part, `"@${name}"`);
+    declared.unshift({ name, text: part });
+  }
+  const asCode = (one: string) => one.replaceAll(/"@(\w+)"/g, '$1');
+  return { declared: declared.map((one) => `const ${one.name} = ${asCode(one.text)};`), text: asCode(text) };
+}
+
 async function write(schemas: object): Promise<void> {
   const path = file('../libs/ticketing/src/feed/event-schemas.ts');
   const said =
     '/**\n * The JSON Schema (2020-12) of what other services read of each type of event. Generated from the types of the events; do not edit:\n' +
     ' * `UPDATE_DOCS=1 npm test -- test/event-schemas` writes it anew.\n */\n';
-  const code = `${said}export const publicEventSchemas = ${JSON.stringify(schemas)};\n`;
+  const { declared, text } = declaredOnce(schemas);
+  const code = `${declared.join('\n')}\n\n${said}export const publicEventSchemas = ${text};\n`;
   writeFileSync(path, await format(code, { ...(await resolveConfig(path)), parser: 'typescript' }));
 }
 

@@ -1,3 +1,494 @@
+const L1Schema = {
+  type: 'array',
+  items: {
+    enum: [
+      'summary',
+      'vendor',
+      'stepsTried',
+      'vendorCase',
+      'errorMessages',
+      'logs',
+      'diagnosticData',
+      'environment',
+      'reproduction',
+      'vendorContract',
+    ],
+  },
+};
+const changeSchema = {
+  type: 'object',
+  properties: { description: { type: 'string' }, change: { type: 'string' }, before: { type: 'string' }, after: { type: 'string' } },
+  required: ['description', 'change'],
+};
+const targets2Schema = {
+  type: 'object',
+  properties: {
+    kind: { const: 'person' },
+    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
+  },
+  required: ['kind', 'person'],
+};
+const holidaysSchema = {
+  type: 'array',
+  items: {
+    type: 'object',
+    properties: {
+      date: { type: 'string' },
+      name: { type: 'string' },
+      hours: {
+        type: 'array',
+        items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+      },
+    },
+    required: ['date'],
+  },
+};
+const low3Schema = {
+  type: 'object',
+  properties: {
+    low: { enum: ['low', 'medium', 'high', 'critical'] },
+    medium: { enum: ['low', 'medium', 'high', 'critical'] },
+    high: { enum: ['low', 'medium', 'high', 'critical'] },
+    critical: { enum: ['low', 'medium', 'high', 'critical'] },
+  },
+  required: ['low', 'medium', 'high', 'critical'],
+};
+const data5Schema = {
+  type: 'object',
+  properties: {
+    client: { type: 'string' },
+    service: { type: 'string' },
+    reason: { type: 'string' },
+    parent: { type: 'string' },
+    tickets: { type: 'array', items: { type: 'string' } },
+    majorIncident: { type: 'string' },
+  },
+  required: ['client', 'reason', 'parent', 'tickets', 'majorIncident'],
+};
+const low2Schema = {
+  type: 'object',
+  properties: {
+    accept: {
+      anyOf: [{ type: 'number' }, { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] }],
+    },
+    work: { anyOf: [{ type: 'number' }, { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] }] },
+  },
+};
+const data4Schema = {
+  type: 'object',
+  properties: {
+    name: { type: 'string' },
+    kind: { enum: ['log', 'screenshot', 'diagnostic-data', 'configuration', 'other'] },
+    url: { type: 'string' },
+    mediaType: { type: 'string' },
+    sha256: { type: 'string' },
+    bytes: { type: 'number' },
+  },
+  required: ['name', 'kind', 'url', 'mediaType', 'sha256', 'bytes'],
+};
+const factSchema = {
+  type: 'object',
+  properties: {
+    fingerprint: { type: 'string' },
+    status: { enum: ['resolved', 'firing'] },
+    startsAt: { type: 'string', format: 'date-time' },
+    endsAt: { description: 'Of one that is resolved: when it is told, unless its source says when.', type: 'string', format: 'date-time' },
+  },
+  required: ['fingerprint', 'status', 'startsAt'],
+};
+const lowSchema = {
+  type: 'object',
+  properties: {
+    response: {
+      anyOf: [{ type: 'number' }, { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] }],
+    },
+    resolution: {
+      anyOf: [{ type: 'number' }, { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] }],
+    },
+  },
+  required: ['response', 'resolution'],
+};
+const data3Schema = {
+  type: 'object',
+  properties: {
+    agent: { type: 'string' },
+    absence: {
+      type: 'object',
+      properties: {
+        id: { type: 'string' },
+        from: { type: 'string', format: 'date-time' },
+        until: { type: 'string', format: 'date-time' },
+        reason: { type: 'string' },
+        deputy: { type: 'string' },
+        handBack: { type: 'boolean' },
+      },
+      required: ['id', 'from', 'reason', 'handBack'],
+    },
+  },
+  required: ['agent', 'absence'],
+};
+const targetsSchema = {
+  type: 'array',
+  items: {
+    anyOf: [
+      targets2Schema,
+      { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+      { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+      { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
+    ],
+  },
+};
+const notifications2Schema = {
+  type: 'object',
+  properties: {
+    id: { type: 'string' },
+    target: {
+      anyOf: [
+        targets2Schema,
+        { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+        { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+        { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
+      ],
+    },
+    by: { enum: ['chat', 'email'] },
+    channel: { type: 'string' },
+  },
+  required: ['id', 'target', 'by'],
+};
+const notificationsSchema = { type: 'array', items: notifications2Schema };
+const passedOverSchema = {
+  type: 'object',
+  properties: {
+    target: {
+      anyOf: [
+        targets2Schema,
+        { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+        { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+        { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
+      ],
+    },
+    because: { enum: ['no-members', 'all-absent', 'left', 'absent', 'no-assignee', 'nobody-on-call', 'not-of-client'] },
+  },
+  required: ['target', 'because'],
+};
+const data2Schema = {
+  type: 'object',
+  properties: {
+    id: { type: 'string' },
+    target: {
+      anyOf: [
+        targets2Schema,
+        { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+        { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+        { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
+      ],
+    },
+    by: { enum: ['chat', 'email'] },
+    channel: { type: 'string' },
+    attempts: { type: 'number' },
+  },
+  required: ['id', 'target', 'by', 'attempts'],
+};
+const dataSchema = {
+  type: 'object',
+  properties: {
+    id: { type: 'string' },
+    target: {
+      anyOf: [
+        targets2Schema,
+        { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
+        { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
+        { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
+      ],
+    },
+    by: { enum: ['chat', 'email'] },
+    channel: { type: 'string' },
+    attempts: { type: 'number' },
+    because: { enum: ['not-of-client', 'refused', 'given-up', 'no-address', 'not-configured'] },
+    detail: { type: 'string' },
+  },
+  required: ['id', 'target', 'by', 'attempts', 'because'],
+};
+const weekSchema = {
+  type: 'object',
+  properties: {
+    monday: {
+      type: 'array',
+      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+    },
+    tuesday: {
+      type: 'array',
+      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+    },
+    wednesday: {
+      type: 'array',
+      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+    },
+    thursday: {
+      type: 'array',
+      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+    },
+    friday: {
+      type: 'array',
+      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+    },
+    saturday: {
+      type: 'array',
+      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+    },
+    sunday: {
+      type: 'array',
+      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
+    },
+  },
+};
+const L0Schema = {
+  type: 'object',
+  properties: { low: low2Schema, medium: low2Schema, high: low2Schema, critical: low2Schema },
+  required: ['low', 'medium', 'high', 'critical'],
+};
+const calendarSchema = {
+  type: 'object',
+  properties: { zone: { type: 'string' }, week: { anyOf: [{ const: '24x7' }, weekSchema] }, holidays: holidaysSchema },
+  required: ['zone', 'week'],
+};
+const rulesSchema = {
+  type: 'array',
+  items: {
+    type: 'object',
+    properties: {
+      name: { type: 'string' },
+      on: {
+        enum: [
+          'TicketOpened',
+          'TicketTriaged',
+          'TicketEscalated',
+          'EscalationAccepted',
+          'EscalationReturned',
+          'RequesterReplied',
+          'MajorIncidentDeclared',
+          'TicketResolved',
+          'TicketReopened',
+          'SlaThresholdReached',
+          'SlaBreached',
+        ],
+      },
+      if: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            field: {
+              enum: [
+                'kind',
+                'summary',
+                'channel',
+                'impact',
+                'urgency',
+                'priority',
+                'tier',
+                'team',
+                'service',
+                'component',
+                'category',
+                'percent',
+                'clock',
+              ],
+            },
+            is: { type: 'array', items: { type: 'string' } },
+            isNot: { type: 'array', items: { type: 'string' } },
+            contains: { type: 'array', items: { type: 'string' } },
+          },
+          required: ['field'],
+        },
+      },
+      then: {
+        type: 'array',
+        items: {
+          anyOf: [
+            {
+              type: 'object',
+              properties: {
+                category: { type: 'string' },
+                impact: { enum: ['low', 'medium', 'high', 'major'] },
+                urgency: { enum: ['low', 'medium', 'high', 'critical'] },
+                service: { type: 'string' },
+                component: { type: 'string' },
+                do: { const: 'triage' },
+              },
+              required: ['category', 'do'],
+            },
+            {
+              type: 'object',
+              properties: { do: { const: 'assign' }, team: { type: 'string' }, assignee: { type: 'string' } },
+              required: ['do'],
+            },
+            { type: 'object', properties: { do: { const: 'note' }, text: { type: 'string' } }, required: ['do', 'text'] },
+            {
+              type: 'object',
+              properties: {
+                do: { const: 'open' },
+                summary: { type: 'string' },
+                kind: { enum: ['incident', 'service-request'] },
+                category: { type: 'string' },
+                team: { type: 'string' },
+              },
+              required: ['do', 'summary', 'kind'],
+            },
+            {
+              type: 'object',
+              properties: {
+                do: { const: 'ask' },
+                action: { type: 'string' },
+                input: { type: 'object', additionalProperties: { type: 'string' } },
+                attempts: { type: 'number' },
+              },
+              required: ['do', 'action'],
+            },
+            {
+              type: 'object',
+              properties: {
+                do: { const: 'link' },
+                ticketId: { type: 'string' },
+                relation: { enum: ['relates-to', 'duplicate-of', 'duplicated-by', 'child-of', 'parent-of', 'caused-by', 'cause-of'] },
+              },
+              required: ['do', 'ticketId', 'relation'],
+            },
+          ],
+        },
+      },
+    },
+    required: ['name', 'on', 'then'],
+  },
+};
+const termsSchema = {
+  type: 'object',
+  properties: {
+    tiers: { type: 'array', items: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] } },
+    priorities: {
+      type: 'object',
+      properties: { low: low3Schema, medium: low3Schema, high: low3Schema, major: low3Schema },
+      required: ['low', 'medium', 'high', 'major'],
+    },
+    calendar: calendarSchema,
+    targets: {
+      type: 'object',
+      properties: { low: lowSchema, medium: lowSchema, high: lowSchema, critical: lowSchema },
+      required: ['low', 'medium', 'high', 'critical'],
+    },
+    tierTargets: { type: 'object', properties: { L0: L0Schema, L1: L0Schema, L2: L0Schema, L3: L0Schema, L4: L0Schema } },
+    vendorTargets: {
+      type: 'object',
+      additionalProperties: {
+        anyOf: [{ type: 'number' }, { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] }],
+      },
+    },
+    thresholds: { type: 'array', items: { type: 'number' } },
+    pausedBy: { type: 'array', items: { enum: ['customer', 'vendor', 'planned-change', 'onsite-visit'] } },
+    reopen: { enum: ['new-cycle', 'continue'] },
+    pingPongLimit: { type: 'number' },
+    handOffs: { type: 'object', properties: { L1: L1Schema, L2: L1Schema, L3: L1Schema, L4: L1Schema } },
+    categories: { type: 'array', items: { type: 'string' } },
+    services: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
+    assignment: { enum: ['manual', 'automatic'] },
+    categorySkills: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
+    escalationPolicies: {
+      type: 'array',
+      items: {
+        type: 'object',
+        properties: {
+          name: { type: 'string' },
+          trigger: {
+            anyOf: [
+              {
+                type: 'object',
+                properties: {
+                  on: { const: 'threshold' },
+                  clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
+                  percent: { type: 'number' },
+                },
+                required: ['on', 'clock', 'percent'],
+              },
+              {
+                type: 'object',
+                properties: { on: { const: 'breach' }, clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] } },
+                required: ['on', 'clock'],
+              },
+              {
+                type: 'object',
+                properties: {
+                  on: { const: 'opened' },
+                  priorities: { type: 'array', items: { enum: ['low', 'medium', 'high', 'critical'] } },
+                },
+                required: ['on'],
+              },
+              {
+                type: 'object',
+                properties: { on: { const: 'handed-over' }, to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] } },
+                required: ['on'],
+              },
+              { type: 'object', properties: { on: { const: 'returned' }, times: { type: 'number' } }, required: ['on', 'times'] },
+              { type: 'object', properties: { on: { const: 'reopened' }, times: { type: 'number' } }, required: ['on', 'times'] },
+              { type: 'object', properties: { on: { const: 'major-incident' } }, required: ['on'] },
+            ],
+          },
+          steps: {
+            type: 'array',
+            items: {
+              type: 'object',
+              properties: {
+                after: { type: 'number' },
+                targets: targetsSchema,
+                escalateToNextTier: { type: 'boolean' },
+                window: calendarSchema,
+              },
+              required: ['after', 'targets'],
+            },
+          },
+          rounds: { type: 'number' },
+          acknowledgedFor: { type: 'number' },
+          then: { type: 'string' },
+        },
+        required: ['name', 'trigger', 'steps'],
+      },
+    },
+    escalationMessage: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } } },
+    reopenWindow: { type: 'number' },
+    lateReplies: { type: 'object', properties: { within: { enum: ['reopen', 'flag'] }, after: { enum: ['follow-up', 'refuse'] } } },
+    holdEnds: { enum: ['resume', 'tell'] },
+    touchTime: { enum: ['one-ticket', 'several-tickets'] },
+    customer: { type: 'string' },
+    assistants: {
+      type: 'object',
+      properties: {
+        reply: { enum: ['never', 'alone', 'approval'] },
+        resolution: { enum: ['never', 'alone', 'approval'] },
+        'hand-off': { enum: ['never', 'alone', 'approval'] },
+      },
+    },
+    recurrence: {
+      type: 'object',
+      properties: { tickets: { type: 'number' }, within: { type: 'number' }, recursWithin: { type: 'number' } },
+      required: ['tickets', 'within'],
+    },
+    majorIncidents: {
+      type: 'object',
+      properties: {
+        rule: {
+          type: 'object',
+          properties: { tickets: { type: 'number' }, within: { type: 'number' }, then: { enum: ['propose', 'declare'] } },
+          required: ['tickets', 'within', 'then'],
+        },
+        reviewWithin: { type: 'number' },
+      },
+    },
+    rules: rulesSchema,
+    statusPage: { enum: ['public', 'identity'] },
+    quietTime: { type: 'number' },
+  },
+  required: ['tiers', 'priorities', 'calendar', 'targets', 'thresholds', 'pausedBy', 'reopen', 'pingPongLimit', 'reopenWindow'],
+};
+
 /**
  * The JSON Schema (2020-12) of what other services read of each type of event. Generated from the types of the events; do not edit:
  * `UPDATE_DOCS=1 npm test -- test/event-schemas` writes it anew.
@@ -28,1027 +519,7 @@ export const publicEventSchemas = {
       contract: {
         description: 'The contract that it goes by; absent where the client has none: the default contract holds.',
         type: 'object',
-        properties: {
-          version: { type: 'number' },
-          tzdata: { type: 'string' },
-          terms: {
-            type: 'object',
-            properties: {
-              tiers: { type: 'array', items: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] } },
-              priorities: {
-                type: 'object',
-                properties: {
-                  low: {
-                    type: 'object',
-                    properties: {
-                      low: { enum: ['low', 'medium', 'high', 'critical'] },
-                      medium: { enum: ['low', 'medium', 'high', 'critical'] },
-                      high: { enum: ['low', 'medium', 'high', 'critical'] },
-                      critical: { enum: ['low', 'medium', 'high', 'critical'] },
-                    },
-                    required: ['low', 'medium', 'high', 'critical'],
-                  },
-                  medium: {
-                    type: 'object',
-                    properties: {
-                      low: { enum: ['low', 'medium', 'high', 'critical'] },
-                      medium: { enum: ['low', 'medium', 'high', 'critical'] },
-                      high: { enum: ['low', 'medium', 'high', 'critical'] },
-                      critical: { enum: ['low', 'medium', 'high', 'critical'] },
-                    },
-                    required: ['low', 'medium', 'high', 'critical'],
-                  },
-                  high: {
-                    type: 'object',
-                    properties: {
-                      low: { enum: ['low', 'medium', 'high', 'critical'] },
-                      medium: { enum: ['low', 'medium', 'high', 'critical'] },
-                      high: { enum: ['low', 'medium', 'high', 'critical'] },
-                      critical: { enum: ['low', 'medium', 'high', 'critical'] },
-                    },
-                    required: ['low', 'medium', 'high', 'critical'],
-                  },
-                  major: {
-                    type: 'object',
-                    properties: {
-                      low: { enum: ['low', 'medium', 'high', 'critical'] },
-                      medium: { enum: ['low', 'medium', 'high', 'critical'] },
-                      high: { enum: ['low', 'medium', 'high', 'critical'] },
-                      critical: { enum: ['low', 'medium', 'high', 'critical'] },
-                    },
-                    required: ['low', 'medium', 'high', 'critical'],
-                  },
-                },
-                required: ['low', 'medium', 'high', 'major'],
-              },
-              calendar: {
-                type: 'object',
-                properties: {
-                  zone: { type: 'string' },
-                  week: {
-                    anyOf: [
-                      { const: '24x7' },
-                      {
-                        type: 'object',
-                        properties: {
-                          monday: {
-                            type: 'array',
-                            items: {
-                              type: 'object',
-                              properties: { from: { type: 'string' }, to: { type: 'string' } },
-                              required: ['from', 'to'],
-                            },
-                          },
-                          tuesday: {
-                            type: 'array',
-                            items: {
-                              type: 'object',
-                              properties: { from: { type: 'string' }, to: { type: 'string' } },
-                              required: ['from', 'to'],
-                            },
-                          },
-                          wednesday: {
-                            type: 'array',
-                            items: {
-                              type: 'object',
-                              properties: { from: { type: 'string' }, to: { type: 'string' } },
-                              required: ['from', 'to'],
-                            },
-                          },
-                          thursday: {
-                            type: 'array',
-                            items: {
-                              type: 'object',
-                              properties: { from: { type: 'string' }, to: { type: 'string' } },
-                              required: ['from', 'to'],
-                            },
-                          },
-                          friday: {
-                            type: 'array',
-                            items: {
-                              type: 'object',
-                              properties: { from: { type: 'string' }, to: { type: 'string' } },
-                              required: ['from', 'to'],
-                            },
-                          },
-                          saturday: {
-                            type: 'array',
-                            items: {
-                              type: 'object',
-                              properties: { from: { type: 'string' }, to: { type: 'string' } },
-                              required: ['from', 'to'],
-                            },
-                          },
-                          sunday: {
-                            type: 'array',
-                            items: {
-                              type: 'object',
-                              properties: { from: { type: 'string' }, to: { type: 'string' } },
-                              required: ['from', 'to'],
-                            },
-                          },
-                        },
-                      },
-                    ],
-                  },
-                  holidays: {
-                    type: 'array',
-                    items: {
-                      type: 'object',
-                      properties: {
-                        date: { type: 'string' },
-                        name: { type: 'string' },
-                        hours: {
-                          type: 'array',
-                          items: {
-                            type: 'object',
-                            properties: { from: { type: 'string' }, to: { type: 'string' } },
-                            required: ['from', 'to'],
-                          },
-                        },
-                      },
-                      required: ['date'],
-                    },
-                  },
-                },
-                required: ['zone', 'week'],
-              },
-              targets: {
-                type: 'object',
-                properties: {
-                  low: {
-                    type: 'object',
-                    properties: {
-                      response: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      resolution: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                    required: ['response', 'resolution'],
-                  },
-                  medium: {
-                    type: 'object',
-                    properties: {
-                      response: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      resolution: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                    required: ['response', 'resolution'],
-                  },
-                  high: {
-                    type: 'object',
-                    properties: {
-                      response: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      resolution: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                    required: ['response', 'resolution'],
-                  },
-                  critical: {
-                    type: 'object',
-                    properties: {
-                      response: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      resolution: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                    required: ['response', 'resolution'],
-                  },
-                },
-                required: ['low', 'medium', 'high', 'critical'],
-              },
-              tierTargets: {
-                type: 'object',
-                properties: {
-                  L0: {
-                    type: 'object',
-                    properties: {
-                      low: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                      medium: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                      high: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                      critical: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                    },
-                    required: ['low', 'medium', 'high', 'critical'],
-                  },
-                  L1: {
-                    type: 'object',
-                    properties: {
-                      low: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                      medium: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                      high: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                      critical: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                    },
-                    required: ['low', 'medium', 'high', 'critical'],
-                  },
-                  L2: {
-                    type: 'object',
-                    properties: {
-                      low: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                      medium: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                      high: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                      critical: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                    },
-                    required: ['low', 'medium', 'high', 'critical'],
-                  },
-                  L3: {
-                    type: 'object',
-                    properties: {
-                      low: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                      medium: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                      high: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                      critical: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                    },
-                    required: ['low', 'medium', 'high', 'critical'],
-                  },
-                  L4: {
-                    type: 'object',
-                    properties: {
-                      low: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                      medium: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                      high: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                      critical: {
-                        type: 'object',
-                        properties: {
-                          accept: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                          work: {
-                            anyOf: [
-                              { type: 'number' },
-                              { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                            ],
-                          },
-                        },
-                      },
-                    },
-                    required: ['low', 'medium', 'high', 'critical'],
-                  },
-                },
-              },
-              vendorTargets: {
-                type: 'object',
-                additionalProperties: {
-                  anyOf: [
-                    { type: 'number' },
-                    { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                  ],
-                },
-              },
-              thresholds: { type: 'array', items: { type: 'number' } },
-              pausedBy: { type: 'array', items: { enum: ['customer', 'vendor', 'planned-change', 'onsite-visit'] } },
-              reopen: { enum: ['new-cycle', 'continue'] },
-              pingPongLimit: { type: 'number' },
-              handOffs: {
-                type: 'object',
-                properties: {
-                  L1: {
-                    type: 'array',
-                    items: {
-                      enum: [
-                        'summary',
-                        'vendor',
-                        'stepsTried',
-                        'vendorCase',
-                        'errorMessages',
-                        'logs',
-                        'diagnosticData',
-                        'environment',
-                        'reproduction',
-                        'vendorContract',
-                      ],
-                    },
-                  },
-                  L2: {
-                    type: 'array',
-                    items: {
-                      enum: [
-                        'summary',
-                        'vendor',
-                        'stepsTried',
-                        'vendorCase',
-                        'errorMessages',
-                        'logs',
-                        'diagnosticData',
-                        'environment',
-                        'reproduction',
-                        'vendorContract',
-                      ],
-                    },
-                  },
-                  L3: {
-                    type: 'array',
-                    items: {
-                      enum: [
-                        'summary',
-                        'vendor',
-                        'stepsTried',
-                        'vendorCase',
-                        'errorMessages',
-                        'logs',
-                        'diagnosticData',
-                        'environment',
-                        'reproduction',
-                        'vendorContract',
-                      ],
-                    },
-                  },
-                  L4: {
-                    type: 'array',
-                    items: {
-                      enum: [
-                        'summary',
-                        'vendor',
-                        'stepsTried',
-                        'vendorCase',
-                        'errorMessages',
-                        'logs',
-                        'diagnosticData',
-                        'environment',
-                        'reproduction',
-                        'vendorContract',
-                      ],
-                    },
-                  },
-                },
-              },
-              categories: { type: 'array', items: { type: 'string' } },
-              services: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
-              assignment: { enum: ['manual', 'automatic'] },
-              categorySkills: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
-              escalationPolicies: {
-                type: 'array',
-                items: {
-                  type: 'object',
-                  properties: {
-                    name: { type: 'string' },
-                    trigger: {
-                      anyOf: [
-                        {
-                          type: 'object',
-                          properties: {
-                            on: { const: 'threshold' },
-                            clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
-                            percent: { type: 'number' },
-                          },
-                          required: ['on', 'clock', 'percent'],
-                        },
-                        {
-                          type: 'object',
-                          properties: {
-                            on: { const: 'breach' },
-                            clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
-                          },
-                          required: ['on', 'clock'],
-                        },
-                        {
-                          type: 'object',
-                          properties: {
-                            on: { const: 'opened' },
-                            priorities: { type: 'array', items: { enum: ['low', 'medium', 'high', 'critical'] } },
-                          },
-                          required: ['on'],
-                        },
-                        {
-                          type: 'object',
-                          properties: { on: { const: 'handed-over' }, to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] } },
-                          required: ['on'],
-                        },
-                        { type: 'object', properties: { on: { const: 'returned' }, times: { type: 'number' } }, required: ['on', 'times'] },
-                        { type: 'object', properties: { on: { const: 'reopened' }, times: { type: 'number' } }, required: ['on', 'times'] },
-                        { type: 'object', properties: { on: { const: 'major-incident' } }, required: ['on'] },
-                      ],
-                    },
-                    steps: {
-                      type: 'array',
-                      items: {
-                        type: 'object',
-                        properties: {
-                          after: { type: 'number' },
-                          targets: {
-                            type: 'array',
-                            items: {
-                              anyOf: [
-                                {
-                                  type: 'object',
-                                  properties: {
-                                    kind: { const: 'person' },
-                                    person: {
-                                      type: 'object',
-                                      properties: { id: { type: 'string' }, name: { type: 'string' } },
-                                      required: ['id'],
-                                    },
-                                  },
-                                  required: ['kind', 'person'],
-                                },
-                                {
-                                  type: 'object',
-                                  properties: { kind: { const: 'team' }, team: { type: 'string' } },
-                                  required: ['kind', 'team'],
-                                },
-                                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-                                {
-                                  type: 'object',
-                                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
-                                  required: ['kind', 'schedule'],
-                                },
-                              ],
-                            },
-                          },
-                          escalateToNextTier: { type: 'boolean' },
-                          window: {
-                            type: 'object',
-                            properties: {
-                              zone: { type: 'string' },
-                              week: {
-                                anyOf: [
-                                  { const: '24x7' },
-                                  {
-                                    type: 'object',
-                                    properties: {
-                                      monday: {
-                                        type: 'array',
-                                        items: {
-                                          type: 'object',
-                                          properties: { from: { type: 'string' }, to: { type: 'string' } },
-                                          required: ['from', 'to'],
-                                        },
-                                      },
-                                      tuesday: {
-                                        type: 'array',
-                                        items: {
-                                          type: 'object',
-                                          properties: { from: { type: 'string' }, to: { type: 'string' } },
-                                          required: ['from', 'to'],
-                                        },
-                                      },
-                                      wednesday: {
-                                        type: 'array',
-                                        items: {
-                                          type: 'object',
-                                          properties: { from: { type: 'string' }, to: { type: 'string' } },
-                                          required: ['from', 'to'],
-                                        },
-                                      },
-                                      thursday: {
-                                        type: 'array',
-                                        items: {
-                                          type: 'object',
-                                          properties: { from: { type: 'string' }, to: { type: 'string' } },
-                                          required: ['from', 'to'],
-                                        },
-                                      },
-                                      friday: {
-                                        type: 'array',
-                                        items: {
-                                          type: 'object',
-                                          properties: { from: { type: 'string' }, to: { type: 'string' } },
-                                          required: ['from', 'to'],
-                                        },
-                                      },
-                                      saturday: {
-                                        type: 'array',
-                                        items: {
-                                          type: 'object',
-                                          properties: { from: { type: 'string' }, to: { type: 'string' } },
-                                          required: ['from', 'to'],
-                                        },
-                                      },
-                                      sunday: {
-                                        type: 'array',
-                                        items: {
-                                          type: 'object',
-                                          properties: { from: { type: 'string' }, to: { type: 'string' } },
-                                          required: ['from', 'to'],
-                                        },
-                                      },
-                                    },
-                                  },
-                                ],
-                              },
-                              holidays: {
-                                type: 'array',
-                                items: {
-                                  type: 'object',
-                                  properties: {
-                                    date: { type: 'string' },
-                                    name: { type: 'string' },
-                                    hours: {
-                                      type: 'array',
-                                      items: {
-                                        type: 'object',
-                                        properties: { from: { type: 'string' }, to: { type: 'string' } },
-                                        required: ['from', 'to'],
-                                      },
-                                    },
-                                  },
-                                  required: ['date'],
-                                },
-                              },
-                            },
-                            required: ['zone', 'week'],
-                          },
-                        },
-                        required: ['after', 'targets'],
-                      },
-                    },
-                    rounds: { type: 'number' },
-                    acknowledgedFor: { type: 'number' },
-                    then: { type: 'string' },
-                  },
-                  required: ['name', 'trigger', 'steps'],
-                },
-              },
-              escalationMessage: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } } },
-              reopenWindow: { type: 'number' },
-              lateReplies: {
-                type: 'object',
-                properties: { within: { enum: ['reopen', 'flag'] }, after: { enum: ['follow-up', 'refuse'] } },
-              },
-              holdEnds: { enum: ['resume', 'tell'] },
-              touchTime: { enum: ['one-ticket', 'several-tickets'] },
-              customer: { type: 'string' },
-              assistants: {
-                type: 'object',
-                properties: {
-                  reply: { enum: ['never', 'alone', 'approval'] },
-                  resolution: { enum: ['never', 'alone', 'approval'] },
-                  'hand-off': { enum: ['never', 'alone', 'approval'] },
-                },
-              },
-              recurrence: {
-                type: 'object',
-                properties: { tickets: { type: 'number' }, within: { type: 'number' }, recursWithin: { type: 'number' } },
-                required: ['tickets', 'within'],
-              },
-              majorIncidents: {
-                type: 'object',
-                properties: {
-                  rule: {
-                    type: 'object',
-                    properties: { tickets: { type: 'number' }, within: { type: 'number' }, then: { enum: ['propose', 'declare'] } },
-                    required: ['tickets', 'within', 'then'],
-                  },
-                  reviewWithin: { type: 'number' },
-                },
-              },
-              rules: {
-                type: 'array',
-                items: {
-                  type: 'object',
-                  properties: {
-                    name: { type: 'string' },
-                    on: {
-                      enum: [
-                        'TicketOpened',
-                        'TicketTriaged',
-                        'TicketEscalated',
-                        'EscalationAccepted',
-                        'EscalationReturned',
-                        'RequesterReplied',
-                        'MajorIncidentDeclared',
-                        'TicketResolved',
-                        'TicketReopened',
-                        'SlaThresholdReached',
-                        'SlaBreached',
-                      ],
-                    },
-                    if: {
-                      type: 'array',
-                      items: {
-                        type: 'object',
-                        properties: {
-                          field: {
-                            enum: [
-                              'kind',
-                              'summary',
-                              'channel',
-                              'impact',
-                              'urgency',
-                              'priority',
-                              'tier',
-                              'team',
-                              'service',
-                              'component',
-                              'category',
-                              'percent',
-                              'clock',
-                            ],
-                          },
-                          is: { type: 'array', items: { type: 'string' } },
-                          isNot: { type: 'array', items: { type: 'string' } },
-                          contains: { type: 'array', items: { type: 'string' } },
-                        },
-                        required: ['field'],
-                      },
-                    },
-                    then: {
-                      type: 'array',
-                      items: {
-                        anyOf: [
-                          {
-                            type: 'object',
-                            properties: {
-                              category: { type: 'string' },
-                              impact: { enum: ['low', 'medium', 'high', 'major'] },
-                              urgency: { enum: ['low', 'medium', 'high', 'critical'] },
-                              service: { type: 'string' },
-                              component: { type: 'string' },
-                              do: { const: 'triage' },
-                            },
-                            required: ['category', 'do'],
-                          },
-                          {
-                            type: 'object',
-                            properties: { do: { const: 'assign' }, team: { type: 'string' }, assignee: { type: 'string' } },
-                            required: ['do'],
-                          },
-                          { type: 'object', properties: { do: { const: 'note' }, text: { type: 'string' } }, required: ['do', 'text'] },
-                          {
-                            type: 'object',
-                            properties: {
-                              do: { const: 'open' },
-                              summary: { type: 'string' },
-                              kind: { enum: ['incident', 'service-request'] },
-                              category: { type: 'string' },
-                              team: { type: 'string' },
-                            },
-                            required: ['do', 'summary', 'kind'],
-                          },
-                          {
-                            type: 'object',
-                            properties: {
-                              do: { const: 'ask' },
-                              action: { type: 'string' },
-                              input: { type: 'object', additionalProperties: { type: 'string' } },
-                              attempts: { type: 'number' },
-                            },
-                            required: ['do', 'action'],
-                          },
-                          {
-                            type: 'object',
-                            properties: {
-                              do: { const: 'link' },
-                              ticketId: { type: 'string' },
-                              relation: {
-                                enum: ['relates-to', 'duplicate-of', 'duplicated-by', 'child-of', 'parent-of', 'caused-by', 'cause-of'],
-                              },
-                            },
-                            required: ['do', 'ticketId', 'relation'],
-                          },
-                        ],
-                      },
-                    },
-                  },
-                  required: ['name', 'on', 'then'],
-                },
-              },
-              statusPage: { enum: ['public', 'identity'] },
-              quietTime: { type: 'number' },
-            },
-            required: ['tiers', 'priorities', 'calendar', 'targets', 'thresholds', 'pausedBy', 'reopen', 'pingPongLimit', 'reopenWindow'],
-          },
-        },
+        properties: { version: { type: 'number' }, tzdata: { type: 'string' }, terms: termsSchema },
         required: ['version', 'tzdata', 'terms'],
       },
       majorIncident: { const: true },
@@ -1259,87 +730,14 @@ export const publicEventSchemas = {
       policy: { type: 'string' },
       round: { type: 'number' },
       step: { type: 'number' },
-      targets: {
-        type: 'array',
-        items: {
-          anyOf: [
-            {
-              type: 'object',
-              properties: {
-                kind: { const: 'person' },
-                person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-              },
-              required: ['kind', 'person'],
-            },
-            { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
-            { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-            { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
-          ],
-        },
-      },
-      passedOver: {
-        description: 'Targets that were nobody: the step reached only the others.',
-        type: 'array',
-        items: {
-          type: 'object',
-          properties: {
-            target: {
-              anyOf: [
-                {
-                  type: 'object',
-                  properties: {
-                    kind: { const: 'person' },
-                    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-                  },
-                  required: ['kind', 'person'],
-                },
-                { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
-                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-                {
-                  type: 'object',
-                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
-                  required: ['kind', 'schedule'],
-                },
-              ],
-            },
-            because: { enum: ['no-members', 'all-absent', 'left', 'absent', 'no-assignee', 'nobody-on-call', 'not-of-client'] },
-          },
-          required: ['target', 'because'],
-        },
-      },
+      targets: targetsSchema,
+      passedOver: { description: 'Targets that were nobody: the step reached only the others.', type: 'array', items: passedOverSchema },
       notHandedOn: { description: 'Why the step did not hand the work on as it was to.', type: 'string' },
       notifications: {
         description:
           'The messages that are sent, to targets that have addresses, and what they say. Others learn of the step by this event alone.',
         type: 'array',
-        items: {
-          type: 'object',
-          properties: {
-            id: { type: 'string' },
-            target: {
-              anyOf: [
-                {
-                  type: 'object',
-                  properties: {
-                    kind: { const: 'person' },
-                    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-                  },
-                  required: ['kind', 'person'],
-                },
-                { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
-                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-                {
-                  type: 'object',
-                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
-                  required: ['kind', 'schedule'],
-                },
-              ],
-            },
-            by: { enum: ['chat', 'email'] },
-            channel: { type: 'string' },
-          },
-          required: ['id', 'target', 'by'],
-        },
+        items: notifications2Schema,
       },
       message: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } }, required: ['subject', 'text'] },
     },
@@ -1353,35 +751,7 @@ export const publicEventSchemas = {
       round: { type: 'number' },
       step: { type: 'number' },
       because: { type: 'string' },
-      passedOver: {
-        type: 'array',
-        items: {
-          type: 'object',
-          properties: {
-            target: {
-              anyOf: [
-                {
-                  type: 'object',
-                  properties: {
-                    kind: { const: 'person' },
-                    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-                  },
-                  required: ['kind', 'person'],
-                },
-                { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
-                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-                {
-                  type: 'object',
-                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
-                  required: ['kind', 'schedule'],
-                },
-              ],
-            },
-            because: { enum: ['no-members', 'all-absent', 'left', 'absent', 'no-assignee', 'nobody-on-call', 'not-of-client'] },
-          },
-          required: ['target', 'because'],
-        },
-      },
+      passedOver: { type: 'array', items: passedOverSchema },
     },
     required: ['chain', 'policy', 'round', 'step', 'because'],
   },
@@ -1395,14 +765,7 @@ export const publicEventSchemas = {
       id: { type: 'string' },
       target: {
         anyOf: [
-          {
-            type: 'object',
-            properties: {
-              kind: { const: 'person' },
-              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-            },
-            required: ['kind', 'person'],
-          },
+          targets2Schema,
           { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
           { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
           { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
@@ -1424,14 +787,7 @@ export const publicEventSchemas = {
       id: { type: 'string' },
       target: {
         anyOf: [
-          {
-            type: 'object',
-            properties: {
-              kind: { const: 'person' },
-              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-            },
-            required: ['kind', 'person'],
-          },
+          targets2Schema,
           { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
           { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
           { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
@@ -1807,18 +1163,7 @@ export const publicEventSchemas = {
     properties: { run: { type: 'string' }, step: { type: 'number' }, reason: { type: 'string' } },
     required: ['run', 'step', 'reason'],
   },
-  EvidenceAttached: {
-    type: 'object',
-    properties: {
-      name: { type: 'string' },
-      kind: { enum: ['log', 'screenshot', 'diagnostic-data', 'configuration', 'other'] },
-      url: { type: 'string' },
-      mediaType: { type: 'string' },
-      sha256: { type: 'string' },
-      bytes: { type: 'number' },
-    },
-    required: ['name', 'kind', 'url', 'mediaType', 'sha256', 'bytes'],
-  },
+  EvidenceAttached: data4Schema,
   TicketPutOnHold: {
     type: 'object',
     properties: {
@@ -1972,1013 +1317,7 @@ export const publicEventSchemas = {
     properties: {
       version: { type: 'number' },
       effectiveFrom: { type: 'string', format: 'date-time' },
-      terms: {
-        type: 'object',
-        properties: {
-          tiers: { type: 'array', items: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] } },
-          priorities: {
-            type: 'object',
-            properties: {
-              low: {
-                type: 'object',
-                properties: {
-                  low: { enum: ['low', 'medium', 'high', 'critical'] },
-                  medium: { enum: ['low', 'medium', 'high', 'critical'] },
-                  high: { enum: ['low', 'medium', 'high', 'critical'] },
-                  critical: { enum: ['low', 'medium', 'high', 'critical'] },
-                },
-                required: ['low', 'medium', 'high', 'critical'],
-              },
-              medium: {
-                type: 'object',
-                properties: {
-                  low: { enum: ['low', 'medium', 'high', 'critical'] },
-                  medium: { enum: ['low', 'medium', 'high', 'critical'] },
-                  high: { enum: ['low', 'medium', 'high', 'critical'] },
-                  critical: { enum: ['low', 'medium', 'high', 'critical'] },
-                },
-                required: ['low', 'medium', 'high', 'critical'],
-              },
-              high: {
-                type: 'object',
-                properties: {
-                  low: { enum: ['low', 'medium', 'high', 'critical'] },
-                  medium: { enum: ['low', 'medium', 'high', 'critical'] },
-                  high: { enum: ['low', 'medium', 'high', 'critical'] },
-                  critical: { enum: ['low', 'medium', 'high', 'critical'] },
-                },
-                required: ['low', 'medium', 'high', 'critical'],
-              },
-              major: {
-                type: 'object',
-                properties: {
-                  low: { enum: ['low', 'medium', 'high', 'critical'] },
-                  medium: { enum: ['low', 'medium', 'high', 'critical'] },
-                  high: { enum: ['low', 'medium', 'high', 'critical'] },
-                  critical: { enum: ['low', 'medium', 'high', 'critical'] },
-                },
-                required: ['low', 'medium', 'high', 'critical'],
-              },
-            },
-            required: ['low', 'medium', 'high', 'major'],
-          },
-          calendar: {
-            type: 'object',
-            properties: {
-              zone: { type: 'string' },
-              week: {
-                anyOf: [
-                  { const: '24x7' },
-                  {
-                    type: 'object',
-                    properties: {
-                      monday: {
-                        type: 'array',
-                        items: {
-                          type: 'object',
-                          properties: { from: { type: 'string' }, to: { type: 'string' } },
-                          required: ['from', 'to'],
-                        },
-                      },
-                      tuesday: {
-                        type: 'array',
-                        items: {
-                          type: 'object',
-                          properties: { from: { type: 'string' }, to: { type: 'string' } },
-                          required: ['from', 'to'],
-                        },
-                      },
-                      wednesday: {
-                        type: 'array',
-                        items: {
-                          type: 'object',
-                          properties: { from: { type: 'string' }, to: { type: 'string' } },
-                          required: ['from', 'to'],
-                        },
-                      },
-                      thursday: {
-                        type: 'array',
-                        items: {
-                          type: 'object',
-                          properties: { from: { type: 'string' }, to: { type: 'string' } },
-                          required: ['from', 'to'],
-                        },
-                      },
-                      friday: {
-                        type: 'array',
-                        items: {
-                          type: 'object',
-                          properties: { from: { type: 'string' }, to: { type: 'string' } },
-                          required: ['from', 'to'],
-                        },
-                      },
-                      saturday: {
-                        type: 'array',
-                        items: {
-                          type: 'object',
-                          properties: { from: { type: 'string' }, to: { type: 'string' } },
-                          required: ['from', 'to'],
-                        },
-                      },
-                      sunday: {
-                        type: 'array',
-                        items: {
-                          type: 'object',
-                          properties: { from: { type: 'string' }, to: { type: 'string' } },
-                          required: ['from', 'to'],
-                        },
-                      },
-                    },
-                  },
-                ],
-              },
-              holidays: {
-                type: 'array',
-                items: {
-                  type: 'object',
-                  properties: {
-                    date: { type: 'string' },
-                    name: { type: 'string' },
-                    hours: {
-                      type: 'array',
-                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
-                    },
-                  },
-                  required: ['date'],
-                },
-              },
-            },
-            required: ['zone', 'week'],
-          },
-          targets: {
-            type: 'object',
-            properties: {
-              low: {
-                type: 'object',
-                properties: {
-                  response: {
-                    anyOf: [
-                      { type: 'number' },
-                      { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                    ],
-                  },
-                  resolution: {
-                    anyOf: [
-                      { type: 'number' },
-                      { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                    ],
-                  },
-                },
-                required: ['response', 'resolution'],
-              },
-              medium: {
-                type: 'object',
-                properties: {
-                  response: {
-                    anyOf: [
-                      { type: 'number' },
-                      { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                    ],
-                  },
-                  resolution: {
-                    anyOf: [
-                      { type: 'number' },
-                      { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                    ],
-                  },
-                },
-                required: ['response', 'resolution'],
-              },
-              high: {
-                type: 'object',
-                properties: {
-                  response: {
-                    anyOf: [
-                      { type: 'number' },
-                      { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                    ],
-                  },
-                  resolution: {
-                    anyOf: [
-                      { type: 'number' },
-                      { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                    ],
-                  },
-                },
-                required: ['response', 'resolution'],
-              },
-              critical: {
-                type: 'object',
-                properties: {
-                  response: {
-                    anyOf: [
-                      { type: 'number' },
-                      { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                    ],
-                  },
-                  resolution: {
-                    anyOf: [
-                      { type: 'number' },
-                      { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                    ],
-                  },
-                },
-                required: ['response', 'resolution'],
-              },
-            },
-            required: ['low', 'medium', 'high', 'critical'],
-          },
-          tierTargets: {
-            type: 'object',
-            properties: {
-              L0: {
-                type: 'object',
-                properties: {
-                  low: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                  medium: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                  high: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                  critical: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                },
-                required: ['low', 'medium', 'high', 'critical'],
-              },
-              L1: {
-                type: 'object',
-                properties: {
-                  low: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                  medium: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                  high: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                  critical: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                },
-                required: ['low', 'medium', 'high', 'critical'],
-              },
-              L2: {
-                type: 'object',
-                properties: {
-                  low: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                  medium: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                  high: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                  critical: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                },
-                required: ['low', 'medium', 'high', 'critical'],
-              },
-              L3: {
-                type: 'object',
-                properties: {
-                  low: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                  medium: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                  high: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                  critical: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                },
-                required: ['low', 'medium', 'high', 'critical'],
-              },
-              L4: {
-                type: 'object',
-                properties: {
-                  low: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                  medium: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                  high: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                  critical: {
-                    type: 'object',
-                    properties: {
-                      accept: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                      work: {
-                        anyOf: [
-                          { type: 'number' },
-                          { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] },
-                        ],
-                      },
-                    },
-                  },
-                },
-                required: ['low', 'medium', 'high', 'critical'],
-              },
-            },
-          },
-          vendorTargets: {
-            type: 'object',
-            additionalProperties: {
-              anyOf: [{ type: 'number' }, { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] }],
-            },
-          },
-          thresholds: { type: 'array', items: { type: 'number' } },
-          pausedBy: { type: 'array', items: { enum: ['customer', 'vendor', 'planned-change', 'onsite-visit'] } },
-          reopen: { enum: ['new-cycle', 'continue'] },
-          pingPongLimit: { type: 'number' },
-          handOffs: {
-            type: 'object',
-            properties: {
-              L1: {
-                type: 'array',
-                items: {
-                  enum: [
-                    'summary',
-                    'vendor',
-                    'stepsTried',
-                    'vendorCase',
-                    'errorMessages',
-                    'logs',
-                    'diagnosticData',
-                    'environment',
-                    'reproduction',
-                    'vendorContract',
-                  ],
-                },
-              },
-              L2: {
-                type: 'array',
-                items: {
-                  enum: [
-                    'summary',
-                    'vendor',
-                    'stepsTried',
-                    'vendorCase',
-                    'errorMessages',
-                    'logs',
-                    'diagnosticData',
-                    'environment',
-                    'reproduction',
-                    'vendorContract',
-                  ],
-                },
-              },
-              L3: {
-                type: 'array',
-                items: {
-                  enum: [
-                    'summary',
-                    'vendor',
-                    'stepsTried',
-                    'vendorCase',
-                    'errorMessages',
-                    'logs',
-                    'diagnosticData',
-                    'environment',
-                    'reproduction',
-                    'vendorContract',
-                  ],
-                },
-              },
-              L4: {
-                type: 'array',
-                items: {
-                  enum: [
-                    'summary',
-                    'vendor',
-                    'stepsTried',
-                    'vendorCase',
-                    'errorMessages',
-                    'logs',
-                    'diagnosticData',
-                    'environment',
-                    'reproduction',
-                    'vendorContract',
-                  ],
-                },
-              },
-            },
-          },
-          categories: { type: 'array', items: { type: 'string' } },
-          services: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
-          assignment: { enum: ['manual', 'automatic'] },
-          categorySkills: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
-          escalationPolicies: {
-            type: 'array',
-            items: {
-              type: 'object',
-              properties: {
-                name: { type: 'string' },
-                trigger: {
-                  anyOf: [
-                    {
-                      type: 'object',
-                      properties: {
-                        on: { const: 'threshold' },
-                        clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
-                        percent: { type: 'number' },
-                      },
-                      required: ['on', 'clock', 'percent'],
-                    },
-                    {
-                      type: 'object',
-                      properties: {
-                        on: { const: 'breach' },
-                        clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
-                      },
-                      required: ['on', 'clock'],
-                    },
-                    {
-                      type: 'object',
-                      properties: {
-                        on: { const: 'opened' },
-                        priorities: { type: 'array', items: { enum: ['low', 'medium', 'high', 'critical'] } },
-                      },
-                      required: ['on'],
-                    },
-                    {
-                      type: 'object',
-                      properties: { on: { const: 'handed-over' }, to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] } },
-                      required: ['on'],
-                    },
-                    { type: 'object', properties: { on: { const: 'returned' }, times: { type: 'number' } }, required: ['on', 'times'] },
-                    { type: 'object', properties: { on: { const: 'reopened' }, times: { type: 'number' } }, required: ['on', 'times'] },
-                    { type: 'object', properties: { on: { const: 'major-incident' } }, required: ['on'] },
-                  ],
-                },
-                steps: {
-                  type: 'array',
-                  items: {
-                    type: 'object',
-                    properties: {
-                      after: { type: 'number' },
-                      targets: {
-                        type: 'array',
-                        items: {
-                          anyOf: [
-                            {
-                              type: 'object',
-                              properties: {
-                                kind: { const: 'person' },
-                                person: {
-                                  type: 'object',
-                                  properties: { id: { type: 'string' }, name: { type: 'string' } },
-                                  required: ['id'],
-                                },
-                              },
-                              required: ['kind', 'person'],
-                            },
-                            {
-                              type: 'object',
-                              properties: { kind: { const: 'team' }, team: { type: 'string' } },
-                              required: ['kind', 'team'],
-                            },
-                            { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-                            {
-                              type: 'object',
-                              properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
-                              required: ['kind', 'schedule'],
-                            },
-                          ],
-                        },
-                      },
-                      escalateToNextTier: { type: 'boolean' },
-                      window: {
-                        type: 'object',
-                        properties: {
-                          zone: { type: 'string' },
-                          week: {
-                            anyOf: [
-                              { const: '24x7' },
-                              {
-                                type: 'object',
-                                properties: {
-                                  monday: {
-                                    type: 'array',
-                                    items: {
-                                      type: 'object',
-                                      properties: { from: { type: 'string' }, to: { type: 'string' } },
-                                      required: ['from', 'to'],
-                                    },
-                                  },
-                                  tuesday: {
-                                    type: 'array',
-                                    items: {
-                                      type: 'object',
-                                      properties: { from: { type: 'string' }, to: { type: 'string' } },
-                                      required: ['from', 'to'],
-                                    },
-                                  },
-                                  wednesday: {
-                                    type: 'array',
-                                    items: {
-                                      type: 'object',
-                                      properties: { from: { type: 'string' }, to: { type: 'string' } },
-                                      required: ['from', 'to'],
-                                    },
-                                  },
-                                  thursday: {
-                                    type: 'array',
-                                    items: {
-                                      type: 'object',
-                                      properties: { from: { type: 'string' }, to: { type: 'string' } },
-                                      required: ['from', 'to'],
-                                    },
-                                  },
-                                  friday: {
-                                    type: 'array',
-                                    items: {
-                                      type: 'object',
-                                      properties: { from: { type: 'string' }, to: { type: 'string' } },
-                                      required: ['from', 'to'],
-                                    },
-                                  },
-                                  saturday: {
-                                    type: 'array',
-                                    items: {
-                                      type: 'object',
-                                      properties: { from: { type: 'string' }, to: { type: 'string' } },
-                                      required: ['from', 'to'],
-                                    },
-                                  },
-                                  sunday: {
-                                    type: 'array',
-                                    items: {
-                                      type: 'object',
-                                      properties: { from: { type: 'string' }, to: { type: 'string' } },
-                                      required: ['from', 'to'],
-                                    },
-                                  },
-                                },
-                              },
-                            ],
-                          },
-                          holidays: {
-                            type: 'array',
-                            items: {
-                              type: 'object',
-                              properties: {
-                                date: { type: 'string' },
-                                name: { type: 'string' },
-                                hours: {
-                                  type: 'array',
-                                  items: {
-                                    type: 'object',
-                                    properties: { from: { type: 'string' }, to: { type: 'string' } },
-                                    required: ['from', 'to'],
-                                  },
-                                },
-                              },
-                              required: ['date'],
-                            },
-                          },
-                        },
-                        required: ['zone', 'week'],
-                      },
-                    },
-                    required: ['after', 'targets'],
-                  },
-                },
-                rounds: { type: 'number' },
-                acknowledgedFor: { type: 'number' },
-                then: { type: 'string' },
-              },
-              required: ['name', 'trigger', 'steps'],
-            },
-          },
-          escalationMessage: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } } },
-          reopenWindow: { type: 'number' },
-          lateReplies: { type: 'object', properties: { within: { enum: ['reopen', 'flag'] }, after: { enum: ['follow-up', 'refuse'] } } },
-          holdEnds: { enum: ['resume', 'tell'] },
-          touchTime: { enum: ['one-ticket', 'several-tickets'] },
-          customer: { type: 'string' },
-          assistants: {
-            type: 'object',
-            properties: {
-              reply: { enum: ['never', 'alone', 'approval'] },
-              resolution: { enum: ['never', 'alone', 'approval'] },
-              'hand-off': { enum: ['never', 'alone', 'approval'] },
-            },
-          },
-          recurrence: {
-            type: 'object',
-            properties: { tickets: { type: 'number' }, within: { type: 'number' }, recursWithin: { type: 'number' } },
-            required: ['tickets', 'within'],
-          },
-          majorIncidents: {
-            type: 'object',
-            properties: {
-              rule: {
-                type: 'object',
-                properties: { tickets: { type: 'number' }, within: { type: 'number' }, then: { enum: ['propose', 'declare'] } },
-                required: ['tickets', 'within', 'then'],
-              },
-              reviewWithin: { type: 'number' },
-            },
-          },
-          rules: {
-            type: 'array',
-            items: {
-              type: 'object',
-              properties: {
-                name: { type: 'string' },
-                on: {
-                  enum: [
-                    'TicketOpened',
-                    'TicketTriaged',
-                    'TicketEscalated',
-                    'EscalationAccepted',
-                    'EscalationReturned',
-                    'RequesterReplied',
-                    'MajorIncidentDeclared',
-                    'TicketResolved',
-                    'TicketReopened',
-                    'SlaThresholdReached',
-                    'SlaBreached',
-                  ],
-                },
-                if: {
-                  type: 'array',
-                  items: {
-                    type: 'object',
-                    properties: {
-                      field: {
-                        enum: [
-                          'kind',
-                          'summary',
-                          'channel',
-                          'impact',
-                          'urgency',
-                          'priority',
-                          'tier',
-                          'team',
-                          'service',
-                          'component',
-                          'category',
-                          'percent',
-                          'clock',
-                        ],
-                      },
-                      is: { type: 'array', items: { type: 'string' } },
-                      isNot: { type: 'array', items: { type: 'string' } },
-                      contains: { type: 'array', items: { type: 'string' } },
-                    },
-                    required: ['field'],
-                  },
-                },
-                then: {
-                  type: 'array',
-                  items: {
-                    anyOf: [
-                      {
-                        type: 'object',
-                        properties: {
-                          category: { type: 'string' },
-                          impact: { enum: ['low', 'medium', 'high', 'major'] },
-                          urgency: { enum: ['low', 'medium', 'high', 'critical'] },
-                          service: { type: 'string' },
-                          component: { type: 'string' },
-                          do: { const: 'triage' },
-                        },
-                        required: ['category', 'do'],
-                      },
-                      {
-                        type: 'object',
-                        properties: { do: { const: 'assign' }, team: { type: 'string' }, assignee: { type: 'string' } },
-                        required: ['do'],
-                      },
-                      { type: 'object', properties: { do: { const: 'note' }, text: { type: 'string' } }, required: ['do', 'text'] },
-                      {
-                        type: 'object',
-                        properties: {
-                          do: { const: 'open' },
-                          summary: { type: 'string' },
-                          kind: { enum: ['incident', 'service-request'] },
-                          category: { type: 'string' },
-                          team: { type: 'string' },
-                        },
-                        required: ['do', 'summary', 'kind'],
-                      },
-                      {
-                        type: 'object',
-                        properties: {
-                          do: { const: 'ask' },
-                          action: { type: 'string' },
-                          input: { type: 'object', additionalProperties: { type: 'string' } },
-                          attempts: { type: 'number' },
-                        },
-                        required: ['do', 'action'],
-                      },
-                      {
-                        type: 'object',
-                        properties: {
-                          do: { const: 'link' },
-                          ticketId: { type: 'string' },
-                          relation: {
-                            enum: ['relates-to', 'duplicate-of', 'duplicated-by', 'child-of', 'parent-of', 'caused-by', 'cause-of'],
-                          },
-                        },
-                        required: ['do', 'ticketId', 'relation'],
-                      },
-                    ],
-                  },
-                },
-              },
-              required: ['name', 'on', 'then'],
-            },
-          },
-          statusPage: { enum: ['public', 'identity'] },
-          quietTime: { type: 'number' },
-        },
-        required: ['tiers', 'priorities', 'calendar', 'targets', 'thresholds', 'pausedBy', 'reopen', 'pingPongLimit', 'reopenWindow'],
-      },
+      terms: termsSchema,
       note: { type: 'string' },
       client: { type: 'string' },
     },
@@ -2988,115 +1327,7 @@ export const publicEventSchemas = {
     type: 'object',
     properties: {
       client: { type: 'string' },
-      rules: {
-        type: 'array',
-        items: {
-          type: 'object',
-          properties: {
-            name: { type: 'string' },
-            on: {
-              enum: [
-                'TicketOpened',
-                'TicketTriaged',
-                'TicketEscalated',
-                'EscalationAccepted',
-                'EscalationReturned',
-                'RequesterReplied',
-                'MajorIncidentDeclared',
-                'TicketResolved',
-                'TicketReopened',
-                'SlaThresholdReached',
-                'SlaBreached',
-              ],
-            },
-            if: {
-              type: 'array',
-              items: {
-                type: 'object',
-                properties: {
-                  field: {
-                    enum: [
-                      'kind',
-                      'summary',
-                      'channel',
-                      'impact',
-                      'urgency',
-                      'priority',
-                      'tier',
-                      'team',
-                      'service',
-                      'component',
-                      'category',
-                      'percent',
-                      'clock',
-                    ],
-                  },
-                  is: { type: 'array', items: { type: 'string' } },
-                  isNot: { type: 'array', items: { type: 'string' } },
-                  contains: { type: 'array', items: { type: 'string' } },
-                },
-                required: ['field'],
-              },
-            },
-            then: {
-              type: 'array',
-              items: {
-                anyOf: [
-                  {
-                    type: 'object',
-                    properties: {
-                      category: { type: 'string' },
-                      impact: { enum: ['low', 'medium', 'high', 'major'] },
-                      urgency: { enum: ['low', 'medium', 'high', 'critical'] },
-                      service: { type: 'string' },
-                      component: { type: 'string' },
-                      do: { const: 'triage' },
-                    },
-                    required: ['category', 'do'],
-                  },
-                  {
-                    type: 'object',
-                    properties: { do: { const: 'assign' }, team: { type: 'string' }, assignee: { type: 'string' } },
-                    required: ['do'],
-                  },
-                  { type: 'object', properties: { do: { const: 'note' }, text: { type: 'string' } }, required: ['do', 'text'] },
-                  {
-                    type: 'object',
-                    properties: {
-                      do: { const: 'open' },
-                      summary: { type: 'string' },
-                      kind: { enum: ['incident', 'service-request'] },
-                      category: { type: 'string' },
-                      team: { type: 'string' },
-                    },
-                    required: ['do', 'summary', 'kind'],
-                  },
-                  {
-                    type: 'object',
-                    properties: {
-                      do: { const: 'ask' },
-                      action: { type: 'string' },
-                      input: { type: 'object', additionalProperties: { type: 'string' } },
-                      attempts: { type: 'number' },
-                    },
-                    required: ['do', 'action'],
-                  },
-                  {
-                    type: 'object',
-                    properties: {
-                      do: { const: 'link' },
-                      ticketId: { type: 'string' },
-                      relation: { enum: ['relates-to', 'duplicate-of', 'duplicated-by', 'child-of', 'parent-of', 'caused-by', 'cause-of'] },
-                    },
-                    required: ['do', 'ticketId', 'relation'],
-                  },
-                ],
-              },
-            },
-          },
-          required: ['name', 'on', 'then'],
-        },
-      },
+      rules: rulesSchema,
       from: { description: 'Tickets opened then or later; all, unless given.', type: 'string', format: 'date-time' },
       to: { description: 'Tickets opened before then; all, unless given.', type: 'string', format: 'date-time' },
       tickets: { description: 'How many were replayed.', type: 'number' },
@@ -3129,44 +1360,7 @@ export const publicEventSchemas = {
             startsOn: { type: 'string' },
             handOverAt: { type: 'string' },
             days: { type: 'number' },
-            hours: {
-              anyOf: [
-                { const: '24x7' },
-                {
-                  type: 'object',
-                  properties: {
-                    monday: {
-                      type: 'array',
-                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
-                    },
-                    tuesday: {
-                      type: 'array',
-                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
-                    },
-                    wednesday: {
-                      type: 'array',
-                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
-                    },
-                    thursday: {
-                      type: 'array',
-                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
-                    },
-                    friday: {
-                      type: 'array',
-                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
-                    },
-                    saturday: {
-                      type: 'array',
-                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
-                    },
-                    sunday: {
-                      type: 'array',
-                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
-                    },
-                  },
-                },
-              ],
-            },
+            hours: { anyOf: [{ const: '24x7' }, weekSchema] },
           },
           required: ['zone', 'people', 'startsOn', 'handOverAt', 'days'],
         },
@@ -3215,59 +1409,8 @@ export const publicEventSchemas = {
           properties: {
             name: { type: 'string' },
             zone: { type: 'string' },
-            week: {
-              anyOf: [
-                { const: '24x7' },
-                {
-                  type: 'object',
-                  properties: {
-                    monday: {
-                      type: 'array',
-                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
-                    },
-                    tuesday: {
-                      type: 'array',
-                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
-                    },
-                    wednesday: {
-                      type: 'array',
-                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
-                    },
-                    thursday: {
-                      type: 'array',
-                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
-                    },
-                    friday: {
-                      type: 'array',
-                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
-                    },
-                    saturday: {
-                      type: 'array',
-                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
-                    },
-                    sunday: {
-                      type: 'array',
-                      items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
-                    },
-                  },
-                },
-              ],
-            },
-            holidays: {
-              type: 'array',
-              items: {
-                type: 'object',
-                properties: {
-                  date: { type: 'string' },
-                  name: { type: 'string' },
-                  hours: {
-                    type: 'array',
-                    items: { type: 'object', properties: { from: { type: 'string' }, to: { type: 'string' } }, required: ['from', 'to'] },
-                  },
-                },
-                required: ['date'],
-              },
-            },
+            week: { anyOf: [{ const: '24x7' }, weekSchema] },
+            holidays: holidaysSchema,
             agents: { type: 'array', items: { type: 'string' } },
           },
           required: ['name', 'zone', 'week'],
@@ -3287,44 +1430,8 @@ export const publicEventSchemas = {
     properties: { agent: { type: 'string' }, name: { type: 'string' }, skills: { type: 'array', items: { type: 'string' } } },
     required: ['agent', 'name', 'skills'],
   },
-  AgentAbsencePlanned: {
-    type: 'object',
-    properties: {
-      agent: { type: 'string' },
-      absence: {
-        type: 'object',
-        properties: {
-          id: { type: 'string' },
-          from: { type: 'string', format: 'date-time' },
-          until: { type: 'string', format: 'date-time' },
-          reason: { type: 'string' },
-          deputy: { type: 'string' },
-          handBack: { type: 'boolean' },
-        },
-        required: ['id', 'from', 'reason', 'handBack'],
-      },
-    },
-    required: ['agent', 'absence'],
-  },
-  AgentAbsenceBegun: {
-    type: 'object',
-    properties: {
-      agent: { type: 'string' },
-      absence: {
-        type: 'object',
-        properties: {
-          id: { type: 'string' },
-          from: { type: 'string', format: 'date-time' },
-          until: { type: 'string', format: 'date-time' },
-          reason: { type: 'string' },
-          deputy: { type: 'string' },
-          handBack: { type: 'boolean' },
-        },
-        required: ['id', 'from', 'reason', 'handBack'],
-      },
-    },
-    required: ['agent', 'absence'],
-  },
+  AgentAbsencePlanned: data3Schema,
+  AgentAbsenceBegun: data3Schema,
   AgentAbsenceEnded: {
     type: 'object',
     properties: { agent: { type: 'string' }, absenceId: { type: 'string' } },
@@ -3343,15 +1450,7 @@ export const publicEventSchemas = {
   },
   ProblemActionDone: {
     type: 'object',
-    properties: {
-      action: { type: 'string' },
-      change: {
-        type: 'object',
-        properties: { description: { type: 'string' }, change: { type: 'string' }, before: { type: 'string' }, after: { type: 'string' } },
-        required: ['description', 'change'],
-      },
-      outcome: { type: 'string' },
-    },
+    properties: { action: { type: 'string' }, change: changeSchema, outcome: { type: 'string' } },
     required: ['action', 'outcome'],
   },
   ProblemActionCancelled: {
@@ -3366,37 +1465,7 @@ export const publicEventSchemas = {
       owner: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
       dueAt: { type: 'string', format: 'date-time' },
       overdue: { type: 'boolean' },
-      notifications: {
-        type: 'array',
-        items: {
-          type: 'object',
-          properties: {
-            id: { type: 'string' },
-            target: {
-              anyOf: [
-                {
-                  type: 'object',
-                  properties: {
-                    kind: { const: 'person' },
-                    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-                  },
-                  required: ['kind', 'person'],
-                },
-                { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
-                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-                {
-                  type: 'object',
-                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
-                  required: ['kind', 'schedule'],
-                },
-              ],
-            },
-            by: { enum: ['chat', 'email'] },
-            channel: { type: 'string' },
-          },
-          required: ['id', 'target', 'by'],
-        },
-      },
+      notifications: notificationsSchema,
       message: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } }, required: ['subject', 'text'] },
     },
     required: ['action', 'owner', 'dueAt', 'overdue'],
@@ -3408,14 +1477,7 @@ export const publicEventSchemas = {
       id: { type: 'string' },
       target: {
         anyOf: [
-          {
-            type: 'object',
-            properties: {
-              kind: { const: 'person' },
-              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-            },
-            required: ['kind', 'person'],
-          },
+          targets2Schema,
           { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
           { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
           { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
@@ -3434,14 +1496,7 @@ export const publicEventSchemas = {
       id: { type: 'string' },
       target: {
         anyOf: [
-          {
-            type: 'object',
-            properties: {
-              kind: { const: 'person' },
-              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-            },
-            required: ['kind', 'person'],
-          },
+          targets2Schema,
           { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
           { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
           { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
@@ -3490,11 +1545,7 @@ export const publicEventSchemas = {
   },
   ProblemWorkaroundRecorded: { type: 'object', properties: { workaround: { type: 'string' } }, required: ['workaround'] },
   ProblemRootCauseRecorded: { type: 'object', properties: { rootCause: { type: 'string' } }, required: ['rootCause'] },
-  ProblemFixRecorded: {
-    type: 'object',
-    properties: { description: { type: 'string' }, change: { type: 'string' }, before: { type: 'string' }, after: { type: 'string' } },
-    required: ['description', 'change'],
-  },
+  ProblemFixRecorded: changeSchema,
   ProblemClosed: {
     type: 'object',
     properties: {
@@ -3535,14 +1586,7 @@ export const publicEventSchemas = {
                 by: { const: 'email' },
                 to: {
                   anyOf: [
-                    {
-                      type: 'object',
-                      properties: {
-                        kind: { const: 'person' },
-                        person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-                      },
-                      required: ['kind', 'person'],
-                    },
+                    targets2Schema,
                     { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
                     { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
                     {
@@ -3579,20 +1623,7 @@ export const publicEventSchemas = {
   AlertOpened: {
     type: 'object',
     properties: {
-      fact: {
-        type: 'object',
-        properties: {
-          fingerprint: { type: 'string' },
-          status: { enum: ['resolved', 'firing'] },
-          startsAt: { type: 'string', format: 'date-time' },
-          endsAt: {
-            description: 'Of one that is resolved: when it is told, unless its source says when.',
-            type: 'string',
-            format: 'date-time',
-          },
-        },
-        required: ['fingerprint', 'status', 'startsAt'],
-      },
+      fact: factSchema,
       ticketId: { type: 'string' },
       opening: {
         type: 'object',
@@ -3630,113 +1661,25 @@ export const publicEventSchemas = {
     },
     required: ['fact', 'ticketId', 'opening'],
   },
-  AlertDeduplicated: {
-    type: 'object',
-    properties: {
-      fact: {
-        type: 'object',
-        properties: {
-          fingerprint: { type: 'string' },
-          status: { enum: ['resolved', 'firing'] },
-          startsAt: { type: 'string', format: 'date-time' },
-          endsAt: {
-            description: 'Of one that is resolved: when it is told, unless its source says when.',
-            type: 'string',
-            format: 'date-time',
-          },
-        },
-        required: ['fingerprint', 'status', 'startsAt'],
-      },
-      ticketId: { type: 'string' },
-    },
-    required: ['fact', 'ticketId'],
-  },
+  AlertDeduplicated: { type: 'object', properties: { fact: factSchema, ticketId: { type: 'string' } }, required: ['fact', 'ticketId'] },
   AlertSilenced: {
     type: 'object',
-    properties: {
-      fact: {
-        type: 'object',
-        properties: {
-          fingerprint: { type: 'string' },
-          status: { enum: ['resolved', 'firing'] },
-          startsAt: { type: 'string', format: 'date-time' },
-          endsAt: {
-            description: 'Of one that is resolved: when it is told, unless its source says when.',
-            type: 'string',
-            format: 'date-time',
-          },
-        },
-        required: ['fingerprint', 'status', 'startsAt'],
-      },
-      window: { type: 'string' },
-      title: { type: 'string' },
-      until: { type: 'string', format: 'date-time' },
-    },
+    properties: { fact: factSchema, window: { type: 'string' }, title: { type: 'string' }, until: { type: 'string', format: 'date-time' } },
     required: ['fact', 'window', 'title', 'until'],
   },
   AlertDamped: {
     type: 'object',
-    properties: {
-      fact: {
-        type: 'object',
-        properties: {
-          fingerprint: { type: 'string' },
-          status: { enum: ['resolved', 'firing'] },
-          startsAt: { type: 'string', format: 'date-time' },
-          endsAt: {
-            description: 'Of one that is resolved: when it is told, unless its source says when.',
-            type: 'string',
-            format: 'date-time',
-          },
-        },
-        required: ['fingerprint', 'status', 'startsAt'],
-      },
-      firings: { type: 'number' },
-      within: { type: 'number' },
-    },
+    properties: { fact: factSchema, firings: { type: 'number' }, within: { type: 'number' } },
     required: ['fact', 'firings', 'within'],
   },
   AlertResolved: {
     type: 'object',
-    properties: {
-      fact: {
-        type: 'object',
-        properties: {
-          fingerprint: { type: 'string' },
-          status: { enum: ['resolved', 'firing'] },
-          startsAt: { type: 'string', format: 'date-time' },
-          endsAt: {
-            description: 'Of one that is resolved: when it is told, unless its source says when.',
-            type: 'string',
-            format: 'date-time',
-          },
-        },
-        required: ['fingerprint', 'status', 'startsAt'],
-      },
-      ticketId: { type: 'string' },
-      resolves: { type: 'boolean' },
-    },
+    properties: { fact: factSchema, ticketId: { type: 'string' }, resolves: { type: 'boolean' } },
     required: ['fact', 'resolves'],
   },
   AlertIgnored: {
     type: 'object',
-    properties: {
-      fact: {
-        type: 'object',
-        properties: {
-          fingerprint: { type: 'string' },
-          status: { enum: ['resolved', 'firing'] },
-          startsAt: { type: 'string', format: 'date-time' },
-          endsAt: {
-            description: 'Of one that is resolved: when it is told, unless its source says when.',
-            type: 'string',
-            format: 'date-time',
-          },
-        },
-        required: ['fingerprint', 'status', 'startsAt'],
-      },
-      because: { enum: ['older', 'resolved-already', 'others-fire', 'had-not-fired'] },
-    },
+    properties: { fact: factSchema, because: { enum: ['older', 'resolved-already', 'others-fire', 'had-not-fired'] } },
     required: ['fact', 'because'],
   },
   AlertsTruncated: { type: 'object', properties: { truncatedAlerts: { type: 'number' } }, required: ['truncatedAlerts'] },
@@ -3745,30 +1688,8 @@ export const publicEventSchemas = {
     properties: { ticketId: { type: 'string' }, code: { type: 'string' }, message: { type: 'string' } },
     required: ['ticketId', 'code', 'message'],
   },
-  MajorIncidentOpened: {
-    type: 'object',
-    properties: {
-      client: { type: 'string' },
-      service: { type: 'string' },
-      reason: { type: 'string' },
-      parent: { type: 'string' },
-      tickets: { type: 'array', items: { type: 'string' } },
-      majorIncident: { type: 'string' },
-    },
-    required: ['client', 'reason', 'parent', 'tickets', 'majorIncident'],
-  },
-  MajorIncidentProposed: {
-    type: 'object',
-    properties: {
-      client: { type: 'string' },
-      service: { type: 'string' },
-      reason: { type: 'string' },
-      parent: { type: 'string' },
-      tickets: { type: 'array', items: { type: 'string' } },
-      majorIncident: { type: 'string' },
-    },
-    required: ['client', 'reason', 'parent', 'tickets', 'majorIncident'],
-  },
+  MajorIncidentOpened: data5Schema,
+  MajorIncidentProposed: data5Schema,
   MajorIncidentConfirmed: { type: 'object', properties: { reason: { type: 'string' } }, required: ['reason'] },
   MajorIncidentDismissed: { type: 'object', properties: { reason: { type: 'string' } }, required: ['reason'] },
   TicketJoinedMajorIncident: { type: 'object', properties: { ticketId: { type: 'string' } }, required: ['ticketId'] },
@@ -3791,93 +1712,13 @@ export const publicEventSchemas = {
     properties: {
       dueAt: { type: 'string', format: 'date-time' },
       owner: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-      notifications: {
-        type: 'array',
-        items: {
-          type: 'object',
-          properties: {
-            id: { type: 'string' },
-            target: {
-              anyOf: [
-                {
-                  type: 'object',
-                  properties: {
-                    kind: { const: 'person' },
-                    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-                  },
-                  required: ['kind', 'person'],
-                },
-                { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
-                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-                {
-                  type: 'object',
-                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
-                  required: ['kind', 'schedule'],
-                },
-              ],
-            },
-            by: { enum: ['chat', 'email'] },
-            channel: { type: 'string' },
-          },
-          required: ['id', 'target', 'by'],
-        },
-      },
+      notifications: notificationsSchema,
       message: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } }, required: ['subject', 'text'] },
     },
     required: ['dueAt'],
   },
-  IncidentReminderDelivered: {
-    type: 'object',
-    properties: {
-      id: { type: 'string' },
-      target: {
-        anyOf: [
-          {
-            type: 'object',
-            properties: {
-              kind: { const: 'person' },
-              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-            },
-            required: ['kind', 'person'],
-          },
-          { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
-          { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-          { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
-        ],
-      },
-      by: { enum: ['chat', 'email'] },
-      channel: { type: 'string' },
-      attempts: { type: 'number' },
-    },
-    required: ['id', 'target', 'by', 'attempts'],
-  },
-  IncidentReminderFailed: {
-    type: 'object',
-    properties: {
-      id: { type: 'string' },
-      target: {
-        anyOf: [
-          {
-            type: 'object',
-            properties: {
-              kind: { const: 'person' },
-              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-            },
-            required: ['kind', 'person'],
-          },
-          { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
-          { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-          { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
-        ],
-      },
-      by: { enum: ['chat', 'email'] },
-      channel: { type: 'string' },
-      attempts: { type: 'number' },
-      because: { enum: ['not-of-client', 'refused', 'given-up', 'no-address', 'not-configured'] },
-      detail: { type: 'string' },
-    },
-    required: ['id', 'target', 'by', 'attempts', 'because'],
-  },
+  IncidentReminderDelivered: data2Schema,
+  IncidentReminderFailed: dataSchema,
   IncidentReviewed: {
     type: 'object',
     properties: { summary: { type: 'string' }, actions: { type: 'array', items: { type: 'string' } } },
@@ -3905,22 +1746,7 @@ export const publicEventSchemas = {
   AutomationOfferedAgain: { type: 'object', properties: { leaseUntil: { type: 'string', format: 'date-time' } }, required: ['leaseUntil'] },
   AutomationAnswered: {
     type: 'object',
-    properties: {
-      evidence: {
-        type: 'object',
-        properties: {
-          name: { type: 'string' },
-          kind: { enum: ['log', 'screenshot', 'diagnostic-data', 'configuration', 'other'] },
-          url: { type: 'string' },
-          mediaType: { type: 'string' },
-          sha256: { type: 'string' },
-          bytes: { type: 'number' },
-        },
-        required: ['name', 'kind', 'url', 'mediaType', 'sha256', 'bytes'],
-      },
-      outcome: { enum: ['done', 'failed'] },
-      output: { type: 'string' },
-    },
+    properties: { evidence: data4Schema, outcome: { enum: ['done', 'failed'] }, output: { type: 'string' } },
     required: ['outcome', 'output'],
   },
   AutomationLeaseExpired: { type: 'object', properties: { leaseUntil: { type: 'string', format: 'date-time' } }, required: ['leaseUntil'] },
@@ -3929,93 +1755,13 @@ export const publicEventSchemas = {
     properties: {
       reviewBy: { type: 'string', format: 'date-time' },
       owner: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-      notifications: {
-        type: 'array',
-        items: {
-          type: 'object',
-          properties: {
-            id: { type: 'string' },
-            target: {
-              anyOf: [
-                {
-                  type: 'object',
-                  properties: {
-                    kind: { const: 'person' },
-                    person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-                  },
-                  required: ['kind', 'person'],
-                },
-                { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
-                { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-                {
-                  type: 'object',
-                  properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } },
-                  required: ['kind', 'schedule'],
-                },
-              ],
-            },
-            by: { enum: ['chat', 'email'] },
-            channel: { type: 'string' },
-          },
-          required: ['id', 'target', 'by'],
-        },
-      },
+      notifications: notificationsSchema,
       message: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } }, required: ['subject', 'text'] },
     },
     required: ['reviewBy', 'owner'],
   },
-  ArticleReminderDelivered: {
-    type: 'object',
-    properties: {
-      id: { type: 'string' },
-      target: {
-        anyOf: [
-          {
-            type: 'object',
-            properties: {
-              kind: { const: 'person' },
-              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-            },
-            required: ['kind', 'person'],
-          },
-          { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
-          { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-          { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
-        ],
-      },
-      by: { enum: ['chat', 'email'] },
-      channel: { type: 'string' },
-      attempts: { type: 'number' },
-    },
-    required: ['id', 'target', 'by', 'attempts'],
-  },
-  ArticleReminderFailed: {
-    type: 'object',
-    properties: {
-      id: { type: 'string' },
-      target: {
-        anyOf: [
-          {
-            type: 'object',
-            properties: {
-              kind: { const: 'person' },
-              person: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-            },
-            required: ['kind', 'person'],
-          },
-          { type: 'object', properties: { kind: { const: 'team' }, team: { type: 'string' } }, required: ['kind', 'team'] },
-          { type: 'object', properties: { kind: { const: 'assignee' } }, required: ['kind'] },
-          { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
-        ],
-      },
-      by: { enum: ['chat', 'email'] },
-      channel: { type: 'string' },
-      attempts: { type: 'number' },
-      because: { enum: ['not-of-client', 'refused', 'given-up', 'no-address', 'not-configured'] },
-      detail: { type: 'string' },
-    },
-    required: ['id', 'target', 'by', 'attempts', 'because'],
-  },
+  ArticleReminderDelivered: data2Schema,
+  ArticleReminderFailed: dataSchema,
   SlaMet: {
     type: 'object',
     properties: {
