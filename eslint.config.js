@@ -1,3 +1,5 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import tseslint from 'typescript-eslint';
 
 /**
@@ -27,7 +29,8 @@ const law = {
       ['sla'],
       ['escalation'],
       ['ticket'],
-      ['identity'],
+      ['alerts', 'automation', 'identity', 'knowledge', 'problem'],
+      ['major-incident', 'self-service'],
       ['desk', 'what-if'],
       ['access'],
       ['feed', 'views'],
@@ -197,6 +200,24 @@ const law = {
   },
 };
 
+const foldersIn = (folder) =>
+  readdirSync(join(import.meta.dirname, folder), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
+
+/** What has no row is under no law: every lib and app needs one, and every folder of a library with floors is on one of them. */
+const lawless = [
+  ...['libs', 'apps']
+    .flatMap((group) => foldersIn(group).map((name) => `${group}/${name}`))
+    .filter((folder) => existsSync(join(import.meta.dirname, folder, 'src')) && !Object.hasOwn(law, folder)),
+  ...Object.entries(law).flatMap(([folder, { floors }]) =>
+    (floors ? foldersIn(`${folder}/src`) : [])
+      .filter((name) => name !== 'testing' && !floors.flat().includes(name))
+      .map((name) => `${folder}/src/${name}`),
+  ),
+];
+if (lawless.length > 0) throw new Error(`No row in the import law for ${lawless.join(', ')}`);
+
 /** Events without hashes would break the chains of their streams. */
 const appendsUnchained = {
   selector: "CallExpression[callee.property.name='append'][callee.object.name='store']",
@@ -222,6 +243,17 @@ const floorRules = (folder, floors) => [
   ),
 ];
 
+/** The patterns of `no-restricted-imports`, which sees declarations only, for `import()`. */
+const importCalls = {
+  meta: { type: 'problem', schema: [{ type: 'array' }] },
+  create: (context) => ({
+    ImportExpression({ source }) {
+      for (const { regex, message } of context.options[0])
+        if (typeof source.value === 'string' && new RegExp(regex).test(source.value)) context.report({ node: source, message });
+    },
+  }),
+};
+
 /** One regular expression per folder that matches every import the law does not allow, and one for each of its floors. */
 const lawRules = Object.entries(law).flatMap(([folder, { packages, libs, floors, later = [] }]) => {
   const allowed = [...packages, ...libs.map((lib) => `#${lib}`)];
@@ -238,6 +270,12 @@ const lawRules = Object.entries(law).flatMap(([folder, { packages, libs, floors,
     rules: { 'no-restricted-imports': ['error', { patterns: [...patterns, ...more] }] },
   });
   return [
+    {
+      files: [`${folder}/src/**/*.ts`],
+      ignores: ['**/*.spec.ts', '**/testing/**'],
+      plugins: { law: { rules: { 'import-calls': importCalls } } },
+      rules: { 'law/import-calls': ['error', patterns] },
+    },
     rule(`${folder}/src/**/*.ts`, []),
     ...later.map(({ file, packages: itsOwn }) =>
       rule(
