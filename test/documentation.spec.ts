@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import type { Aggregate } from '#eventsourcing';
 import { httpProblems } from '#http';
-import { aggregates, agent, article, jsonSchemas, problem, publishedSchemas, team, ticket, ticketEvents } from '#ticketing';
+import { aggregates, jsonSchemas, projectionGroups, publishedSchemas, ticket, ticketEvents } from '#ticketing';
 import { fieldsPage } from './fields-page.js';
 import { kpisPage } from './kpis-page.js';
 import { ticketProblems } from '../apps/api/src/ticket-problems.js';
@@ -22,15 +23,11 @@ describe('the documentation', () => {
   const commands = page('docs/commands.md');
 
   it('lists every command with its route', () => {
-    for (const [name, { route }] of Object.entries({
-      ...ticket.commands,
-      ...team.commands,
-      ...agent.commands,
-      ...problem.commands,
-      ...article.commands,
-    })) {
-      if (route !== undefined) expect(commands).toContain(`| ${name} | \`${route.replace('POST ', '')}\` |`);
-    }
+    const routed = aggregates.flatMap(({ commands }: Aggregate) =>
+      Object.entries(commands).flatMap(([name, { route }]) => (route === undefined ? [] : [{ name, route }])),
+    );
+    expect(routed.length).toBeGreaterThan(100);
+    for (const { name, route } of routed) expect(commands).toContain(`| ${name} | \`${route.replace('POST ', '')}\` |`);
   });
 
   it('lists every type of event, those of tickets as they are declared, and no other', () => {
@@ -58,6 +55,11 @@ describe('the documentation', () => {
     const fields = fieldsPage();
     if (process.env['UPDATE_DOCS'] !== undefined) writeFileSync(new URL('docs/fields.md', root), fields);
     expect(page('docs/fields.md')).toBe(fields);
+  });
+
+  it('lists every collection, those with a view for readers by the name of the view', () => {
+    const reporting = page('docs/reporting.md');
+    for (const { name, alias = name } of projectionGroups.flatMap(({ faces }) => faces)) expect(reporting).toContain(`\n| \`${alias}\` | `);
   });
 
   it('has every KPI with its formula', () => {

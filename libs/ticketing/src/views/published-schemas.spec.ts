@@ -49,7 +49,10 @@ describe('published schemas', () => {
     for (const { schema } of faces) {
       const whole = schema();
       expect(JSON.stringify(whole)).not.toContain('$ref');
-      expect(whole).toMatchObject({ required: expect.arrayContaining(['_id', 'revision', 'position']) });
+      expect(whole).toMatchObject({
+        description: expect.stringMatching(/./),
+        required: expect.arrayContaining(['_id', 'revision', 'position']),
+      });
     }
   });
 

@@ -1,18 +1,24 @@
-import type { ObjectEntries } from 'valibot';
+import { getDescription, type GenericSchema, type ObjectEntries } from 'valibot';
 import { jsonSchema } from '../json-schema.js';
 import { about, count, open, text } from '../schema.js';
 
 /** A document as it is stored: with what the projector adds. @param id what its `_id` is */
-export function stored<const Entries extends ObjectEntries>({ entries }: { readonly entries: Entries }, id: string) {
-  return open({
+export function stored<const Entries extends ObjectEntries>(document: GenericSchema & { readonly entries: Entries }, id: string) {
+  const whole = open({
     _id: about(text, id),
+<<<<<<< HEAD
     ...entries,
     revision: about(count, 'Revision, in its stream, of the last event that changed the document'),
+=======
+    ...document.entries,
+    revision: about(count, 'Revision of the last event that changed it, in the stream of that event'),
+>>>>>>> 0c098e6 (Each collection says in its schema what a document of it is)
     position: about(count, 'Position of that event in the log of all events'),
   });
+  return about(whole, getDescription(document) ?? '');
 }
 
 /** The JSON Schema of a stored document. */
-export function documentSchema(document: { readonly entries: ObjectEntries }, id: string): object {
+export function documentSchema(document: GenericSchema & { readonly entries: ObjectEntries }, id: string): object {
   return jsonSchema(stored(document, id));
 }
