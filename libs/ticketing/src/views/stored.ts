@@ -6,13 +6,8 @@ import { about, count, open, text } from '../schema.js';
 export function stored<const Entries extends ObjectEntries>(document: GenericSchema & { readonly entries: Entries }, id: string) {
   const whole = open({
     _id: about(text, id),
-<<<<<<< HEAD
-    ...entries,
-    revision: about(count, 'Revision, in its stream, of the last event that changed the document'),
-=======
     ...document.entries,
-    revision: about(count, 'Revision of the last event that changed it, in the stream of that event'),
->>>>>>> 0c098e6 (Each collection says in its schema what a document of it is)
+    revision: about(count, 'Revision, in its stream, of the last event that changed the document'),
     position: about(count, 'Position of that event in the log of all events'),
   });
   return about(whole, getDescription(document) ?? '');
