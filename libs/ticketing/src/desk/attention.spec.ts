@@ -55,6 +55,16 @@ describe('the attention of an agent', () => {
     ).toEqual([turnedTo('a', 1), turnedAway('a', 5, 'other-ticket')]);
   });
 
+  it('stays on a ticket of which an earlier stretch is told late', () => {
+    const stays = given(['TurnTo', to('a', 30)], ['TurnTo', to('a', 10)], ['TurnAway', stretch('a', 10, 30)]);
+    expect(stays.when('TurnTo', to('b', 40)).events()).toEqual([turnedAway('a', 40, 'other-ticket'), turnedTo('b', 40)]);
+    expect(
+      given(['TurnTo', to('a', 30)], ['TurnAway', stretch('a', 30, 35)])
+        .when('TurnTo', to('b', 40))
+        .events(),
+    ).toEqual([turnedTo('b', 40)]);
+  });
+
   it('is on several where the contracts of all of them allow it', () => {
     expect(
       given(['TurnTo', to('a', 1, true)])

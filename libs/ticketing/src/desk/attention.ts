@@ -74,7 +74,8 @@ const events = {
   }),
   AgentTurnedAway: event<AttentionState, TurnedAway>({
     evolve: (state, { agent, ticketId, stretch }) => {
-      const on = (state?.on ?? []).filter((one) => one.ticketId !== ticketId);
+      // A stretch that was told late ends before the one that goes on there.
+      const on = (state?.on ?? []).filter((one) => one.ticketId !== ticketId || (stretch !== undefined && one.since > stretch.from));
       const counted = stretch === undefined ? state?.counted : [...(state?.counted ?? []), stretch].slice(-MOST_COUNTED);
       return omitUndefined({ ...state, agent, on, counted });
     },

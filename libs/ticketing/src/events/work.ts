@@ -155,7 +155,10 @@ export const workEvents = {
     readonly activity?: string;
   }>({
     says: "the agent's stretch is over: so many seconds, at the tier where it began",
-    evolve: (ticket, { agent }) => ({ ...ticket, touching: ticket.touching.filter((touch) => touch.agent.id !== agent.id) }),
+    evolve: (ticket, { agent, startedAt }) => ({
+      ...ticket,
+      touching: ticket.touching.filter((touch) => touch.agent.id !== agent.id || touch.since > startedAt),
+    }),
   }),
 
   TouchTimeDeducted: note<{ readonly tier: Tier; readonly agent: Person; readonly startedAt: Instant; readonly seconds: number }>({

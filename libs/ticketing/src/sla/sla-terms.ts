@@ -3,7 +3,7 @@ import { type PinnedContract, pinnedContractSchema, QUIET_TIME, termsOf } from '
 import { omitUndefined } from '../plain-json.js';
 import { CLOCK_SKEW, isAutomatic } from '../events/automatic.js';
 import type { ClockIdentity } from '../events/sla.js';
-import { clockEffectsOf, supposedBy, type TicketEvents } from '../events/ticket-events.js';
+import { clockEffectsOf, definitionOf, supposedBy, type TicketEvents } from '../events/ticket-events.js';
 import {
   affectClocks,
   clockEventsUntil,
@@ -40,6 +40,8 @@ export type ClockFact = {
   readonly at: Instant;
   /** A policy or time brought it about, supposing that. */
   readonly automatic?: Supposed;
+  /** It took the work out of the hands of those who were at it. */
+  readonly endsTouch?: true;
 } & (
   | { readonly effects: ClockEffects; readonly opensUnder?: PinnedContract; readonly defaultTerms?: number }
   | { readonly contract: PinnedContract }
@@ -126,8 +128,12 @@ function isToldLate({ type }: TicketEvent, facts: Facts): boolean {
   return epochMillis(facts.recordedAt) - epochMillis(facts.effectiveAt) > CLOCK_SKEW;
 }
 
-function happened(event: TicketEvent, facts: Facts): Pick<ClockFact, 'at' | 'automatic'> {
-  return isAutomatic(facts) ? { at: facts.effectiveAt, automatic: supposedBy(event) ?? {} } : { at: facts.effectiveAt };
+function happened(event: TicketEvent, facts: Facts): Pick<ClockFact, 'at' | 'automatic' | 'endsTouch'> {
+  return {
+    at: facts.effectiveAt,
+    ...(isAutomatic(facts) && { automatic: supposedBy(event) ?? {} }),
+    ...(definitionOf(event.type).endsTouch && { endsTouch: true as const }),
+  };
 }
 
 /** The clocks with one more fact: at the end, where it was told as it happened; else at its place. */
@@ -155,6 +161,23 @@ export function contractAt({ facts }: Pick<PinnedClocks, 'facts'>, at: Instant):
   return held === undefined || 'contract' in held ? held?.contract : held.opensUnder;
 }
 
+/** The tier that the ticket was at in truth at an instant. */
+export function tierAt({ facts }: Pick<PinnedClocks, 'facts'>, at: Instant): Tier | undefined {
+  const [opening, ...rest] = facts as [ClockFact, ...ClockFact[]];
+  return rest.filter((fact) => fact.at <= at).reduce((clocks, fact) => after(clocks, fact), opened(opening)).tier;
+}
+
+/** When the work was first taken out of the hands of those who were at it, in truth, after an instant. */
+export function touchEndAfter({ facts }: Pick<PinnedClocks, 'facts'>, at: Instant): Instant | undefined {
+  const [opening, ...rest] = facts as [ClockFact, ...ClockFact[]];
+  let folded = opened(opening);
+  for (const fact of rest) {
+    if (fact.endsTouch && fact.at > at && !isPutAside(folded, fact)) return fact.at;
+    folded = after(folded, fact);
+  }
+  return undefined;
+}
+
 function opened(fact: ClockFact): Folded {
   const { effects, opensUnder: contract, defaultTerms } = fact as Extract<ClockFact, { readonly effects: ClockEffects }>;
   const { priority = 'low' } = effects;
@@ -166,10 +189,7 @@ function opened(fact: ClockFact): Folded {
 function after<Clocks extends Folded>(sla: Clocks, fact: ClockFact, at: Instant = fact.at): Clocks {
   if ('contract' in fact) return { ...sla, ...rebaseClocks(termsOf(sla), fact.contract.terms, sla, at), contract: fact.contract };
   const { effects, automatic } = fact;
-  const reopens = effects.starts?.some(({ clock }) => clock === 'resolution') ?? false;
-  // A policy that came to a ticket that was over in truth, or was not what it supposed, changed nothing; nor did people, where a policy had ended it.
-  if (sla.over && !reopens && (automatic || sla.overByPolicy)) return sla;
-  if (automatic && !isAsSupposed(sla, automatic)) return sla;
+  if (isPutAside(sla, fact)) return sla;
   const tier = tierOf(effects) ?? sla.tier;
   const before = tier === sla.tier ? sla : { ...sla, tier };
   const moved = affectClocks(termsOf(sla), before, effects, at);
@@ -177,6 +197,18 @@ function after<Clocks extends Folded>(sla: Clocks, fact: ClockFact, at: Instant 
   const clocks = moved.clocks.map((clock) => underItsContract(clock, sla.contract));
   const overByPolicy = moved.over && (sla.over ? sla.overByPolicy : automatic && (true as const));
   return { ...before, ...moved, clocks, overByPolicy };
+}
+
+/**
+ * A policy that came to a ticket that was over in truth, or was not what it supposed, changed nothing; nor did people, where a policy had ended
+ * it.
+ */
+function isPutAside(sla: Folded, fact: ClockFact): boolean {
+  if ('contract' in fact) return false;
+  const { effects, automatic } = fact;
+  const reopens = effects.starts?.some(({ clock }) => clock === 'resolution') ?? false;
+  const overThen = sla.over && !reopens && (automatic !== undefined || sla.overByPolicy);
+  return overThen || (automatic !== undefined && !isAsSupposed(sla, automatic));
 }
 
 /** Who has the ticket concerns no clock. */

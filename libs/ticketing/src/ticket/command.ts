@@ -13,7 +13,7 @@ import { type Contract, termsOf } from '../contract/contract.js';
 import { CLOCK_SKEW, isAutomatic } from '../events/automatic.js';
 import { ticketEvents, type TicketEvents } from '../events/ticket-events.js';
 import type { ClockedTicket, ClockedTicketState } from './clocked-ticket.js';
-import { asItWas, endingWithMovesSince, withRestatements } from './late-facts.js';
+import { asItWas, atItsTier, endingWithMovesSince, withRestatements } from './late-facts.js';
 import { endOfTouch, type TicketDecision } from './decisions.js';
 
 /** What every command may say. */
@@ -108,7 +108,8 @@ function onExisting<Body extends object, Given>({
       // What follows from an event in another ticket happened when that did.
       const barred = late || isAutomatic(context) ? undefined : unlessInOrder(state, context);
       if (barred) return barred;
-      const then = asItWas(state, context);
+      const known = asItWas(state, context);
+      const then = late ? atItsTier(known, context) : known;
       const decision = endingTouches(decide(command, then, context, termsOf(then), given), then, context);
       return isRefusal(decision) ? decision : withRestatements(state, endingWithMovesSince(state, decision, context), context);
     },

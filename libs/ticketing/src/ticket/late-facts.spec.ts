@@ -9,6 +9,7 @@ import { nextMomentAt } from '../sla/sla-terms.js';
 import { completeHandOff, officeHours } from '../testing/random-commands.js';
 import { at, pin, type Told } from '../testing/ticket-life.js';
 import type { ClockedTicketState } from './clocked-ticket.js';
+import { ticketLinks } from './ticket-policies.js';
 import { type TicketCommandName, type TicketCommands, ticket } from './ticket.js';
 
 const ada: Actor = { id: 'ada', kind: 'agent' };
@@ -164,6 +165,57 @@ describe('a fact that is told late', () => {
     expect(desk.tell('StartTouchTime', {}, 10, 40)).toEqual(['TouchTimeStarted', 'TouchTimeStopped']);
     expect(desk.events.at(-1)).toMatchObject({ at: at(30), data: { startedAt: at(10), seconds: 20 * 60 } });
     expect(desk.ticket.touching).toEqual([]);
+  });
+
+  it('ends with what people have told that happened after it, where it is touch time', () => {
+    const held = new Desk(always).open(0);
+    held.tell('PutOnHold', { reason: 'customer', note: 'n' }, 20);
+    held.tell('Resume', {}, 25);
+    expect(held.tell('StartTouchTime', {}, 10, 40)).toEqual(['TouchTimeStarted', 'TouchTimeStopped']);
+    expect(held.events.at(-1)).toMatchObject({ at: at(20), data: { startedAt: at(10), seconds: 10 * 60 } });
+    expect(held.ticket.touching).toEqual([]);
+    expect(held.tell('StartTouchTime', {}, 30, 40)).toEqual(['TouchTimeStarted']);
+    expect(held.tell('StartTouchTime', {}, 22, 40)).toEqual(['TouchTimeStarted', 'TouchTimeStopped']);
+    expect(held.events.at(-1)).toMatchObject({ at: at(30), data: { startedAt: at(22), seconds: 8 * 60 } });
+    expect(held.ticket.touching).toMatchObject([{ since: at(30) }]);
+  });
+
+  it('is a note at the tier that the ticket was at then', () => {
+    const desk = new Desk(always).open(0);
+    desk.tell('EscalateToTier', { tier: 'L2', reason: 'r', handoff: completeHandOff }, 20);
+    desk.tell('AcceptEscalation', {}, 25);
+    const known = desk.events.length;
+    desk.tell('RecordTouchTime', { minutes: 5 }, 10, 40);
+    desk.tell('RecordTouchTime', { minutes: 5 }, 22, 40);
+    desk.tell('RecordDiagnosticStep', { action: 'a', outcome: 'o' }, 10, 40);
+    expect(desk.tell('RequestConsultation', { tier: 'L1', question: 'q' }, 10, 40)).toMatchObject({ refused: 'consultation-of-own-tier' });
+    desk.tell('StartTouchTime', {}, 10, 40);
+    desk.tell('StartTouchTime', {}, 30, 40);
+    expect(desk.events.slice(known).map(({ type, data }) => [type, (data as { readonly tier: string }).tier])).toEqual([
+      ['TouchTimeRecorded', 'L1'],
+      ['TouchTimeRecorded', 'L2'],
+      ['DiagnosticStepRecorded', 'L1'],
+      ['TouchTimeStarted', 'L1'],
+      ['TouchTimeStopped', 'L1'],
+      ['TouchTimeStarted', 'L2'],
+    ]);
+    expect(desk.ticket.tier).toBe('L2');
+  });
+
+  it('opens a part at the tier that the ticket was at when it was split, and with its team if it is there still', () => {
+    const desk = new Desk(always).open(0);
+    desk.tell('AssignTicket', { team: 'desk' }, 1);
+    const partOf = (happened: number) => {
+      const [type] = desk.tell('SplitTicket', { summary: 's', reason: 'r' }, happened, 40) as readonly ['TicketSplit'];
+      const metadata = { effectiveAt: at(happened), recordedAt: at(40) };
+      const reactions = ticketLinks.react[type]?.({ stream: 'ticket-t', ...desk.events.at(-1), metadata } as never, desk.ticket) ?? [];
+      return reactions[0]?.body;
+    };
+    expect(partOf(10)).toMatchObject({ tier: 'L1', team: 'desk', effectiveAt: at(10) });
+    desk.tell('EscalateToTier', { tier: 'L2', team: 'servers', reason: 'r', handoff: completeHandOff }, 20);
+    expect(partOf(10)).toMatchObject({ tier: 'L1' });
+    expect(partOf(10)).not.toHaveProperty('team');
+    expect(partOf(25)).toMatchObject({ tier: 'L2', team: 'servers' });
   });
 
   it('ends the policy that a breach which never was had set going; what it did stays, marked', () => {

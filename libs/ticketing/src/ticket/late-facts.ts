@@ -1,8 +1,9 @@
 import { type Decided, type DecisionContext, evolve } from '#eventsourcing';
-import { clockEffectsOf, definitionOf, inTruthAt, type TicketEvents } from '../events/ticket-events.js';
+import { isAutomatic } from '../events/automatic.js';
+import { clockEffectsOf, inTruthAt, type TicketEvents } from '../events/ticket-events.js';
 import { without } from '../plain-json.js';
 import { lateRestatements } from '../sla/sla-restatement.js';
-import { contractAt } from '../sla/sla-terms.js';
+import { contractAt, tierAt, touchEndAfter } from '../sla/sla-terms.js';
 import { type ClockedTicket, clockedTicketEvents, type ClockedTicketState } from './clocked-ticket.js';
 import { endOfTouch } from './decisions.js';
 
@@ -19,21 +20,31 @@ export function asItWas(ticket: ClockedTicket, context: DecisionContext): Clocke
   return { ...(contract === then.contract ? then : { ...without(then, 'contract'), ...(contract && { contract }) }), sla };
 }
 
+/** A note that people tell late was made at the tier that the ticket was at then, wherever people have moved it since. */
+export function atItsTier<Noted extends ClockedTicket>(ticket: Noted, context: DecisionContext): Noted {
+  if (!isLate(context) || isAutomatic(context) || ticket.sla === undefined) return ticket;
+  return { ...ticket, tier: tierAt(ticket.sla, context.effectiveAt) ?? ticket.tier };
+}
+
 /**
- * What is told late of touch time that a policy's move has ended meanwhile: each stretch that began before the move stops with it, as it would
- * have, had it been known.
+ * What is told late of touch time that has ended meanwhile, as far as is known: each stretch that began before a move that takes the work out
+ * of people's hands stops with it, as it would have, had it been known; and where another one of the agent began, if that was first.
  */
 export function endingWithMovesSince(
-  { automatic }: ClockedTicket,
+  { sla, touching }: ClockedTicket,
   decided: readonly Decided<TicketEvents>[],
   context: DecisionContext,
 ): readonly Decided<TicketEvents>[] {
   const begun = decided.flatMap(({ type, data }) => (type === 'TouchTimeStarted' ? [data] : []));
-  if (begun.length === 0 || automatic === undefined || !isLate(context)) return decided;
-  const end = automatic.moves.find(({ type, facts }) => definitionOf(type).endsTouch && facts.effectiveAt > context.effectiveAt)?.facts;
-  if (end === undefined) return decided;
+  if (begun.length === 0 || sla === undefined || !isLate(context)) return decided;
   const since = context.effectiveAt;
-  return [...decided, ...begun.map((touch) => ({ ...endOfTouch({ ...touch, since }, end), effectiveAt: end.effectiveAt }))];
+  const moved = touchEndAfter(sla, since);
+  const ends = begun.flatMap((touch) => {
+    const next = touching.find(({ agent }) => agent.id === touch.agent.id)?.since;
+    const end = next !== undefined && (moved === undefined || next < moved) ? next : moved;
+    return end === undefined ? [] : [{ ...endOfTouch({ ...touch, since }, { effectiveAt: end }), effectiveAt: end }];
+  });
+  return [...decided, ...ends];
 }
 
 /** What is decided, with what it changes of what was told of the ticket's clocks. */
@@ -72,6 +83,7 @@ export function withRestatements(
   return [...decided, ...restated];
 }
 
-function isLate({ effectiveAt, recordedAt = effectiveAt }: DecisionContext): boolean {
+/** Told after it happened. */
+export function isLate({ effectiveAt, recordedAt = effectiveAt }: DecisionContext): boolean {
   return effectiveAt < recordedAt;
 }

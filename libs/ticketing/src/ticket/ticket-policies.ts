@@ -1,9 +1,11 @@
-import { type EventMap, type Policy, type Reaction, type RecordedEvent, streamId } from '#eventsourcing';
+import { type EventMap, type Instant, type Policy, type Reaction, type RecordedEvent, streamId } from '#eventsourcing';
 import { termsOf } from '../contract/contract.js';
+import type { ClockedTicket, ClockedTicketState } from './clocked-ticket.js';
 import type { AbsorbTicket } from './relations.js';
 import { type TicketCommandName, type TicketCommands, ticket } from './ticket.js';
 import { omitUndefined, without } from '../plain-json.js';
 import type { TicketEvents } from '../events/ticket-events.js';
+import { tierAt } from '../sla/sla-terms.js';
 import { linkedBy, type Ticket, type TicketState } from '../events/ticket.js';
 import { inverseOf, type Relation } from '../vocabulary.js';
 
@@ -45,7 +47,7 @@ export function withItsCause<Events extends EventMap, State, Commands extends ob
  * Tells the other ticket of a link; a part that is split off is opened and linked, a ticket that follows another one is linked, and a reply
  * that came too late goes to a ticket that follows. A link that the other cannot take is taken back.
  */
-export const ticketLinks = withItsCause<TicketEvents, TicketState, TicketCommands>({
+export const ticketLinks = withItsCause<TicketEvents, ClockedTicketState, TicketCommands>({
   name: 'ticket-links',
   ...ofTickets,
   concerns: ({ type, data }) => type !== 'TicketOpened' || data.follows !== undefined,
@@ -74,9 +76,10 @@ export const ticketLinks = withItsCause<TicketEvents, TicketState, TicketCommand
               omitUndefined({ ticketId: idOf({ stream }), relation: inverseOf(relation), reason, mirrored: true }),
             ),
           ],
-    TicketSplit: ({ stream, data }, state) => {
+    TicketSplit: ({ stream, data, metadata }, state) => {
       if (state === null) return [];
-      const { client, kind, reporter, channel, impact, urgency, tier, team } = state;
+      const { client, kind, reporter, channel, impact, urgency } = state;
+      const { tier, team } = whereItWas(state, metadata.effectiveAt);
       const splitFrom = idOf({ stream });
       const { into, summary, description, category } = data;
       const service = data.service ?? state.service;
@@ -119,6 +122,12 @@ export const ticketLinks = withItsCause<TicketEvents, TicketState, TicketCommand
     return type === 'TicketSplit' && name === 'OpenTicket' ? takeBack('split-into') : [];
   },
 });
+
+/** The tier that the ticket was at when what is told late of it happened, and its team if it is there still. */
+function whereItWas(ticket: ClockedTicket, at: Instant): Pick<Ticket, 'tier' | 'team'> {
+  const tier = (ticket.sla && tierAt(ticket.sla, at)) ?? ticket.tier;
+  return omitUndefined({ tier, team: tier === ticket.tier ? ticket.team : undefined });
+}
 
 /** What the ticket that takes another one in is told of it. */
 function partOf(ticket: Ticket): Pick<AbsorbTicket, 'client' | 'customer' | 'summary' | 'reporter'> {
