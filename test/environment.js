@@ -18,7 +18,7 @@ const SHARED = [...MADE, 'Boolean', 'Date', 'Map', 'Number', 'Reflect', 'Set', '
 
 /**
  * What was stored in since the last spec ended. Up to Node 22 every promise is told of every storage that was ever used, until that is disabled: those
- * of a worker's earlier specs, ours and jest's own, would slow down all later ones.
+ * of a worker's earlier specs, ours and jest's own, would slow down all later ones. One that is used again is enabled by that.
  */
 const storages = new Set();
 for (const name of ['run', 'enterWith']) {

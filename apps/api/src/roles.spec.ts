@@ -75,8 +75,14 @@ beforeAll(async () => {
   session = begun.key;
   ticketIds = await Promise.all(commands.map(async () => (await sent('POST', '/v1/tickets', opening))['ticketId'] ?? ''));
   const hook = { url: 'https://hooks.example/x', clients: [api.client] };
+  const about = (what: string) =>
+    routes.flatMap(({ path, row }) =>
+      path.includes(what) && row !== undefined && 'command' in row ? [commands.findIndex(({ name }) => name === row.command)] : [],
+    );
   const webhooks = await Promise.all(
-    ticketIds.map(async (id) => [id, (await sent('POST', '/v1/webhooks', hook))['webhook'] ?? ''] as const),
+    [0, ...about('{webhook}')].map(
+      async (index) => [ticketIds[index] ?? '', (await sent('POST', '/v1/webhooks', hook))['webhook'] ?? ''] as const,
+    ),
   );
   webhookIds = new Map(webhooks);
   const asked = { client: api.client, question: 's', reporter: { id: ME } };

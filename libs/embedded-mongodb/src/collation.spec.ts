@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import type { Collection, CollationOptions, Document } from 'mongodb';
 import { contract } from './testing/contract.js';
+import { runs } from '../../../test/runs.js';
 
 /** Texts under a collation, as a server of version 8 has them. */
 
@@ -268,6 +269,6 @@ test('random texts: an index with a collation finds and sorts what a scan does',
         await collection.drop();
       },
     ),
-    { numRuns: 25 },
+    { numRuns: runs(25) },
   );
 });

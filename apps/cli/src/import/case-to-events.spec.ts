@@ -5,6 +5,7 @@ import { BPIC2013 } from './ready-mappings.js';
 import type { LogCase } from './row-spool.js';
 import { anyCase, readCases } from './testing/log-files.js';
 import { importFaults } from './testing/import-faults.js';
+import { runs } from '../../../../test/runs.js';
 
 const fixture = new URL('./fixtures/small.csv', import.meta.url).pathname;
 const cases = new Map<string, LogCase>();
@@ -143,7 +144,7 @@ describe('any case', () => {
   it('is told row by row, and the ticket stands after each row as the row says', () => {
     fc.assert(
       fc.property(anyCase(), (one) => expect(importFaults(one)).toEqual([])),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 

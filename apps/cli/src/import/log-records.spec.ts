@@ -6,6 +6,7 @@ import { compileMapping } from './mapped-rows.js';
 import { readLog } from './read-log.js';
 import type { LogCase } from './row-spool.js';
 import { anyLog, bpic2013, readCases, temporaryFolder, toCsv, toXes, withoutLines } from './testing/log-files.js';
+import { runs } from '../../../../test/runs.js';
 
 const csv = readFileSync(new URL('./fixtures/small.csv', import.meta.url), 'utf8');
 const xes = readFileSync(new URL('./fixtures/small.xes', import.meta.url), 'utf8');
@@ -81,7 +82,7 @@ describe('reading the log', () => {
         expect(withoutLines(await read(toCsv(cases)))).toEqual(withoutLines(cases));
         expect(withoutLines(await read(gzipSync(toXes(cases))))).toEqual(withoutLines(cases));
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -273,7 +274,7 @@ describe('a log that is cut off anywhere', () => {
   ])('is refused: %s', async (_, content) => {
     await fc.assert(
       fc.asyncProperty(lengths(content), (length) => expectRefused(content, length, 600)),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 
@@ -286,7 +287,7 @@ describe('a log that is cut off anywhere', () => {
         const cases = await read(content.subarray(0, length));
         expect(cases.flatMap((one) => one.rows)).toHaveLength(rows);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 });

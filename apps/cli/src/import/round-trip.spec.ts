@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { anyLog, temporaryFolder } from './testing/log-files.js';
 import { roundTrip } from './testing/round-trip.js';
+import { runs } from '../../../../test/runs.js';
 
 const files = temporaryFolder();
 afterAll(() => files.remove());
@@ -12,6 +13,6 @@ it('an exported event log is imported with the same figures, whatever happened t
       expect(leftOut).toEqual({});
       expect(again).toEqual(before);
     }),
-    { numRuns: 60 },
+    { numRuns: runs(60) },
   );
 });

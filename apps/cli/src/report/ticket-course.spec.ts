@@ -6,6 +6,7 @@ import { BPIC2013 } from '../import/ready-mappings.js';
 import type { LogCase } from '../import/row-spool.js';
 import { anyCase } from '../import/testing/log-files.js';
 import { bounces, courseOf, courses, type HistoryLine, type TicketCourse } from './ticket-course.js';
+import { runs } from '../../../../test/runs.js';
 
 function historyOf(one: LogCase): HistoryLine[] {
   const { ticketId, events } = caseToEvents(one, BPIC2013);
@@ -47,7 +48,7 @@ describe("a ticket's course", () => {
         expect(steps[0]).toBe('TicketOpened');
         expect([...spent.values()].reduce((sum, millis) => sum + millis, 0)).toBeGreaterThanOrEqual(course.duration);
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 
@@ -65,7 +66,7 @@ describe("a ticket's course", () => {
         for await (const course of courses(cases.flatMap(historyOf))) found.push(course);
         expect(found).toMatchObject(cases.map(courseOfRows));
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 });

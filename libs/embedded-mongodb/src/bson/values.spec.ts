@@ -26,6 +26,7 @@ import {
   UNDEFINED,
   type Value,
 } from './values.js';
+import { runs } from '../../../../test/runs.js';
 
 const text = fc
   .string({ unit: 'binary', maxLength: 8 })
@@ -87,8 +88,8 @@ test('the order of keys is the order of values', () => {
     // None is the prefix of another one: what follows in a compound key does not disturb the order.
     if (order !== 0) expect(left.subarray(0, right.length).equals(right)).toBe(false);
   };
-  fc.assert(fc.property(value, value, agree), { numRuns: 3000 });
-  fc.assert(fc.property(number, number, agree), { numRuns: 3000 });
+  fc.assert(fc.property(value, value, agree), { numRuns: runs(3000) });
+  fc.assert(fc.property(number, number, agree), { numRuns: runs(3000) });
 });
 
 test('the order of values is total', () => {
@@ -99,7 +100,7 @@ test('the order of values is total', () => {
       expect(compareValues(low, high)).toBeLessThanOrEqual(0);
       if (compareValues(low, middle) === 0 && compareValues(middle, high) === 0) expect(compareValues(low, high)).toBe(0);
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
 });
 
@@ -120,7 +121,7 @@ test('fields are kept and left out by their bytes as they are by their names', (
         expect(encode(omitted(doc, fieldNames(names)))).toEqual(encode(of(pairs.filter(([each]) => !names.includes(each)))));
       }
     }),
-    { numRuns: 1000 },
+    { numRuns: runs(1000) },
   );
 });
 
@@ -142,7 +143,7 @@ test('what is written is read as it was, and written again as the same bytes', (
       expect(encode(rebuilt(read) as Doc).equals(written)).toBe(true);
       expect(encode(read.with('added', 1).without('added')).equals(written)).toBe(true);
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
 });
 

@@ -3,6 +3,7 @@ import { BSON, type Document } from 'mongodb';
 import { Doc, encode } from '../bson/values.js';
 import { parseFilter } from './filter.js';
 import { applyUpdate, compileUpdate } from './update.js';
+import { runs } from '../../../../test/runs.js';
 
 const read = (doc: Document): Doc => Doc.read(Buffer.from(BSON.serialize(doc)));
 
@@ -53,7 +54,7 @@ test.each(Object.entries(numeric))('%s does what a simple model does', (operator
         ...set(start, path, model(get(start, path), operand as never)),
       });
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });
 
@@ -73,7 +74,7 @@ test.each(Object.entries(lists))('%s does what a simple model does', (operator, 
         ...set(start, path, model(get(start, path) as never, given as never)),
       });
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });
 
@@ -96,7 +97,7 @@ test('$push with each, position, sort and slice does what a simple model does', 
         expect(run({ _id: 1, list: start }, { $push: { list: clause } })).toEqual({ _id: 1, list: expected });
       },
     ),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
 });
 

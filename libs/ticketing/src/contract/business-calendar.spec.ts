@@ -13,6 +13,7 @@ import {
 } from './business-calendar.js';
 import { faultsOf } from '../schema.js';
 import { instant, isOpen, randomCalendar, slowOpenTime, wallClock } from '../testing/random-calendars.js';
+import { runs } from '../../../../test/runs.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -234,7 +235,7 @@ describe('every calendar, against a wall clock read minute by minute', () => {
         const [from, to] = [start + Math.min(one, other), start + Math.max(one, other)];
         expect(openTimeBetween(compileCalendar(calendar), instant(from), instant(to))).toBe(slowOpenTime(calendar, from, to));
       }),
-      { numRuns: 400 },
+      { numRuns: runs(400) },
     );
   });
 
@@ -248,7 +249,7 @@ describe('every calendar, against a wall clock read minute by minute', () => {
         expect(openTimeBetween(compiled, instant(start + from), due)).toBe(millis);
         expect(openTimeBetween(compiled, instant(start + from), instant(epochMillis(due) - 1))).toBe(millis - 1);
       }),
-      { numRuns: 400 },
+      { numRuns: runs(400) },
     );
   });
 
@@ -261,7 +262,7 @@ describe('every calendar, against a wall clock read minute by minute', () => {
         expect(due <= end).toBe(true);
         expect(openTimeBetween(compiled, due, end)).toBe(0);
       }),
-      { numRuns: 400 },
+      { numRuns: runs(400) },
     );
   });
 
@@ -282,7 +283,7 @@ describe('every calendar, against a wall clock read minute by minute', () => {
           });
         },
       ),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 
@@ -300,7 +301,7 @@ describe('every calendar, against a wall clock read minute by minute', () => {
         }
         expect(epochMillis(endOfBusinessDay(compileCalendar(calendar), instant(from), days))).toBe([...closings.values()][days - 1]);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 });

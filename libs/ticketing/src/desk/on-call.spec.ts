@@ -4,6 +4,7 @@ import { Temporal } from 'temporal-polyfill';
 import { scenariosOf, type Sent } from '../../../eventsourcing/src/testing/given.js';
 import { WEEKDAYS } from '../contract/business-calendar.js';
 import { answersAt, onCall, onCallAt, type OnCallRotation, type OnCallSchedule } from './on-call.js';
+import { runs } from '../../../../test/runs.js';
 
 const at = (text: string): Instant => instantFrom(Date.parse(text));
 const start = Date.parse('2026-11-21T08:00:00Z');
@@ -144,7 +145,7 @@ describe('who is on call', () => {
           expect(turns.map(({ who }) => [...who])).toEqual(turns.map((_, index) => [ids[index % size]]));
         },
       ),
-      { numRuns: 10 },
+      { numRuns: runs(10) },
     );
   });
 
@@ -172,7 +173,7 @@ describe('who is on call', () => {
           expect(counts.has(undefined)).toBe(false);
         },
       ),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 });

@@ -3,6 +3,7 @@ import type { Agent } from '../desk/agent.js';
 import type { Team } from '../desk/team.js';
 import { capacityOf, type CapacityContext } from './capacity.js';
 import type { Facts } from './kpi.js';
+import { runs } from '../../../../test/runs.js';
 
 const HOUR = 3_600_000;
 const WEEK = 7 * 24 * HOUR;
@@ -84,7 +85,7 @@ describe('capacity', () => {
         }
         expect(new Set(busFactor.map(({ category }) => category))).toEqual(new Set(facts.map(({ category }) => category)));
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 
@@ -106,7 +107,7 @@ describe('capacity', () => {
           new Set(offsets.map((offset) => `${local(from + offset).getUTCDay()} ${local(from + offset).getUTCHours()}`)).size,
         );
       }),
-      { numRuns: 10 },
+      { numRuns: runs(10) },
     );
   });
 });

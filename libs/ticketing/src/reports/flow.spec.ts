@@ -4,6 +4,7 @@ import { randomDesk } from '../testing/random-desk.js';
 import { datedFacts } from '../testing/dated-facts.js';
 import { Flow, FLOW_FIELDS } from './flow.js';
 import type { Facts } from './kpi.js';
+import { runs } from '../../../../test/runs.js';
 
 const start = Date.parse('2026-01-01T00:00:00.000Z');
 
@@ -37,7 +38,7 @@ describe('the flow through the tiers', () => {
         }
         for (const { millis, tickets: some } of times) expect(millis > 0 && some <= desk.length).toBe(true);
       }),
-      { numRuns: 15 },
+      { numRuns: runs(15) },
     );
   });
 

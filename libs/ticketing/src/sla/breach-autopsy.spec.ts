@@ -8,6 +8,7 @@ import { evolvePinnedClocks, type PinnedClocks } from './sla-terms.js';
 import { type Happened, randomLifeOfClocks } from '../testing/clocks-by-the-minute.js';
 import { slowOpenTime } from '../testing/random-calendars.js';
 import type { TicketEvents } from '../events/ticket-events.js';
+import { runs } from '../../../../test/runs.js';
 
 const ada = { id: 'ada' };
 const bob = { id: 'bob' };
@@ -230,7 +231,7 @@ describe('the autopsy of every clock of every life', () => {
           expect([from, ...spells.map((spell) => spell.to)]).toEqual([...spells.map((spell) => spell.from), to]);
         });
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -255,7 +256,7 @@ describe('the autopsy of every clock of every life', () => {
         });
         expect(sla?.clocks.length).toBeGreaterThan(0);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });

@@ -8,6 +8,7 @@ import { type Life, randomLifeOfClocks, stopwatches } from '../testing/clocks-by
 import type { TicketEvents } from '../events/ticket-events.js';
 import { faultsOf } from '../schema.js';
 import type { HoldReason, Priority } from '../vocabulary.js';
+import { runs } from '../../../../test/runs.js';
 
 const start = Date.parse('2026-11-21T10:00:00.000Z');
 const at = (offset: number) => instantFrom(start + offset);
@@ -673,7 +674,7 @@ describe('every clock of every life, against stopwatches looked at in each minut
           })),
         );
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -706,7 +707,7 @@ describe('every clock of every life, against stopwatches looked at in each minut
           expect(all.filter(({ what }) => what === 'breach').length).toBeLessThanOrEqual(1);
         }
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { searchWords, withWordsOf, wordsAskedFor } from './search-words.js';
+import { runs } from '../../../../test/runs.js';
 
 const finds = (asked: string, said: string): boolean => {
   const words = searchWords(said);
@@ -156,7 +157,7 @@ describe('over the scripts of the world', () => {
           });
         },
       ),
-      { numRuns: 1_500 },
+      { numRuns: runs(1_500) },
     );
     expect(tried).toBe(1_500);
   });

@@ -8,6 +8,7 @@ import { given } from '../../../eventsourcing/src/testing/given-projected.js';
 import { ticketViews } from './projections.js';
 import { type BoardKey, boardLine, type BoardLine, type BoardPlace, slaBoard, type SlaBoardEntry } from './sla-board.js';
 import { ticketSla, type TicketSla } from './ticket-sla.js';
+import { runs } from '../../../../test/runs.js';
 
 const start = Date.parse('2026-11-20T10:00:00Z');
 const work = { work: 4 * HOUR };
@@ -142,7 +143,7 @@ describe('the board of every life', () => {
         // Exactly as much as is needed is at risk only where nothing was open since there was enough.
         if (remaining !== needed) expect({ remaining, needed, atRisk }).toEqual({ remaining, needed, atRisk: remaining < needed });
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { instantFrom, type RecordedEvent } from '#eventsourcing';
 import { recorded } from '../../../eventsourcing/src/testing/given-projected.js';
 import { type Stretch, Timeline } from './timeline.js';
+import { runs } from '../../../../test/runs.js';
 
 type Noted = RecordedEvent<{ Noted: number }>;
 const at = (minute: number) => instantFrom(minute * 60_000);
@@ -39,7 +40,7 @@ describe('the states of an aggregate at all times', () => {
         const found = [...stretches(events)].filter((stretch) => holds(stretch, at(asOf), at(knownAt)));
         expect(found.map(({ state }) => state)).toEqual(expected.length === 0 ? [] : [expected]);
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
   });
 

@@ -7,6 +7,7 @@ import { nextMomentAt } from '../sla/sla-terms.js';
 import { at, Life, pin, start } from '../testing/ticket-life.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { comparisonOf, evolveReplay, replayedEvents, type Replay, SimulationSums, type TicketComparison } from './what-if.js';
+import { runs } from '../../../../test/runs.js';
 
 const team = (name: string) => [{ kind: 'team' as const, team: name }];
 const handoff = { summary: 's', errorMessages: ['e'], logs: ['l'], stepsTried: [{ action: 'a', outcome: 'o' }] };
@@ -179,7 +180,7 @@ describe('escalation policies of a proposed contract', () => {
         },
       ),
       // Work begins at the instant of a warning.
-      { numRuns: 50, examples: [[[[11.25, 'StartWork']]]] },
+      { numRuns: runs(50), examples: [[[[11.25, 'StartWork']]]] },
     );
   });
 

@@ -1,0 +1,2 @@
+/** The specs whose properties are tried a fourth of the times in the quick run (test/runs.ts), with all of them. */
+import './public-holidays.spec.js';
