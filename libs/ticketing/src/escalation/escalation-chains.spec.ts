@@ -106,6 +106,19 @@ describe('an escalation policy at work', () => {
     }
   });
 
+  it('is not taken over once the ticket is over: whoever has acknowledged it may say so again', () => {
+    for (const [name, body] of [
+      ['CancelTicket', { reason: 'r' }],
+      ['ResolveTicket', { category: 'c', article: 'KB-1' }],
+    ] as const) {
+      const life = new Life(under(untouched)).open();
+      life.do(12, 'AcknowledgeEscalation', {});
+      life.do(20, name, body);
+      expect(() => life.do(21, 'AcknowledgeEscalation', { by: { id: 'grace' } })).toThrow('no-escalation-at-work');
+      expect(life.do(22, 'AcknowledgeEscalation', {})).toEqual([]);
+    }
+  });
+
   it('can be acknowledged before it told anybody; where none is at work there is nothing to acknowledge', () => {
     const life = new Life(under(untouched)).open();
     expect(() => life.do(1, 'AcknowledgeEscalation', { chain: 'other/0' })).toThrow('no-escalation-at-work');

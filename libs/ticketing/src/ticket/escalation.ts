@@ -20,7 +20,7 @@ import type { Person } from '../vocabulary.js';
 import type { ClockedTicket } from './clocked-ticket.js';
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { event, namedOrActor } from './decisions.js';
-import { unlessWorkable } from './guards.js';
+import { unlessActive, unlessWorkable } from './guards.js';
 import { completeHandOff } from './hand-off.js';
 
 /** Does what escalation policies have due by now. Sent by the timekeeper. */
@@ -137,10 +137,13 @@ export const escalationCommands = {
       const who = namedOrActor(by, context);
       const named = (ticket.sla?.chains ?? []).filter(({ id }) => chain === undefined || id === chain);
       const acknowledgeable = named.filter(({ ended }) => ended === undefined || ended.because === 'acknowledged');
-      // Somebody else's acknowledgement takes a chain over.
-      const open = acknowledgeable.filter(({ acknowledged }) => acknowledged?.by.id !== who.id).map(({ id }) => id);
+      // Somebody else's acknowledgement takes a chain over, while there is work on the ticket.
+      const active = unlessActive(ticket) === undefined;
+      const open = acknowledgeable
+        .filter(({ ended, acknowledged }) => (active || ended === undefined) && acknowledged?.by.id !== who.id)
+        .map(({ id }) => id);
       if (open.length > 0) return [event('EscalationAcknowledged', omitUndefined({ chains: open, by: who, note }))];
-      return acknowledgeable.length > 0
+      return acknowledgeable.some(({ acknowledged }) => acknowledged?.by.id === who.id)
         ? []
         : refuse('no-escalation-at-work', 'No escalation policy that could be acknowledged is at work on the ticket');
     },
