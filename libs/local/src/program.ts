@@ -40,13 +40,15 @@ export async function runProgram<Options extends object, Up extends Running>(
   try {
     await runProcess(start, output);
   } catch (error) {
-    const expected = error instanceof ConfigError || error instanceof CannotStart;
     terminal(process.stderr).print(
-      `${expected ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+      `${isExplained(error) ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
     );
     process.exit(1);
   }
 }
+
+/** Whether the message of an error says what to do. */
+const isExplained = (error: unknown): error is Error => error instanceof ConfigError || error instanceof CannotStart;
 
 async function runThread<Options extends object, Up extends Running>(start: Start<Options, Up>, port: MessagePort): Promise<void> {
   const { config, options } = workerData as ThreadData;
@@ -54,7 +56,8 @@ async function runThread<Options extends object, Up extends Running>(start: Star
   try {
     running = await start(config, createLog(config.logLevel, standardError()), options);
   } catch (error) {
-    if (!(error instanceof CannotStart)) throw error;
+    // Whoever started the thread is given the message: an error loses its class on the way.
+    if (!isExplained(error)) throw error;
     port.postMessage({ cannotStart: error.message } satisfies ThreadMessage);
     return;
   }

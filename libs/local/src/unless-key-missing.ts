@@ -1,5 +1,5 @@
-import { access } from 'node:fs/promises';
 import type { Mongo } from '#mongo';
+import { keyIn } from '#platform';
 import { CannotStart } from './cannot-start.js';
 
 /** A key from which secrets are derived that are stored nowhere. */
@@ -12,13 +12,16 @@ export interface DerivingKey {
 }
 
 /**
- * Makes sure that no key is made in place of one that is missing: with it, all secrets that were derived before would be others.
+ * Makes sure that a key can be used, and that none is made in place of one that is missing: with it, all secrets that were derived before would be others.
  * @throws CannotStart
  */
 export async function unlessKeyMissing({ db }: Pick<Mongo, 'db'>, { file, variable, owners }: DerivingKey): Promise<void> {
-  const missing = await access(file).then(
+  const missing = await keyIn(file).then(
     () => undefined,
-    (error: NodeJS.ErrnoException) => (error.code === 'ENOENT' ? error : undefined),
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return error;
+      throw new CannotStart(`The key that ${variable} names cannot be used (${error.message}).`, { cause: error });
+    },
   );
   if (missing === undefined || (await db.collection(owners.view).findOne(owners.where)) === null) return;
   throw new CannotStart(

@@ -39,7 +39,8 @@ export class JsonLog implements LoggerService {
   }
 
   error(message: unknown, ...rest: unknown[]): void {
-    this.#write('error', message, rest);
+    // That it cannot listen Nest also throws: whoever started it says what to do.
+    this.#write(rest.at(-1) === 'NestApplication' ? 'debug' : 'error', message, rest);
   }
 
   warn(message: unknown, ...rest: unknown[]): void {
