@@ -245,6 +245,21 @@ describe('questions in self-service', () => {
     expect(opening?.data).not.toHaveProperty('articlesShown');
     await sendTo(question, two, 'MarkHelpful', { article: id });
     await eventually(failed, (count) => count === 0);
+
+    // Two at once, before either is known of.
+    const three = await sendTo(question, undefined, 'RecordQuestion', asked);
+    const twins = await Promise.all(['Jams', 'Jams too'].map((summary) => open(summary, { question: three })));
+    for (const ticketId of twins) expect((await eventsOf(ticketId))[0]?.data).toMatchObject({ articlesShown: [id], articlesBesides: [] });
+    // What is opened after them is counted after them.
+    const later = await open('Jams on', { question: await sendTo(question, undefined, 'RecordQuestion', asked) });
+    const uses = async () => {
+      const told: string[] = [];
+      for await (const { type, data } of store.readStream(streamName(article, id)))
+        if (type === 'ArticleUsed') told.push((data as { readonly ticketId: string }).ticketId);
+      return told;
+    };
+    const told = await eventually(uses, (all) => all.includes(later));
+    expect(told.filter((ticketId) => twins.includes(ticketId))).toHaveLength(1);
   });
 });
 

@@ -296,11 +296,20 @@ export interface OpeningFlags {
   readonly entryReason?: string;
   /** Knowledge articles that L0 showed without success. */
   readonly articlesShown?: readonly string[];
+  /** Those of them that were not suggested for its question, where it names one: the others are counted with the question. */
+  readonly articlesBesides?: readonly string[];
 }
 
 /** A ticket right after its opening. Which articles were shown and why it entered where it did is history, and no part of its state. */
 export function openedTicket(
-  { articlesShown: _articles, entryReason: _reason, majorIncident, securityIncident, ...opening }: Opening & OpeningFlags,
+  {
+    articlesShown: _articles,
+    articlesBesides: _besides,
+    entryReason: _reason,
+    majorIncident,
+    securityIncident,
+    ...opening
+  }: Opening & OpeningFlags,
   at: Instant,
 ): Ticket {
   return {

@@ -526,6 +526,12 @@ export const publicEventSchemas = {
       securityIncident: { const: true },
       entryReason: { description: 'Why a lead let it enter above the usual tiers.', type: 'string' },
       articlesShown: { description: 'Knowledge articles that L0 showed without success.', type: 'array', items: { type: 'string' } },
+      articlesBesides: {
+        description:
+          'Those of them that were not suggested for its question, where it names one: the others are counted with the question.',
+        type: 'array',
+        items: { type: 'string' },
+      },
     },
     required: ['contractVersion', 'client', 'kind', 'summary', 'reporter', 'channel', 'impact', 'urgency', 'priority', 'tier'],
   },

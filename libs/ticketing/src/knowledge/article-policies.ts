@@ -26,7 +26,8 @@ export const articlesOfTickets: Policy<TicketEvents, ClockedTicketState, Article
         ? data.article !== undefined
         : type !== 'DiagnosticStepRecorded' || data.runbook?.result === 'failed',
   react: {
-    TicketOpened: (event) => articleUses(event, event.data.client, event.data.articlesShown ?? [], false),
+    // What was suggested for a question was in vain once, however many tickets name it: the question tells of it.
+    TicketOpened: (event) => articleUses(event, event.data.client, event.data.articlesBesides ?? event.data.articlesShown ?? [], false),
     TicketResolved: (event, state) => articleUses(event, state?.client, event.data.article === undefined ? [] : [event.data.article], true),
     DiagnosticStepRecorded: (event, state) => {
       const followed = state?.runbooks?.find(({ run }) => run === event.data.runbook?.run);

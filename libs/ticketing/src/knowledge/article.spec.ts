@@ -231,6 +231,8 @@ describe('an article', () => {
       { id: 'KB-1', ...use, solved: false },
       { id: 'KB-2', ...use, solved: false },
     ]);
+    const besides = { client: 'northwind', articlesShown: ['KB-1', 'KB-2'], articlesBesides: ['KB-2'] };
+    expect(told('TicketOpened', besides)).toEqual([{ id: 'KB-2', ...use, solved: false }]);
     expect(told('TicketResolved', { article: 'KB-1' })).toEqual([{ id: 'KB-1', ...use, solved: true }]);
     expect([...told('TicketOpened', {}), ...told('TicketResolved', {}), ...told('TicketResolvedWithRootCause', {})]).toEqual([]);
   });

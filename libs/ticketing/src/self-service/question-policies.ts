@@ -16,7 +16,7 @@ export const ticketsOfQuestions: Policy<TicketEvents, ClockedTicketState, Questi
   },
 };
 
-/** Tells an article that it has answered a question. */
+/** Tells an article that it has answered a question, or was suggested for it in vain. */
 export const articlesOfQuestions: Policy<QuestionEvents, QuestionState, ArticleCommands> = {
   name: 'articles-of-questions',
   aggregate: question,
@@ -24,5 +24,10 @@ export const articlesOfQuestions: Policy<QuestionEvents, QuestionState, ArticleC
     QuestionAnswered: ({ data: { article: id } }) => [
       { category: article.category, id, name: 'GiveArticleFeedback', body: { helped: true } },
     ],
+    QuestionBecameTicket: ({ data: { ticketId, articles = [] } }, state) => {
+      if (state === null) return [];
+      const body = { ticketId, client: state.client, solved: false };
+      return articles.map((id) => ({ category: article.category, id, name: 'RecordArticleUse', body }));
+    },
   },
 };

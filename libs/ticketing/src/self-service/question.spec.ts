@@ -39,6 +39,11 @@ describe('a question', () => {
         .when(...helped('KB-1'))
         .refusal().refused,
     ).toBe('question-not-found');
+    expect(
+      given(asked)
+        .when(...ticket)
+        .events(),
+    ).toEqual([{ type: 'QuestionBecameTicket', data: { ticketId: 't', articles: ['KB-1', 'KB-2'] } }]);
     const opened = given(asked, helped('KB-2'), ticket);
     expect(opened.state).toMatchObject({ status: 'ticket', ticketId: 't' });
     expect(opened.when(...ticket).events()).toEqual([]);
@@ -68,7 +73,7 @@ describe('a ticket that names a question', () => {
   it('has the articles that were suggested, and is of the same client', () => {
     expect(open('northwind').events[0]).toMatchObject({
       type: 'TicketOpened',
-      data: { question: id, articlesShown: ['KB-2', 'KB-9', 'KB-1'] },
+      data: { question: id, articlesShown: ['KB-2', 'KB-9', 'KB-1'], articlesBesides: ['KB-9'] },
     });
     for (const client of ['contoso', undefined]) expect(() => open(client)).toThrow('question-not-found');
   });

@@ -85,7 +85,8 @@ const events = {
   QuestionAnswered: event<QuestionState, { readonly article: string }>({
     evolve: (state, { article }, { effectiveAt: endedAt }) => state && { ...state, status: 'helped', article, endedAt },
   }),
-  QuestionBecameTicket: event<QuestionState, { readonly ticketId: string }>({
+  // With the articles that were suggested in vain. Before it said so, the ticket told of them.
+  QuestionBecameTicket: event<QuestionState, { readonly ticketId: string; readonly articles?: readonly string[] }>({
     evolve: (state, { ticketId }, { effectiveAt: endedAt }) => state && { ...state, status: 'ticket', ticketId, endedAt },
   }),
 };
@@ -131,7 +132,8 @@ export const question = {
       refuses: [],
       decide({ ticketId }: RecordTicketOfQuestion, state) {
         // Who opens a ticket after all was not helped.
-        return state === null || state.status === 'ticket' ? [] : [{ type: 'QuestionBecameTicket', data: { ticketId } }];
+        if (state === null || state.status === 'ticket') return [];
+        return [{ type: 'QuestionBecameTicket', data: { ticketId, articles: state.articles } }];
       },
     }),
   },

@@ -231,9 +231,11 @@ export const intakeCommands = {
       if (barred) return barred;
       if (state !== null) return refuse('ticket-exists', 'The ticket exists already');
       const priority = contract.priorities[impact][urgency];
-      // What was suggested for a question was in vain once, however many tickets name it.
-      const suggested = asked?.status === 'ticket' ? [] : (asked?.articles ?? []);
-      const shown = [...new Set([...(body.articlesShown ?? []), ...suggested])];
+      const suggested = asked?.articles ?? [];
+      const named = [...new Set(body.articlesShown ?? [])];
+      const besides = named.filter((article) => !suggested.includes(article));
+      // Another ticket for the same question has those that it names.
+      const shown = asked?.status === 'ticket' ? named : [...new Set([...named, ...suggested])];
       return [
         event(
           'TicketOpened',
@@ -253,6 +255,7 @@ export const intakeCommands = {
             component,
             category,
             articlesShown: shown.length === 0 ? undefined : shown,
+            articlesBesides: question === undefined || shown.length === 0 ? undefined : besides,
             question,
             form,
             follows,
