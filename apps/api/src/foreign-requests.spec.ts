@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { isRefusal } from '#eventsourcing';
 import { problemOfStores, RateLimits } from '#http';
-import { asOperator, issueLink, reached } from '#ticketing-app';
+import { asOperator, issueLink, databaseAnswer } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
 import { keyFor, openingOf, type RunningApi, send, startApi } from './testing/running-api.js';
 
@@ -82,7 +82,7 @@ describe('a query that takes too long', () => {
       pipeline: [{ $match: { $expr: { $gt: [{ $add: ['$value', 1] }, -1] } } }],
       as: 'others',
     };
-    const answer = reached(values.aggregate([{ $lookup: everyOther }, { $count: 'others' }], { maxTimeMS: 5 }).toArray());
+    const answer = databaseAnswer(values.aggregate([{ $lookup: everyOther }, { $count: 'others' }], { maxTimeMS: 5 }).toArray());
     const problem = problemOfStores(await answer.catch((error: unknown) => error));
     expect(problem).toMatchObject({ code: 'query-too-long', kind: { status: 503 }, headers: { 'Retry-After': '30' } });
   });

@@ -3,7 +3,15 @@ import type { FastifyReply } from 'fastify';
 import { EventStore, formatPosition } from '#eventsourcing';
 import { policies, projectionGroups } from '#ticketing';
 import { sealingHealth } from '#sealing';
-import { followersOfOtherLog, groupHealth, healthOfDeliveries, policyHealth, reached, ReadModels, sealedCategories } from '#ticketing-app';
+import {
+  followersOfOtherLog,
+  groupHealth,
+  healthOfDeliveries,
+  policyHealth,
+  databaseAnswer,
+  ReadModels,
+  sealedCategories,
+} from '#ticketing-app';
 import { documented } from './documented.js';
 
 const PATIENCE_MS = 2_000;
@@ -65,7 +73,7 @@ export class HealthController {
   }
 
   #readModelsAnswer(): Promise<boolean> {
-    return answers(() => reached(this.models.db.command({ ping: 1 })));
+    return answers(() => databaseAnswer(this.models.db.command({ ping: 1 })));
   }
 
   /** Whether the views were made from another log than the one that is there now. */

@@ -84,8 +84,8 @@ async function start(
       throw error;
     });
     const { port: listening } = api.getHttpServer().address() as { port: number };
-    const reached = isWildcard(host) ? 'localhost' : isIPv6(host) ? `[${host}]` : host;
-    const url = `${tls === undefined ? 'http' : 'https'}://${reached}:${listening}`;
+    const hostInUrl = isWildcard(host) ? 'localhost' : isIPv6(host) ? `[${host}]` : host;
+    const url = `${tls === undefined ? 'http' : 'https'}://${hostInUrl}:${listening}`;
     return { url, ...(firstLogIn === undefined ? {} : { firstLogIn: `${url}/login#${firstLogIn}` }) };
   });
 }

@@ -135,7 +135,7 @@ describe('GET /v1/sla-board', () => {
   });
   const idsOf = (...abouts: string[]) => abouts.map((about) => tickets[about]?.replace('/v1/tickets/', ''));
 
-  it('shows the clocks that go on, whichever is due first first, with what is left of them', async () => {
+  it('shows the clocks that go on, sorted by due time, with what is left of them', async () => {
     const { items, evaluatedAt, next } = await board('&kind=resolution');
     expect(ids({ items })).toEqual(idsOf('breached', 'at risk', 'warned', 'on its way', 'paused'));
     expect(next).toBeUndefined();

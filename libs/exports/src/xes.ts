@@ -22,20 +22,20 @@ export async function* asXes({ says, columns, log }: DataSet, batches: Batches):
     `<!-- ${`${says}\n${described}`.replaceAll('--', '- -')}\n-->\n` +
     EXTENSIONS.map(([name, prefix, uri]) => `<extension name="${name}" prefix="${prefix}" uri="${uri}"/>\n`).join('')
   );
-  let present: unknown;
+  let currentCase: unknown;
   for await (const rows of batches) {
     let text = '';
     for (const row of rows) {
-      if (row[log.case] !== present) {
-        if (present !== undefined) text += '</trace>\n';
-        present = row[log.case];
+      if (row[log.case] !== currentCase) {
+        if (currentCase !== undefined) text += '</trace>\n';
+        currentCase = row[log.case];
         text += `<trace>\n${ofTrace.map((column) => attribute(column, key(column), row)).join('')}`;
       }
       text += `<event>${ofEvent.map((column) => attribute(column, key(column), row)).join('')}<string key="lifecycle:transition" value="complete"/></event>\n`;
     }
     yield text;
   }
-  yield `${present === undefined ? '' : '</trace>\n'}</log>\n`;
+  yield `${currentCase === undefined ? '' : '</trace>\n'}</log>\n`;
 }
 
 function attribute({ name, type }: Column, key: string, row: Row): string {

@@ -1,7 +1,7 @@
 import { type Instant, isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
 import { type Article, article, articles, type ArticleStatus, omitUndefined, shownArticle } from '#ticketing';
 import type { AtRevision } from './at-revision.js';
-import { type ByName, find, type Page, reached, readByName, readOne, type Sources } from './read-models.js';
+import { type ByName, find, type Page, databaseAnswer, readByName, readOne, type Sources } from './read-models.js';
 import { readTicketDetails } from './ticket-queries.js';
 
 /** Which articles are asked for: those that have all of it. */
@@ -36,7 +36,7 @@ export async function readArticles(
 
 /** The first articles of some ids, in their order, that a filter and the scope leave. */
 export async function bestFirst(sources: Sources, hits: readonly string[], where: object, limit: number): Promise<readonly Article[]> {
-  const found = await reached(find<Article>(sources, articles.name, { ...where, _id: { $in: [...hits] } }).toArray());
+  const found = await databaseAnswer(find<Article>(sources, articles.name, { ...where, _id: { $in: [...hits] } }).toArray());
   const byId = new Map(found.map((one) => [one._id, one]));
   return hits.flatMap((id) => byId.get(id) ?? []).slice(0, limit);
 }

@@ -1,7 +1,7 @@
 import { refuse, type Refusal } from '#eventsourcing';
 import { automation, type AutomationTask, automationTasks, omitUndefined, type TASK_STATUSES } from '#ticketing';
 import { type AtRevision, readKnown } from './at-revision.js';
-import { type ByName, find, type Page, reached, readByName, type Sources } from './read-models.js';
+import { type ByName, find, type Page, databaseAnswer, readByName, type Sources } from './read-models.js';
 
 /** Which tasks are asked for: those that have all of it. */
 export interface AutomationTasksAsked extends ByName {
@@ -47,9 +47,9 @@ export async function readNextTasks(
   const { askedAt, task: _id } = after ?? {};
   const rest = after && { $or: [{ askedAt: { $gt: askedAt } }, { askedAt, _id: { $gt: _id } }] };
   const waiting = omitUndefined({ status: 'waiting', action: { $in: actions }, client, ...rest });
-  const found = await reached(find<AutomationTask>(sources, name, waiting).sort({ askedAt: 1, _id: 1 }).limit(limit).toArray());
+  const found = await databaseAnswer(find<AutomationTask>(sources, name, waiting).sort({ askedAt: 1, _id: 1 }).limit(limit).toArray());
   if (after !== undefined) return found;
   // Read second: a task that the view takes from those that wait meanwhile is found here.
-  const claimed = await reached(find<AutomationTask>(sources, name, { claim }).limit(1).toArray());
+  const claimed = await databaseAnswer(find<AutomationTask>(sources, name, { claim }).limit(1).toArray());
   return claimed.length > 0 ? claimed : found;
 }

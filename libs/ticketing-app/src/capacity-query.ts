@@ -16,7 +16,7 @@ import {
   teams,
 } from '#ticketing';
 import { openedTickets, positionFor } from './kpi-query.js';
-import { find, reached, type Sources } from './read-models.js';
+import { find, databaseAnswer, type Sources } from './read-models.js';
 
 export interface CapacityAsked {
   readonly from: Instant;
@@ -41,8 +41,8 @@ export async function readCapacity(sources: Sources, { from, to, client, at }: C
   }
   const zone = client === undefined ? 'Etc/UTC' : (terms.get(client) ?? defaultContract).calendar.zone;
   const [known, people] = await Promise.all([
-    reached(find<Team>(sources, teams.name, {}).toArray()),
-    reached(find<AgentDocument>(sources, agents.name, {}).toArray()),
+    databaseAnswer(find<Team>(sources, teams.name, {}).toArray()),
+    databaseAnswer(find<AgentDocument>(sources, agents.name, {}).toArray()),
   ]);
   const skillsOf = (of: string, category: string) => requiredSkills({ category }, terms.get(of) ?? defaultContract);
   const told = capacityOf(tickets, { from: begin, to: end, zone, teams: known, agents: people, skillsOf });

@@ -43,7 +43,7 @@ import {
 } from '#ticketing';
 import { type AtRevision, readKnown } from './at-revision.js';
 import { evaluatedAt, isPast, readPast, type When } from './past.js';
-import { type ByName, find, type Page, reached, readByIds, readByName, readParts, type Sources } from './read-models.js';
+import { type ByName, find, type Page, databaseAnswer, readByIds, readByName, readParts, type Sources } from './read-models.js';
 import { noFilter, readTicketFilter, savedTicketList } from './saved-filters.js';
 import type { TicketListAsked } from './ticket-list-parameters.js';
 import { whoIsOnCall } from './who-is-on-call.js';
@@ -99,7 +99,7 @@ export interface ActionsAsked {
   readonly after?: readonly [dueAt: string, problemId: string, action: string] | undefined;
 }
 
-/** Preventive actions of all problems, whichever is due first first. */
+/** Preventive actions of all problems, sorted by due time. */
 export async function readPreventiveActions(
   sources: Sources,
   { client, state, owner, overdue, now, limit, after }: ActionsAsked,
@@ -237,7 +237,7 @@ export async function readAttachment(
   { sha256 }: { readonly sha256: string },
 ): Promise<{ readonly allowed: true } | Refusal<'attachment-not-found'>> {
   if (sources.scope.clients === 'all') return { allowed: true };
-  const found = await reached(find(sources, ticketDetails.name, { 'evidence.sha256': sha256 }, { _id: 1 }).limit(1).toArray());
+  const found = await databaseAnswer(find(sources, ticketDetails.name, { 'evidence.sha256': sha256 }, { _id: 1 }).limit(1).toArray());
   return found.length > 0 ? { allowed: true } : refuse('attachment-not-found', 'There is no such attachment');
 }
 

@@ -1,7 +1,7 @@
 import type { Position } from '#eventsourcing';
 import { datesBy } from '#mongo';
 import { type Facts, foldTicket, ticketFacts, type TicketFacts, type TicketFold } from '#ticketing';
-import { find, findMany, reached, type Sources } from './read-models.js';
+import { find, findMany, databaseAnswer, type Sources } from './read-models.js';
 import { readTicketEvents } from './ticket-events.js';
 
 /** Few enough that what is decoded of them dies young. */
@@ -29,7 +29,7 @@ export async function* factsAt(
   const read: string[] = [];
   const changed = async function* (): AsyncGenerator<readonly PlacedFacts[]> {
     const found = find<object>({ models }, ticketFacts.name, { position: { $gt: at } }, { _id: 1 });
-    const ids = (await reached(found.toArray())).map(({ _id }) => _id).filter((id) => !folded.has(id));
+    const ids = (await databaseAnswer(found.toArray())).map(({ _id }) => _id).filter((id) => !folded.has(id));
     // What changes while the others are read may be among those that were.
     const known = ids.length === 0 ? undefined : new Set(read.flatMap((batch) => batch.split(' ')));
     for (const id of ids) {

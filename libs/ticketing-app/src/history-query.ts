@@ -1,6 +1,6 @@
 import { type Instant, refuse, type Refusal, streamId } from '#eventsourcing';
 import { type Audited, type AuditedEvent, type HistoryStep, inWords, policyReactions, type PolicyReaction } from '#ticketing';
-import { find, type Page, reached, type Sources } from './read-models.js';
+import { find, type Page, databaseAnswer, type Sources } from './read-models.js';
 
 /** Which events: all conditions hold at once. Periods begin with `From` and end before `To`. */
 export interface HistoryFilter {
@@ -96,7 +96,7 @@ async function causes(
     [
       { 'reactions.id': id, 'reactions.commandId': { $in: commandIds } },
       { 'to.stream': stream, 'to.eventId': { $in: eventIds } },
-    ].map((filter) => reached(find<PolicyReaction>(sources, policyReactions.name, filter).sort({ position: 1 }).toArray())),
+    ].map((filter) => databaseAnswer(find<PolicyReaction>(sources, policyReactions.name, filter).sort({ position: 1 }).toArray())),
   );
   const because = new Map(
     (caused ?? []).flatMap(({ policy, to: { stream: of, revision, eventId, type }, reactions }) => {

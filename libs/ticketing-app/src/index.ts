@@ -6,7 +6,7 @@ export {
   groupPosition,
   policyHealth,
   type Page,
-  reached,
+  databaseAnswer,
   readByIds,
   readByName,
   ReadModels,

@@ -27,7 +27,7 @@ import {
   usualContext,
 } from '#ticketing';
 import { factsAt, type PlacedFacts } from './facts-at.js';
-import { find, positionOfViews, reached, type Sources, waitForPosition } from './read-models.js';
+import { find, positionOfViews, databaseAnswer, type Sources, waitForPosition } from './read-models.js';
 
 export interface KpiAsked {
   readonly id: string;
@@ -273,7 +273,7 @@ export async function* openedTickets(
 }
 
 async function calendars(sources: Sources, at: Instant): Promise<Context['calendarOf']> {
-  const found = await reached(find<ClientContract>(sources, contracts.name, {}).toArray());
+  const found = await databaseAnswer(find<ClientContract>(sources, contracts.name, {}).toArray());
   const inForce = new Map(
     found.map(({ client, versions }) => [client, versions.findLast(({ effectiveFrom }) => effectiveFrom <= at)?.terms ?? defaultContract]),
   );
@@ -290,7 +290,7 @@ async function eventsBehind(
   const behind = new Map<string, EventRef[]>();
   const filter = { ticketId: { $in: [...ids] }, type: { $in: [...types] }, position: { $lte: Number(commit) } };
   const found = find<HistoryEntry>(sources, ticketHistory.name, filter).sort({ ticketId: 1, revision: 1 });
-  for (const { ticketId, eventId, revision, position, type, effectiveAt, recordedAt } of await reached(found.toArray())) {
+  for (const { ticketId, eventId, revision, position, type, effectiveAt, recordedAt } of await databaseAnswer(found.toArray())) {
     const known = behind.get(ticketId) ?? [];
     known.push({ eventId, revision, position, type, effectiveAt, recordedAt });
     behind.set(ticketId, known);

@@ -1,6 +1,6 @@
 import { OtherLog } from '#eventsourcing';
 import { followersOfOtherLog } from '#mongo';
-import { reached, type Stores } from './read-models.js';
+import { databaseAnswer, type Stores } from './read-models.js';
 
 export { followersOfOtherLog };
 
@@ -16,7 +16,7 @@ const looks = new WeakMap<object, { readonly at: number; readonly others: Promis
 export async function unlessOfOtherLog({ store, models }: Stores): Promise<void> {
   let look = looks.get(models);
   if (look === undefined || performance.now() - look.at > LOOK_EVERY_MS) {
-    look = { at: performance.now(), others: reached(followersOfOtherLog(models.db, store)) };
+    look = { at: performance.now(), others: databaseAnswer(followersOfOtherLog(models.db, store)) };
     looks.set(models, look);
     // What went wrong is no answer: it is looked up again.
     look.others.catch(() => looks.delete(models));

@@ -53,7 +53,7 @@ import { QUERY_WITHIN_MS, ReadModels, databaseAnswer } from './read-model-databa
 import { ScopedEvents, ScopedFeed } from './scoped-events.js';
 import { TICKET_INSTANTS, TicketInstants } from './ticket-instants.js';
 
-export { ReadModels, databaseAnswer as reached };
+export { ReadModels, databaseAnswer };
 
 /** How long a reader waits for a view to get where it is asked to be. */
 const PATIENCE_MS = 2_000;

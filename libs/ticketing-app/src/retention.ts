@@ -4,7 +4,7 @@ import { streamsWithKeys } from '#privacy';
 import { DAY, type ErasedBecause, privacies, type Privacy, ticket, ticketFacts, type TicketKind } from '#ticketing';
 import { readPrivacy } from './desk-queries.js';
 import { type Erasing, tellErased } from './erasures.js';
-import { databaseOf, reached, type Sources } from './read-models.js';
+import { databaseOf, databaseAnswer, type Sources } from './read-models.js';
 
 /** Tickets that are looked at together. */
 const PAGE = 500;
@@ -64,7 +64,7 @@ export async function readWhatIsDue(
     const counting = async () => {
       for await (const streams of streamsDue(databaseOf(sources), client, terms)) tickets += streams.length;
     };
-    await reached(counting());
+    await databaseAnswer(counting());
     items.push({ ...terms, tickets });
   }
   return { at: now, items };

@@ -13,7 +13,7 @@ import {
 } from '#ticketing';
 import { bestFirst } from './article-queries.js';
 import { type AtRevision, readKnown } from './at-revision.js';
-import { type ByName, find, type Page, reached, readByName, readOne, type Sources } from './read-models.js';
+import { type ByName, find, type Page, databaseAnswer, readByName, readOne, type Sources } from './read-models.js';
 
 /** An article that may answer a question. */
 export interface Suggestion {
@@ -81,7 +81,7 @@ export async function readQuestionCounts(
 ): Promise<QuestionCounts> {
   const askedAt = omitUndefined({ $gte: from, $lt: to });
   const where = omitUndefined({ client, askedAt: Object.keys(askedAt).length === 0 ? undefined : askedAt });
-  const found = await reached(find<Question>(sources, questions.name, where, { status: 1 }).toArray());
+  const found = await databaseAnswer(find<Question>(sources, questions.name, where, { status: 1 }).toArray());
   return countQuestions(found);
 }
 

@@ -14,7 +14,7 @@ import {
   type Tier,
 } from '#ticketing';
 import { type ChangesAsked, type ComingAndGoing, readChanged } from './changed-documents.js';
-import { find, type Page, reached, readTickets, type Sources, waitForPosition } from './read-models.js';
+import { find, type Page, databaseAnswer, readTickets, type Sources, waitForPosition } from './read-models.js';
 
 export interface BoardFilter {
   readonly client?: string | undefined;
@@ -107,7 +107,7 @@ async function linesOf(
 /** The clocks of tickets, under the contracts that they go by. */
 async function clocksOf(sources: Pick<Sources, 'models'>, ids: readonly string[]): Promise<ReadonlyMap<string, TicketSla>> {
   const found = find<TicketSla>(sources, ticketSla.name, { _id: { $in: [...ids] } });
-  return new Map((await reached(found.toArray())).map((sla) => [sla._id, sla]));
+  return new Map((await databaseAnswer(found.toArray())).map((sla) => [sla._id, sla]));
 }
 
 /** The lines that a filter leaves at an instant, and what they are sorted by, in MongoDB's query language. */

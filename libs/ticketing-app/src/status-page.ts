@@ -1,6 +1,6 @@
 import { type EventStore, type Instant, readAggregate } from '#eventsourcing';
 import { contract, contractInForce, type MajorIncident, maintenance, majorIncidents, type StatusPage, statusPageOf } from '#ticketing';
-import { find, reached, type Sources } from './read-models.js';
+import { find, databaseAnswer, type Sources } from './read-models.js';
 
 /** Major incidents that are looked at. */
 const MOST_INCIDENTS = 100;
@@ -21,7 +21,7 @@ export async function readStatusPage(
   const [{ state: agreed }, { state: planned }, incidents] = await Promise.all([
     readAggregate(store, contract, client),
     readAggregate(store, maintenance, client),
-    reached(found.sort({ beganAt: -1 }).limit(MOST_INCIDENTS).toArray()),
+    databaseAnswer(found.sort({ beganAt: -1 }).limit(MOST_INCIDENTS).toArray()),
   ]);
   const services = Object.keys(contractInForce(agreed, at)?.terms.services ?? {});
   return statusPageOf(client, at, { services, maintenance: planned, majorIncidents: incidents });

@@ -41,7 +41,7 @@ export const statusPageSchema = about(
           until: about(instant, 'When it ends'),
         }),
       ),
-      'Windows that go on or are to come, the first first',
+      'Windows that have begun or are planned, sorted by their begin',
     ),
   }),
   "How a client's services are: what was broadcast, and nothing else of any ticket",

@@ -1,6 +1,8 @@
 import { instantFrom } from '#eventsourcing';
 import { openTimeBetween } from '../contract/business-calendar.js';
 import { type Bucket, bucketAt, bucketsOf, type Period, PERIODS } from '../periods.js';
+import type { Static } from '../schema.js';
+import type { figureSchema } from '../views/kpi-report.js';
 import type { TicketFacts } from '../views/ticket-facts.js';
 import { type Context, type Counted, type Dimension, DIMENSIONS, type Facts, type Kpi, OF_TICKET, type Span } from './kpi.js';
 
@@ -19,15 +21,7 @@ export interface TallyAsked {
 }
 
 /** A number, with what it was made of. */
-export interface Figure {
-  /** Null where there is nothing to divide by. */
-  readonly value: number | null;
-  readonly numerator?: number;
-  readonly denominator?: number;
-  readonly p50?: number | null;
-  readonly p90?: number | null;
-  readonly also?: Readonly<Record<string, number>>;
-}
+export type Figure = Static<typeof figureSchema>;
 
 /** The number of one group: the value of each dimension, null where the facts have none. */
 export interface GroupFigure extends Figure {

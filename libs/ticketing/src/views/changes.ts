@@ -1,15 +1,10 @@
 import type { Actor } from '#eventsourcing';
 import { isFields, same } from '../plain-json.js';
+import type { Static } from '../schema.js';
+import type { changeSchema } from './history-step.js';
 
 /** A field that an event changed. */
-export interface Change {
-  /** Where it is: `terms.calendar.zone`, `stepsTried[2]`. */
-  readonly path: string;
-  /** Absent where it was not there. */
-  readonly before?: unknown;
-  /** Absent where it is there no more. */
-  readonly after?: unknown;
-}
+export type Change = Static<typeof changeSchema>;
 
 /** What is different between two states, by the smallest parts that are. */
 export function changesBetween(before: unknown, after: unknown, path = ''): readonly Change[] {

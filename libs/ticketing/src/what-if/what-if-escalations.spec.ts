@@ -133,7 +133,7 @@ describe('escalation policies of a proposed contract', () => {
         (lived) => {
           const life = new Life(pinned).open();
           life.do(0.01, 'AddInternalNote', { text: 't' });
-          const seeTo = (until: number) => {
+          const runTimers = (until: number) => {
             for (
               let due: Instant | undefined;
               (due = [nextMomentAt(life.sla), nextStepAt(life.sla.chains)].filter((one) => one !== undefined).sort()[0]);
@@ -146,7 +146,7 @@ describe('escalation policies of a proposed contract', () => {
             }
           };
           for (const [minute, act] of [...lived].sort(([one], [other]) => one - other)) {
-            seeTo(minute);
+            runTimers(minute);
             const bodies: Readonly<Record<string, object>> = {
               EscalateToTier: { tier: 'L2', reason: 'r', handoff },
               PutOnHold: { reason: 'customer', note: 'n' },
@@ -158,7 +158,7 @@ describe('escalation policies of a proposed contract', () => {
               // What cannot be done then is not.
             }
           }
-          seeTo(421);
+          runTimers(421);
           const dispatched = life.events.flatMap(({ type, data, at: when }) => {
             const { policy, round, step, targets } = data as TicketEvents['EscalationStepDispatched'];
             return type === 'EscalationStepDispatched' && targets.length > 0 ? [`${policy} ${round}.${step} ${when.slice(0, 16)}`] : [];
