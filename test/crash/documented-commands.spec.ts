@@ -57,6 +57,7 @@ describe('the commands in README and docs', () => {
   let ticket = '';
   let resolved = '';
   let problem = '';
+  let key = '';
 
   beforeAll(async () => {
     await build();
@@ -67,6 +68,9 @@ describe('the commands in README and docs', () => {
     await demo.exited;
     ticket = /replay ([0-9a-f-]{36})\s+a fault that went up to the vendor/.exec(demo.stdout)?.[1] ?? '';
     resolved = /replay ([0-9a-f-]{36})\s+a major incident, whose children were resolved/.exec(demo.stdout)?.[1] ?? '';
+    const issued = Program.tierline(['keys', 'issue', 'Docs', '--id', 'docs', '--roles', 'service'], { DATA_DIR: join(directory, 'data') });
+    await issued.exited;
+    key = /^tierline_([0-9a-f]+)_/.exec(issued.stdout)?.[1] ?? '';
     const token = (await readFile(join(directory, 'data', 'admin.token'), 'utf8')).trim();
     const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` };
     const body = JSON.stringify({ client: 'northwind', title: 'Printers stop' });
@@ -105,6 +109,7 @@ describe('the commands in README and docs', () => {
       .replace(/\s\[(?:--[^\]\n]*|[A-Z]+)\]/g, '')
       .replace(/\bTICKET\b/g, ticket)
       .replace(/\bPROBLEM\b/g, problem)
+      .replace(/\bKEY\b/g, key)
       .replace(/\bINSTANT\b/g, new Date(Date.now() + 60_000).toISOString())
       .replace(/\bPACK\b/g, 'readme.ndjson')
       .replace(/\bROLES\b/g, 'service')
@@ -120,7 +125,7 @@ describe('the commands in README and docs', () => {
   });
 
   it('do what they say', async () => {
-    expect([ticket, resolved, problem]).not.toContain('');
+    expect([ticket, resolved, problem, key]).not.toContain('');
     const failed: object[] = [];
     for (const [page, command] of await documented()) {
       if (Object.keys(NOT_RUN).some((beginning) => command.startsWith(beginning))) continue;

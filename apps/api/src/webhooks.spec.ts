@@ -210,6 +210,19 @@ describe('webhooks', () => {
     ]);
   });
 
+  it('say what is wrong with a receiver that speaks no TLS, and keep what it is to be sent', async () => {
+    const client = newClient();
+    await openTicket(client);
+    deliver({}, 2_000);
+    const url = receiver.url('/plain').replace('http:', 'https:');
+    const { webhook } = await post('/v1/webhooks', { url, clients: [client], from: 'start' });
+    const kept = await eventually(
+      () => deliveries(api.mongo.db).findOne({ webhook, state: 'waiting' }),
+      (one) => one !== null && one.tries > 1,
+    );
+    expect(kept?.attempts[0]?.error).toBe('TLS: wrong version number');
+  });
+
   it('give an event up after a while, which can be looked at and sent again, one or all', async () => {
     const client = newClient();
     const ticket = await openTicket(client);

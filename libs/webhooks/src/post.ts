@@ -88,8 +88,11 @@ function retryAfter(header: string | undefined): number | undefined {
   return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
 }
 
+/** Says what went wrong, in the words of OpenSSL without its places in memory and in its sources. */
 function messageOf(error: unknown): string {
   const { message, code } = error as NodeJS.ErrnoException & { readonly errors?: readonly Error[] };
+  const [, ofTls] = /error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/.exec(message) ?? [];
+  if (ofTls !== undefined) return `TLS: ${ofTls}`;
   const [first] = (error as AggregateError).errors ?? [];
   return message || (first as Error | undefined)?.message || code || 'the request failed';
 }
