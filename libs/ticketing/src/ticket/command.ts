@@ -14,7 +14,7 @@ import { CLOCK_SKEW, isAutomatic } from '../events/automatic.js';
 import { ticketEvents, type TicketEvents } from '../events/ticket-events.js';
 import type { ClockedTicket, ClockedTicketState } from './clocked-ticket.js';
 import { asItWas, atItsTier, endingWithMovesSince, withRestatements } from './late-facts.js';
-import { endOfTouch, type TicketDecision } from './decisions.js';
+import { beganAfter, endOfTouch, type TicketDecision } from './decisions.js';
 
 /** What every command may say. */
 export class TicketCommand {
@@ -127,6 +127,7 @@ function unlessInOrder({ movedAt }: ClockedTicket, { effectiveAt }: DecisionCont
 function endingTouches(decision: TicketDecision, { touching }: ClockedTicket, context: DecisionContext): TicketDecision {
   if (isRefusal(decision) || touching.length === 0 || !decision.some(({ type }) => ticketEvents[type].endsTouch)) return decision;
   const ended = decision.flatMap(({ type, data }) => (type === 'TouchTimeStopped' ? [data.agent.id] : []));
-  const running = touching.filter(({ agent }) => !ended.includes(agent.id));
+  const isOver = decision.some(({ type }) => ticketEvents[type].endsChains !== null);
+  const running = touching.filter((touch) => !ended.includes(touch.agent.id) && (isOver || !beganAfter(touch, context)));
   return [...running.map((touch) => endOfTouch(touch, context)), ...decision];
 }

@@ -32,14 +32,20 @@ export function reopening({ tier, team, cycle }: Ticket, reason: string): EventO
   return event('TicketReopened', omitUndefined({ reason, tier, team, cycle: cycle + 1 }));
 }
 
+/** When something happened, and when it is told. */
+type Told = Pick<DecisionContext, 'effectiveAt' | 'recordedAt'>;
+
 /** Whoever has the ticket is taken off it, unless it is given to the same agent again. */
-export function endOfTouchOfHolder(
-  { touching, assignee }: Ticket,
-  context: { readonly effectiveAt: Instant },
-  to?: Person,
-): EventOf<TicketEvents>[] {
+export function endOfTouchOfHolder({ touching, assignee }: Ticket, context: Told, to?: Person): EventOf<TicketEvents>[] {
   if (assignee === undefined || assignee.id === to?.id) return [];
-  return touching.filter(({ agent }) => agent.id === assignee.id).map((touch) => endOfTouch(touch, context));
+  return touching
+    .filter((touch) => touch.agent.id === assignee.id && !beganAfter(touch, context))
+    .map((touch) => endOfTouch(touch, context));
+}
+
+/** A fact that is told late leaves a stretch that began after it; what happens now ends what runs, whatever the machines' clocks say. */
+export function beganAfter({ since }: Ticket['touching'][number], { effectiveAt, recordedAt = effectiveAt }: Told): boolean {
+  return effectiveAt < recordedAt && effectiveAt < since;
 }
 
 /** Ends a stretch of touch time. */

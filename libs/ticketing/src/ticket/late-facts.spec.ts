@@ -180,6 +180,30 @@ describe('a fact that is told late', () => {
     expect(held.ticket.touching).toMatchObject([{ since: at(30) }]);
   });
 
+  it('leaves touch time that began after it, unless the ticket was over', () => {
+    const desk = () => {
+      const one = new Desk(always).open(0);
+      one.tell('StartWork', {}, 5);
+      one.tell('StartTouchTime', {}, 30);
+      return one;
+    };
+    for (const [name, command] of [
+      ['PutOnHold', { reason: 'customer', note: 'n' }],
+      ['UnassignTicket', { reason: 'r' }],
+      ['EscalateToTier', { tier: 'L2', reason: 'r', handoff: completeHandOff }],
+    ] as const) {
+      const late = desk();
+      expect(late.tell(name, command as never, 20, 40)).not.toContain('TouchTimeStopped');
+      expect(late.ticket.touching).toMatchObject([{ since: at(30) }]);
+      const inTime = desk();
+      expect(inTime.tell(name, command as never, 40)).toContain('TouchTimeStopped');
+      expect(inTime.ticket.touching).toEqual([]);
+    }
+    const over = desk();
+    over.tell('ResolveTicket', { category: 'x', article: 'KB-1' }, 20, 40);
+    expect(over.ticket.touching).toEqual([]);
+  });
+
   it('is a note at the tier that the ticket was at then', () => {
     const desk = new Desk(always).open(0);
     desk.tell('EscalateToTier', { tier: 'L2', reason: 'r', handoff: completeHandOff }, 20);

@@ -83,7 +83,6 @@ export function withRestatements(
   return [...decided, ...restated];
 }
 
-/** Told after it happened. */
-export function isLate({ effectiveAt, recordedAt = effectiveAt }: DecisionContext): boolean {
+function isLate({ effectiveAt, recordedAt = effectiveAt }: DecisionContext): boolean {
   return effectiveAt < recordedAt;
 }

@@ -4,8 +4,7 @@ import { DateTime, Name, OneOf, Part, Pattern, PersonRef, Text, WholeNumber } fr
 import { omitUndefined, same } from '../plain-json.js';
 import { EVIDENCE_KINDS, type EvidenceKind, HOLD_REASONS, type HoldReason, type Tier } from '../vocabulary.js';
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
-import { isLate } from './late-facts.js';
-import { asPerson, endOfHold, endOfTouch, event, namedOrActor } from './decisions.js';
+import { asPerson, beganAfter, endOfHold, endOfTouch, event, namedOrActor } from './decisions.js';
 import {
   type AgentAtWork,
   CLOSED,
@@ -356,7 +355,7 @@ export const workCommands = {
       const barred = unlessActive(ticket) ?? unlessLeft(who, context, left);
       if (barred) return barred;
       // What began before a stretch that is known is told late, and ends where that one begins, at the latest.
-      return ticket.touching.some((touch) => touch.agent.id === who.id && !(isLate(context) && context.effectiveAt < touch.since))
+      return ticket.touching.some((touch) => touch.agent.id === who.id && !beganAfter(touch, context))
         ? []
         : [event('TouchTimeStarted', { tier: ticket.tier, agent: who })];
     },
