@@ -342,3 +342,47 @@ export const randomLife: fc.Arbitrary<readonly SentCommand[]> = fc
     ),
   )
   .map(([first, rest]) => [first, ...rest.flat()]);
+
+/** One thing that people do, how many minutes after the one before, and how long after that it is told. */
+export interface LateFact {
+  readonly name: TicketCommandName;
+  readonly command: TicketCommands[TicketCommandName];
+  readonly gap: number;
+  readonly delay: number;
+  /** Nothing that happened before it is told after it. */
+  readonly ends?: true;
+  /** When it may be told: `any-time`, or `after-moves` that happened before it; else before no move that happened before it, nor after the next. */
+  readonly told?: 'any-time' | 'after-moves';
+}
+
+const FACTS: readonly Omit<LateFact, 'gap' | 'delay'>[] = [
+  { name: 'StartWork', command: {} },
+  { name: 'PutOnHold', command: { reason: 'customer', note: 'n' } },
+  { name: 'PutOnHold', command: { reason: 'vendor', note: 'n' } },
+  { name: 'Resume', command: {} },
+  { name: 'SendPublicReply', command: { text: 't' }, told: 'any-time' },
+  { name: 'RecordDiagnosticStep', command: { action: 'a', outcome: 'o' }, told: 'any-time' },
+  { name: 'RecordTouchTime', command: { minutes: 5 }, told: 'after-moves' },
+  { name: 'StartTouchTime', command: {}, told: 'after-moves' },
+  { name: 'TriageTicket', command: { category: 'x', impact: 'high', urgency: 'critical' } },
+  { name: 'TriageTicket', command: { category: 'x', impact: 'low', urgency: 'low' } },
+  { name: 'ResolveTicket', command: { category: 'x', article: 'KB-1', cause: 'c', fix: 'f' }, ends: true },
+  { name: 'ReopenTicket', command: { reason: 'r' } },
+  { name: 'CancelTicket', command: { reason: 'r' }, ends: true },
+  { name: 'EscalateToTier', command: { tier: 'L2', reason: 'r', handoff: completeHandOff } },
+  { name: 'AcceptEscalation', command: {} },
+  { name: 'ReturnEscalation', command: { reason: 'r' } },
+  { name: 'DeescalateToTier', command: { tier: 'L1', reason: 'r', solution: { kind: 'procedure', text: 't' } } },
+  { name: 'LinkTicket', command: { ticketId: '00000000-0000-4000-8000-000000000001', relation: 'relates-to' }, told: 'any-time' },
+  { name: 'SplitTicket', command: { summary: 's', reason: 'r' }, told: 'after-moves' },
+  { name: 'MergeTicket', command: { into: '00000000-0000-4000-8000-000000000002', reason: 'r' }, ends: true },
+];
+
+/** What people do with a ticket that was opened at L1, and tell some time after. */
+export const lateFact: fc.Arbitrary<LateFact> = fc
+  .record({
+    told: fc.constantFrom(...FACTS),
+    gap: fc.integer({ min: 2, max: 240 }),
+    delay: fc.oneof(fc.constant(0), fc.integer({ min: 2, max: 900 })),
+  })
+  .map(({ told, ...when }) => ({ ...told, ...when }));

@@ -1,24 +1,28 @@
 import fc from 'fast-check';
-import { type Actor, evolve, type Instant, isRefusal, type Refusal } from '#eventsourcing';
+import { type Actor, epochMillis, type EventOf, evolve, type Instant, isRefusal, type Refusal } from '#eventsourcing';
 import { type Contract, defaultContract, HOUR, MINUTE } from '../contract/contract.js';
 import { TIMEKEEPER } from '../events/automatic.js';
 import type { TicketEvents } from '../events/ticket-events.js';
+import { handedOver, resolvedAt } from '../events/ticket.js';
 import { whyEscalated } from '../escalation/escalation-why.js';
 import { clockAt, type SlaClock } from '../sla/sla-clock.js';
 import { nextMomentAt } from '../sla/sla-terms.js';
-import { completeHandOff, officeHours } from '../testing/random-commands.js';
+import { completeHandOff, type LateFact, lateFact, officeHours } from '../testing/random-commands.js';
 import { at, pin, type Told } from '../testing/ticket-life.js';
 import type { ClockedTicketState } from './clocked-ticket.js';
 import { ticketLinks } from './ticket-policies.js';
 import { type TicketCommandName, type TicketCommands, ticket } from './ticket.js';
 
 const ada: Actor = { id: 'ada', kind: 'agent' };
+const minuteOf = (instant: Instant) => (epochMillis(instant) - epochMillis(at(0))) / MINUTE;
 const policy: Actor = { id: 'policy:children-follow', kind: 'system' };
 
 /** A ticket that is told of things at one time which happened at another, in minutes. */
 class Desk {
   state: ClockedTicketState = null;
-  readonly events: (Told & { readonly recordedAt: Instant })[] = [];
+  readonly events: (EventOf<TicketEvents> & Pick<Told, 'at'> & { readonly recordedAt: Instant })[] = [];
+  /** How parts that were split off are opened. */
+  readonly parts: TicketCommands['OpenTicket'][] = [];
 
   constructor(private readonly terms: Partial<Contract> = {}) {}
 
@@ -33,11 +37,13 @@ class Desk {
     const given = name === 'OpenTicket' ? { contract: pin(1, this.terms) } : undefined;
     const decision = ticket.commands[name].decide(command as never, this.state, context, given as never);
     if (isRefusal(decision)) return decision;
+    const known = this.events.length;
     for (const event of decision) {
       const facts = { ...context, effectiveAt: event.effectiveAt ?? context.effectiveAt };
       this.state = evolve(ticket, this.state, event, facts);
-      this.events.push({ type: event.type, at: facts.effectiveAt, data: event.data, recordedAt: facts.recordedAt });
+      this.events.push({ ...event, at: facts.effectiveAt, recordedAt: facts.recordedAt });
     }
+    for (const event of this.events.slice(known)) this.follow(event);
     return decision.map(({ type }) => type);
   }
 
@@ -53,6 +59,25 @@ class Desk {
     } as const;
     expect(this.tell('OpenTicket', command, happened, told, actor)).toContain('TicketOpened');
     return this;
+  }
+
+  /** What policies do at once because of an event. */
+  private follow({ type, data, at: effectiveAt, recordedAt }: Desk['events'][number]): void {
+    if (type === 'TicketSplit') {
+      const event = { stream: 'ticket-t', type, data, metadata: { effectiveAt, recordedAt } };
+      const [opening] = ticketLinks.react.TicketSplit?.(event as never, this.state) ?? [];
+      this.parts.push(opening?.body as TicketCommands['OpenTicket']);
+    }
+    if (type === 'TicketMergeRequested') {
+      const merged = this.tell('CompleteMerge', { into: data.into }, minuteOf(effectiveAt), minuteOf(recordedAt), policy);
+      expect(merged).toContain('TicketMerged');
+    }
+  }
+
+  /** A policy gives the ticket to somebody at L1, where nobody seems to have it. */
+  assign(when: number): void {
+    const { tier, assignee } = this.ticket;
+    if (tier === 'L1' && assignee === undefined) this.tell('AssignTicket', { team: 'night', assignee: ada }, when, when, policy);
   }
 
   /** The timekeeper looks. */
@@ -230,10 +255,8 @@ describe('a fact that is told late', () => {
     const desk = new Desk(always).open(0);
     desk.tell('AssignTicket', { team: 'desk' }, 1);
     const partOf = (happened: number) => {
-      const [type] = desk.tell('SplitTicket', { summary: 's', reason: 'r' }, happened, 40) as readonly ['TicketSplit'];
-      const metadata = { effectiveAt: at(happened), recordedAt: at(40) };
-      const reactions = ticketLinks.react[type]?.({ stream: 'ticket-t', ...desk.events.at(-1), metadata } as never, desk.ticket) ?? [];
-      return reactions[0]?.body;
+      desk.tell('SplitTicket', { summary: 's', reason: 'r' }, happened, 40);
+      return desk.parts.at(-1);
     };
     expect(partOf(10)).toMatchObject({ tier: 'L1', team: 'desk', effectiveAt: at(10) });
     desk.tell('EscalateToTier', { tier: 'L2', team: 'servers', reason: 'r', handoff: completeHandOff }, 20);
@@ -491,73 +514,9 @@ describe('what follows from an event in another ticket', () => {
   });
 });
 
-/** One thing that people do, how many minutes after the one before, and how long after that it is told. */
-const fact = fc.record({
-  what: fc.constantFrom(
-    'work',
-    'hold',
-    'vendor',
-    'resume',
-    'reply',
-    'note',
-    'raise',
-    'lower',
-    'resolve',
-    'reopen',
-    'cancel',
-    'escalate',
-    'accept',
-  ),
-  gap: fc.integer({ min: 2, max: 240 }),
-  delay: fc.oneof(fc.constant(0), fc.integer({ min: 2, max: 900 })),
-});
-type Fact = typeof fact extends fc.Arbitrary<infer One> ? One : never;
-
-function commandOf(what: Fact['what']): {
-  readonly name: TicketCommandName;
-  readonly command: object;
-  readonly ends?: true;
-  readonly free?: true;
-} {
-  switch (what) {
-    case 'work':
-      return { name: 'StartWork', command: {} };
-    case 'hold':
-      return { name: 'PutOnHold', command: { reason: 'customer' } };
-    case 'vendor':
-      return { name: 'PutOnHold', command: { reason: 'vendor' } };
-    case 'resume':
-      return { name: 'Resume', command: {} };
-    case 'reply':
-      return { name: 'SendPublicReply', command: { text: 't' }, free: true };
-    case 'note':
-      return { name: 'RecordDiagnosticStep', command: { action: 'a', outcome: 'o' }, free: true };
-    case 'raise':
-      return { name: 'TriageTicket', command: { category: 'x', impact: 'high', urgency: 'critical' } };
-    case 'lower':
-      return { name: 'TriageTicket', command: { category: 'x', impact: 'low', urgency: 'low' } };
-    case 'resolve':
-      return { name: 'ResolveTicket', command: { category: 'x', article: 'KB-1' }, ends: true };
-    case 'reopen':
-      return { name: 'ReopenTicket', command: { reason: 'r' } };
-    case 'cancel':
-      return { name: 'CancelTicket', command: { reason: 'r' }, ends: true };
-    case 'escalate':
-      return {
-        name: 'EscalateToTier',
-        command: {
-          tier: 'L2',
-          reason: 'r',
-          handoff: { summary: 's', errorMessages: ['e'], logs: ['l'], stepsTried: [{ action: 'a', outcome: 'o' }] },
-        },
-      };
-    case 'accept':
-      return { name: 'AcceptEscalation', command: {} };
-  }
-}
-
-/** What stands at the end: clocks, what is believed of them, and where the work is. */
-function standing({ ticket: { work, tier, sla } }: Desk, end: Instant) {
+/** What stands at the end: clocks, what is believed of them, where the work is, and what was done at which tier. */
+function standing(desk: Desk, end: Instant) {
+  const { work, tier, sla, links, touching, stepsTried } = desk.ticket;
   const clocks = sla.clocks.map((clock) => {
     const { kind, tier, cycle, terms, state, target, elapsed, breachedAt, stoppedAt, dueAt, pauses, startedAt } = clockAt(clock, end);
     return { kind, tier, cycle, terms, state, target, elapsed, breachedAt, stoppedAt, dueAt, pauses, startedAt };
@@ -566,7 +525,25 @@ function standing({ ticket: { work, tier, sla } }: Desk, end: Instant) {
   const told = sla.told
     .filter((moment) => moment.at !== null)
     .map(({ clock, tier, cycle, percent = 100, at }) => [clock, tier, cycle, percent, at]);
-  return { status: work.status, tier, clocks, told: told.map(String).sort() };
+  const touched: Record<string, number> = {};
+  const count = (tier: string, seconds: number) => (touched[tier] = (touched[tier] ?? 0) + seconds);
+  for (const { type, data } of desk.events) {
+    if (type === 'TouchTimeStopped') count(data.tier, data.seconds);
+    if (type === 'TouchTimeRecorded') count(data.tier, data.minutes * 60);
+  }
+  for (const { tier, since } of touching) count(tier, (epochMillis(end) - epochMillis(since)) / 1000);
+  return {
+    status: work.status,
+    resolvedAt: resolvedAt(work),
+    handedOverAt: handedOver(desk.ticket)?.at,
+    tier,
+    clocks,
+    told: told.map(String).sort(),
+    touched,
+    steps: stepsTried.length,
+    parts: desk.parts.map(({ tier }) => tier).sort(),
+    links: links.map(({ relation }) => relation).sort(),
+  };
 }
 
 describe('lives that are told in any order, with any delay', () => {
@@ -594,28 +571,32 @@ describe('lives that are told in any order, with any delay', () => {
     fc.assert(
       fc.property(
         contracts,
-        fc.array(fact, { maxLength: 12 }),
+        fc.array(lateFact, { maxLength: 12 }),
         fc.integer({ max: 600, min: 0 }),
         fc.array(fc.integer({ min: 0, max: 4000 }), { maxLength: 8 }),
-        (terms, facts, openingDelay, looks) => {
+        fc.array(fc.integer({ min: 0, max: 2000 }), { maxLength: 4 }),
+        (terms, facts, openingDelay, looks, assignments) => {
           const prompt = new Desk({ ...terms, quietTime: 0 }).open(0);
-          const telling: { readonly name: TicketCommandName; readonly command: object; readonly happened: number; told: number }[] = [];
+          const telling: (Pick<LateFact, 'name' | 'command'> & { readonly happened: number; told: number })[] = [];
           let now = 0;
           let toldSoFar = openingDelay;
           let begunSince = openingDelay;
-          for (const { what, gap, delay } of facts) {
-            const { name, command, ends, free } = commandOf(what);
+          const between = (from: number, to: number) => assignments.filter((when) => when > from && when <= to).sort((a, b) => a - b);
+          for (const { name, command, gap, delay, ends, told: order } of facts) {
+            for (const when of between(now, now + gap)) prompt.assign(when);
             now += gap;
             prompt.look(now);
-            if (isRefusal(prompt.tell(name, command as never, now))) continue;
-            const told = Math.max(now + delay, free ? begunSince : toldSoFar);
+            const decided = prompt.tell(name, command as never, now);
+            if (isRefusal(decided) || decided.length === 0) continue;
+            const told = Math.max(now + delay, order === 'any-time' ? begunSince : toldSoFar);
             // People's own moves are told in their order, and what came before the end before it.
             if (ends) for (const one of telling) one.told = Math.min(one.told, told);
-            if (!free) toldSoFar = told;
+            if (order === undefined) toldSoFar = told;
             if (name === 'ReopenTicket') begunSince = told;
             telling.push({ name, command, happened: now, told });
           }
           const end = Math.max(now, ...telling.map(({ told }) => told), openingDelay) + 5000;
+          for (const when of between(now, end)) prompt.assign(when);
           prompt.look(end);
 
           const late = new Desk(terms).open(0, openingDelay);
@@ -625,6 +606,7 @@ describe('lives that are told in any order, with any delay', () => {
               act: () => expect(isRefusal(late.tell(one.name, one.command as never, one.happened, one.told))).toBe(false),
             })),
             ...looks.filter((when) => when >= openingDelay && when < end).map((when) => ({ when, act: () => late.look(when) })),
+            ...between(openingDelay, end).map((when) => ({ when, act: () => late.assign(when) })),
           ].sort((one, other) => one.when - other.when);
           for (const { act } of agenda) act();
           late.look(end);
