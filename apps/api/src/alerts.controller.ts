@@ -16,15 +16,15 @@ import { unlessRefused } from './ticket-problems.js';
 const listQuery = {
   client: text('Only alerts about services of this client'),
   source: text('Only alerts of this source'),
-  ticket: text('Only the alert that this is the ticket of'),
-  firing: flag('Only alerts that fire, or only those that do not'),
+  ticket: text('Only the alert with this ticket'),
+  firing: flag('Only alerts that are firing, or only those that are not'),
   ...pageParameters,
 };
 const readListQuery = new QueryParameters(listQuery);
 const noQuery = new QueryParameters({});
-const sourceName = new PathName('alert-source-not-found', 'There is no such source of alerts');
+const sourceName = new PathName('alert-source-not-found', 'There is no such alert source');
 const alertName = new PathName('alert-not-found', 'There is no such alert');
-const clientName = new PathName('maintenance-not-found', 'No maintenance was planned for that client');
+const clientName = new PathName('maintenance-not-found', 'No maintenance is planned for this client');
 
 /** Alerts as they are delivered and read. */
 @Controller('v1/alerts')

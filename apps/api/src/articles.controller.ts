@@ -15,12 +15,12 @@ import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
 
 const listQuery = {
-  q: text('Only published articles with some of these words, or words like them, best first; one page'),
-  ticket: text('Only published articles that may help with the ticket with this id, best first; one page. Takes the place of `q`'),
-  client: text('Only articles for this client alone'),
-  status: oneOf(ARTICLE_STATUSES, 'Only articles whose latest text is that far'),
-  flagged: flag('Only articles that have solved nothing several times in a row, or none of them'),
-  overdue: flag('Only articles whose review is overdue, or none of them'),
+  q: text('Only published articles that match some of these words or similar ones, best first; one page'),
+  ticket: text('Only published articles that may help with this ticket (its id), best first; one page. Replaces `q`'),
+  client: text('Only articles specific to this client'),
+  status: oneOf(ARTICLE_STATUSES, 'Only articles whose latest version has this status'),
+  flagged: flag('Only articles that failed several times in a row, or only the others'),
+  overdue: flag('Only articles whose review is overdue, or only the others'),
   ...pageParameters,
 };
 const readListQuery = new QueryParameters(listQuery);

@@ -20,7 +20,7 @@ export const ATTACHMENT_LIMIT = 10 * 1024 * 1024;
 const mediaType: Parameter<string> = {
   parse: (text) => (/^[a-z0-9.+-]{1,100}\/[a-z0-9.+-]{1,100}$/i.test(text) ? text.toLowerCase() : undefined),
   rule: 'must be a media type such as text/plain (a + is written %2B)',
-  description: 'Media type of the content; `application/octet-stream` unless said. Content that is here already keeps the one that it has.',
+  description: 'Media type of the content; default: `application/octet-stream`. Content already stored keeps its media type.',
   schema: { type: 'string' },
 };
 const uploadQuery = { mediaType };
@@ -71,7 +71,7 @@ export class AttachmentsController {
     } catch (error) {
       if (error instanceof BlobTooLarge) throw tooLarge();
       if (error instanceof BlobDamaged) {
-        throw new Problem('digest-mismatch', ticketProblems['digest-mismatch'], `The content is not what was sent: ${error.message}`, {
+        throw new Problem('digest-mismatch', ticketProblems['digest-mismatch'], `The content does not match its digest: ${error.message}`, {
           faults: [{ field: 'Content-Digest', message: 'must be the digest of the content' }],
         });
       }
@@ -102,14 +102,14 @@ export class AttachmentsController {
       type: blob.mediaType,
       length: blob.bytes,
       disposition: `attachment; filename="${blob.sha256}"`,
-    }).setErrorLogger((error) => this.log.error({ err: error, sha256 }, 'an attachment could not be read to its end'));
+    }).setErrorLogger((error) => this.log.error({ err: error, sha256 }, 'an attachment could not be read completely'));
   }
 }
 
 function tooLarge(): Problem {
   return Problem.of(
     'body-too-large',
-    `An attachment has at most ${ATTACHMENT_LIMIT / 1024 / 1024} MiB: keep it elsewhere and attach its address`,
+    `An attachment has at most ${ATTACHMENT_LIMIT / 1024 / 1024} MiB: store it elsewhere and attach its URL`,
   );
 }
 

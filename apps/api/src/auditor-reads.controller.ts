@@ -10,12 +10,12 @@ import { PAGE, pageAnswer, pageParameters, placeAfter } from './pages.js';
 import { unlessRefused } from './ticket-problems.js';
 
 const readsQuery = {
-  reader: text('Only what the one with this id read'),
-  query: text('Only answers to this query, such as `ticket` or `history`'),
-  about: text('Only what was read of the thing with this id'),
-  client: text('Only what was read of this client'),
-  from: periodBegin('Only what was read at this instant or later'),
-  to: periodEnd('Only what was read before this instant'),
+  reader: text('Only reads by the person with this id'),
+  query: text('Only reads of this query, such as `ticket` or `history`'),
+  about: text('Only reads of the item with this id'),
+  client: text('Only reads of this client'),
+  from: periodBegin('Only reads at this instant or later'),
+  to: periodEnd('Only reads before this instant'),
   zone: zoneOfDates,
   ...pageParameters,
 };

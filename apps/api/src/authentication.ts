@@ -99,7 +99,7 @@ export function authenticate(
     const found = await find(token, 'session', request);
     refuseForged(request);
     if (lacksSecondFactor(found) && !isToEnrol(request)) {
-      const detail = 'Your role takes more than a password: enrol an authenticator first (/login)';
+      const detail = 'Your role requires a second factor: enrol an authenticator first (/login)';
       throw new Problem('second-factor-missing', ticketProblems['second-factor-missing'], detail);
     }
     return found;
@@ -147,7 +147,7 @@ function endOf(standing: Standing, reply: FastifyReply, revocations: Revocations
   const ending = new AbortController();
   const { raw } = reply;
   const leave = revocations.watch(standing, () => {
-    ending.abort(unauthenticated('What this was asked with has ended'));
+    ending.abort(unauthenticated('The session or key has expired or was revoked'));
     // Who sends the answer may end it as its readers expect.
     setImmediate(() => raw.headersSent && !raw.writableEnded && raw.destroy());
   });
@@ -194,8 +194,8 @@ async function identify(provider: IdentityProvider, token: string, log: JsonLog)
 }
 
 export function providerUnavailable({ unavailable: err }: Unavailable, log: JsonLog): Problem {
-  log.warn({ err }, 'the identity provider does not answer');
-  return Problem.of('identity-provider-unavailable', 'The identity provider does not answer: who asks cannot be known', {
+  log.warn({ err }, 'the identity provider is not responding');
+  return Problem.of('identity-provider-unavailable', 'The identity provider is not responding, so the request cannot be authenticated', {
     headers: { 'Retry-After': '5' },
   });
 }
@@ -207,7 +207,7 @@ function askerOf(
 ): Omit<Known, 'ended'> {
   const path = url.split('?', 1)[0] ?? '';
   if (routes !== undefined && !routes.some((route) => opens(route, method, path)))
-    throw Problem.of('forbidden', 'The key is not for this route');
+    throw Problem.of('forbidden', 'The key is not valid for this route');
   const onBehalfOf = principal.onBehalfOf === true ? readOnBehalfOf(headers)?.id : undefined;
   const credential = { key, form, ...(expiresAt === undefined ? {} : { expiresAt }) };
   return {

@@ -16,8 +16,8 @@ import { unlessRefused } from './ticket-problems.js';
 
 const listQuery = {
   client: text('Only tasks for tickets of this client'),
-  status: oneOf(TASK_STATUSES, 'Only tasks that stand there'),
-  action: text('Only tasks to do this'),
+  status: oneOf(TASK_STATUSES, 'Only tasks with this status'),
+  action: text('Only tasks with this action'),
   ticket: text('Only tasks for this ticket'),
   ...pageParameters,
 };
@@ -72,8 +72,8 @@ export class AutomationTasksController {
   ): Promise<AutomationTask | undefined> {
     const sent = sentWith(request, 'automation-tasks/next');
     if (sent.ifRevisions !== undefined) {
-      throw Problem.of('invalid-header', 'If-Match says nothing about a task that is not known yet', {
-        faults: [{ field: 'If-Match', message: 'must be left out' }],
+      throw Problem.of('invalid-header', 'If-Match cannot be used for a task that is not known yet', {
+        faults: [{ field: 'If-Match', message: 'must be omitted' }],
       });
     }
     for (let after: NextTasksAsked['after']; ;) {

@@ -56,8 +56,8 @@ export class BatchController {
   ): Promise<BatchAnswer> {
     const sent = readCommandHeaders(request.headers, 'batches');
     if (sent.ifRevisions !== undefined) {
-      throw Problem.of('invalid-header', 'If-Match says nothing about a batch: each item has an ifRevision of its own', {
-        faults: [{ field: 'If-Match', message: 'must be left out' }],
+      throw Problem.of('invalid-header', 'If-Match cannot be used for a batch: each item has its own ifRevision', {
+        faults: [{ field: 'If-Match', message: 'must be omitted' }],
       });
     }
     // Each command counts; the request itself was the first.
@@ -88,8 +88,8 @@ export class BatchController {
         });
       }
       if (opens !== (ticketId === undefined)) {
-        throw Problem.of('invalid-body', opens ? 'A ticket that is to be opened has no id yet' : `${command} needs the id of a ticket`, {
-          faults: [{ field: 'ticketId', message: opens ? 'must be left out' : 'ticketId is required' }],
+        throw Problem.of('invalid-body', opens ? 'A ticket to be opened has no id yet' : `${command} needs the id of a ticket`, {
+          faults: [{ field: 'ticketId', message: opens ? 'must be omitted' : 'ticketId is required' }],
         });
       }
       const commandId = deterministicId('batch-item', batchId, String(index));
@@ -107,7 +107,7 @@ export class BatchController {
       return { status: opens ? 201 : 200, ...answerOf({ ticketId: done.id }, done) };
     } catch (error) {
       const problem =
-        problemOfStores(error) ?? Problem.of('internal-error', 'An internal error occurred. The correlation id leads to it in the log');
+        problemOfStores(error) ?? Problem.of('internal-error', 'An internal error occurred. Search the log for the correlation id');
       if (problem.code === 'internal-error') this.log.error({ err: error, item: index, command }, problem.message);
       return { status: problem.kind.status, problem: problem.details(`${request.url}#/items/${index}`, request.correlationId) };
     }

@@ -72,7 +72,7 @@ export function refuseForged(request: FastifyRequest): void {
   if (method === 'GET' || method === 'HEAD') return;
   refuseCrossOrigin(request);
   if (headers[CSRF_HEADER.toLowerCase()] === undefined)
-    throw Problem.of('forbidden', `With the cookie of a session, changes take the header ${CSRF_HEADER}: 1`);
+    throw Problem.of('forbidden', `With a session cookie, changes require the header ${CSRF_HEADER}: 1`);
 }
 
 /**
@@ -80,5 +80,5 @@ export function refuseForged(request: FastifyRequest): void {
  * @throws Problem forbidden for what a page of another origin sends
  */
 export function refuseCrossOrigin(request: FastifyRequest): void {
-  if (isForeign(request, [])) throw Problem.of('forbidden', 'A page of another origin asks for this');
+  if (isForeign(request, [])) throw Problem.of('forbidden', 'The request comes from a page of another origin');
 }

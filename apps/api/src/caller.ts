@@ -21,7 +21,7 @@ declare module 'fastify' {
 }
 
 /** How to be known. */
-export const HOW = 'This takes a key (Authorization: Bearer tierline_…), or a session (/login)';
+export const HOW = 'This requires a key (Authorization: Bearer tierline_…) or a session (/login)';
 
 /** Who sent a request. @throws Problem unauthenticated */
 export function callerOf({ caller }: FastifyRequest): Known {

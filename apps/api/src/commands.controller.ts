@@ -116,7 +116,7 @@ const notFound: Readonly<Record<string, DomainProblemCode>> = {
 function nameInPath(field: string, aggregate: Aggregate): PipeTransform<string, string> | Type<PipeTransform<string, string>> {
   const code = notFound[`${aggregate.category}/${field}`] ?? notFound[field];
   if (aggregate === ticket) return TicketId;
-  if (code === undefined) throw new Error(`it is not known what to answer when there is no such ${field}`);
+  if (code === undefined) throw new Error(`there is no problem code for a missing ${field}`);
   return new PathName(code, ticketProblems[code].title);
 }
 

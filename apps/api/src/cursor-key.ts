@@ -10,10 +10,10 @@ const BYTES = 32;
  */
 export async function cursorKeyIn(file: string): Promise<Buffer> {
   const text = await keptSecret(file, () => randomBytes(BYTES).toString('hex')).catch((cause: Error) => {
-    throw new CannotStart(`The key of cursors cannot be kept (${cause.message}). Set CURSOR_KEY_FILE to a file that can be written.`, {
+    throw new CannotStart(`The cursor key cannot be stored (${cause.message}). Set CURSOR_KEY_FILE to a writable file.`, {
       cause,
     });
   });
   if (/^[0-9a-f]{64}$/.test(text.trim())) return Buffer.from(text.trim(), 'hex');
-  throw new CannotStart(`${file} holds no key of cursors: ${BYTES} bytes in hexadecimal. Remove it, and one is made.`);
+  throw new CannotStart(`${file} does not contain a cursor key: ${BYTES} bytes in hexadecimal. Remove it to generate a new one.`);
 }

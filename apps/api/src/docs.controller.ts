@@ -89,7 +89,7 @@ export class DocsController {
   @Header('Cache-Control', 'max-age=3600')
   file(@Param('file') name: string): StreamableFile {
     const type = Object.hasOwn(files, name) ? files[name] : undefined;
-    if (type === undefined) throw Problem.of('not-found', 'There is nothing at this address');
+    if (type === undefined) throw Problem.of('not-found', 'There is nothing at this URL');
     return new StreamableFile(createReadStream(join(swaggerUi, name)), { type });
   }
 }

@@ -38,7 +38,7 @@ const types: Parameter<readonly PublicEventType[]> = {
     const named = given.split(',').map(publicEventType);
     return named.every((type) => type !== undefined) ? [...new Set(named)] : undefined;
   },
-  rule: 'must be types of events such as com.tierline.ticket.escalated.v1 (see /schemas), with commas between them',
+  rule: 'must be event types such as com.tierline.ticket.escalated.v1 (see /schemas), separated by commas',
   description: 'Only events of these types',
   schema: { type: 'string', examples: ['com.tierline.ticket.escalated.v1'] },
 };
@@ -55,9 +55,9 @@ const filterQuery = {
   types,
   ticket: aTicketId('Only events of this ticket'),
   client: text('Only events of this client'),
-  tier: someOf(TIERS, 'Only events of tickets that are at one of these tiers right after the event'),
-  team: text('Only events of tickets that this team has right after the event'),
-  priority: someOf(PRIORITIES, 'Only events of tickets that have one of these priorities right after the event'),
+  tier: someOf(TIERS, 'Only events of tickets at one of these tiers right after the event'),
+  team: text('Only events of tickets assigned to this team right after the event'),
+  priority: someOf(PRIORITIES, 'Only events of tickets with one of these priorities right after the event'),
 };
 
 const filterOf = ({ types, ticket, client, tier, team, priority }: QueryOf<typeof filterQuery>): EventFilter => ({
@@ -75,10 +75,10 @@ const feedQuery = {
     parse: readFrom,
     rule: 'must be start, end, a position such as 1234/1234, or a date-time with an offset',
     description:
-      'Where to begin: `start` of the log (the default), its `end` (only what comes from now on), after a position, or with what was recorded at an instant or later. Last-Event-ID goes before it.',
+      'Where to start: `start` of the log (default), its `end` (only new events), after a position, or with events recorded at an instant or later. Last-Event-ID takes precedence.',
     schema: { type: 'string', default: 'start' },
   },
-  wait: wholeNumber('With `Accept: application/x-ndjson`: how many seconds to wait for an event where there is none yet', {
+  wait: wholeNumber('With `Accept: application/x-ndjson`: how many seconds to wait if there is no event yet', {
     min: 0,
     max: LONGEST_WAIT_S,
   }),
@@ -91,7 +91,7 @@ const digestQuery = {
   to: {
     parse: parsePlace,
     rule: 'must be a position such as 1234/1234',
-    description: 'The last position that counts; the present end of the log, unless said',
+    description: 'Last position to include; default: the current end of the log',
     schema: { type: 'string' },
   },
 };
@@ -106,7 +106,7 @@ export class FeedReaders {
   /** @returns what gives the place back. @throws Problem too-many-streams */
   take(): () => void {
     if (this.#open >= this.most)
-      throw Problem.of('too-many-streams', `There are ${this.most} streams already`, { headers: { 'Retry-After': '30' } });
+      throw Problem.of('too-many-streams', `There are already ${this.most} open streams`, { headers: { 'Retry-After': '30' } });
     this.#open++;
     return () => void this.#open--;
   }
@@ -147,7 +147,7 @@ export class EventFeedController implements OnModuleDestroy {
     const asLines = accepted(accept, [NDJSON]) !== undefined;
     const { wait } = query;
     if (wait !== undefined && !asLines) {
-      throw Problem.of('invalid-query', 'The query breaks the rules of its parameters', {
+      throw Problem.of('invalid-query', 'The query has invalid parameters', {
         faults: [{ field: 'wait', message: `is for Accept: ${NDJSON}` }],
       });
     }

@@ -215,7 +215,7 @@ describe('GET /v1/events', () => {
     expect(reader.messages.length).toBeLessThan(30);
     reader.response.resume();
     await reader.until(
-      ({ messages }) => messages.at(-1)?.data.data.reason === 'Returned 15 times; the contract bears 2' || messages.length > 60,
+      ({ messages }) => messages.at(-1)?.data.data.reason === 'Returned 15 times; the contract allows 2' || messages.length > 60,
     );
     const revisions = reader.messages.flatMap(({ event, data }) => (event === MET ? [] : [data.revision]));
     expect(revisions).toEqual([...Array(revisions.length).keys()]);

@@ -17,18 +17,18 @@ import { type DomainProblemCode, ticketProblems, unlessRefused } from './ticket-
 
 const types: Parameter<readonly string[]> = {
   parse: (given) => (/^[A-Za-z]{1,100}(,[A-Za-z]{1,100}){0,99}$/.test(given) ? given.split(',') : undefined),
-  rule: 'must be types of events such as TicketEscalated, with commas between them',
+  rule: 'must be event types such as TicketEscalated, separated by commas',
   description: 'Only events of these types',
   schema: { type: 'string', pattern: '^[A-Za-z]+(,[A-Za-z]+)*$' },
 };
 const historyQuery = {
-  actor: text('Only what the one with this id did, or sent'),
+  actor: text('Only events of which this person (by id) is the actor or sender'),
   type: types,
-  happenedFrom: periodBegin('Only what happened then or later', 'happenedTo'),
-  happenedTo: periodEnd('Only what happened before then'),
+  happenedFrom: periodBegin('Only events that happened at this time or later', 'happenedTo'),
+  happenedTo: periodEnd('Only events that happened before this time'),
   zone: zoneOfDates,
-  recordedFrom: periodBegin('Only what was recorded then or later', 'recordedTo'),
-  recordedTo: periodEnd('Only what was recorded before then'),
+  recordedFrom: periodBegin('Only events recorded at this time or later', 'recordedTo'),
+  recordedTo: periodEnd('Only events recorded before this time'),
   ...pageParameters,
   atLeast: wholeNumber('Revision (ETag of a command) that the history must have reached', { min: 0, max: Number.MAX_SAFE_INTEGER }),
 };
@@ -111,7 +111,7 @@ function historyController(name: HistoryName): Type {
       void reply.header('Vary', 'Accept');
       const type = accepted(accept, [CSV, NDJSON]);
       if (type !== undefined) {
-        unlessGiven({ limit, cursor }, `Accept: ${type}`, `As ${type}, a history is whole`);
+        unlessGiven({ limit, cursor }, `Accept: ${type}`, `As ${type}, a history is always complete`);
         // Whatever is wrong is told before the answer begins.
         const lines = inChunks(read, await read(-1, CHUNK));
         return type === CSV ? exported('csv', 'history', asCsv(lines)) : exported('ndjson', 'history', asLines(lines));

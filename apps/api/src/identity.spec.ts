@@ -117,7 +117,7 @@ describe('a key', () => {
       expect([status, json.code, json.detail]).toEqual([
         403,
         'forbidden',
-        'It takes the role agent (for tickets of their tiers), or lead, or administrator',
+        'This requires the role agent (for tickets of their tiers), or lead, or administrator',
       ]);
     }
     const major = await ask(token, 'POST', '/v1/tickets', { ...opening, majorIncident: true });

@@ -35,7 +35,7 @@ export class KeyUse {
         () => {},
         (error: unknown) => {
           this.#noted.delete(key);
-          this.log.warn({ err: error, key }, 'that a key was used could not be noted');
+          this.log.warn({ err: error, key }, 'the last use of a key could not be recorded');
         },
       )
       .finally(() => this.#noting.delete(noting));

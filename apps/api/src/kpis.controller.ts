@@ -44,35 +44,35 @@ const named = (what: string): Parameter<readonly string[]> => {
 
 /** What reports are filtered by. */
 export const dimensionFilters = {
-  tier: someOf(TIERS, 'Only of these tiers'),
-  team: named('Only of this team'),
-  agent: named('Only of the agent with this id'),
-  client: named('Only of this client'),
-  category: named('Only of this category, or of one below it'),
-  service: named('Only of this service'),
-  priority: someOf(PRIORITIES, 'Only of these priorities'),
-  channel: someOf(CHANNELS, 'Only what came by these channels'),
+  tier: someOf(TIERS, 'Only these tiers'),
+  team: named('Only this team'),
+  agent: named('Only the agent with this id'),
+  client: named('Only this client'),
+  category: named('Only this category and its subcategories'),
+  service: named('Only this service'),
+  priority: someOf(PRIORITIES, 'Only these priorities'),
+  channel: someOf(CHANNELS, 'Only these channels'),
   kind: someOf(TICKET_KINDS, 'Only tickets of these kinds'),
-  servedBy: someOf(SERVED_BY, 'Only tickets that people, assistants, both or nobody have served'),
-  clock: someOf(CLOCK_KINDS, 'Only promises of these kinds'),
+  servedBy: someOf(SERVED_BY, 'Only tickets served by people, assistants, both or nobody'),
+  clock: someOf(CLOCK_KINDS, 'Only SLA clocks of these kinds'),
 };
 
 const evidenceQuery = {
-  from: periodBegin('Begin of the period; 30 days before its end unless given'),
-  to: periodEnd('End of the period, which is not in it; now unless given'),
+  from: periodBegin('Start of the period; default: 30 days before its end'),
+  to: periodEnd('End of the period (exclusive); default: now'),
   zone: zoneOfDates,
   ...dimensionFilters,
-  days: wholeNumber('N of the KPIs that look at N days', { min: 1, max: 3650, fallback: DEFAULT_DAYS }),
+  days: wholeNumber('Value of N for KPIs that look at N days', { min: 1, max: 3650, fallback: DEFAULT_DAYS }),
   at: {
     ...atLeastPosition,
-    description: 'Position of the log that it is told as of, as a report has it; as far as the views have come unless given',
+    description: 'Position in the log to compute it at, as returned in a report; default: as far as the views have caught up',
   },
-  evaluatedAt: dateTime('What was later had not happened; now unless given'),
+  evaluatedAt: dateTime('Later events are not counted; default: now'),
 };
 const kpiQuery = {
   ...evidenceQuery,
-  groupBy: someOf(GROUPS, 'What it is divided by: dimensions of the KPI and at most one period of time, in the zone of the client'),
-  compare: oneOf(['previous'], 'With the period of the same length before'),
+  groupBy: someOf(GROUPS, "Dimensions to group by: those of the KPI and at most one period of time, in the client's time zone"),
+  compare: oneOf(['previous'], 'Whether to include the preceding period of the same length'),
 };
 const pagedQuery = { ...evidenceQuery, ...pageParameters };
 const readKpiQuery = new QueryParameters(kpiQuery);
@@ -147,7 +147,7 @@ function askedOf(id: string, query: Asked, groupBy: readonly (typeof GROUPS)[num
   const unknown = (dimension: string) => dimensions !== undefined && !dimensions.includes(dimension);
   const has = `this KPI has ${dimensions?.join(', ')}`;
   for (const dimension of Object.keys(given)) {
-    if (unknown(dimension)) faults.push({ field: dimension, message: `must be left out: ${has}` });
+    if (unknown(dimension)) faults.push({ field: dimension, message: `must be omitted: ${has}` });
   }
   const periods = PERIODS.filter((period) => groupBy.includes(period));
   for (const group of groupBy) {
@@ -159,6 +159,6 @@ function askedOf(id: string, query: Asked, groupBy: readonly (typeof GROUPS)[num
   if (period !== undefined && (epochMillis(to) - epochMillis(from)) / (HOURS[period] * 3_600_000) > MOST_PERIODS) {
     faults.push({ field: 'groupBy', message: `must divide the time into at most ${MOST_PERIODS} parts` });
   }
-  if (faults.length > 0) throw Problem.of('invalid-query', 'The report cannot be made so', { faults });
+  if (faults.length > 0) throw Problem.of('invalid-query', 'The report cannot be computed with these parameters', { faults });
   return { from, to, evaluatedAt, days, at, filters: given };
 }

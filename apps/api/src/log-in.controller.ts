@@ -27,7 +27,7 @@ const page = (hasProvider: boolean): string => `<!doctype html>
     <main>
       <h1>Tierline</h1>
       <p id="said" role="status"></p>
-      <noscript><p>Logging in takes JavaScript.</p></noscript>
+      <noscript><p>Logging in requires JavaScript.</p></noscript>
       <p><button id="log-in" type="button" hidden>Log in</button><button id="log-out" type="button" hidden>Log out</button></p>
       <form id="with-password" hidden>
         <p><label>Account <input id="account" autocomplete="username" required></label></p>
@@ -36,7 +36,7 @@ const page = (hasProvider: boolean): string => `<!doctype html>
       </form>
       <form id="with-code" hidden>
         <p><label>Code of your authenticator, or a recovery code <input id="code" autocomplete="one-time-code" required></label></p>
-        <p><button>Go on</button></p>
+        <p><button>Continue</button></p>
       </form>
       <form id="add-passkey" hidden>
         <p><label>Name of this device or key <input id="passkey-label" maxlength="100" required></label></p>
@@ -45,7 +45,7 @@ const page = (hasProvider: boolean): string => `<!doctype html>
       <section id="authenticator" hidden>
         <p><button id="begin-totp" type="button">Set up an authenticator app</button></p>
         <form id="confirm-totp" hidden>
-          <p>Add this key to the app (<a id="totp-uri">open it on this device</a>), then enter the code that it shows.</p>
+          <p>Add this key to the app (<a id="totp-uri">open it on this device</a>), then enter the code it shows.</p>
           <p><code id="totp-secret"></code></p>
           <p><label>Code <input id="totp-code" inputmode="numeric" autocomplete="one-time-code" required></label></p>
           <p><button>Confirm</button></p>
@@ -56,11 +56,11 @@ const page = (hasProvider: boolean): string => `<!doctype html>
         </div>
       </section>
       <form id="set-password" hidden>
-        <p><label>New password, of 12 characters or more <input id="new-password" type="password" autocomplete="new-password" minlength="12" required></label></p>
-        <p><button>Set the password, and log in</button></p>
+        <p><label>New password (at least 12 characters) <input id="new-password" type="password" autocomplete="new-password" minlength="12" required></label></p>
+        <p><button>Set password and log in</button></p>
       </form>
-      ${hasProvider ? '<p id="elsewhere"><a href="/login/oidc">Log in at your identity provider</a></p>' : ''}
-      <p><a href="/docs">Documentation of the API</a></p>
+      ${hasProvider ? '<p id="elsewhere"><a href="/login/oidc">Log in with your identity provider</a></p>' : ''}
+      <p><a href="/docs">API documentation</a></p>
     </main>
     <script src="/login/page.js"></script>
   </body>
@@ -114,8 +114,8 @@ export class LogInController {
     keepPendingLogIn(request, reply);
     if ('unavailable' in found) throw providerUnavailable(found, this.log);
     if ('unknown' in found || found.principal.roles.length === 0) {
-      const reason = 'unknown' in found ? found.unknown : 'the identity provider gives them no role of ours';
-      this.log.warn({ reason, correlationId: request.correlationId }, 'somebody could not log in at the identity provider');
+      const reason = 'unknown' in found ? found.unknown : 'the identity provider assigns no Tierline role';
+      this.log.warn({ reason, correlationId: request.correlationId }, 'a login through the identity provider failed');
       void reply.code(302).header('Location', '/login?failed');
       return;
     }
@@ -152,21 +152,21 @@ export class LogInController {
     if ('unavailable' in found) throw providerUnavailable(found, this.log);
     if ('unknown' in found) {
       this.log.warn({ reason: found.unknown, correlationId }, 'a logout token of the identity provider was refused');
-      throw Problem.of('invalid-body', 'It takes a logout token of the identity provider');
+      throw Problem.of('invalid-body', 'This requires a logout token of the identity provider');
     }
     const ended = await endSessionsOfProvider(this.store, this.models, found, correlationId);
-    this.log.info({ ended, correlationId }, 'somebody has logged out at the identity provider');
+    this.log.info({ ended, correlationId }, 'a logout arrived from the identity provider');
   }
 
   #provider(): IdentityProvider {
     if (this.provider?.hasBrowserLogIn === true) return this.provider;
-    throw Problem.of('not-found', 'There is nothing at this address');
+    throw Problem.of('not-found', 'There is nothing at this URL');
   }
 
   @Get(':file')
   async file(@Param('file') name: string, @Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
     const type = Object.hasOwn(files, name) ? files[name] : undefined;
-    if (type === undefined) throw Problem.of('not-found', 'There is nothing at this address');
+    if (type === undefined) throw Problem.of('not-found', 'There is nothing at this URL');
     void reply.header('Content-Type', type);
     return readFile(new URL(name, folder), 'utf8');
   }

@@ -233,7 +233,7 @@ describe('a token of the identity provider', () => {
       principal: { kind: 'person', id: 'jane', roles: ['lead'], clients: [api.client], tiers: 'all', teams: [] },
     });
     expect((await ask('GET', '/v1/tickets', lead)).status).toBe(200);
-    expect((await ask('GET', '/v1/api-keys', lead)).json.detail).toBe('It takes the role auditor, or administrator');
+    expect((await ask('GET', '/v1/api-keys', lead)).json.detail).toBe('This requires the role auditor, or administrator');
     expect((await ask('GET', '/v1/tickets', bearer(await provider.serviceToken()))).status).toBe(200);
     const none = bearer(await provider.signed({ roles: ['root'] }));
     expect((await ask('GET', '/v1/tickets', none)).status).toBe(403);

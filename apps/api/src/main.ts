@@ -32,9 +32,9 @@ async function start(
     const kept = await openBlobStore(config).catch((error: Error) => {
       const remedy =
         config.s3 === undefined
-          ? 'Set ATTACHMENTS_DIR to a directory that can be written.'
-          : 'Are S3_URL, S3_BUCKET and the keys right, is the bucket there, and may it be listed, read and written?';
-      throw new CannotStart(`Attachments cannot be kept (${error.message}). ${remedy}`, { cause: error });
+          ? 'Set ATTACHMENTS_DIR to a writable directory.'
+          : 'Check that S3_URL, S3_BUCKET and the keys are correct, and that the bucket exists and may be listed, read and written.';
+      throw new CannotStart(`Attachments cannot be stored (${error.message}). ${remedy}`, { cause: error });
     });
     const blobs = new SealedBlobs(kept, attachments);
     onClose(() => blobs.close());

@@ -16,8 +16,8 @@ import { unlessRefused } from './ticket-problems.js';
 const listQuery = {
   client: text('Only major incidents of this client'),
   service: text('Only major incidents of this service'),
-  status: oneOf(MAJOR_INCIDENT_STATUSES, 'Only major incidents that stand there'),
-  review: oneOf(REVIEW_STATUSES, 'Only major incidents whose review stands there'),
+  status: oneOf(MAJOR_INCIDENT_STATUSES, 'Only major incidents with this status'),
+  review: oneOf(REVIEW_STATUSES, 'Only major incidents whose review has this status'),
   ticket: text('Only major incidents that this ticket belongs to'),
   ...pageParameters,
 };

@@ -21,7 +21,7 @@ interface McpCaller {
 
 const instructions =
   'Tierline is the system of record of a tiered IT support desk (L0 self-service, L1 service desk, L2 technical support, L3 experts, L4 vendors). ' +
-  'Whatever you do is recorded under your name. Read a ticket before you act on it; record each diagnostic step with its outcome. ' +
+  'Everything you do is recorded under your name. Read a ticket before you act on it; record each diagnostic step with its outcome. ' +
   'Errors are problem details: `code` says what is wrong, `faults` which arguments.';
 
 /** Answers one request by the Model Context Protocol (Streamable HTTP, without sessions). @param message its body, already parsed */
@@ -34,7 +34,7 @@ export async function answerMcp(request: Request, message: unknown, { tools, pri
   server.setRequestHandler(CallToolRequestSchema, async ({ params: { name, arguments: given = {} } }) => {
     const tool = offered.find((one) => one.name === name);
     if (tool === undefined)
-      throw Object.assign(new Error(`There is no tool ${name}, or not for your role`), { code: ErrorCode.InvalidParams });
+      throw Object.assign(new Error(`There is no tool ${name}, or your role may not use it`), { code: ErrorCode.InvalidParams });
     const asked = requestOf(tool, given);
     const { status, body } =
       asked instanceof Problem ? { status: asked.kind.status, body: JSON.stringify(asked.details('/mcp')) } : await ask(asked);

@@ -181,7 +181,7 @@ function inLatin1(text: string): string {
 }
 
 function faultOf(value: unknown, place: 'path' | 'query' | 'header'): string | undefined {
-  if (value === null) return 'must not be null: leave it out instead';
+  if (value === null) return 'must not be null: omit it instead';
   const values = place === 'query' && Array.isArray(value) ? (value as readonly unknown[]) : [value];
   if (!values.every((one) => ['string', 'number', 'boolean'].includes(typeof one))) return 'must be text';
   // Each would be the address of something else.
@@ -202,7 +202,7 @@ export function requestOf({ method, path, places }: Tool, given: Json): ToolRequ
     const message = place === undefined ? undefined : faultOf(value, place);
     return message === undefined ? [] : [{ field, message }];
   });
-  if (faults.length > 0) return Problem.of('invalid-query', 'Arguments break the rules of their parameters', { faults });
+  if (faults.length > 0) return Problem.of('invalid-query', 'Some arguments are invalid', { faults });
   const query = new URLSearchParams();
   const headers: Record<string, string> = {};
   const body: Record<string, unknown> = {};

@@ -105,7 +105,7 @@ describe('an assistant', () => {
       ['ProposalApproved', 'agent', undefined],
       ['TicketResolved', 'agent', undefined],
     ]);
-    await expect(call(assistant, 'approve_proposal', { id })).rejects.toThrow('not for your role');
+    await expect(call(assistant, 'approve_proposal', { id })).rejects.toThrow('your role may not use it');
     const volume = await send(api.url, 'GET', `/v1/kpis/ticket-volume?client=${api.client}&groupBy=servedBy&servedBy=both`);
     expect(volume.json.groups).toMatchObject([{ key: { servedBy: 'both' }, value: 1 }]);
   });

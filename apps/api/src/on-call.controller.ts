@@ -13,7 +13,7 @@ import { whenParameters } from './past.js';
 import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
 
-const atQuery = { at: dateTime('The instant that is asked about; that of `asOf` or `knownAt`, or now, unless given'), ...whenParameters };
+const atQuery = { at: dateTime('Instant requested; default: `asOf`, `knownAt` or now'), ...whenParameters };
 const readAtQuery = new QueryParameters(atQuery);
 const noQuery = new QueryParameters({});
 const scheduleName = new PathName('on-call-not-found', 'There is no such schedule');

@@ -125,7 +125,7 @@ const idParams: Readonly<Record<string, { readonly description: string; readonly
   questionId: { description: 'Id of the question', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   form: { description: 'Name of the form', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   problemId: { description: 'Id of the problem', schema: { type: 'string', minLength: 1, maxLength: 100 } },
-  source: { description: 'Name of the source of alerts', schema: { type: 'string', minLength: 1, maxLength: 100 } },
+  source: { description: 'Name of the alert source', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   majorIncident: { description: 'Id of the major incident', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   task: { description: 'Id of the task', schema: { type: 'string', minLength: 1, maxLength: 100 } },
   alertId: { description: 'Id of the alert', schema: { type: 'string', minLength: 1, maxLength: 100 } },
@@ -138,33 +138,33 @@ function commandHeaders(noun: string, opens: boolean): MethodDecorator[] {
   return [
     ApiHeader({
       name: 'Idempotency-Key',
-      description: `Makes it safe to repeat: the same key ${opens ? '' : `for the same ${noun} `}does the same thing once. With another body it is refused. A command that was refused may come again with its key.`,
+      description: `Makes retries safe: the same key ${opens ? '' : `for the same ${noun} `}takes effect once. With a different body it is refused. A refused command may be sent again with its key.`,
       schema: { type: 'string', minLength: 1, maxLength: 257 },
     }),
     ApiHeader({
       name: 'If-Match',
-      description: `ETags that the ${noun} may be at; at another revision nothing is done (412). \`*\` is any.`,
+      description: `ETags the ${noun} may have; at any other revision nothing is done (412). \`*\` is any.`,
       schema: { type: 'string' },
     }),
     ApiHeader({
       name: 'X-Actor-Id',
-      description: 'On whose behalf it is done; for keys with that permission only. Both stand in the events.',
+      description: 'Id of the person on whose behalf the command is sent; only for keys with that permission. Events record both.',
       schema: { type: 'string', maxLength: 200 },
     }),
-    ApiHeader({ name: 'X-Actor-Name', description: 'Their name, in UTF-8', schema: { type: 'string', maxLength: 200 } }),
+    ApiHeader({ name: 'X-Actor-Name', description: 'Name of that person, in UTF-8', schema: { type: 'string', maxLength: 200 } }),
     ApiHeader({
       name: 'X-Actor-Kind',
-      description: 'What they are; `agent` unless said',
+      description: 'Kind of actor; default: `agent`',
       schema: { type: 'string', enum: ['agent', 'requester', 'system'] },
     }),
     ApiHeader({
       name: 'X-Assistant-Model',
-      description: 'The language model that an assistant works with',
+      description: 'Language model used by the assistant',
       schema: { type: 'string', maxLength: 200 },
     }),
     ApiHeader({
       name: 'X-Assistant-Prompt',
-      description: 'Reference of the prompt that an assistant works with',
+      description: "Reference to the assistant's prompt",
       schema: { type: 'string', maxLength: 200 },
     }),
   ];
@@ -208,16 +208,16 @@ export function documentCommand({ category, noun, idName, commands }: Aggregate,
           ApiBody({
             required: true,
             schema: ref(name) as never,
-            examples: { example: { summary: 'Works as it stands', value: example } },
+            examples: { example: { summary: 'Works as is', value: example } },
           }),
         ]),
     ...commandHeaders(noun, opens),
     correlationHeader,
     ApiResponse({
       status: opens ? 201 : 200,
-      description: opens ? `The ${noun} is open: durable, and soon in the views` : 'Done, or done before, or no change needed',
+      description: opens ? `The ${noun} has been created durably; the views follow shortly` : 'Done, already done, or no change needed',
       content: { 'application/json': { schema: ref(answerName(noun)) as never } },
-      headers: opens ? { ...etag, Location: { description: `Address of the ${noun}`, schema: { type: 'string' } } } : etag,
+      headers: opens ? { ...etag, Location: { description: `URL of the ${noun}`, schema: { type: 'string' } } } : etag,
     }),
     problems(...everywhere, ...(body === undefined ? [] : ofBodies), ...ofCommands, ...refuses),
   );
@@ -225,22 +225,22 @@ export function documentCommand({ category, noun, idName, commands }: Aggregate,
 
 /** What commands do that have no body to say so. */
 const commandsWithoutBody: Readonly<Record<string, string>> = {
-  CallOffOnCallOverride: 'Takes an override back: one that has not begun is called off, one that lasts ends.',
-  RemovePasskey: 'Removes a passkey of somebody: it logs in no more.',
-  ResetTotp: 'Removes the authenticator of somebody who has lost it, and their recovery codes: logging in takes no code from then on.',
-  ReinstateAccount: 'Lets somebody log in again whose account was suspended.',
-  EndSession: 'Ends a session of one’s own: it opens nothing any more.',
-  RevokeCredential: 'Revokes a key, a link or a session: it opens nothing any more.',
-  PauseReport: 'Makes no more until it is resumed.',
-  ResumeReport: 'Goes on with the present period: those that ended meanwhile are not made up.',
-  RetireReport: 'Makes no more. What was made stays.',
-  PauseWebhook: 'Sends nothing more until it is resumed.',
-  ResumeWebhook: 'Goes on where it was paused.',
-  RotateWebhookSecret: 'Signs with another secret: for 24 hours with the one before, too.',
-  PingWebhook: 'Sends a test event, once.',
-  RetireAlertSource: 'Refuses the alerts of a source from now on, until it is defined again.',
-  DeleteWebhook: 'Sends nothing more, for good.',
-  DeleteTicketFilter: 'Deletes a saved filter: what was saved stays in the log.',
+  CallOffOnCallOverride: 'Removes an override: one that has not begun is cancelled, one in effect ends.',
+  RemovePasskey: "Removes somebody's passkey: it can no longer be used to log in.",
+  ResetTotp: "Removes a lost authenticator and its recovery codes: the person's login no longer requires a code.",
+  ReinstateAccount: 'Reactivates a suspended account, so that its owner can log in again.',
+  EndSession: 'Ends one of your own sessions.',
+  RevokeCredential: 'Revokes a key, a link or a session, which no longer gives access.',
+  PauseReport: 'Pauses the report until it is resumed.',
+  ResumeReport: 'Resumes the report with the current period: periods that ended meanwhile are skipped.',
+  RetireReport: 'Ends the report. Existing runs are kept.',
+  PauseWebhook: 'Pauses sending until it is resumed.',
+  ResumeWebhook: 'Resumes sending where it was paused.',
+  RotateWebhookSecret: 'Rotates the secret; the previous one also signs for 24 hours.',
+  PingWebhook: 'Sends one test event.',
+  RetireAlertSource: 'Refuses all alerts of a source until it is defined again.',
+  DeleteWebhook: 'Ends the subscription permanently.',
+  DeleteTicketFilter: 'Deletes a saved filter; its history stays in the log.',
 };
 
 /** Name of the schema of what a command answers. */
@@ -267,7 +267,7 @@ export function documentBatch(): MethodDecorator {
     correlationHeader,
     ApiResponse({
       status: 200,
-      description: 'What became of each command, in the order of the batch: also when some or all were refused',
+      description: 'Outcome of each command, in batch order, even if some or all were refused',
       content: { 'application/json': { schema: ref('BatchAnswer') as never } },
     }),
     problems(...everywhere, ...ofBodies),
@@ -275,7 +275,7 @@ export function documentBatch(): MethodDecorator {
 }
 
 export function documentUpload(): MethodDecorator {
-  const description = 'Keeps a small file that evidence can refer to, by its content';
+  const description = 'Stores a small file, addressed by its content, that evidence can refer to';
   const answer = { description, content: { 'application/json': { schema: ref('Attachment') as never } } };
   return applyDecorators(
     ApiTags('attachments'),
@@ -285,31 +285,35 @@ export function documentUpload(): MethodDecorator {
     ApiBody({ required: true, schema: { type: 'string', format: 'binary' } }),
     ApiHeader({
       name: 'Content-Digest',
-      description: 'SHA-256 that the content must have (RFC 9530): `sha-256=:<base64>:`',
+      description: 'Expected SHA-256 of the content (RFC 9530): `sha-256=:<base64>:`',
       schema: { type: 'string' },
     }),
     correlationHeader,
-    ApiResponse({ status: 201, ...answer, headers: { Location: { description: 'Where it can be read', schema: { type: 'string' } } } }),
-    ApiResponse({ status: 200, ...answer, description: 'It was here already' }),
+    ApiResponse({
+      status: 201,
+      ...answer,
+      headers: { Location: { description: 'URL of the stored content', schema: { type: 'string' } } },
+    }),
+    ApiResponse({ status: 200, ...answer, description: 'Already stored' }),
     problems(...everywhere, 'body-too-large', 'unsupported-media-type', 'digest-mismatch'),
   );
 }
 
 export function documentMail(): MethodDecorator {
-  const taken = contractAnswer('What became of it: it is a reply to a ticket, or was kept aside', ref('TakenMail'));
+  const taken = contractAnswer('Outcome: recorded as a reply to a ticket, or set aside', ref('TakenMail'));
   return applyDecorators(
     ApiTags('mail'),
     ApiOperation({
       operationId: 'takeMail',
-      summary: 'Takes a message of RFC 5322 in: it opens a ticket, or is a reply to one; each once, by its Message-ID',
+      summary: 'Accepts an RFC 5322 message, which opens a ticket or is a reply to one; each Message-ID is processed once',
     }),
     reads('takeMail'),
-    ApiParam({ name: 'client', description: 'The client that its sender belongs to', schema: { type: 'string' } }),
+    ApiParam({ name: 'client', description: 'Client of the sender', schema: { type: 'string' } }),
     ApiConsumes('message/rfc822'),
     ApiBody({ required: true, schema: { type: 'string', format: 'binary' } }),
     correlationHeader,
     taken,
-    contractAnswer('It opened a ticket', ref('TakenMail'), 201),
+    contractAnswer('A ticket was opened', ref('TakenMail'), 201),
     problems(...everywhere, 'body-too-large', 'unsupported-media-type'),
   );
 }
@@ -322,17 +326,17 @@ export function documentNextTask(): MethodDecorator {
     ApiTags('automation'),
     ApiOperation({ operationId: name, summary: summary(description), description }),
     reads('nextAutomationTask'),
-    ApiBody({ required: true, schema: ref(name) as never, examples: { example: { summary: 'Works as it stands', value: example } } }),
+    ApiBody({ required: true, schema: ref(name) as never, examples: { example: { summary: 'Works as is', value: example } } }),
     idempotencyKey,
     ...actor,
     correlationHeader,
     ApiResponse({
       status: 200,
-      description: 'The task, claimed',
+      description: 'The claimed task',
       content: { 'application/json': { schema: ref('AutomationTask') as never } },
       headers: etag,
     }),
-    ApiResponse({ status: 204, description: 'No task waits' }),
+    ApiResponse({ status: 204, description: 'No task is waiting' }),
     problems(...everywhere, ...ofBodies, ...ofCommands),
   );
 }
@@ -354,16 +358,16 @@ export function documentAlertDelivery(): MethodDecorator {
     required: ['source', 'decisions', 'known', 'truncatedAlerts'],
     properties: {
       source: { type: 'string' },
-      decisions: { type: 'array', items: decision, description: 'What was decided now' },
-      known: { type: 'integer', description: 'Alerts of which nothing new was told' },
-      truncatedAlerts: { type: 'integer', description: 'Alerts that the sender left out' },
+      decisions: { type: 'array', items: decision, description: 'Decision made for this delivery' },
+      known: { type: 'integer', description: 'Alerts without news' },
+      truncatedAlerts: { type: 'integer', description: 'Alerts truncated by the sender' },
     },
   };
   return applyDecorators(
     ApiTags('alerts'),
     ApiOperation({
       operationId: 'takeAlerts',
-      summary: 'Takes alerts in as their source writes them: the webhook of Alertmanager, version 4, or JSON as the source says',
+      summary: 'Accepts alerts in the format of their source: the Alertmanager webhook, version 4, or JSON as defined for the source',
     }),
     reads('takeAlerts'),
     pathParam('source'),
@@ -378,7 +382,7 @@ export function documentAlertDelivery(): MethodDecorator {
 export function documentMailAside(): MethodDecorator {
   return applyDecorators(
     ApiTags('mail'),
-    ApiOperation({ operationId: 'mailAside', summary: 'The messages that were not taken, or not wholly, each with its reason' }),
+    ApiOperation({ operationId: 'mailAside', summary: 'Messages not accepted, or only in part, each with the reason' }),
     reads('mailAside'),
     contractAnswer('The messages', page('MailAside')),
     correlationHeader,
@@ -394,9 +398,9 @@ export function documentAttachment(): MethodDecorator {
     ApiParam({ name: 'sha256', description: 'SHA-256 of the content', schema: { type: 'string', pattern: '^[0-9a-f]{64}$' } }),
     ApiResponse({
       status: 200,
-      description: 'The content, with the media type that it was sent with',
+      description: 'The content, with the media type it was uploaded with',
       content: { '*/*': { schema: { type: 'string', format: 'binary' } } },
-      headers: { ETag: { description: 'The SHA-256', schema: { type: 'string' } } },
+      headers: { ETag: { description: 'SHA-256 of the content', schema: { type: 'string' } } },
     }),
     correlationHeader,
     problems(...everywhere, 'attachment-not-found'),
@@ -406,7 +410,7 @@ export function documentAttachment(): MethodDecorator {
 export function documentReportRuns(): MethodDecorator {
   return applyDecorators(
     ApiTags('reports'),
-    ApiOperation({ operationId: 'reportRuns', summary: 'The reports that were made, newest first' }),
+    ApiOperation({ operationId: 'reportRuns', summary: 'Runs of a report, newest first' }),
     reads('reports'),
     pathParam('report'),
     contractAnswer('The runs', page('ReportRun')),
@@ -418,7 +422,7 @@ export function documentReportRuns(): MethodDecorator {
 export function documentReportDocument(): MethodDecorator {
   return applyDecorators(
     ApiTags('reports'),
-    ApiOperation({ operationId: 'reportDocument', summary: 'A report that was made: a page to read and print, always the same bytes' }),
+    ApiOperation({ operationId: 'reportDocument', summary: 'Document of a report run: a page to read and print, always byte-identical' }),
     reads('reports'),
     pathParam('report'),
     pathParam('run'),
@@ -426,7 +430,7 @@ export function documentReportDocument(): MethodDecorator {
       status: 200,
       description: 'The document',
       content: { 'text/html': { schema: { type: 'string' } } },
-      headers: { ETag: { description: 'Its SHA-256', schema: { type: 'string' } } },
+      headers: { ETag: { description: 'SHA-256 of the document', schema: { type: 'string' } } },
     }),
     correlationHeader,
     problems(...everywhere, 'report-not-found', 'report-run-not-found'),
@@ -436,15 +440,15 @@ export function documentReportDocument(): MethodDecorator {
 const correlationHeader = ApiHeader({
   name: 'X-Correlation-Id',
   description:
-    'What it belongs to; kept with the events, in the log and in the answer. The trace of `traceparent` unless given, else a new one.',
+    'Correlation id, kept with the events, in the log and in the response. Default: the trace of `traceparent`, otherwise a new one.',
   schema: { type: 'string', pattern: '^[A-Za-z0-9._:/+=@-]{1,128}$' },
 });
 
-const changedUpTo = { changedUpTo: { type: 'string', description: 'With `changedSince`: where to ask from next' } };
+const changedUpTo = { changedUpTo: { type: 'string', description: 'With `changedSince`: position to continue from' } };
 const gone = {
   type: 'array',
   items: { type: 'string', format: 'uuid' },
-  description: 'With `changedSince`: ids of tickets that have changed and are not in the list now, whether or not they were before',
+  description: 'With `changedSince`: ids of changed tickets that are not in the list now, whether or not they were before',
 };
 
 const kpiParam = ApiParam({ name: 'kpi', description: 'Id of the KPI', schema: { type: 'string', maxLength: 100 } });
@@ -452,41 +456,41 @@ const kpiParam = ApiParam({ name: 'kpi', description: 'Id of the KPI', schema: {
 const views = {
   details: {
     query: 'ticket',
-    summary: 'All that is known of a ticket now',
+    summary: 'The current state of a ticket',
     schema: ref('TicketDetails'),
     extra: [
       idParam,
       ApiHeader({
         name: 'If-None-Match',
-        description: 'ETags that the reader has: 304 when the ticket is still there',
+        description: 'ETags of cached versions: 304 if the ticket has not changed',
         schema: { type: 'string' },
       }),
-      ApiResponse({ status: 304, description: 'The ticket is at a revision that the reader has', headers: etag }),
+      ApiResponse({ status: 304, description: 'The ticket has not changed', headers: etag }),
       problems(...everywhere, ...ofReads),
     ],
     headers: etag,
   },
   sla: {
     query: 'sla',
-    summary: "A ticket's clocks as they stand now",
+    summary: "Current state of a ticket's SLA clocks",
     schema: ref('TicketSla'),
     extra: [idParam, problems(...everywhere, ...ofReads)],
   },
   autopsy: {
     query: 'autopsy',
-    summary: "Where the time of each of a ticket's clocks went, with the events that prove it",
+    summary: 'Where the time of each SLA clock of a ticket went, with the events that prove it',
     schema: ref('TicketAutopsy'),
     extra: [idParam, problems(...everywhere, 'ticket-not-found', 'deleted')],
   },
   board: {
     query: 'slaBoard',
-    summary: 'The clocks that go on, sorted by when they are due: what is left of them, which are warned, breached or paused, and why',
+    summary: 'Active SLA clocks, sorted by due time: time left, and which are warned, breached or paused, and why',
     schema: {
       ...page('SlaBoardLine'),
       required: ['items', 'evaluatedAt'],
       properties: {
         ...page('SlaBoardLine').properties,
-        evaluatedAt: { type: 'string', format: 'date-time', description: 'The instant that the clocks were looked at' },
+        evaluatedAt: { type: 'string', format: 'date-time', description: 'Instant the clocks were evaluated at' },
         gone,
         ...changedUpTo,
       },
@@ -495,25 +499,25 @@ const views = {
   },
   counts: {
     query: 'tickets',
-    summary: 'How many tickets there are, now or at another time, by a field of theirs',
+    summary: 'Number of tickets, now or at another time, grouped by a field',
     schema: {
       type: 'object',
       required: ['by', 'items', 'total'],
       properties: {
-        by: { type: 'string', description: 'What they are counted by' },
+        by: { type: 'string', description: 'Field the tickets are grouped by' },
         items: {
           type: 'array',
-          description: 'By value',
+          description: 'Counts by value',
           items: {
             type: 'object',
             required: ['count'],
             properties: {
-              value: { type: 'string', description: 'The value; absent for tickets that have none' },
-              count: { type: 'integer', minimum: 1, description: 'How many have it' },
+              value: { type: 'string', description: 'The value; absent for tickets without one' },
+              count: { type: 'integer', minimum: 1, description: 'Number of tickets with this value' },
             },
           },
         },
-        total: { type: 'integer', minimum: 0, description: 'How many there are' },
+        total: { type: 'integer', minimum: 0, description: 'Total number' },
       },
     },
     extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible')],
@@ -521,32 +525,32 @@ const views = {
   restatement: {
     query: 'restatement',
     summary:
-      'A ticket at an instant, as it was known at an earlier time and as it is known now, and each event that was told since and makes the difference',
+      'A ticket at an instant, as known at an earlier time and as known now, and each event recorded since that makes the difference',
     schema: ref('RestatedTicket'),
     extra: [idParam, problems(...everywhere, 'ticket-not-found', 'deleted')],
   },
   restatements: {
     query: 'restatements',
     summary:
-      'The tickets of which something else is known now than was known at an instant, and why. A page may be short, or empty, and have a next one',
+      'Tickets about which something different is known now than at an earlier instant, and why. A page may be short or empty and still have a next one',
     schema: page('RestatedTicket'),
     extra: [problems(...everywhere, 'not-yet-visible')],
   },
   why: {
     query: 'why',
-    summary: 'Why a ticket was with whom it was, and why each of its escalation policies did, or did not, do what it could have done',
+    summary: 'Why a ticket was assigned as it was, and why each of its escalation policies fired or did not fire',
     schema: ref('TicketWhy'),
     extra: [idParam, problems(...everywhere, 'ticket-not-found', 'deleted')],
   },
   auditorReads: {
     query: 'auditorReads',
-    summary: 'What auditors and administrators have read, newest first: who, what, when, how much',
+    summary: 'Reads by auditors and administrators, newest first: who, what, when, how much',
     schema: page('AuditorRead'),
     extra: [problems(...everywhere)],
   },
   reactions: {
     query: 'reactions',
-    summary: 'What policies did about events, newest first: which commands they sent, and what became of each',
+    summary: 'Reactions of policies to events, newest first: commands sent, and the outcome of each',
     schema: page('PolicyReaction'),
     extra: [problems(...everywhere)],
   },
@@ -558,38 +562,38 @@ const views = {
   },
   kpi: {
     query: 'kpis',
-    summary: 'A KPI over a period: grouped, filtered, compared with the period before, as of a position of the log',
+    summary: 'A KPI over a period: grouped, filtered, compared with the preceding period, as of a position in the log',
     schema: ref('KpiReport'),
     extra: [kpiParam, problems(...everywhere, 'kpi-not-found', 'unknown-position', 'not-yet-visible')],
   },
   flow: {
     query: 'kpis',
     summary:
-      'How tickets went through the tiers, with returns: data for a Sankey diagram, time by tier and state, hand-offs by pair of teams',
+      'How tickets moved through the tiers, with returns: data for a Sankey diagram, time by tier and state, hand-offs by pair of teams',
     schema: ref('FlowReport'),
     extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible')],
   },
   capacity: {
     query: 'kpis',
-    summary: 'What a desk lacks for the tickets that come: skills, who can learn from whom, load beside shifts, bus factors',
+    summary: 'What the desk lacks for the tickets it receives: skills, who can learn from whom, load compared with shifts, bus factors',
     schema: ref('CapacityReport'),
     extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible')],
   },
   kpiEvidence: {
     query: 'kpis',
-    summary: 'The tickets and events that a number was made of',
+    summary: 'The tickets and events behind a figure',
     schema: ref('KpiEvidence'),
     extra: [kpiParam, problems(...everywhere, 'kpi-not-found', 'unknown-position', 'not-yet-visible')],
   },
   tickets: {
     query: 'tickets',
-    summary: 'The list of tickets: filtered, searched, sorted, in pages',
+    summary: 'Tickets: filtered, searched, sorted, in pages',
     schema: page('TicketListEntry', changedUpTo),
     extra: [problems(...everywhere, 'unknown-position', 'not-yet-visible', 'filter-not-found', 'filter-invalid')],
   },
   queue: {
     query: 'queue',
-    summary: 'Who waits and who works at a tier: major incidents first, then by priority, then whoever waits longest',
+    summary: 'Queue of a tier, waiting and in progress: major incidents first, then by priority, then longest waiting',
     schema: page('QueueEntry', { gone, ...changedUpTo }),
     extra: [
       ApiParam({ name: 'tier', schema: { type: 'string', enum: [...TIERS] } }),
@@ -649,7 +653,9 @@ export function documentExport(operationId: string, set: DataSet): MethodDecorat
       status: 200,
       description: set.says,
       content: Object.fromEntries(contents) as never,
-      headers: { 'Tierline-Up-To': { description: 'Position that it goes up to: `after` of the next export', schema: { type: 'string' } } },
+      headers: {
+        'Tierline-Up-To': { description: 'Last position included: use as `after` of the next export', schema: { type: 'string' } },
+      },
     }),
     correlationHeader,
     problems(...everywhere, 'unknown-position', 'not-yet-visible'),
@@ -659,7 +665,7 @@ export function documentExport(operationId: string, set: DataSet): MethodDecorat
 /** A history. @param parameter the name that the id has in the path */
 export function documentHistory(name: HistoryName, parameter: string): MethodDecorator {
   const [entry, ...others] = name === 'history' ? ['HistoryEntry', ...ofReads] : ['HistoryStep', 'unknown-revision'];
-  const summary = 'Its events in order: who did what, why, when it happened and when it was recorded, and what it changed';
+  const summary = 'Events in order: who did what, why, when it happened, when it was recorded, and what it changed';
   return applyDecorators(
     ApiTags('history'),
     ApiOperation({ operationId: name, summary }),
@@ -694,9 +700,9 @@ function contractAnswer(description: string, schema: object, status = 200, heade
 export function documentContracts(): MethodDecorator {
   return applyDecorators(
     contractsTag,
-    ApiOperation({ operationId: 'contracts', summary: 'What is agreed with each client, by name' }),
+    ApiOperation({ operationId: 'contracts', summary: 'Contract versions of each client, by client' }),
     reads('contracts'),
-    contractAnswer('What is agreed with each client', page('ClientContract')),
+    contractAnswer('Contracts of all clients', page('ClientContract')),
     correlationHeader,
     problems(...everywhere),
   );
@@ -705,40 +711,40 @@ export function documentContracts(): MethodDecorator {
 export function documentContract(): MethodDecorator {
   return applyDecorators(
     contractsTag,
-    ApiOperation({ operationId: 'contract', summary: 'What is agreed with a client: all versions, and which one holds' }),
+    ApiOperation({ operationId: 'contract', summary: 'Contract of a client: all versions, and the one in force' }),
     reads('contract'),
     clientParam,
-    contractAnswer('What is agreed with the client', ref('ClientContract'), 200, etag),
+    contractAnswer("The client's contract", ref('ClientContract'), 200, etag),
     correlationHeader,
     problems(...everywhere, 'contract-not-found'),
   );
 }
 
-const note = { type: 'string', description: 'A signed note, as golang.org/x/mod/sumdb/note has it' };
+const note = { type: 'string', description: 'A signed note, in the format of golang.org/x/mod/sumdb/note' };
 
 const sealsSchema = {
   type: 'object',
   required: ['keys'],
   properties: {
-    origin: { type: 'string', description: 'Names the log; absent before it is sealed for the first time' },
+    origin: { type: 'string', description: 'Name of the log; absent before it is first sealed' },
     keys: {
       type: 'array',
-      description: 'The keys that have sealed it, oldest first: the last one seals',
+      description: 'Keys that have sealed it, oldest first: the last one is in use',
       items: {
         type: 'object',
         required: ['key', 'note'],
         properties: {
           key: { type: 'string', description: '`<name>+<key hash>+<base64>`' },
-          note: { ...note, description: 'By which it was introduced: signed by itself, and by the key before it' },
+          note: { ...note, description: 'Introduction of the key: signed by itself and by its predecessor' },
         },
       },
     },
     head: {
       type: 'object',
-      description: 'The last tree head; absent before there is one',
+      description: 'Latest tree head; absent before there is one',
       required: ['size', 'at', 'note'],
       properties: {
-        size: { type: 'integer', minimum: 1, description: 'How many events it covers' },
+        size: { type: 'integer', minimum: 1, description: 'Number of events covered' },
         at: { type: 'string', format: 'date-time', description: 'When it was signed' },
         note,
       },
@@ -765,7 +771,7 @@ const scheduleParam = pathParam('schedule');
 const onCallViews = {
   onCallSchedules: { summary: 'Every on-call schedule, by name', schema: page('OnCallSchedule') },
   onCall: { summary: 'A schedule, and who is on call in it', schema: ref('OnCallNow') },
-  onCallOverrides: { summary: 'The overrides of a schedule, oldest first, also those that are over', schema: ref('OnCallOverrides') },
+  onCallOverrides: { summary: 'Overrides of a schedule, oldest first, including past ones', schema: ref('OnCallOverrides') },
 };
 
 export function documentOnCall(name: keyof typeof onCallViews): MethodDecorator {
@@ -789,7 +795,7 @@ const records = {
     tag: 'teams',
     query: 'team',
     id: 'team',
-    summary: 'A team, and who of it is on shift and not absent',
+    summary: 'A team, and its members on shift and not absent',
     schema: ref('TeamNow'),
     codes: ['team-not-found'],
   },
@@ -798,7 +804,7 @@ const records = {
     tag: 'teams',
     query: 'agent',
     id: 'agent',
-    summary: 'An agent, with the absences that go on or are to come',
+    summary: 'An agent, with current and future absences',
     schema: ref('Agent'),
     codes: ['agent-not-found'],
   },
@@ -816,7 +822,7 @@ const records = {
     tag: 'reports',
     query: 'reports',
     id: 'report',
-    summary: 'A scheduled report, when it is due next, and the last one that was made',
+    summary: 'A scheduled report, when it runs next, and its latest run',
     schema: ref('Report'),
     codes: ['report-not-found'],
   },
@@ -826,14 +832,14 @@ const records = {
     tag: 'self-service',
     query: 'question',
     id: 'questionId',
-    summary: 'A question: what was suggested, and what came of it',
+    summary: 'A question: suggested articles and outcome',
     schema: ref('Question'),
     codes: ['question-not-found'],
   },
   questionCounts: {
     tag: 'self-service',
     query: 'questions',
-    summary: 'What came of questions: how many an article answered, and how many became tickets',
+    summary: 'Outcomes of questions: how many an article answered, and how many became tickets',
     schema: ref('QuestionCounts'),
   },
   forms: { tag: 'self-service', query: 'forms', summary: 'Request forms, by name', schema: page('RequestForm') },
@@ -848,21 +854,21 @@ const records = {
   preventiveActions: {
     tag: 'problems',
     query: 'preventiveActions',
-    summary: 'The preventive actions of all problems, sorted by when they are due',
+    summary: 'Preventive actions of all problems, sorted by due date',
     schema: page('ActionOfProblem'),
   },
   problem: {
     tag: 'problems',
     query: 'problem',
     id: 'problemId',
-    summary: 'A problem, and what is done about it',
+    summary: 'A problem, and what is being done about it',
     schema: ref('ProblemRecord'),
     codes: ['problem-not-found'],
   },
   articles: {
     tag: 'knowledge',
     query: 'articles',
-    summary: 'Knowledge articles, by id in pages, or found by words or for a ticket, best first',
+    summary: 'Knowledge articles, by id in pages, or the best matches for words or a ticket',
     schema: page('Article'),
     codes: ['ticket-not-found'],
   },
@@ -879,16 +885,16 @@ const records = {
     tag: 'alerts',
     query: 'alert',
     id: 'alertId',
-    summary: 'An alert: what is known of it, and what was decided',
+    summary: 'An alert: its firings and the decision made',
     schema: ref('Alert'),
     codes: ['alert-not-found'],
   },
-  alertSources: { tag: 'alerts', query: 'alertSources', summary: 'Sources of alerts, by name', schema: page('AlertSource') },
+  alertSources: { tag: 'alerts', query: 'alertSources', summary: 'Alert sources, by name', schema: page('AlertSource') },
   alertSource: {
     tag: 'alerts',
     query: 'alertSource',
     id: 'source',
-    summary: 'A source of alerts',
+    summary: 'An alert source',
     schema: ref('AlertSource'),
     codes: ['alert-source-not-found'],
   },
@@ -911,7 +917,7 @@ const records = {
     tag: 'major-incidents',
     query: 'majorIncident',
     id: 'majorIncident',
-    summary: 'A major incident: its tickets, what was broadcast, the review after it',
+    summary: 'A major incident: its tickets, broadcasts and review',
     schema: ref('MajorIncident'),
     codes: ['major-incident-not-found'],
   },
@@ -919,7 +925,7 @@ const records = {
     tag: 'major-incidents',
     query: 'statusPage',
     id: 'client',
-    summary: "How a client's services are: also for who does not say who they are, where the contract says so. /status/{client} is a page",
+    summary: "Status of a client's services; without authentication if the contract allows it. /status/{client} is a web page",
     schema: ref('StatusPage'),
   },
   automationTasks: {
@@ -939,14 +945,14 @@ const records = {
   accounts: {
     tag: 'identity',
     query: 'accounts',
-    summary: 'The accounts of those who see no more clients, by id',
+    summary: 'Accounts whose clients the caller may all see, by id',
     schema: page('Account'),
   },
   account: {
     tag: 'identity',
     query: 'accounts',
     id: 'account',
-    summary: 'An account: whose it is, what they may do and see',
+    summary: 'An account: its owner, roles and access',
     schema: ref('Account'),
     codes: ['account-not-found'],
   },
@@ -954,7 +960,7 @@ const records = {
     tag: 'privacy',
     query: 'privacy',
     id: 'client',
-    summary: "What became of the personal data of a client's people",
+    summary: "Retention and erasure of the personal data of a client's people",
     schema: ref('Privacy'),
     codes: ['privacy-not-found'],
   },
@@ -995,7 +1001,7 @@ function documentSelfService(
     ApiOperation({ operationId: name, summary: summary(description), description }),
     access({ command }),
     ...(name === 'RequestByForm' ? [pathParam('form')] : []),
-    ApiBody({ required: true, schema: ref(name) as never, examples: { example: { summary: 'As it would be', value: examples[0] } } }),
+    ApiBody({ required: true, schema: ref(name) as never, examples: { example: { summary: 'Example', value: examples[0] } } }),
     ...commandHeaders('question', true),
     correlationHeader,
     contractAnswer('Done', answer, 201, etag),
@@ -1009,8 +1015,8 @@ export function documentAskQuestion(): MethodDecorator {
     required: ['article', 'title', 'text'],
     properties: {
       article: { type: 'string', description: 'Id of the article' },
-      title: { type: 'string', description: 'Its title' },
-      text: { type: 'string', description: 'Its text' },
+      title: { type: 'string', description: 'Title of the article' },
+      text: { type: 'string', description: 'Text of the article' },
     },
   };
   const suggestions = { type: 'array', items: suggestion, description: 'Articles that requesters may read, best first' };
@@ -1027,7 +1033,7 @@ export const documentRequestByForm = () =>
   ]);
 
 export function documentRootCauseReport(of: 'ticket' | 'problem'): MethodDecorator {
-  const summary = `The root cause report of a ${of}: what happened, why, what was changed, what prevents it, who knew what when, and the proof`;
+  const summary = `The root cause report of a ${of}: what happened, why, what was changed, what prevents a recurrence, who knew what and when, and the proof`;
   const page = { schema: { type: 'string' } } as const;
   return applyDecorators(
     ApiTags('problems'),
@@ -1050,9 +1056,9 @@ export function documentDue(): MethodDecorator {
     required: ['kind', 'days', 'endedBy', 'tickets'],
     properties: {
       kind: { type: 'string', description: 'Kind of ticket' },
-      days: { type: 'integer', description: 'Days after the end of a ticket' },
+      days: { type: 'integer', description: 'Days to keep data after a ticket has ended' },
       endedBy: { type: 'string', format: 'date-time', description: 'Tickets that ended by then are due' },
-      tickets: { type: 'integer', description: 'How many of them have personal data that can be erased' },
+      tickets: { type: 'integer', description: 'Tickets among them whose personal data can be erased' },
     },
   };
   const answer = {
@@ -1062,7 +1068,7 @@ export function documentDue(): MethodDecorator {
   };
   return applyDecorators(
     ApiTags('privacy'),
-    ApiOperation({ operationId: 'dueForErasure', summary: 'What the retention that is agreed would erase now. It erases nothing' }),
+    ApiOperation({ operationId: 'dueForErasure', summary: 'What the agreed retention would erase now. Nothing is erased' }),
     reads('privacy'),
     pathParam('client'),
     contractAnswer('The answer', answer, 200),
@@ -1077,8 +1083,8 @@ export function documentIssueKey(): MethodDecorator {
     type: 'object',
     required: ['key', 'token', 'revision'],
     properties: {
-      key: { type: 'string', description: 'Id of the key: no secret' },
-      token: { type: 'string', description: 'The key itself, as it is sent in `Authorization`' },
+      key: { type: 'string', description: 'Id of the key (not secret)' },
+      token: { type: 'string', description: 'The key itself, as sent in `Authorization`' },
       revision: { type: 'integer', minimum: 0 },
     },
   };
@@ -1089,7 +1095,7 @@ export function documentIssueKey(): MethodDecorator {
     ApiBody({
       required: true,
       schema: ref('IssueKey') as never,
-      examples: { example: { summary: 'Works as it stands', value: examples[0] } },
+      examples: { example: { summary: 'Works as is', value: examples[0] } },
     }),
     contractAnswer('The key', answer, 201, etag),
     correlationHeader,
@@ -1102,7 +1108,7 @@ export function documentKeys(): MethodDecorator {
     ApiTags('identity'),
     ApiOperation({
       operationId: 'keys',
-      summary: 'The keys of those who see no more clients, by id: also those that were revoked or are over',
+      summary: 'Keys whose clients the caller may all see, by id, including revoked and expired ones',
     }),
     reads('keys'),
     contractAnswer('The keys, without their secrets', page('Key')),
@@ -1114,7 +1120,7 @@ export function documentKeys(): MethodDecorator {
 export function documentSessions(): MethodDecorator {
   return applyDecorators(
     ApiTags('identity'),
-    ApiOperation({ operationId: 'sessions', summary: 'The sessions of who asks that go on, by id' }),
+    ApiOperation({ operationId: 'sessions', summary: "The caller's open sessions, by id" }),
     reads('sessions'),
     contractAnswer('The sessions', page('Key')),
     correlationHeader,
@@ -1130,10 +1136,10 @@ export function documentPrincipal(): MethodDecorator {
       principal: ref('Principal'),
       credential: {
         type: 'object',
-        description: 'What they proved it with, where that is a key or a session of ours',
+        description: 'Credential used, if it is a Tierline key or session',
         required: ['key', 'form'],
         properties: {
-          key: { type: 'string', description: 'Id of the key or session: no secret' },
+          key: { type: 'string', description: 'Id of the key or session (not secret)' },
           form: { type: 'string', enum: ['key', 'session'] },
           expiresAt: { type: 'string', format: 'date-time' },
         },
@@ -1142,9 +1148,9 @@ export function documentPrincipal(): MethodDecorator {
   };
   return applyDecorators(
     ApiTags('identity'),
-    ApiOperation({ operationId: 'principal', summary: 'Who asks: what they are, and what they may do and see' }),
+    ApiOperation({ operationId: 'principal', summary: 'The caller: kind, roles and access' }),
     reads('principal'),
-    contractAnswer('Who asks', answer),
+    contractAnswer('The caller', answer),
     correlationHeader,
     problems(...everywhere),
   );
@@ -1172,7 +1178,7 @@ function documentOwn(
           ApiBody({
             required: true,
             schema: ref(text.body) as never,
-            examples: { example: { summary: 'As it would be', value: examples[0] } },
+            examples: { example: { summary: 'Example', value: examples[0] } },
           }),
         ]),
     answer,
@@ -1182,41 +1188,41 @@ function documentOwn(
 }
 
 export const documentOwnAccount = () =>
-  documentOwn('ownAccount', { summary: 'The account that one is logged in to' }, contractAnswer('The answer', ref('Account')));
+  documentOwn('ownAccount', { summary: 'The account you are logged in to' }, contractAnswer('The answer', ref('Account')));
 
 export function documentBeginTotp(): MethodDecorator {
   const answer = {
     type: 'object',
     required: ['enrolment', 'secret', 'uri'],
     properties: {
-      enrolment: { type: 'string', description: 'What to confirm' },
-      secret: { type: 'string', description: 'What the authenticator is given, in Base32; it is shown once' },
-      uri: { type: 'string', description: 'The same as an otpauth: address, for a QR code' },
+      enrolment: { type: 'string', description: 'The enrolment to confirm' },
+      secret: { type: 'string', description: 'Secret for the authenticator, in Base32; shown once' },
+      uri: { type: 'string', description: 'The same as an otpauth: URI, for a QR code' },
     },
   };
-  const summary = 'Begins to enrol an authenticator app (TOTP). Nothing changes until it is confirmed';
-  return documentOwn('beginTotp', { summary }, contractAnswer('What the authenticator is given', answer), ['totp-enrolled']);
+  const summary = 'Starts the enrolment of an authenticator app (TOTP). Nothing changes until it is confirmed';
+  return documentOwn('beginTotp', { summary }, contractAnswer('Secret for the authenticator', answer), ['totp-enrolled']);
 }
 
 export function documentConfirmTotp(): MethodDecorator {
-  const recoveryCodes = { type: 'array', items: { type: 'string' }, description: 'Each works once in place of a code' };
+  const recoveryCodes = { type: 'array', items: { type: 'string' }, description: 'Recovery codes; each works once instead of a code' };
   const answer = { type: 'object', required: ['recoveryCodes'], properties: { recoveryCodes } };
-  const text = { summary: 'Enrols the authenticator that was begun with', body: 'ConfirmTotp' };
+  const text = { summary: 'Completes the enrolment of the authenticator', body: 'ConfirmTotp' };
   return documentOwn('confirmTotp', text, contractAnswer('Recovery codes', answer), ['totp-enrolled', 'wrong-code']);
 }
 
 const webAuthn = (description: string) => ({ type: 'object', description, additionalProperties: true });
 
 export function documentBeginPasskey(): MethodDecorator {
-  const answer = webAuthn('What `PublicKeyCredential.parseCreationOptionsFromJSON()` takes (WebAuthn)');
-  return documentOwn('beginPasskey', { summary: 'Begins to add a passkey: options for the browser' }, contractAnswer('Options', answer), [
+  const answer = webAuthn('Input for `PublicKeyCredential.parseCreationOptionsFromJSON()` (WebAuthn)');
+  return documentOwn('beginPasskey', { summary: 'Starts adding a passkey: options for the browser' }, contractAnswer('Options', answer), [
     'passkey-invalid',
   ]);
 }
 
 export function documentAddPasskey(): MethodDecorator {
-  const answer = { type: 'object', required: ['passkey'], properties: { passkey: { type: 'string', description: 'Its id' } } };
-  const text = { summary: 'Adds a passkey to one’s account', body: 'AddPasskey' };
+  const answer = { type: 'object', required: ['passkey'], properties: { passkey: { type: 'string', description: 'Id of the passkey' } } };
+  const text = { summary: 'Adds a passkey to your account', body: 'AddPasskey' };
   return documentOwn('addPasskey', text, contractAnswer('The passkey', answer, 201), [
     'passkey-invalid',
     'passkey-exists',
@@ -1229,17 +1235,17 @@ export const documentRemovePasskey = () =>
     pathParam('passkey'),
     documentOwn(
       'removeOwnPasskey',
-      { summary: 'Removes a passkey of one’s account' },
-      ApiResponse({ status: 204, description: 'It is removed' }),
+      { summary: 'Removes a passkey from your account' },
+      ApiResponse({ status: 204, description: 'Removed' }),
       ['passkey-not-found', 'chain-broken', 'contended'],
     ),
   );
 
 export function documentPasskeyChallenge(): MethodDecorator {
-  const answer = webAuthn('What `PublicKeyCredential.parseRequestOptionsFromJSON()` takes (WebAuthn)');
+  const answer = webAuthn('Input for `PublicKeyCredential.parseRequestOptionsFromJSON()` (WebAuthn)');
   return applyDecorators(
     ApiTags('identity'),
-    ApiOperation({ operationId: 'passkeyChallenge', summary: 'Begins to log in with a passkey: options for the browser', ...open }),
+    ApiOperation({ operationId: 'passkeyChallenge', summary: 'Starts a passkey login: options for the browser', ...open }),
     contractAnswer('Options', answer),
     correlationHeader,
     problems(...everywhere),
@@ -1249,8 +1255,8 @@ export function documentPasskeyChallenge(): MethodDecorator {
 export const documentRemoveTotp = () =>
   documentOwn(
     'removeTotp',
-    { summary: 'Removes one’s authenticator', body: 'GiveCode' },
-    ApiResponse({ status: 204, description: 'It is removed, or there was none' }),
+    { summary: 'Removes your authenticator', body: 'GiveCode' },
+    ApiResponse({ status: 204, description: 'Removed, or there was none' }),
     ['second-factor-required', 'too-many-attempts'],
   );
 
@@ -1261,7 +1267,7 @@ function documentEntering(operationId: string, body: string, codes: readonly str
     type: 'object',
     required: ['key', 'principal', 'expiresAt'],
     properties: {
-      key: { type: 'string', description: 'Id of the session: no secret' },
+      key: { type: 'string', description: 'Id of the session (not secret)' },
       principal: ref('Principal'),
       expiresAt: { type: 'string', format: 'date-time', description: 'When the session ends' },
     },
@@ -1273,7 +1279,7 @@ function documentEntering(operationId: string, body: string, codes: readonly str
     ApiBody({
       required: true,
       schema: ref(body) as never,
-      examples: { example: { summary: 'A link, as it would be', value: examples[0] } },
+      examples: { example: { summary: 'Example link', value: examples[0] } },
     }),
     ApiResponse({ status: 201, description: 'Logged in', content: { 'application/json': { schema: answer as never } }, headers: cookie }),
     correlationHeader,
@@ -1286,17 +1292,17 @@ export function documentAccountLink(): MethodDecorator {
     type: 'object',
     required: ['key', 'token', 'revision'],
     properties: {
-      key: { type: 'string', description: 'Id of the link: no secret' },
+      key: { type: 'string', description: 'Id of the link (not secret)' },
       token: {
         type: 'string',
-        description: 'What is sent to the person: after `/login#` it logs in, after `/login#password-` it sets a password',
+        description: 'Secret to send to the person: `/login#<secret>` logs in, `/login#password-<secret>` sets a password',
       },
       revision: { type: 'integer', minimum: 0 },
     },
   };
   return applyDecorators(
     ApiTags('identity'),
-    ApiOperation({ operationId: 'accountLink', summary: 'Makes a link for the person of an account: it works once, within three days' }),
+    ApiOperation({ operationId: 'accountLink', summary: 'Creates a login link for the owner of an account, valid once within three days' }),
     access({ command: 'IssueAccountLink' }),
     pathParam('account'),
     contractAnswer('The link', answer, 201),
@@ -1308,7 +1314,7 @@ export function documentAccountLink(): MethodDecorator {
 export function documentKey(): MethodDecorator {
   return applyDecorators(
     ApiTags('identity'),
-    ApiOperation({ operationId: 'key', summary: 'A key: whose it is, what it opens, when it was last used' }),
+    ApiOperation({ operationId: 'key', summary: 'A key: its holder, access and last use' }),
     reads('keys'),
     pathParam('key'),
     contractAnswer('The key, without its secret', ref('Key'), 200, etag),
@@ -1324,16 +1330,16 @@ function commandAnswer({ noun, idName, category }: Aggregate) {
     required: [idName, 'revision', 'repeated', 'events'],
     properties: {
       [idName]: { type: 'string', ...(category === ticket.category ? { format: 'uuid' } : {}) },
-      revision: { type: 'integer', minimum: 0, description: `Revision of the ${noun} after it: also the ETag` },
+      revision: { type: 'integer', minimum: 0, description: `Revision of the ${noun} after the command; same as the ETag` },
       position: {
         type: 'string',
-        description: 'Where its last event is in the log; absent when nothing was appended now',
+        description: 'Position of its last event in the log; absent if nothing was appended',
         examples: ['1234/1234'],
       },
-      repeated: { type: 'boolean', description: 'True when this very command had been done before' },
+      repeated: { type: 'boolean', description: 'True if this command had already been done' },
       events: {
         type: 'array',
-        description: 'What it led to, or had led to; empty when no change was needed',
+        description: 'Events it produced, now or the first time; empty if no change was needed',
         items: { type: 'object', required: ['type', 'data'], properties: { type: { type: 'string' }, data: { type: 'object' } } },
       },
     },
@@ -1343,7 +1349,7 @@ function commandAnswer({ noun, idName, category }: Aggregate) {
 export function documentDefaultContract(): MethodDecorator {
   return applyDecorators(
     contractsTag,
-    ApiOperation({ operationId: 'defaultContract', summary: 'What holds for every client that has agreed nothing else' }),
+    ApiOperation({ operationId: 'defaultContract', summary: 'The contract of every client that has not agreed another' }),
     reads('defaultContract'),
     contractAnswer('The default contract', ref('Contract')),
     correlationHeader,
@@ -1360,11 +1366,11 @@ export function documentSimulation(): MethodDecorator {
     ApiBody({
       required: true,
       schema: ref('SimulateContract') as never,
-      examples: { example: { summary: 'Works as it stands', value: examples[0] } },
+      examples: { example: { summary: 'Works as is', value: examples[0] } },
     }),
     ApiResponse({
       status: 200,
-      description: 'What would have become of them',
+      description: 'Simulated outcome',
       content: { 'application/json': { schema: ref('Simulation') as never } },
     }),
     correlationHeader,
@@ -1377,24 +1383,26 @@ export function documentFeed(): MethodDecorator {
     ApiTags('events'),
     ApiOperation({
       operationId: 'events',
-      summary: 'Every public event, in order, as they happen',
+      summary: 'All public events, in order, as they happen',
       description:
-        'CloudEvents 1.0 as JSON. By default as server-sent events: `id` is the position in the log, `event` the type, `data` the event. History first, then what comes; a comment says ' +
-        'when history is over, and one every 15 seconds that the line is alive. A reader that comes back with Last-Event-ID misses nothing and gets nothing twice. With `Accept: ' +
-        'application/x-ndjson` as lines of JSON that end at the present; with `wait`, once there are some, or the time is over.',
+        'CloudEvents 1.0 as JSON. By default as server-sent events: `id` is the position in the log, `event` the type, `data` the event. History first, then new events; a comment marks ' +
+        'the end of history, and one every 15 seconds keeps the connection alive. A reader that reconnects with Last-Event-ID misses nothing and gets nothing twice. With `Accept: ' +
+        'application/x-ndjson`, as NDJSON that ends at the present; with `wait`, as soon as there are events or the time is up.',
     }),
     reads('events'),
-    ApiHeader({ name: 'Last-Event-ID', description: 'Id of the last event that was read: goes on after it', schema: { type: 'string' } }),
+    ApiHeader({ name: 'Last-Event-ID', description: 'Id of the last event read: continues after it', schema: { type: 'string' } }),
     ApiResponse({
       status: 200,
       description: 'The feed. Server-sent events do not end',
       content: {
         'text/event-stream': { schema: { type: 'string' } },
-        'application/x-ndjson': { schema: { type: 'string', description: 'One CloudEvent a line; the type of its data is at `/schemas`' } },
+        'application/x-ndjson': {
+          schema: { type: 'string', description: 'One CloudEvent per line; `/schemas` has the schemas of its data' },
+        },
       },
       headers: {
         'X-Position': {
-          description: 'Of lines of JSON: where to go on (`from`). All that was asked for is there up to this position',
+          description: 'NDJSON: position to continue from (`from`). Everything requested is included up to this position',
           schema: { type: 'string' },
         },
       },
@@ -1408,7 +1416,7 @@ const webhooksTag = ApiTags('webhooks');
 export function documentWebhooks(): MethodDecorator {
   return applyDecorators(
     webhooksTag,
-    ApiOperation({ operationId: 'webhooks', summary: 'The webhooks that send no more than who asks may see, by id' }),
+    ApiOperation({ operationId: 'webhooks', summary: 'Webhooks that send only what the caller may see, by id' }),
     reads('webhooks'),
     contractAnswer('The webhooks', page('Webhook')),
     correlationHeader,
@@ -1421,14 +1429,14 @@ export function documentWebhook(): MethodDecorator {
     type: 'object',
     required: ['failures'],
     properties: {
-      place: { type: 'string', description: 'Everything up to here was sent, or is among the deliveries' },
-      failures: { type: 'integer', description: 'Requests in a row that failed' },
-      brokenUntil: { type: 'integer', description: 'Until when nothing is sent because of them, in milliseconds since 1970' },
+      place: { type: 'string', description: 'Everything up to this position was sent or is among the deliveries' },
+      failures: { type: 'integer', description: 'Number of consecutive failed requests' },
+      brokenUntil: { type: 'integer', description: 'Until when sending is suspended because of them, in milliseconds since 1970' },
     },
   };
   return applyDecorators(
     webhooksTag,
-    ApiOperation({ operationId: 'webhook', summary: 'A webhook: what it sends, and how it is doing' }),
+    ApiOperation({ operationId: 'webhook', summary: 'A webhook: its subscription and state' }),
     reads('webhooks'),
     pathParam('webhook'),
     contractAnswer('The webhook', { allOf: [ref('Webhook'), progress] }, 200, etag),
@@ -1442,14 +1450,14 @@ export function documentWebhookSecret(): MethodDecorator {
     type: 'object',
     required: ['secret', 'version'],
     properties: {
-      secret: { type: 'string', description: 'As Standard Webhooks has it: `whsec_…`' },
+      secret: { type: 'string', description: 'In the format of Standard Webhooks: `whsec_…`' },
       version: { type: 'integer' },
-      overlapUntil: { type: 'string', format: 'date-time', description: 'Until when the secret before this one signs, too' },
+      overlapUntil: { type: 'string', format: 'date-time', description: 'Until when the previous secret also signs' },
     },
   };
   return applyDecorators(
     webhooksTag,
-    ApiOperation({ operationId: 'webhookSecret', summary: 'The secret that signs what a webhook sends' }),
+    ApiOperation({ operationId: 'webhookSecret', summary: 'The signing secret of a webhook' }),
     reads('webhookSecret'),
     pathParam('webhook'),
     contractAnswer('The secret', schema),
@@ -1464,10 +1472,10 @@ export function documentDeliveries(): MethodDecorator {
     required: ['at', 'ms'],
     properties: {
       at: { type: 'string', format: 'date-time' },
-      ms: { type: 'integer', description: 'How long it took' },
-      status: { type: 'integer', description: 'Absent where there was no answer' },
-      error: { type: 'string', description: 'Why there was none' },
-      excerpt: { type: 'string', description: "The beginning of the answer's body" },
+      ms: { type: 'integer', description: 'Duration in milliseconds' },
+      status: { type: 'integer', description: 'HTTP status; absent if there was no response' },
+      error: { type: 'string', description: 'Why there was no response' },
+      excerpt: { type: 'string', description: 'Start of the response body' },
     },
   };
   const delivery = {
@@ -1481,10 +1489,10 @@ export function documentDeliveries(): MethodDecorator {
       subject: { type: 'string' },
       position: { type: 'string' },
       state: { type: 'string', enum: ['waiting', 'delivered', 'dead'] },
-      attempts: { type: 'array', items: attempt, description: 'The latest twenty, oldest first' },
-      tries: { type: 'integer', description: 'How often it was sent' },
-      failingSince: { type: 'integer', description: 'In milliseconds since 1970' },
-      dueAt: { type: 'integer', description: 'When it is sent next, in milliseconds since 1970' },
+      attempts: { type: 'array', items: attempt, description: 'Latest twenty attempts, oldest first' },
+      tries: { type: 'integer', description: 'Number of attempts' },
+      failingSince: { type: 'integer', description: 'Time in milliseconds since 1970' },
+      dueAt: { type: 'integer', description: 'Next attempt, in milliseconds since 1970' },
     },
   };
   const schema = {
@@ -1496,12 +1504,11 @@ export function documentDeliveries(): MethodDecorator {
     webhooksTag,
     ApiOperation({
       operationId: 'deliveries',
-      summary:
-        'The events on their way to a webhook, in the order of the log: dead letters, those that wait, and those delivered within a week',
+      summary: 'Deliveries of a webhook, in log order: dead letters, pending ones, and those delivered within the last week',
     }),
     reads('webhooks'),
     pathParam('webhook'),
-    contractAnswer('The deliveries, with each attempt', schema),
+    contractAnswer('The deliveries, with their attempts', schema),
     correlationHeader,
     problems(...everywhere, 'webhook-not-found'),
   );
@@ -1513,10 +1520,10 @@ export function documentDigest(): MethodDecorator {
     ApiTags('events'),
     ApiOperation({
       operationId: 'digestEvents',
-      summary: 'What a reader of events compares with what it has',
+      summary: 'Count and digest for a reader to compare with its own',
       description:
-        'How many events the feed has in a range, and the SHA-256 of their ids in the order of the log, each followed by a line feed: a reader that comes to the same has ' +
-        'every one of them, each once, in order.',
+        'Number of events the feed has in a range, and the SHA-256 of their ids in log order, each followed by a line feed: a reader that gets the same result has ' +
+        'every event exactly once and in order.',
     }),
     ApiResponse({
       status: 200,
@@ -1529,7 +1536,7 @@ export function documentDigest(): MethodDecorator {
             properties: {
               count: { type: 'integer', minimum: 0 },
               sha256: { type: 'string', description: 'In lower-case hexadecimal' },
-              to: { type: 'string', description: 'The last position that counts' },
+              to: { type: 'string', description: 'Last position included' },
             },
           },
         },
@@ -1552,7 +1559,7 @@ export function documentHealth(name: 'live' | 'ready'): MethodDecorator {
     return applyDecorators(
       tag,
       ApiOperation({ operationId: name, summary: 'Whether the process answers', ...open }),
-      ApiResponse({ status: 200, description: 'It does' }),
+      ApiResponse({ status: 200, description: 'It responds' }),
     );
   }
   return applyDecorators(
@@ -1560,11 +1567,11 @@ export function documentHealth(name: 'live' | 'ready'): MethodDecorator {
     ApiOperation({
       operationId: name,
       summary:
-        'Whether the stores are within reach; how views, policies, webhooks, messages and sealing are doing, and how far behind the log they are',
+        'Whether the stores are reachable; state of views, policies, webhooks, messages and sealing, and how far behind the log they are',
       ...open,
     }),
-    ApiResponse({ status: 200, description: 'Both stores are within reach' }),
-    ApiResponse({ status: 503, description: 'A store is out of reach' }),
+    ApiResponse({ status: 200, description: 'Both stores are reachable' }),
+    ApiResponse({ status: 503, description: 'A store is unreachable' }),
   );
 }
 
@@ -1578,31 +1585,31 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .setTitle('Tierline')
     .setVersion('1')
     .setDescription(
-      "The system of record for multi-tier IT support. Commands go in by POST and become events; views, read by GET, follow within moments: a command's ETag as `atLeast` makes a read " +
+      "The system of record for multi-tier IT support. Commands are sent by POST and become events; views are read by GET and follow within moments: a command's ETag as `atLeast` makes a read " +
         `wait for it. Errors are problem details (RFC 9457) with a stable \`code\`. Bodies are JSON of at most ${BODY_LIMIT / 1024 / 1024} MiB; unknown fields and parameters are refused.`,
     )
-    .addTag('commands', 'What people and systems do to tickets')
-    .addTag('attachments', 'Small files that evidence refers to')
-    .addTag('mail', 'Messages that come by e-mail')
-    .addTag('views', 'What is known')
+    .addTag('commands', 'Commands on tickets')
+    .addTag('attachments', 'Small files referred to by evidence')
+    .addTag('mail', 'Inbound e-mail')
+    .addTag('views', 'Views of tickets')
     .addTag('history', 'Who did what, when, why, and what it changed')
-    .addTag('contracts', 'What is promised to clients')
+    .addTag('contracts', 'Contracts with clients')
     .addTag('on-call', 'Who is on call')
-    .addTag('teams', 'Who works at the desk, and when')
-    .addTag('filters', 'Filters of the ticket list that were given a name')
-    .addTag('alerts', 'What monitoring reports, and when it is silenced')
-    .addTag('major-incidents', 'What many requesters suffer from')
-    .addTag('automation', 'What runners are asked to do')
-    .addTag('problems', 'Causes of tickets, and what is done about them')
+    .addTag('teams', 'Teams, agents and shifts')
+    .addTag('filters', 'Saved filters of the ticket list')
+    .addTag('alerts', 'Alerts from monitoring, and maintenance windows')
+    .addTag('major-incidents', 'Major incidents, affecting many requesters')
+    .addTag('automation', 'Tasks for runners')
+    .addTag('problems', 'Causes of tickets, and what is being done about them')
     .addTag('knowledge', 'Articles that solve tickets')
-    .addTag('events', 'What happens')
-    .addTag('reports', 'Reports about a client that are made again and again')
-    .addTag('webhooks', 'Addresses that are sent what happens')
-    .addTag('identity', 'Who may do what')
-    .addTag('health', 'How the process is')
+    .addTag('events', 'Event feed')
+    .addTag('reports', 'Scheduled reports for clients')
+    .addTag('webhooks', 'Webhooks: events sent to subscribed URLs')
+    .addTag('identity', 'Accounts, keys and access')
+    .addTag('health', 'Health of the process')
     .addServer('/')
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'An API key: `tierline_…`' })
-    .addCookieAuth('tierline_session', { type: 'apiKey', in: 'cookie', description: 'A session that began at `/login`' }, 'session')
+    .addCookieAuth('tierline_session', { type: 'apiKey', in: 'cookie', description: 'A session started at `/login`' }, 'session')
     .addSecurityRequirements('bearer')
     .addSecurityRequirements('session')
     .build();
@@ -1656,18 +1663,18 @@ const answerSchemas = {
     required: ['type', 'title', 'status', 'detail', 'instance', 'code'],
     properties: {
       type: { type: 'string', format: 'uri', description: '`urn:tierline:problem:` and the code' },
-      title: { type: 'string', description: 'What the code stands for' },
+      title: { type: 'string', description: 'Meaning of the code' },
       status: { type: 'integer' },
-      detail: { type: 'string', description: 'What is wrong here' },
+      detail: { type: 'string', description: 'What is wrong in this case' },
       instance: { type: 'string', format: 'uri-reference' },
-      code: { type: 'string', description: 'Stable: what programs decide by' },
+      code: { type: 'string', description: 'Stable code for programs' },
       correlationId: { type: 'string' },
-      mergedInto: { type: 'string', format: 'uuid', description: 'Of `ticket-merged`: the ticket that it goes on in' },
-      holder: { type: 'string', description: 'Of `already-claimed`: id of the agent who has the ticket' },
-      revision: { type: 'integer', description: 'Of `revision-mismatch`: the revision that it is at' },
+      mergedInto: { type: 'string', format: 'uuid', description: 'For `ticket-merged`: the ticket it was merged into' },
+      holder: { type: 'string', description: 'For `already-claimed`: id of the agent who has the ticket' },
+      revision: { type: 'integer', description: 'For `revision-mismatch`: the current revision' },
       faults: {
         type: 'array',
-        description: 'Each thing that is wrong or missing',
+        description: 'Each wrong or missing item',
         items: {
           type: 'object',
           required: ['field', 'message'],
@@ -1688,7 +1695,7 @@ const answerSchemas = {
       sha256: { type: 'string', description: 'SHA-256 of the content in lower-case hexadecimal' },
       bytes: { type: 'integer', minimum: 0 },
       mediaType: { type: 'string' },
-      url: { type: 'string', format: 'uri', description: 'What evidence refers to it by', examples: ['attachment:9f86d081…'] },
+      url: { type: 'string', format: 'uri', description: 'Reference to use in evidence', examples: ['attachment:9f86d081…'] },
     },
   },
   TakenMail: {
@@ -1696,8 +1703,8 @@ const answerSchemas = {
     required: ['outcome'],
     properties: {
       outcome: { type: 'string', enum: ['opened', 'replied', 'aside'] },
-      ticketId: { type: 'string', format: 'uuid', description: 'The ticket that it opened or that it is a reply to' },
-      reason: { type: 'string', description: 'Of `aside`: why it was not taken, or not wholly' },
+      ticketId: { type: 'string', format: 'uuid', description: 'Ticket it opened or replied to' },
+      reason: { type: 'string', description: 'For `aside`: why it was not accepted, or only in part' },
     },
   },
   MailAside: {
@@ -1705,16 +1712,16 @@ const answerSchemas = {
     required: ['mail', 'message', 'client', 'outcome', 'at', 'reason', 'sha256'],
     properties: {
       mail: { type: 'string', format: 'uuid' },
-      message: { type: 'string', description: 'Its Message-ID' },
-      client: { type: 'string', description: 'The client that its sender belongs to; empty where that is not known' },
+      message: { type: 'string', description: 'Message-ID of the message' },
+      client: { type: 'string', description: 'Client of the sender; empty if unknown' },
       outcome: { const: 'aside' },
       at: { type: 'string', format: 'date-time' },
       ticketId: { type: 'string', format: 'uuid' },
       reason: { type: 'string' },
-      person: { type: 'string', description: 'Id of its sender: the `reporter.id` of their tickets' },
-      from: { type: 'string', description: 'The address of its sender; `[erased]` once they are forgotten' },
+      person: { type: 'string', description: 'Id of the sender: the `reporter.id` of their tickets' },
+      from: { type: 'string', description: 'E-mail address of the sender; `[erased]` once they are forgotten' },
       subject: { type: 'string' },
-      sha256: { type: 'string', description: 'It is kept as it came: GET /v1/attachments/<sha256>' },
+      sha256: { type: 'string', description: 'SHA-256 of the original message, stored as GET /v1/attachments/<sha256>' },
     },
   },
   BatchAnswer: {
@@ -1731,7 +1738,7 @@ const answerSchemas = {
                 {
                   type: 'object',
                   required: ['status'],
-                  properties: { status: { type: 'integer', description: 'As if it had come alone' } },
+                  properties: { status: { type: 'integer', description: 'As if it had been sent alone' } },
                 },
               ],
             },

@@ -63,8 +63,8 @@ describe('the key of cursors', () => {
     const file = join(directory, 'other');
     writeFileSync(file, 'hunter2');
     chmodSync(file, 0o600);
-    await expect(cursorKeyIn(file)).rejects.toThrow(/holds no key of cursors/);
+    await expect(cursorKeyIn(file)).rejects.toThrow(/does not contain a cursor key/);
     await expect(cursorKeyIn(file)).rejects.not.toThrow(/hunter2/);
-    await expect(cursorKeyIn(join(file, 'below'))).rejects.toThrow(/Set CURSOR_KEY_FILE to a file that can be written/);
+    await expect(cursorKeyIn(join(file, 'below'))).rejects.toThrow(/Set CURSOR_KEY_FILE to a writable file/);
   });
 });

@@ -23,7 +23,7 @@ export const PAGE = 50;
 /** Parameters of every list. */
 export const pageParameters = {
   limit: wholeNumber('Entries on a page', { min: 1, max: 200, fallback: PAGE }),
-  cursor: text('The `next` of the page before, as it was given', { max: 1000 }),
+  cursor: text('The `next` of the previous page, unchanged', { max: 1000 }),
 };
 
 /** Parameters of a list that has no others. */
@@ -34,7 +34,7 @@ export const atLeastPosition: Parameter<Position> = {
   parse: parsePosition,
   rule: 'must be a position such as 1234/1234',
   description:
-    'Position (of the answer to a command) that the list must have seen. Waits up to two seconds, then answers 503 with Retry-After.',
+    "Position (from a command's response) the list must have reached. Waits up to two seconds, then responds 503 with Retry-After.",
   schema: { type: 'string', pattern: '^\\d{1,19}/\\d{1,19}$' },
 };
 
@@ -52,7 +52,7 @@ export function placeAfter(query: readonly unknown[], cursor: string | undefined
     const place: unknown = JSON.parse(text);
     if (isPlace(place)) return place;
   }
-  throw Problem.of('invalid-query', 'The cursor is none of this list', {
+  throw Problem.of('invalid-query', 'The cursor does not belong to this list', {
     faults: [{ field: 'cursor', message: 'must be the `next` of a page of the same list with the same filters' }],
   });
 }
@@ -83,7 +83,7 @@ export const changedSince: Parameter<Position | 'start'> = {
   parse: (given) => (given === 'start' ? given : parsePosition(given)),
   rule: 'must be start or a position such as 1234/1234',
   description:
-    'Only tickets that have changed after this position, sorted by their last change. The answer’s `changedUpTo` is where to ask from next: nothing is missed',
+    'Only tickets changed after this position, sorted by their last change. Continue from the response’s `changedUpTo`: nothing is missed',
   schema: { type: 'string', pattern: '^(start|\\d{1,19}/\\d{1,19})$' },
 };
 
@@ -103,7 +103,7 @@ export async function pageOfChanges<Entry, Found extends Changes<Entry>>(
   without: Readonly<Record<string, unknown>>,
   read: (asked: ChangesAsked) => Promise<Found>,
 ) {
-  unlessGiven(without, 'changedSince', 'Changes are sorted by when they were made, and time alone makes none');
+  unlessGiven(without, 'changedSince', 'Changes are sorted by when they were made, and the passage of time makes none');
   const changes = ['changed', since === 'start' ? since : formatPosition(since), ...list];
   const place = placeAfter(changes, cursor);
   const after = place && { position: Number(place[0]), upTo: String(place[1]) };
@@ -119,7 +119,7 @@ export async function pageOfChanges<Entry, Found extends Changes<Entry>>(
 export function unlessGiven(given: Readonly<Record<string, unknown>>, beside: string, detail: string): void {
   const faults = Object.keys(given)
     .filter((field) => given[field] !== undefined)
-    .map((field) => ({ field, message: `must be left out with ${beside}` }));
+    .map((field) => ({ field, message: `must be omitted with ${beside}` }));
   if (faults.length > 0) throw Problem.of('invalid-query', detail, { faults });
 }
 

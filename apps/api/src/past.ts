@@ -17,12 +17,12 @@ function past(description: string): Parameter<Instant> {
 }
 
 /** Leaves out what happened later. */
-export const asOf = past('What happened later is left out; now unless given');
+export const asOf = past('Later events are left out; default: now');
 
 /** The time that is asked about. */
 export const whenParameters = {
-  asOf: past('As it was then: what happened later is left out'),
-  knownAt: past('As it was known then: what was recorded later is left out'),
+  asOf: past('As it was then: later events are left out'),
+  knownAt: past('As it was known then: events recorded later are left out'),
 };
 
 /**

@@ -12,7 +12,7 @@ import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
 
 const noQuery = new QueryParameters({});
-const clientName = new PathName('privacy-not-found', 'Nothing was said of the privacy of that client');
+const clientName = new PathName('privacy-not-found', 'There are no privacy settings or erasures for this client');
 
 /** What became of personal data, by client. */
 @Controller('v1/privacy/:client')

@@ -16,20 +16,20 @@ import { unlessRefused } from './ticket-problems.js';
 
 const listQuery = {
   client: text('Only problems of this client'),
-  status: oneOf(PROBLEM_STATUSES, 'Only problems that stand there'),
+  status: oneOf(PROBLEM_STATUSES, 'Only problems with this status'),
   service: text('Only problems of this service'),
   component: text('Only problems of this configuration item'),
   category: text('Only problems of this category'),
-  ticket: text('Only problems that this ticket is linked to'),
-  overdue: flag('Only problems with a preventive action that is overdue, or none of them'),
+  ticket: text('Only problems linked to this ticket'),
+  overdue: flag('Only problems with an overdue preventive action, or only the others'),
   ...pageParameters,
 };
 const readListQuery = new QueryParameters(listQuery);
 const actionsQuery = {
   client: text('Only actions of this client'),
-  state: oneOf(ACTION_STATES, 'Only actions that stand there'),
+  state: oneOf(ACTION_STATES, 'Only actions in this state'),
   owner: text('Only actions of the owner with this id'),
-  overdue: flag('Only actions that are planned and were due before now, or none of them'),
+  overdue: flag('Only overdue actions, or only the others'),
   ...pageParameters,
 };
 const readActionsQuery = new QueryParameters(actionsQuery);

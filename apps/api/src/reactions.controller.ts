@@ -13,7 +13,7 @@ import { aTicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
 
 const reactionsQuery = {
-  outcome: oneOf(REACTION_OUTCOMES, 'Only reactions of which a command ended so; `quiet`: it was so already'),
+  outcome: oneOf(REACTION_OUTCOMES, 'Only reactions with a command of this outcome; `quiet`: no change needed'),
   policy: oneOf(
     policies.map(({ name }) => name),
     'Only reactions of this policy',

@@ -26,11 +26,11 @@ import { unlessRefused } from './ticket-problems.js';
 
 const { client, category, service, priority, channel, kind } = dimensionFilters;
 const flowQuery = {
-  from: periodBegin('Begin of the period in which the tickets were opened; 30 days before its end unless given'),
-  to: periodEnd('Its end, which is not in it; now unless given'),
+  from: periodBegin('Start of the period in which the tickets were opened; default: 30 days before its end'),
+  to: periodEnd('End of the period (exclusive); default: now'),
   zone: zoneOfDates,
   ...{ client, category, service, priority, channel, kind },
-  at: { ...atLeastPosition, description: 'Position of the log that it is told as of; as far as the views have come unless given' },
+  at: { ...atLeastPosition, description: 'Position in the log to compute it at; default: as far as the views have caught up' },
 };
 const readFlowQuery = new QueryParameters(flowQuery);
 const capacityQuery = {
@@ -42,7 +42,7 @@ const capacityQuery = {
 };
 const readCapacityQuery = new QueryParameters(capacityQuery);
 const exportQuery = {
-  after: { ...atLeastPosition, description: 'Only what has changed after this position: `Tierline-Up-To` of the export before' },
+  after: { ...atLeastPosition, description: 'Only tickets changed after this position: `Tierline-Up-To` of the previous export' },
 };
 const readExportQuery = new QueryParameters(exportQuery);
 

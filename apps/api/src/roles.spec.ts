@@ -97,15 +97,15 @@ const ME = 'jane';
 /** Condition → somebody who does not meet it, of whom all else is as with somebody who does. */
 const NOT_MEETING: Readonly<Record<string, Partial<Principal>>> = {
   'for tickets that they reported': { id: 'stranger' },
-  'with themselves as the reporter': { id: 'stranger' },
-  'for questions of their own': { id: 'stranger' },
+  'with themselves as reporter': { id: 'stranger' },
+  'for their own questions': { id: 'stranger' },
   'for tickets of their tiers': { id: 'stranger', tiers: ['L4'] },
-  'for sessions of their own': { id: 'stranger' },
-  'for webhooks of clients of their own': { clients: ['another'] },
+  'for their own sessions': { id: 'stranger' },
+  'for webhooks of their own clients': { clients: ['another'] },
   'for themselves': { id: 'stranger' },
-  'for clients of their own': { clients: ['another'] },
-  'for accounts of their clients': { clients: ['another'] },
-  'for keys of their clients': { clients: ['another'] },
+  'for their own clients': { clients: ['another'] },
+  "for their clients' accounts": { clients: ['another'] },
+  "for their clients' keys": { clients: ['another'] },
   'for teams of their clients': { clients: ['another'] },
   'for filters of their clients': { clients: ['another'] },
 };
@@ -145,7 +145,7 @@ function outcomeOf({
 }): Outcome {
   if (status === 401 || status === 429 || status >= 500) throw new Error(`${status}: ${JSON.stringify(json)}`);
   // What is hidden is not begun anew in its place.
-  if (status === 403) return json.detail === 'It takes access to that client' ? 'not there' : `forbidden: ${json.detail}`;
+  if (status === 403) return json.detail === 'This requires access to that client' ? 'not there' : `forbidden: ${json.detail}`;
   return /^(ticket|key|team|filter|webhook|account|question)-not-found$/.test(json.code ?? '') ? 'not there' : 'may';
 }
 

@@ -14,7 +14,7 @@ import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
 
-const atQuery = { at: dateTime('The instant that is asked about; now unless given') };
+const atQuery = { at: dateTime('Instant requested; default: now') };
 const readAtQuery = new QueryParameters(atQuery);
 const noQuery = new QueryParameters({});
 

@@ -75,7 +75,7 @@ export class ScheduledReportsController {
     const { sha256 } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.reportRun, { report, run })));
     const blob = await this.blobs.get(sha256);
     if (blob === undefined)
-      throw new Problem('report-run-not-found', ticketProblems['report-run-not-found'], 'The document is no longer where it was kept');
+      throw new Problem('report-run-not-found', ticketProblems['report-run-not-found'], 'The document is no longer in storage');
     void reply.headers({
       ETag: `"${sha256}"`,
       'Cache-Control': 'private, max-age=31536000, immutable',
@@ -84,6 +84,6 @@ export class ScheduledReportsController {
     return new StreamableFile(Readable.from(blob.content, { objectMode: false }), {
       type: blob.mediaType,
       length: blob.bytes,
-    }).setErrorLogger((error) => this.log.error({ err: error, sha256 }, 'a report could not be read to its end'));
+    }).setErrorLogger((error) => this.log.error({ err: error, sha256 }, 'a report could not be read completely'));
   }
 }

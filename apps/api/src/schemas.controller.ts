@@ -20,7 +20,7 @@ export class SchemasController {
   schema(@Param('file') file: string): object {
     const name = file.replace(/\.json$/, '');
     const event = publicEventType(name);
-    if (event === undefined || cloudEventType(event) !== name) throw Problem.of('not-found', 'There is nothing at this address');
+    if (event === undefined || cloudEventType(event) !== name) throw Problem.of('not-found', 'There is nothing at this URL');
     const $schema = 'https://json-schema.org/draft/2020-12/schema';
     return { $schema, $id: schemaUri(name), title: name, ...publicEventSchemas[event] };
   }

@@ -16,21 +16,21 @@ import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
 const questionsQuery = {
   client: text('Only questions of this client'),
-  status: oneOf(QUESTION_STATUSES, 'Only questions of which that has come'),
+  status: oneOf(QUESTION_STATUSES, 'Only questions with this outcome'),
   ...pageParameters,
 };
 const readQuestionsQuery = new QueryParameters(questionsQuery);
 const countsQuery = {
   client: text('Only questions of this client'),
-  from: periodBegin('Only questions that were asked then or later'),
-  to: periodEnd('Only questions that were asked before then'),
+  from: periodBegin('Only questions asked at this time or later'),
+  to: periodEnd('Only questions asked before this time'),
   zone: zoneOfDates,
 };
 const readCountsQuery = new QueryParameters(countsQuery);
 const formsQuery = {
-  client: text('Only forms for this client alone'),
+  client: text('Only forms specific to this client'),
   service: text('Only forms of this service'),
-  withdrawn: flag('Only forms that take no more requests, or none of them'),
+  withdrawn: flag('Only forms closed to new requests, or only the others'),
   ...pageParameters,
 };
 const readFormsQuery = new QueryParameters(formsQuery);
@@ -141,7 +141,7 @@ export class SelfServiceController {
     const sent = sentWith(request, `forms/${name}/requests`);
     unlessRefused(unlessMayBegin(ticket, 'OpenTicket', { client, reporter }, sent));
     const { state } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.form, { name })));
-    if (state.withdrawn) throw new Problem('form-withdrawn', ticketProblems['form-withdrawn'], 'The form takes no more requests');
+    if (state.withdrawn) throw new Problem('form-withdrawn', ticketProblems['form-withdrawn'], 'The form is closed to new requests');
     if (state.client !== undefined && state.client !== client)
       throw new Problem('form-not-found', ticketProblems['form-not-found'], 'There is no such form');
     const opening = openingByForm(state, body);

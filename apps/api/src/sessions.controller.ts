@@ -94,8 +94,8 @@ function proofIn({ link, account, password, code, passkey }: LogIn): Proof {
     if (link !== undefined && account === undefined && password === undefined) return { link, code };
     if (link === undefined && account !== undefined && password !== undefined) return { account, password, code };
   }
-  throw Problem.of('invalid-body', 'It takes either a link, or an account and its password, or a passkey', {
-    faults: [{ field: 'link', message: 'must be there alone, or account and password, or a passkey' }],
+  throw Problem.of('invalid-body', 'Provide either a link, an account and its password, or a passkey', {
+    faults: [{ field: 'link', message: 'must be the only one, or replaced by account and password, or a passkey' }],
   });
 }
 

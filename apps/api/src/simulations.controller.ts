@@ -50,7 +50,7 @@ export class SimulationsController implements OnModuleDestroy {
       return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.simulation, asked)));
     } catch (error) {
       if (left.aborted) return answerAborted(caller);
-      if (this.#closing.signal.aborted) throw new StoreUnavailable('the server stops');
+      if (this.#closing.signal.aborted) throw new StoreUnavailable('the server is stopping');
       throw error;
     }
   }

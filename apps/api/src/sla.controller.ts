@@ -17,13 +17,13 @@ const readAutopsyQuery = new QueryParameters(autopsyQuery);
 
 const boardQuery = {
   client: text('Only tickets of this client'),
-  tier: oneOf(TIERS, 'Only tickets that this tier has'),
-  kind: oneOf(CLOCK_KINDS, 'Clocks of this kind, one a ticket; unless given, that clock of each ticket that is due first'),
+  tier: oneOf(TIERS, 'Only tickets at this tier'),
+  kind: oneOf(CLOCK_KINDS, 'Clocks of this kind, one per ticket; default: the clock of each ticket that is due first'),
   state: oneOf(
     BOARD_STATES,
-    'Only clocks that stand so: on their way (`due`), past the first warning, past their due instant, or standing still and not breached',
+    'Only clocks in this state: on track (`due`), past the first warning, past their due time, or paused and not breached',
   ),
-  atRisk: flag('Only tickets of which less, or no less, is left of the resolution than the tier that has them needs for its work'),
+  atRisk: flag('Only tickets with less (or not less) resolution time left than their current tier needs for its work'),
   ...pageParameters,
   atLeast: atLeastPosition,
   changedSince,
@@ -34,11 +34,11 @@ const readBoardQuery = new QueryParameters(boardQuery);
 const restatementQuery = {
   knownAt: {
     ...whenParameters.knownAt,
-    description: 'What had been recorded by then was known then. That of `asOf`, or now, unless given',
+    description: 'Only events recorded by then count as known then. Default: `asOf`, or now',
   },
   asOf: {
     ...whenParameters.asOf,
-    description: 'The instant that is looked at: what happened later is left out. That of `knownAt` unless given',
+    description: 'Instant to view: later events are left out. Default: `knownAt`',
   },
 };
 const readRestatementQuery = new QueryParameters(restatementQuery);

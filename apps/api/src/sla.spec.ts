@@ -300,7 +300,7 @@ describe('GET /v1/tickets/{id}/why', () => {
             { fired: false, because: 'not-due-yet' },
           ],
         },
-        { policy: 'bounced', steps: [], answer: 'Nothing has set it going: fewer than 2 hand-offs were returned' },
+        { policy: 'bounced', steps: [], answer: 'Nothing has triggered it: fewer than 2 hand-offs were returned' },
       ],
     });
     await post(`/v1/tickets/${ticketId}/escalation-acknowledgements`, { note: 'On it' });

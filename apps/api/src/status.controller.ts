@@ -73,7 +73,7 @@ const STATES = { up: 'works', maintenance: 'in maintenance', down: 'major incide
 
 function statusPage({ client, at, services, majorIncidents, maintenance }: StatusPage): string {
   const incidents = majorIncidents.map(({ service, beganAt, endedAt, updates }) => {
-    const since = `${time(beganAt)} ${endedAt === undefined ? '– goes on' : `– ${time(endedAt)}`}`;
+    const since = `${time(beganAt)} ${endedAt === undefined ? '– ongoing' : `– ${time(endedAt)}`}`;
     const told = updates.toReversed().map((update) => `${time(update.at)} <span class="said" dir="auto">${escapeHtml(update.text)}</span>`);
     return `<h3 class="${endedAt === undefined ? 'down' : 'up'}" dir="auto">${escapeHtml(service ?? 'Major incident')}</h3><p>${since}</p>${list(told, 'No updates yet.')}`;
   });
@@ -87,12 +87,12 @@ function statusPage({ client, at, services, majorIncidents, maintenance }: Statu
 <h2>Services</h2>
 ${list(
   services.map(({ service, state }) => `<bdi>${escapeHtml(service)}</bdi>: <span class="${state}">${STATES[state]}</span>`),
-  'No service is known by name.',
+  'No services are listed.',
 )}
 <h2>Major incidents</h2>
 ${incidents.length === 0 ? '<p>None within the last week.</p>' : incidents.join('\n')}
 <h2>Maintenance</h2>
-${list(windows, 'None is planned.')}`,
+${list(windows, 'None planned.')}`,
     '<meta http-equiv="refresh" content="60">\n',
   );
 }

@@ -321,7 +321,7 @@ describe('ClaimTicket', () => {
     const winner = won[0]?.json.events[0].data.assignee;
     for (const answer of answers.filter(({ status }) => status !== 200)) {
       expectProblem(answer, 409, 'already-claimed');
-      expect(answer.json.detail).toBe(`${winner.name} has the ticket already`);
+      expect(answer.json.detail).toBe(`${winner.name} already has the ticket`);
     }
     expect((await eventsOf(id)).map(({ type }) => type)).toEqual(['TicketOpened', 'TicketAssigned']);
     // Whoever has it may claim it again: that is so already.

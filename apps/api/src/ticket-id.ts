@@ -13,7 +13,7 @@ export class TicketId implements PipeTransform<string, string> {
   transform(given: string): string {
     const id = ticketIdOf(given);
     if (id !== undefined) return id;
-    throw new Problem('ticket-not-found', ticketProblems['ticket-not-found'], 'There is no such ticket: ids of tickets are UUIDs');
+    throw new Problem('ticket-not-found', ticketProblems['ticket-not-found'], 'There is no such ticket: ticket ids are UUIDs');
   }
 }
 

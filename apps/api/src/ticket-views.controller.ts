@@ -14,7 +14,7 @@ import { TicketId } from './ticket-id.js';
 import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
 const atLeast = wholeNumber(
-  'Revision (ETag of a command) that the view must have seen. Waits up to two seconds, then answers 503 with Retry-After.',
+  'Revision (ETag of a command) the view must have reached. Waits up to two seconds, then responds 503 with Retry-After.',
   {
     min: 0,
     max: Number.MAX_SAFE_INTEGER,
@@ -34,7 +34,7 @@ const queueQuery = {
   ...whenParameters,
 };
 const listQuery = {
-  filter: text('Name of a saved filter. What is asked for besides takes the place of what it asks for by the same parameter', { max: 100 }),
+  filter: text('Name of a saved filter. Other parameters override those of the filter', { max: 100 }),
   ...ticketListFilters,
   ...pageParameters,
   atLeast: atLeastPosition,
@@ -44,7 +44,7 @@ const listQuery = {
 
 const { sort: _sort, ...countFilters } = ticketListFilters;
 const countsQuery = {
-  by: oneOf(countedBy, 'What they are counted by; `status` unless given'),
+  by: oneOf(countedBy, 'Field to group by; default: `status`'),
   ...countFilters,
   atLeast: atLeastPosition,
   ...whenParameters,
@@ -131,8 +131,7 @@ export class TicketViewsController {
   @documented((openapi) => openapi.documentQuery(readQueueQuery))
   async queue(@Param('tier') name: string, @Query(readQueueQuery) query: QueryOf<typeof queueQuery>, @Caller() caller: Asker) {
     const tier = TIERS.find((known) => known === name);
-    if (tier === undefined)
-      throw new Problem('queue-not-found', ticketProblems['queue-not-found'], `There are the queues of ${TIERS.join(', ')}`);
+    if (tier === undefined) throw new Problem('queue-not-found', ticketProblems['queue-not-found'], `The queues are ${TIERS.join(', ')}`);
     const { client, team, state, changedSince: since, limit = PAGE, cursor, atLeast, asOf, knownAt } = query;
     const filter = { client, team, state };
     if (since !== undefined) {

@@ -15,7 +15,7 @@ import { unlessRefused } from './ticket-problems.js';
 
 const noQuery = new QueryParameters({});
 const deliveriesQuery = {
-  state: oneOf(['dead', 'waiting', 'delivered'] as const, 'Given up, to be sent (again), or taken; `dead` unless said'),
+  state: oneOf(['dead', 'waiting', 'delivered'] as const, 'Given up, pending or delivered; default: `dead`'),
   ...pageParameters,
 };
 const readDeliveriesQuery = new QueryParameters(deliveriesQuery);

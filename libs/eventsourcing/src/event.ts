@@ -19,13 +19,13 @@ export interface Actor {
 export interface Using {
   /** The language model. */
   readonly model?: string;
-  /** Reference of the prompt. */
+  /** Reference to the prompt. */
   readonly prompt?: string;
 }
 
 /** Where an imported fact comes from, and which of our rules it would have broken had it been a command. */
 export interface ImportedFrom {
-  /** The source, such as `bpic2013`. */
+  /** Source system, such as `bpic2013`. */
   readonly system: string;
   /** The key of the record there, such as the case id. */
   readonly key: string;
@@ -48,9 +48,9 @@ export interface EventMetadata {
   readonly actor: Actor;
   /** Who sent the command on behalf of the actor; absent when the actor did. */
   readonly sentBy?: Actor;
-  /** What it was done with, as an assistant says. */
+  /** What the assistant reports having used. */
   readonly using?: Using;
-  /** The client (tenant) whose ticket it is. */
+  /** Client (tenant) of the ticket. */
   readonly client: string;
   readonly effectiveAt: Instant;
   readonly recordedAt: Instant;

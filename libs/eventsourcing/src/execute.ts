@@ -136,7 +136,7 @@ export async function execute<Of extends Aggregate, Name extends keyof CommandsO
     }
     const after = decision.reduce((state, event) => evolve(aggregate, state, event, factsOf(event, context)), state);
     // What would begin where something hidden is, or would itself be out of sight.
-    if (hidden || !access.sees(after)) return refuse('forbidden', 'It takes access to that client');
+    if (hidden || !access.sees(after)) return refuse('forbidden', 'This requires access to that client');
     const client = aggregate.client(after);
     const events = decision.map((event, index) => newEvent(aggregate, event, index, name, client, after, context));
     try {

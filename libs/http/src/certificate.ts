@@ -35,7 +35,7 @@ export function followCertificate(server: Server, files: CertificateFiles, log: 
       server.setSecureContext(await readCertificate(files));
       log.info({ certificate: files.certFile }, 'the certificate was renewed');
     } catch (error) {
-      log.warn({ err: error, certificate: files.certFile }, 'the renewed certificate cannot be used: the one before stays');
+      log.warn({ err: error, certificate: files.certFile }, 'the renewed certificate cannot be used; the previous one stays in use');
     }
   };
   const changed = (now: { mtimeMs: number }, before: { mtimeMs: number }): void => {

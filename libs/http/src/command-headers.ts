@@ -49,7 +49,7 @@ function idempotencyKey(given: string | string[] | undefined): string | undefine
   if (given === undefined) return undefined;
   const found =
     typeof given === 'string' ? /^(?:"([\x21\x23-\x2b\x2d-\x7e]{1,255})"|([\x21\x23-\x2b\x2d-\x7e]{1,255}))$/.exec(given) : null;
-  if (found === null) throw invalid('Idempotency-Key', 'must be 1 to 255 visible ASCII characters, without comma, in quotes or not');
+  if (found === null) throw invalid('Idempotency-Key', 'must be 1 to 255 visible ASCII characters without comma, optionally in quotes');
   return found[1] ?? found[2];
 }
 
@@ -59,7 +59,7 @@ export function readOnBehalfOf(headers: IncomingHttpHeaders): Actor | undefined 
   const known = kind === undefined ? 'agent' : ACTOR_KINDS.find((other) => other === kind);
   if (known === undefined) throw invalid('X-Actor-Kind', `must be one of ${ACTOR_KINDS.join(', ')}`);
   if (id === undefined) {
-    if (name !== undefined || kind !== undefined) throw invalid('X-Actor-Id', 'is required when the actor has a name or a kind');
+    if (name !== undefined || kind !== undefined) throw invalid('X-Actor-Id', 'is required with a name or kind of the actor');
     return undefined;
   }
   if (!isReadable(id) || /\s/.test(id)) throw invalid('X-Actor-Id', 'must be 1 to 200 characters without spaces');

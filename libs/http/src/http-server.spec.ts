@@ -142,7 +142,7 @@ describe('TLS', () => {
       await writeFile(files.certFile, 'This is no certificate');
       await eventually(
         () => logged,
-        (lines) => lines.some((line) => line.includes('the one before stays')),
+        (lines) => lines.some((line) => line.includes('the previous one stays in use')),
       );
       expect((await ask(port)).certificate.fingerprint256).toBe(first.certificate.fingerprint256);
 

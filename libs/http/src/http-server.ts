@@ -105,7 +105,7 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog, { trustPr
     if (hasNames || isLoopbackName(request.headers.host)) withCorrelation({ correlationId: request.correlationId }, done);
     else
       sendProblem(
-        Problem.of('misdirected-request', 'Without TLS and a trusted proxy only localhost, 127.0.0.1 and [::1] are answered to'),
+        Problem.of('misdirected-request', 'Without TLS or a trusted proxy, only localhost, 127.0.0.1 and [::1] are served'),
         request,
         reply,
       );
@@ -120,7 +120,7 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog, { trustPr
   }
   // Node answers an Expect that is none with a bare 417.
   server.server.on('checkExpectation', ({ url, headers }, response) => {
-    const problem = Problem.of('expectation-failed', '100-continue is the only expectation that this server meets');
+    const problem = Problem.of('expectation-failed', '100-continue is the only expectation this server supports');
     response.writeHead(problem.kind.status, { 'Content-Type': PROBLEM_JSON, Connection: 'close' });
     response.end(JSON.stringify(problem.details(instanceOf(url ?? '/'), correlationIdOf(headers))));
   });
@@ -147,9 +147,13 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog, { trustPr
 function unsupportedCoding({ headers }: FastifyRequest): Problem | undefined {
   const coding = headers['content-encoding'] ?? 'identity';
   if (!/^\s*identity\s*$/i.test(coding)) {
-    return Problem.of('unsupported-media-type', `The body must not be compressed: Content-Encoding ${coding.slice(0, 100)} is not known`, {
-      headers: { 'Accept-Encoding': 'identity' },
-    });
+    return Problem.of(
+      'unsupported-media-type',
+      `The body must not be compressed: Content-Encoding ${coding.slice(0, 100)} is not supported`,
+      {
+        headers: { 'Accept-Encoding': 'identity' },
+      },
+    );
   }
   const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(headers['content-type'] ?? '')?.[1];
   return charset === undefined || /^utf-?8$/i.test(charset)
@@ -196,7 +200,7 @@ function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
         ? 'request-timeout'
         : 'malformed-request';
   const { status } = httpProblems[code];
-  const detail = code === 'malformed-request' ? 'The request is not HTTP as this server understands it' : httpProblems[code].title;
+  const detail = code === 'malformed-request' ? 'The request is not valid HTTP' : httpProblems[code].title;
   const body = JSON.stringify(Problem.of(code, detail).details('/'));
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${PROBLEM_JSON}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,

@@ -126,7 +126,7 @@ export function inspect(root: object, body?: Class): Inspected {
     } else if (typeof value === 'string') {
       if (/[\0\p{Surrogate}]/u.test(value)) refuse(path, 'must be well-formed text without U+0000');
     } else if (typeof value === 'number') {
-      if (!Number.isFinite(value)) refuse(path, 'must be a number that a double can hold');
+      if (!Number.isFinite(value)) refuse(path, 'must be a number within the range of a double');
     } else if (typeof value === 'object') {
       if (depth > DEEPEST) {
         refuse(path, `must not be nested more than ${DEEPEST} deep`, true);

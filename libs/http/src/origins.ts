@@ -20,7 +20,7 @@ export async function refuseForeignPages(app: NestFastifyApplication, allowed: r
   }
   server.addHook('onRequest', (request, reply, done) => {
     if (isForeign(request, allowed))
-      sendProblem(Problem.of('foreign-origin', 'A page of another origin asks for this, and that origin is not allowed'), request, reply);
+      sendProblem(Problem.of('foreign-origin', 'The request comes from a page of another origin, which is not allowed'), request, reply);
     else done();
   });
 }

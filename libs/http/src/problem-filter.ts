@@ -39,14 +39,15 @@ export class ProblemFilter implements ExceptionFilter {
 
   problemOf(exception: unknown, request: FastifyRequest): Problem {
     // What fails because nobody sends the rest is nobody's fault here.
-    if (isAborted(request)) return Problem.of('request-aborted', 'The connection ended before the body did', { cause: exception });
+    if (isAborted(request))
+      return Problem.of('request-aborted', 'The connection closed before the body was complete', { cause: exception });
     const known = problemOfStores(exception, !['GET', 'HEAD'].includes(request.method));
     if (known !== undefined) return known;
     const status = exception instanceof HttpException ? exception.getStatus() : (exception as { statusCode?: unknown } | null)?.statusCode;
     if (status === 404) {
       const methods = this.methodsAt(instanceOf(request.url));
       if (methods.length > 0) {
-        return Problem.of('method-not-allowed', `${request.method} is not known here: there is ${methods.join(', ')}`, {
+        return Problem.of('method-not-allowed', `${request.method} is not allowed here. Allowed: ${methods.join(', ')}`, {
           headers: { Allow: methods.join(', ') },
         });
       }
@@ -87,8 +88,8 @@ export function problemOfStores(exception: unknown, mayBeDone = true): Problem |
     return Problem.of(
       'store-unavailable',
       mayBeDone
-        ? 'A store is out of reach. Whether the command was done is not known; repeating it with the same Idempotency-Key is safe'
-        : 'A store is out of reach. Nothing was done: try again',
+        ? 'A store is unreachable. Whether the command was done is unknown; repeating it with the same Idempotency-Key is safe'
+        : 'A store is unreachable. Nothing was done: try again',
       {
         headers: { 'Retry-After': '2' },
         cause: exception,
@@ -96,19 +97,19 @@ export function problemOfStores(exception: unknown, mayBeDone = true): Problem |
     );
   }
   if (exception instanceof QueryTooLong)
-    return Problem.of('query-too-long', 'The query took too long. Narrow it down, or try again when there is less to do', {
+    return Problem.of('query-too-long', 'The query took too long. Narrow it down, or try again when there is less load', {
       headers: { 'Retry-After': '30' },
       cause: exception,
     });
   if (exception instanceof OtherLog)
     return Problem.of('other-log', exception.message, { headers: { 'Retry-After': '30' }, cause: exception });
   if (exception instanceof RevisionConflict) {
-    return Problem.of('contended', 'Concurrent changes got in first each time: try again; nothing was done', {
+    return Problem.of('contended', 'Concurrent changes won every attempt. Nothing was done: try again', {
       headers: { 'Retry-After': '1' },
       cause: exception,
     });
   }
-  if (exception instanceof StreamDeleted) return Problem.of('deleted', 'It was deleted for good', { cause: exception });
+  if (exception instanceof StreamDeleted) return Problem.of('deleted', 'It was permanently deleted', { cause: exception });
   return undefined;
 }
 

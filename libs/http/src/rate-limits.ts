@@ -59,14 +59,14 @@ export class RateLimits {
     const { isOver, remainingPoints, msBeforeNext } = await consume(limit.limiter, who, Math.min(weight, limit.most));
     const seconds = Math.ceil(msBeforeNext / 1_000);
     reply.headers({ 'RateLimit-Policy': limit.policy, RateLimit: `"${kind}";r=${remainingPoints};t=${seconds}` });
-    if (isOver) throw limited(`These are more than ${limit.most} requests within a minute`, seconds);
+    if (isOver) throw limited(`More than ${limit.most} requests within a minute`, seconds);
   }
 
   /** @throws Problem rate-limited while an address has to wait after failed attempts */
   async refuseWaiting(address: string): Promise<void> {
     const wait = await this.#waits.get(address);
     if (wait !== null && wait.msBeforeNext > 0)
-      throw limited('There were too many failed attempts from this address', Math.ceil(wait.msBeforeNext / 1_000));
+      throw limited('Too many failed attempts from this address', Math.ceil(wait.msBeforeNext / 1_000));
   }
 
   /** Counts a failed attempt. Those that are free wait for nothing; the next waits a second, then two, four, up to a minute. */
@@ -113,5 +113,5 @@ async function consume(limiter: RateLimiterAbstract, who: string, points: number
 }
 
 function limited(reason: string, seconds: number): Problem {
-  return Problem.of('rate-limited', `${reason}: the next one is answered in ${seconds} s`, { headers: { 'Retry-After': String(seconds) } });
+  return Problem.of('rate-limited', `${reason}. Try again in ${seconds} s`, { headers: { 'Retry-After': String(seconds) } });
 }

@@ -33,10 +33,10 @@ export interface LogInContext {
 }
 
 /** The same for an account that is not there, another password or code and a suspended account, and as slow: nobody finds out who has an account. */
-const notKnown = () => refuse('log-in-failed', 'What was given does not log in to that account');
+const notKnown = () => refuse('log-in-failed', 'The account or password is wrong');
 
 function tooMany(seconds: number): Refusal<'too-many-attempts'> {
-  return refuse('too-many-attempts', `Too many attempts: the next one is looked at in ${seconds} s`, undefined, { retryAfter: seconds });
+  return refuse('too-many-attempts', `Too many attempts: try again in ${seconds} s`, undefined, { retryAfter: seconds });
 }
 
 /** Makes a link by which somebody logs in to an account, or sets its password; once. @returns its token; @throws as `runCommand` */
@@ -94,12 +94,13 @@ export class Accounts {
     // Before a link is used up.
     const known = 'link' in proof ? await this.#accountOfLink(proof.link) : proof.account;
     if ([...password.normalize('NFKC')].length < LEAST_CHARACTERS || password.toLowerCase() === known?.toLowerCase()) {
-      return refuse('password-too-short', 'A password has 12 characters or more, and is not the id of its account', [
+      return refuse('password-too-short', 'A password must have at least 12 characters and must not be the account id', [
         { field: 'newPassword', message: `must have at least ${LEAST_CHARACTERS} characters` },
       ]);
     }
     // A link that only logs in as somebody has no account to set a password of, and is not used up by trying.
-    if (known === undefined) return refuse('link-used', 'The link is not valid: it was used, was revoked, is too old, or is of no account');
+    if (known === undefined)
+      return refuse('link-used', 'The link is not valid: it was already used or revoked, has expired, or has no account');
     const proved = await ('link' in proof ? this.#byLink(known, proof, context) : this.#byPassword(proof));
     if (isRefusal(proved)) return proved;
     const hash = await this.passwords.hash(password);
@@ -122,7 +123,7 @@ export class Accounts {
     context: OwnContext,
   ): Promise<{ readonly recoveryCodes: readonly string[] } | Refusal> {
     const totpStep = await this.totp.step(id, enrolment, code);
-    if (totpStep === undefined) return refuse('wrong-code', 'The code is not the one that the authenticator makes now');
+    if (totpStep === undefined) return refuse('wrong-code', "The code does not match the authenticator's current one");
     const { codes, hashes } = newRecoveryCodes();
     const body = { enrolment, totpStep, recoveryHashes: hashes };
     const enrolled = await runCommand(this.store, { aggregate: account, id, name: 'EnrolTotp', body, context: asOwner(context) });
@@ -151,7 +152,7 @@ export class Accounts {
   async beginPasskey(id: string) {
     const { state } = await readAggregate(this.store, account, id);
     const options = state && (await this.passkeys.registration(state, state.passkeyKeys));
-    return options ?? refuse('passkey-invalid', 'An account with an id of more than 64 bytes has no passkeys');
+    return options ?? refuse('passkey-invalid', 'An account with an id longer than 64 bytes cannot have passkeys');
   }
 
   /** @returns the id of the passkey; @throws as `runCommand` */
@@ -161,7 +162,7 @@ export class Accounts {
     context: OwnContext,
   ): Promise<{ readonly passkey: string } | Refusal> {
     const made = await this.passkeys.made(id, response);
-    if (made === undefined) return refuse('passkey-invalid', 'The passkey is not the one that was asked for, or came too late');
+    if (made === undefined) return refuse('passkey-invalid', 'The passkey is not the requested one, or came too late');
     const body = { label, ...made };
     const added = await runCommand(this.store, { aggregate: account, id, name: 'AddPasskey', body, context: asOwner(context) });
     return isRefusal(added) ? added : { passkey: made.passkey };
@@ -222,9 +223,9 @@ export class Accounts {
     if (totp === undefined) {
       const isDemanded = principal.roles.some((role) => this.secondFactorRoles.includes(role));
       // Who has none may begin a session, to enrol one.
-      return isDemanded && passkeys.length > 0 ? refuse('second-factor-required', 'It takes the passkey of the account') : undefined;
+      return isDemanded && passkeys.length > 0 ? refuse('second-factor-required', "The account's passkey is required") : undefined;
     }
-    if (code === undefined) return refuse('second-factor-required', 'It takes a code of the authenticator as well, or a recovery code');
+    if (code === undefined) return refuse('second-factor-required', 'A code from the authenticator or a recovery code is also required');
     return (await this.totp.factor(state, code)) ?? notKnown();
   }
 

@@ -48,7 +48,7 @@ export function readAlertSource(sources: Sources, { id }: Named): Promise<AtRevi
   return readKnown(sources, alertSource, id, noSource());
 }
 
-const noSource = () => refuse('alert-source-not-found', 'There is no such source of alerts');
+const noSource = () => refuse('alert-source-not-found', 'There is no such alert source');
 
 export function readMaintenance(sources: Sources, { id }: Named): Promise<AtRevision<Maintenance> | Refusal<'maintenance-not-found'>> {
   return readKnown(sources, maintenance, id, refuse('maintenance-not-found', 'No maintenance was planned for that client'));
@@ -89,7 +89,7 @@ export async function takeAlerts(
   if (defined === null || defined.retiredAt !== undefined || !seesClient(principal, defined.client)) return noSource();
   const { client, source, settings } = defined;
   const groups = readDelivery(defined, body);
-  if ('faults' in groups) return refuse('alerts-invalid', 'The body is not as its source writes alerts', groups.faults);
+  if ('faults' in groups) return refuse('alerts-invalid', 'The body is not in the format of the alert source', groups.faults);
   const actor: Actor = actorOf(principal);
   const decisions: TakenAlerts['decisions'][number][] = [];
   let told = 0;

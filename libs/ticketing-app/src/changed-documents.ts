@@ -50,8 +50,8 @@ export async function readChanged<Doc extends object>(
   if (BigInt(upTo) < from) {
     const end = await sources.store.end();
     if (end === 'start' || end.commit < from) {
-      return refuse('unknown-position', 'The log is not that far yet', [
-        { field: 'changedSince', message: 'must be a position that this log has had' },
+      return refuse('unknown-position', 'The log has not reached that position yet', [
+        { field: 'changedSince', message: 'must be a position that this log has reached' },
       ]);
     }
   }

@@ -177,7 +177,7 @@ export async function startSession(
 /** Uses up a link. @throws as `runCommand` */
 export async function redeemLink(store: EventStore, token: string, correlationId: string): Promise<Credential | Refusal> {
   const link = await findCredential(store, token, instantFrom(Date.now()));
-  if (link?.form !== 'link') return refuse('link-used', 'The link is not valid: it was used, was revoked, or is too old');
+  if (link?.form !== 'link') return refuse('link-used', 'The link is not valid: it was already used or revoked, or has expired');
   const context = asAuthentication(correlationId);
   const redeemed = await runCommand(store, { aggregate: credential, id: link.key, name: 'RedeemLink', body: {}, context });
   return isRefusal(redeemed) ? redeemed : link;

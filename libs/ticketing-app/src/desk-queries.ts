@@ -58,7 +58,7 @@ export async function readContract(
     : await readAggregate(sources.store, contract, client);
   const agreed = agreedWith(state);
   return agreed === null
-    ? refuse('contract-not-found', 'Nothing was agreed with that client: the default contract holds')
+    ? refuse('contract-not-found', 'No contract was agreed with this client: the default contract applies')
     : { state: agreed, revision };
 }
 
@@ -143,7 +143,7 @@ export function readProblem(
   return readKnown(sources, problem, id, refuse('problem-not-found', 'There is no such problem'));
 }
 
-/** What became of the personal data of a client's people. */
+/** Retention and erasure of the personal data of a client's people. */
 export function readPrivacy(
   sources: Sources,
   { client }: { readonly client: string },
@@ -151,7 +151,7 @@ export function readPrivacy(
   return readKnown(sources, privacy, client, refuse('privacy-not-found', 'Nothing was said of the privacy of that client'));
 }
 
-/** A team, and who of it is there at an instant. */
+/** A team, and its members on shift at an instant. */
 export async function readTeam(
   sources: Sources,
   { id, at }: { readonly id: string; readonly at: Instant },
@@ -166,7 +166,7 @@ export async function readTeam(
   return { state: { ...shownTeam(sources.scope, state), at, onShift }, revision };
 }
 
-/** Somebody who works at the desk. */
+/** A member of the service desk. */
 export async function readAgent(
   { store, scope }: Sources,
   { id }: { readonly id: string },
@@ -258,7 +258,7 @@ export async function readOwnAccount(
   { id }: { readonly id: string | undefined },
 ): Promise<Account | Refusal<'no-account'>> {
   const state = id === undefined ? null : (await readAggregate(store, account, id)).state;
-  return state === null ? refuse('no-account', 'This is for who has logged in to an account') : shownAccount(state);
+  return state === null ? refuse('no-account', 'This requires a login to an account') : shownAccount(state);
 }
 
 /** A key of somebody who sees no more clients, without its secret. */

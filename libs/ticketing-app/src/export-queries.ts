@@ -8,14 +8,14 @@ import { readTicketEvents } from './ticket-events.js';
 /** The facts of tickets: a row each. */
 export const FACTS_SET: DataSet = {
   name: 'ticket-facts',
-  says: 'The facts of tickets, a row each, in the order of their last change',
+  says: 'Facts of tickets, one row each, in the order of their last change',
   columns: columnsOf(ticketFacts.schema()),
 };
 
 /** The events of tickets: a row each. */
 export const EVENT_LOG_SET: DataSet = {
   name: 'event-log',
-  says: 'The events of tickets, those of a ticket one after another, in the order of the last change of their tickets',
+  says: "Events of tickets, grouped by ticket, in the order of the tickets' last change",
   columns: columnsOf(eventLogSchema()),
   log: { case: 'ticketId', ofCase: OF_LOGGED_TICKET, keys: XES_KEYS },
 };

@@ -158,7 +158,7 @@ const lookUps: Readonly<Record<string, LookUp>> = {
 /** Looks up what a command needs. @throws StoreUnavailable */
 export async function lookUp(needs: string, store: EventStore, asking: Asking): Promise<unknown> {
   const find = lookUps[needs];
-  if (find === undefined) throw new Error(`nothing is known of what a command needs: ${needs}`);
+  if (find === undefined) throw new Error(`unknown need of a command: ${needs}`);
   return find(store, asking);
 }
 
@@ -204,7 +204,7 @@ async function faultsOfTarget(store: EventStore, client: string, target: Deliver
   const sees = isSubscribed(state) && (state.clients === 'all' || state.clients.includes(client)) && state.filter.ticket === undefined;
   return sees
     ? []
-    : [{ field: `${field}.webhook`, message: `must be a webhook that is sent events of ${client}, and not of one ticket only` }];
+    : [{ field: `${field}.webhook`, message: `must be a webhook that receives events of ${client}, and not of a single ticket only` }];
 }
 
 /** Where commands name events. */
@@ -223,7 +223,7 @@ async function feedFacts(
   const end = await store.end();
   const types = named?.map(publicEventType);
   const unknown = (types ?? []).flatMap((type, index) =>
-    type === undefined ? [{ field: `types[${index}]`, message: 'must be a type of event that /schemas lists' }] : [],
+    type === undefined ? [{ field: `types[${index}]`, message: 'must be an event type listed at /schemas' }] : [],
   );
   const place = from === 'start' ? from : parsePlace(from);
   const isUnknown = place !== undefined && place !== 'start' && (comparePlaces(place, end) > 0 || !(await store.has(place)));
@@ -233,7 +233,7 @@ async function feedFacts(
     begin === undefined
       ? 'must be start, end, a position such as 1234/1234, or a date-time with an offset'
       : isUnknown
-        ? 'must be a position that this log has had'
+        ? 'must be a position that this log has reached'
         : since !== undefined && epochMillis(since) > epochMillis(now) + CLOCK_SKEW
           ? 'must not be in the future'
           : undefined;
@@ -247,9 +247,9 @@ async function feedFacts(
 /** Of an address that nothing could ever be sent to. */
 function faultsOfUrl(url: string | undefined, networks: WebhookNetworks | undefined): readonly Fault[] {
   if (url === undefined) return [];
-  if (!URL.canParse(url)) return [{ field: 'url', message: 'must be an address such as https://hooks.example/tierline' }];
+  if (!URL.canParse(url)) return [{ field: 'url', message: 'must be a URL such as https://hooks.example/tierline' }];
   const forbidden = networks?.forbids(new URL(url));
-  return forbidden === undefined ? [] : [{ field: 'url', message: `must be an address that requests may go to: ${forbidden.message}` }];
+  return forbidden === undefined ? [] : [{ field: 'url', message: `must be a URL that requests may be sent to: ${forbidden.message}` }];
 }
 
 function ofDeletedStream(error: unknown): { readonly state: null } {

@@ -4,7 +4,7 @@ import type { Sources } from './read-models.js';
 
 /** A time that is asked about: what had happened by then, what was known by then, or both. Neither is the present. */
 export interface When {
-  /** What happened later is left out. */
+  /** Later events are left out. */
   readonly asOf?: Instant | undefined;
   /** What was recorded later is left out. */
   readonly knownAt?: Instant | undefined;
@@ -69,6 +69,6 @@ export function noTicket(when: When): Refusal<'ticket-not-found'> {
 
 /** A time in words, behind a sentence. */
 export function then({ asOf, knownAt }: When): string {
-  const happened = asOf === undefined ? '' : `, of what had happened by ${asOf}`;
-  return `${happened}${knownAt === undefined ? '' : `${happened === '' ? ', of what' : ' and'} was known by ${knownAt}`}`;
+  const happened = asOf === undefined ? '' : `, going by what had happened by ${asOf}`;
+  return `${happened}${knownAt === undefined ? '' : `${happened === '' ? ', going by what' : ' and'} was known by ${knownAt}`}`;
 }

@@ -25,8 +25,8 @@ export function periodEnd(description: string): Parameter<Instant> {
 /** In which zone the dates of a query are read. */
 export const zoneOfDates: Parameter<string> = {
   parse: (given) => (isZone(given) ? given : undefined),
-  rule: 'must be the name of a zone in the IANA database, such as Europe/Berlin',
-  description: 'Zone in which a date begins that is given in place of an instant, such as `Europe/Berlin`; UTC unless given',
+  rule: 'must be an IANA time zone, such as Europe/Berlin',
+  description: 'Time zone for dates given instead of instants, such as `Europe/Berlin`; default: UTC',
   schema: { type: 'string', default: 'UTC' },
   isZone: true,
 };

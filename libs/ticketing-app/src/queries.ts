@@ -119,9 +119,9 @@ async function followEvents(
     if (!isAhead && (field === 'to' || (await store.has(place)))) continue;
     const why = isAhead
       ? `The log ends at ${end === 'start' ? 'its start' : formatPlace(end)}`
-      : `Nothing of the log is at ${formatPlace(place)}`;
+      : `The log has nothing at ${formatPlace(place)}`;
     const message = `${why}: begin again from its start`;
-    return refuse('unknown-position', message, [{ field, message: 'must be a position that this log has had' }]);
+    return refuse('unknown-position', message, [{ field, message: 'must be a position that this log has reached' }]);
   }
   const { since, after } =
     typeof from === 'object' && 'since' in from

@@ -188,7 +188,7 @@ export async function deadLettersAmong({ db }: ReadModels, webhook: string, even
 /** What of a view may be seen, in MongoDB's query language. */
 function withinWalls(name: string, { clients, reporter }: Scope, filter: object): object {
   const wall = WALLS[name];
-  if (wall === undefined) throw new Error(`nothing says which documents of ${name} belong to which client`);
+  if (wall === undefined) throw new Error(`it is not declared which documents of ${name} belong to which client`);
   const walls = [
     ...(clients === 'all' ? [] : [wall(clients)]),
     ...(reporter === undefined ? [] : [OWN[name] ?? { 'reporter.id': reporter }]),
@@ -298,7 +298,9 @@ export async function waitForPosition(
   if (seen) return undefined;
   // With nothing left to project, the position is none that this log has had.
   for await (const _ of store.readAll({ streamPrefixes: [streamPrefix] }, at)) return notYetVisible(name);
-  return refuse('unknown-position', 'The log is not that far yet', [{ field, message: 'must be a position that this log has had' }]);
+  return refuse('unknown-position', 'The log has not reached that position yet', [
+    { field, message: 'must be a position that this log has reached' },
+  ]);
 }
 
 /** Some entries, and whether there are more after the last of them. */
@@ -454,5 +456,5 @@ export function policyHealth({ db }: ReadModels, policy: Parameters<typeof healt
 }
 
 function notYetVisible(name: string): Refusal {
-  return refuse('not-yet-visible', `${name} is not that far yet; try again`);
+  return refuse('not-yet-visible', `${name} has not caught up yet; try again`);
 }

@@ -37,5 +37,5 @@ export async function readReportRun(
   if (isRefusal(found)) return found;
   const { client, runs } = found.state;
   const made = runs.find(({ run }) => run === number);
-  return made === undefined ? refuse('report-run-not-found', 'There is no such run of the report') : { ...made, client };
+  return made === undefined ? refuse('report-run-not-found', 'There is no such report run') : { ...made, client };
 }

@@ -6,7 +6,7 @@ import { readTicketEvents } from './ticket-events.js';
 import { TICKET_INSTANTS } from './ticket-instants.js';
 
 interface Between {
-  /** What had been recorded by then was known then. */
+  /** Recording cut-off: only events recorded by then count as known then. */
   readonly knownAt: Instant;
   /** The instant that is looked at; that of `knownAt` unless given. */
   readonly asOf?: Instant | undefined;

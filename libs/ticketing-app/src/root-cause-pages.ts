@@ -61,7 +61,7 @@ function blocksOf(report: RootCauseReport): readonly Block[] {
       )
       .join('\n');
   const count =
-    report.ticketsLeftOut === 0 ? `${report.tickets}` : `${report.tickets}, of which the last ${report.ticketsLeftOut} are not told of`;
+    report.ticketsLeftOut === 0 ? `${report.tickets}` : `${report.tickets}, of which the last ${report.ticketsLeftOut} are left out`;
   const texts = (name: string, found: readonly { readonly text: string }[]) => found.map(({ text }) => [name, text] as const);
   return [
     {
@@ -87,14 +87,14 @@ function blocksOf(report: RootCauseReport): readonly Block[] {
         who(one.by),
         reference(one),
       ]),
-      'Nothing is recorded.',
+      'No events recorded.',
     ),
-    ...(report.leftOut === 0 ? [] : [{ paragraph: `Events that are in the histories and left out here: ${report.leftOut}.` }]),
+    ...(report.leftOut === 0 ? [] : [{ paragraph: `Events in the histories that are left out here: ${report.leftOut}.` }]),
     ...table(
       'Why it happened',
       ['', 'Why', 'Because', 'Evidence'],
       whys.map(({ why, because, evidence }, index) => [`${index + 1}`, why, because, withEvidence(evidence)]),
-      analyses.length === 0 ? 'No analysis is recorded.' : 'The analyses say why.',
+      analyses.length === 0 ? 'No analysis is recorded.' : 'See the analyses.',
     ),
     ...analyses.flatMap(({ subject, method, text, evidence }): readonly Block[] => [
       { paragraph: `Analysis of ${named(subject)} (${method}): ${text}` },
@@ -115,7 +115,7 @@ function blocksOf(report: RootCauseReport): readonly Block[] {
       'No change is recorded.',
     ),
     ...table(
-      'What prevents it',
+      'Prevention',
       ['Action', 'What', 'Owner', 'Due (UTC)', 'State', 'Outcome'],
       prevention.map(({ action, description = '', owner, dueAt, state = '', outcome = '', change }) => [
         action,
@@ -128,8 +128,8 @@ function blocksOf(report: RootCauseReport): readonly Block[] {
       'No preventive action is planned.',
     ),
     ...table(
-      'Who knew what when',
-      ['Who', 'From (UTC)', 'By their act', 'Events recorded by then'],
+      'Who knew what, and when',
+      ['Who', 'From (UTC)', 'By their action', 'Events recorded by then'],
       knowledge.people.map(({ who: person, since, act, known }) => [who(person), time(since), named(act.what), `${known}`]),
       'Nobody has acted on it.',
     ),
@@ -150,7 +150,7 @@ function blocksOf(report: RootCauseReport): readonly Block[] {
         ]),
     { heading: 'Proof' },
     {
-      paragraph: `Made of the events up to position ${proof.position} of the log, and of nothing else: the same events make the same report. The hash of the last event of each stream seals all before it.`,
+      paragraph: `Based solely on the events up to position ${proof.position} of the log: the same events produce the same report. The hash of the last event of each stream seals all earlier ones.`,
     },
     {
       columns: ['Here', 'Stream', 'Last event', 'Hash'],

@@ -167,7 +167,7 @@ export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<O
       if ((error as { type?: unknown } | null)?.type !== 'maximum-append-size-exceeded') throw error;
       return refuse(
         'event-too-large',
-        `What this command would record, with what it takes over from the ${aggregate.noun}, is larger than the store allows`,
+        `What this command would record, including what it copies from the ${aggregate.noun}, is larger than the store allows`,
       );
     }
   });
@@ -182,9 +182,9 @@ function accessOf(
 ): CommandGrant | Forbidden {
   const actor = onBehalfOf ?? actorOf(principal);
   if (onBehalfOf !== undefined && principal.onBehalfOf !== true)
-    return refuse('forbidden', 'It takes the permission to act on behalf of others');
+    return refuse('forbidden', 'This requires permission to act on behalf of others');
   // What policies and time bring about is theirs alone.
-  if (principal.kind !== 'system' && isAutomatic({ actor })) return refuse('forbidden', `Only the system itself is ${actor.id}`);
+  if (principal.kind !== 'system' && isAutomatic({ actor })) return refuse('forbidden', `Only the system itself may act as ${actor.id}`);
   return commandGrant({ aggregate, name, principal, actor, id, body });
 }
 

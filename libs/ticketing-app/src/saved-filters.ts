@@ -22,5 +22,5 @@ export async function savedTicketList(store: EventStore, name: string): Promise<
   const { values, faults } = readSavedQuery(found.filter.query);
   return faults.length === 0
     ? values
-    : refuse('filter-invalid', 'The saved filter asks for what the list no longer knows: save it anew', faults);
+    : refuse('filter-invalid', 'The saved filter uses a parameter that no longer exists: save it again', faults);
 }

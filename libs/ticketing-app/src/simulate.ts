@@ -28,7 +28,7 @@ export interface SimulationRequest {
   readonly contract: Contract;
   /** Tickets opened then or later. */
   readonly from?: Instant | undefined;
-  /** Tickets opened before then. */
+  /** Tickets opened before this time. */
   readonly to?: Instant | undefined;
   readonly client?: string | undefined;
   /** What happened later is left out, and what goes on then is looked at as it stood. */
@@ -97,14 +97,14 @@ export async function simulateForCaller(
   left?: AbortSignal,
 ): Promise<Simulation | Refusal<'too-many-simulations' | 'simulation-too-long'>> {
   if (running >= MOST_RUNNING)
-    return refuse('too-many-simulations', `There are ${MOST_RUNNING} simulations running already`, undefined, { retryAfter: 10 });
+    return refuse('too-many-simulations', `${MOST_RUNNING} simulations are already running`, undefined, { retryAfter: 10 });
   const tooLong = AbortSignal.timeout(LONGEST_MS);
   running++;
   try {
     return await simulate(store, request, { signal: left === undefined ? tooLong : AbortSignal.any([left, tooLong]) });
   } catch (error) {
     if (left?.aborted || !tooLong.aborted) throw error;
-    return refuse('simulation-too-long', `It was given up after ${LONGEST_MS / 1000} s: name a shorter period, or a client`);
+    return refuse('simulation-too-long', `It was aborted after ${LONGEST_MS / 1000} s: give a shorter period, or a client`);
   } finally {
     running--;
   }

@@ -20,7 +20,7 @@ export async function readTicketWhy(
     asOf = instantFrom(Date.now()),
   }: {
     readonly ticketId: string;
-    /** What happened later is left out; now unless given. */
+    /** Later events are left out; default: now. */
     readonly asOf?: Instant | undefined;
   },
 ): Promise<TicketWhy | Refusal> {

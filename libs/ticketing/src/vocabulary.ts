@@ -118,4 +118,4 @@ export type Person = Static<typeof personSchema>;
 export const ACTOR_KINDS = ['agent', 'requester', 'assistant', 'system'] as const;
 
 /** Who did something: see `Actor`. */
-export const actorSchema = about(open({ ...person, kind: about(oneOf(ACTOR_KINDS), 'Which kind of actor') }), 'Who did it');
+export const actorSchema = about(open({ ...person, kind: about(oneOf(ACTOR_KINDS), 'Kind of actor') }), 'Who did it');

@@ -16,7 +16,7 @@ export function rolesPage(routesOf: (row: string) => readonly string[]): string 
   return `# Roles
 
 Generated from the table that is enforced ([\`libs/ticketing/src/access\`](../libs/ticketing/src/access/command-access.ts)); do not edit.
-\`UPDATE_DOCS=1 npm test -- apps/api/src/roles\` writes it anew. [identity.md](identity.md) has what the roles are for. The test sends every
+\`UPDATE_DOCS=1 npm test -- apps/api/src/roles\` writes it anew. [identity.md](identity.md) explains the roles. The test sends every
 request below as each role, and compares the answers with the table.
 
 A principal with several roles may do what any of them may. All of it is only for the clients of the principal.
@@ -24,11 +24,11 @@ A principal with several roles may do what any of them may. All of it is only fo
 # Commands
 
 ${table(open.map(({ category, name, row }) => ({ name, routes: routesOf(`${category}.${name}`), row })))}
-What only the system itself does: ${closed.map(({ name }) => `\`${name}\``).join(', ')}.
+Reserved for the system itself: ${closed.map(({ name }) => `\`${name}\``).join(', ')}.
 
 # Queries
 
-\`own\`: of tickets only those that the requester reported.
+\`own\`: only tickets that the requester reported.
 
 ${table(Object.entries(queryAccess).map(([name, row]) => ({ name, routes: routesOf(name), row })))}`;
 }

@@ -56,7 +56,7 @@ export type TimeSource = v.InferOutput<typeof timeSchema>;
 const fields = {
   kind: v.optional(about(sourceSchema, '`incident` or `service-request`; `incident` unless given')),
   channel: v.optional(about(sourceSchema, 'Channel by which it came; `phone` unless given')),
-  summary: v.optional(about(sourceSchema, 'What is wrong, in a line')),
+  summary: v.optional(about(sourceSchema, 'One-line summary of what is wrong')),
   reporter: v.optional(about(sourceSchema, 'Id of who reported it')),
   impact: v.optional(about(sourceSchema, '`low`, `medium`, `high` or `major`')),
   urgency: v.optional(about(sourceSchema, '`low`, `medium`, `high` or `critical`')),

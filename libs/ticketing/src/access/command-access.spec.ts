@@ -55,12 +55,12 @@ describe('the table of commands', () => {
   it('says which roles would do, whether or not the thing is there', () => {
     expect(sent(who('auditor'), 'StandDownMajorIncident')).toMatchObject({
       refused: 'forbidden',
-      message: 'It takes the role lead, or administrator',
+      message: 'This requires the role lead, or administrator',
     });
     expect(sent(who('requester'), 'ResolveTicket')).toMatchObject({
-      message: 'It takes the role agent (for tickets of their tiers), or lead, or administrator',
+      message: 'This requires the role agent (for tickets of their tiers), or lead, or administrator',
     });
-    expect(sent(who('administrator'), 'AbsorbTicket')).toMatchObject({ message: 'Only the system itself does this' });
+    expect(sent(who('administrator'), 'AbsorbTicket')).toMatchObject({ message: 'Only the system itself may do this' });
   });
 
   it.each<[string, Principal, string, unknown, ReturnType<typeof outcome>]>([

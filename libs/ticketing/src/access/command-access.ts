@@ -40,13 +40,13 @@ interface Reported {
 }
 
 const ownReport: Condition<ClockedTicketState, Reported> = {
-  needs: 'with themselves as the reporter',
+  needs: 'with themselves as reporter',
   holds: ({ body, actor }) => body.reporter.id === actor.id,
 };
 
 /** One that the sender has asked. */
 const ownQuestion: Condition<QuestionState, object> = hiddenUnless({
-  needs: 'for questions of their own',
+  needs: 'for their own questions',
   holds: ({ state, actor }) => state === null || state.reporter.id === actor.id,
 });
 
@@ -87,17 +87,17 @@ const oneself: Condition<unknown, object> = { needs: 'for themselves', holds: ({
 
 /** Nobody gives away more than they have. */
 const withinReach: Condition<unknown, { readonly principal: Principal }> = {
-  needs: 'for clients of their own',
+  needs: 'for their own clients',
   holds: ({ principal, body }) => isWithinReach(principal, body.principal),
 };
 
 const keyWithinReach: Condition<CredentialState, object> = hiddenUnless({
-  needs: 'for keys of their clients',
+  needs: "for their clients' keys",
   holds: ({ principal, state }) => state === null || isWithinReach(principal, state.principal),
 });
 
 const accountBefore = hiddenUnless<AccountState, object>({
-  needs: 'for accounts of their clients',
+  needs: "for their clients' accounts",
   holds: ({ principal, state }) => state === null || isWithinReach(principal, state.principal),
 });
 
@@ -147,7 +147,7 @@ const theirFilterAfter = forTheirClients<TicketFilterState, { readonly query: Ti
 
 /** A session that one has logged in to, oneself. */
 const ownSession: Condition<CredentialState, object> = hiddenUnless({
-  needs: 'for sessions of their own',
+  needs: 'for their own sessions',
   holds: ({ state, principal }) => state === null || isSamePrincipal(state.principal, principal),
 });
 
@@ -169,18 +169,18 @@ function hiddenUnless<State, Body>(condition: Condition<State, Body>): Condition
 
 /** Nobody subscribes to more than they see. */
 const clientsWithinReach: Condition<unknown, Pick<SubscribeWebhook, 'clients'>> = {
-  needs: 'for clients of their own',
+  needs: 'for their own clients',
   holds: ({ principal, body: { clients } }) => isWithinReach(principal, { clients: clients ?? 'all' }),
 };
 
 const ownWebhook: Condition<WebhookState, object> = hiddenUnless({
-  needs: 'for webhooks of clients of their own',
+  needs: 'for webhooks of their own clients',
   holds: ({ state, principal }) => state === null || isWithinReach(principal, state === 'deleted' ? { clients: 'all' } : state),
 });
 
 /** Nobody lets somebody be told of more than they see, nor takes away what is beyond that. */
 const contactWithinReach: Condition<AgentState, Pick<SetAgentContact, 'clients' | 'allClients'>> = {
-  needs: 'for clients of their own',
+  needs: 'for their own clients',
   holds: ({ principal, state, body: { clients = [], allClients } }) =>
     [{ clients: allClients ? ('all' as const) : clients }, ...(state?.contact ? [state.contact] : [])].every((told) =>
       isWithinReach(principal, told),
@@ -459,7 +459,7 @@ const ANYTHING: CommandGrant = { sees: () => true, refuses: () => undefined };
 /** @param row the roles that would do */
 export function forbidden(row: Row<unknown, object>): Forbidden {
   const roles = ROLES.flatMap((role) => inWords(role, row[role]) ?? []);
-  return refuse('forbidden', roles.length === 0 ? 'Only the system itself does this' : `It takes the role ${roles.join(', or ')}`);
+  return refuse('forbidden', roles.length === 0 ? 'Only the system itself may do this' : `This requires the role ${roles.join(', or ')}`);
 }
 
 function inWords(role: Role, grant: true | Condition<unknown, object> | undefined): string | undefined {
@@ -468,5 +468,5 @@ function inWords(role: Role, grant: true | Condition<unknown, object> | undefine
 
 /** Says nothing about whether there is such a client. */
 export function elsewhere(): Forbidden {
-  return refuse('forbidden', 'It takes access to that client');
+  return refuse('forbidden', 'This requires access to that client');
 }

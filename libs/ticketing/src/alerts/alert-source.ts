@@ -28,18 +28,18 @@ const path = matching(/^[^.\s]+(\.[^.\s]+)*$/, 'must be a path such as event.id'
 const words = boundedList(name(100), 1, 20, 'words');
 
 const jsonFieldsSchema = fields({
-  alerts: optional(about(path, 'Where the list of alerts is; the body is one alert, unless said')),
-  group: optional(about(path, 'What alerts of one group have in common, from the body')),
-  fingerprint: about(path, 'What tells an alert from others, however often it fires'),
-  status: about(path, 'Whether it fires'),
-  firing: about(words, 'Values of `status` with which it fires'),
-  resolved: about(words, 'Values of `status` with which it fires no more'),
-  startsAt: about(path, 'Since when it fires: a date-time with an offset, or seconds or milliseconds since 1970'),
-  endsAt: optional(about(path, 'Until when it fired; when it is told, unless said')),
-  summary: optional(about(path, 'What is wrong, in a line')),
-  description: optional(about(path, 'What is wrong, in full')),
-  url: optional(about(path, 'Where more is to be read')),
-  labels: optional(about(path, 'An object with what else is known')),
+  alerts: optional(about(path, 'Path of the list of alerts; if omitted, the body is a single alert')),
+  group: optional(about(path, 'Path, in the body, of the value that alerts of one group share')),
+  fingerprint: about(path, 'Path of the value that identifies an alert, however often it fires'),
+  status: about(path, 'Path of the status'),
+  firing: about(words, 'Values of `status` that mean firing'),
+  resolved: about(words, 'Values of `status` that mean resolved'),
+  startsAt: about(path, 'Path of the start: a date-time with an offset, or seconds or milliseconds since 1970'),
+  endsAt: optional(about(path, 'Path of the end; if omitted, the time of delivery')),
+  summary: optional(about(path, 'Path of the one-line summary')),
+  description: optional(about(path, 'Path of the full description')),
+  url: optional(about(path, 'Path of a link to more information')),
+  labels: optional(about(path, 'Path of an object with further labels')),
 });
 
 /** Where a body of JSON says what: paths such as `event.id`. */
@@ -47,9 +47,9 @@ export type JsonFields = Static<typeof jsonFieldsSchema>;
 
 const ticketFields = {
   impact: about(oneOf(IMPACTS), 'How many are affected'),
-  urgency: about(oneOf(URGENCIES), 'How long it can wait'),
-  tier: optional(about(oneOf(TIERS.filter((tier) => tier !== 'L4')), 'Tier of entry; that of the contract, unless said')),
-  team: optional(about(name(200), 'Team that it goes to')),
+  urgency: about(oneOf(URGENCIES), 'Urgency'),
+  tier: optional(about(oneOf(TIERS.filter((tier) => tier !== 'L4')), 'Tier of entry; default: that of the contract')),
+  team: optional(about(name(200), 'Team it is assigned to')),
   service: optional(about(name(200), 'Affected service')),
   component: optional(about(name(200), 'Affected configuration item')),
   category: optional(about(name(200), 'Category')),
@@ -57,29 +57,29 @@ const ticketFields = {
 };
 
 const ruleSchema = fields({
-  labels: about(recordOf(text, 'must be an object with the value of each label'), 'Labels that an alert must have, all of them'),
+  labels: about(recordOf(text, 'must be an object with the value of each label'), 'Labels an alert must have, all of them'),
   set: about(
     fields({ ...ticketFields, impact: optional(ticketFields.impact), urgency: optional(ticketFields.urgency) }),
-    'What its ticket then is',
+    'Attributes of the resulting ticket',
   ),
 });
 
 export const alertSettingsSchema = withRule(
   fields({
-    format: about(oneOf(['alertmanager', 'json']), '`alertmanager`: its webhook, version 4; `json`: what `fields` says'),
-    fields: optional(about(jsonFieldsSchema, 'Where a body of JSON says what')),
-    ticketPer: about(oneOf(['alert', 'group']), 'One ticket for each alert, or for each group of them'),
-    onResolve: about(oneOf(['resolve', 'note']), 'What a resolve does to the ticket: it resolves it, or is a note on it'),
+    format: about(oneOf(['alertmanager', 'json']), '`alertmanager`: Alertmanager webhook, version 4; `json`: as described by `fields`'),
+    fields: optional(about(jsonFieldsSchema, 'Where each value is found in a JSON body')),
+    ticketPer: about(oneOf(['alert', 'group']), 'One ticket per alert or per group of alerts'),
+    onResolve: about(oneOf(['resolve', 'note']), 'Whether a resolved alert resolves the ticket or adds a note to it'),
     flapping: optional(
       about(
         fields({
-          firings: about(whole(2, 50), 'Firings that are still taken as they come'),
-          within: about(whole(1, 30 * DAY), 'Milliseconds within which they come'),
+          firings: about(whole(2, 50), 'Number of firings that are still processed normally'),
+          within: about(whole(1, 30 * DAY), 'Period in which firings are counted, in milliseconds'),
         }),
-        'An alert that fires more often is flapping: it opens and resolves nothing. Nothing is damped, if left out',
+        'An alert that fires more often is flapping: it opens and resolves nothing. No damping if omitted',
       ),
     ),
-    ticket: about(fields(ticketFields), 'What a ticket is, whatever its labels'),
+    ticket: about(fields(ticketFields), 'Default attributes of a ticket, whatever its labels'),
     labels: optional(
       about(
         fields({
@@ -88,17 +88,15 @@ export const alertSettingsSchema = withRule(
           category: optional(about(name(200), 'Label of the category')),
           team: optional(about(name(200), 'Label of the team')),
         }),
-        'The labels whose values are the service, the component, the category and the team of a ticket',
+        'Labels that provide the service, component, category and team of a ticket',
       ),
     ),
-    rules: optional(
-      about(boundedList(ruleSchema, 0, 100, 'rules'), 'What a ticket is by its labels; a later rule overrides an earlier one'),
-    ),
+    rules: optional(about(boundedList(ruleSchema, 0, 100, 'rules'), 'Attributes set by labels; a later rule overrides an earlier one')),
   }),
   (settings) =>
     (settings.format === 'json') === (settings.fields !== undefined)
       ? []
-      : [{ at: ['fields'], message: settings.format === 'json' ? 'is missing' : 'must be left out with alertmanager' }],
+      : [{ at: ['fields'], message: settings.format === 'json' ? 'is missing' : 'must be omitted with alertmanager' }],
 );
 
 /** How alerts of a source are read, and what becomes of them. */
@@ -107,21 +105,21 @@ export type AlertSettings = Static<typeof alertSettingsSchema>;
 export const alertSourceSchema = about(
   open({
     source: about(text, 'Name of the source'),
-    client: about(text, 'The client (tenant) whose services it watches'),
-    description: optional(about(text, 'What it is')),
-    settings: about(refer(alertSettingsSchema), 'How its alerts are read, and what becomes of them'),
+    client: about(text, 'Client (tenant) whose services it monitors'),
+    description: optional(about(text, 'Description')),
+    settings: about(refer(alertSettingsSchema), 'How its alerts are read and turned into tickets'),
     definedBy: about(refer(actorSchema), 'Who last changed it'),
     definedAt: about(instant, 'When it was last changed'),
-    retiredAt: optional(about(instant, 'Since when its alerts are refused')),
+    retiredAt: optional(about(instant, 'When it was disabled; its alerts have been refused since')),
   }),
-  'A source of alerts: something that watches services of a client',
+  "An alert source: a monitoring system for a client's services",
 );
 
 export type AlertSource = Static<typeof alertSourceSchema>;
 export type AlertSourceState = AlertSource | null;
 
 @JSONSchema({
-  description: 'Defines a source of alerts: how they are read, and what tickets they open. What was defined before is replaced.',
+  description: 'Defines an alert source: how its alerts are read, and what tickets they open. Replaces the previous definition.',
   examples: [
     {
       client: 'northwind',
@@ -138,13 +136,13 @@ export type AlertSourceState = AlertSource | null;
   ],
 })
 export class DefineAlertSource {
-  @Name({ description: 'The client (tenant) whose services it watches', example: 'northwind', max: 100 })
+  @Name({ description: 'Client (tenant) whose services it monitors', example: 'northwind', max: 100 })
   client!: string;
 
-  @Text({ description: 'What it is', max: 500, optional: true })
+  @Text({ description: 'Description', max: 500, optional: true })
   description?: string;
 
-  @Fields({ description: 'How its alerts are read, and what becomes of them: see the schema `AlertSettings`' })
+  @Fields({ description: 'How its alerts are read and turned into tickets: see the schema `AlertSettings`' })
   settings!: AlertSettings;
 }
 
@@ -174,7 +172,7 @@ export const alertSource = {
       refuses: ['alert-source-invalid'],
       decide({ client, description, settings }, state, { id: source = '' }) {
         const faults = faultsOf(alertSettingsSchema, settings, 'settings');
-        if (faults.length > 0) return refuse('alert-source-invalid', 'Invalid source of alerts', faults);
+        if (faults.length > 0) return refuse('alert-source-invalid', 'Invalid alert source', faults);
         const defined = omitUndefined({ source, client, description, settings });
         const known = state !== null && same(without(state, 'definedBy', 'definedAt'), defined);
         return known ? [] : [{ type: 'AlertSourceDefined', data: defined }];
@@ -184,7 +182,7 @@ export const alertSource = {
       route: 'DELETE /v1/alert-sources/{source}',
       refuses: ['alert-source-not-found'],
       decide(_command: Readonly<Record<never, never>>, state, { id: source = '' }) {
-        if (state === null) return refuse('alert-source-not-found', 'There is no such source of alerts');
+        if (state === null) return refuse('alert-source-not-found', 'There is no such alert source');
         return state.retiredAt === undefined ? [{ type: 'AlertSourceRetired', data: { source } }] : [];
       },
     }),

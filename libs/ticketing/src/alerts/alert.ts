@@ -25,26 +25,26 @@ export type AlertDecision = (typeof ALERT_DECISIONS)[number];
 
 const occurrenceSchema = open({
   fingerprint: about(text, 'The alert'),
-  startsAt: about(instant, 'Since when it fired'),
-  endsAt: optional(about(instant, 'Until when; it fires, if there is none')),
+  startsAt: about(instant, 'When it started firing'),
+  endsAt: optional(about(instant, 'When it stopped; absent while firing')),
 });
 
 export const alertSchema = about(
   open({
-    alertId: about(uuid, 'Its id'),
-    client: about(text, 'The client (tenant) whose services it is about'),
-    source: about(text, 'The source that it comes from'),
-    key: about(text, 'Its fingerprint, or the key of the group of alerts that have one ticket'),
-    summary: about(text, 'What is wrong, in a line'),
-    firing: about(flag, 'Whether it fires; of a group, whether any of its alerts does'),
-    heldBackBy: optional(about(oneOf(HELD_BACK_BY), 'Why it has no ticket although it fires')),
-    ticketId: optional(about(uuid, 'Its ticket; of one that was not resolved with the alert, also afterwards')),
-    occurrences: about(listOf(occurrenceSchema), 'What is known of its firings, the latest 500, sorted by begin'),
-    truncatedAlerts: about(count, 'How many alerts its source left out of a delivery, at most'),
-    decision: about(oneOf(ALERT_DECISIONS), 'What was decided last'),
+    alertId: about(uuid, 'Id of the alert'),
+    client: about(text, 'Client (tenant) whose services it concerns'),
+    source: about(text, 'Source of the alert'),
+    key: about(text, 'Fingerprint of the alert, or key of the group that shares a ticket'),
+    summary: about(text, 'One-line summary of what is wrong'),
+    firing: about(flag, 'Whether it is firing; for a group, whether any of its alerts is'),
+    heldBackBy: optional(about(oneOf(HELD_BACK_BY), 'Why it has no ticket although it is firing')),
+    ticketId: optional(about(uuid, 'Its ticket; kept after the alert has resolved if the ticket was not resolved with it')),
+    occurrences: about(listOf(occurrenceSchema), 'Its latest 500 firings, sorted by start'),
+    truncatedAlerts: about(count, 'Largest number of alerts that the source truncated from a delivery'),
+    decision: about(oneOf(ALERT_DECISIONS), 'Latest decision'),
     decidedAt: about(instant, 'When'),
   }),
-  'An alert, or a group of alerts, that has one ticket at a time',
+  'An alert, or a group of alerts, with one ticket at a time',
 );
 
 export type Alert = Static<typeof alertSchema>;

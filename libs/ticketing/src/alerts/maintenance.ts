@@ -7,10 +7,10 @@ import { actorSchema } from '../vocabulary.js';
 
 const windowSchema = open({
   window: about(text, 'Id of the window'),
-  title: about(text, 'What is done, as the client reads it'),
-  services: optional(about(listOf(text), 'Services that it is about; all of the client, unless said')),
-  from: about(instant, 'When it begins'),
-  until: about(instant, 'When it ends'),
+  title: about(text, 'Description of the work, as the client reads it'),
+  services: optional(about(listOf(text), 'Services concerned; default: all of the client')),
+  from: about(instant, 'Start'),
+  until: about(instant, 'End'),
   plannedBy: about(refer(actorSchema), 'Who planned it'),
 });
 
@@ -18,7 +18,7 @@ const windowSchema = open({
 export type MaintenanceWindow = Static<typeof windowSchema>;
 
 export const maintenanceSchema = about(
-  open({ client: about(text, 'The client (tenant)'), windows: about(listOf(windowSchema), 'The latest windows, sorted by begin') }),
+  open({ client: about(text, 'The client (tenant)'), windows: about(listOf(windowSchema), 'The latest windows, sorted by start') }),
   "Maintenance windows of a client's services",
 );
 
@@ -26,8 +26,7 @@ export type Maintenance = Static<typeof maintenanceSchema>;
 export type MaintenanceState = Maintenance | null;
 
 @JSONSchema({
-  description:
-    'Plans a maintenance window: while it lasts, alerts about its services open no tickets. The id of the window is in the event.',
+  description: 'Plans a maintenance window, during which alerts about its services open no tickets. The id of the window is in the event.',
   examples: [
     {
       client: 'northwind',
@@ -39,24 +38,24 @@ export type MaintenanceState = Maintenance | null;
   ],
 })
 export class PlanMaintenance {
-  @Name({ description: 'The client (tenant) whose services they are', example: 'northwind', max: 100 })
+  @Name({ description: 'Client (tenant) whose services are maintained', example: 'northwind', max: 100 })
   client!: string;
 
-  @Text({ description: 'What is done, as the client reads it', example: 'Print servers move to the new cluster', max: 200 })
+  @Text({ description: 'Description of the work, as the client reads it', example: 'Print servers move to the new cluster', max: 200 })
   title!: string;
 
-  @TextList({ description: 'Services that it is about; all of the client, unless said', max: 200, atLeastOne: true, optional: true })
+  @TextList({ description: 'Services concerned; default: all of the client', max: 200, atLeastOne: true, optional: true })
   services?: readonly string[];
 
-  @DateTime({ description: 'When it begins; at once, unless said', optional: true })
+  @DateTime({ description: 'Start; default: now', optional: true })
   from?: string;
 
-  @DateTime({ description: 'When it ends' })
+  @DateTime({ description: 'End' })
   until!: string;
 }
 
 @JSONSchema({
-  description: 'Ends a maintenance window now; one that has not begun is called off.',
+  description: 'Ends a maintenance window now; cancels one that has not begun.',
   examples: [{ window: '00000000-0000-4000-8000-000000000001', reason: 'Done early' }],
 })
 export class EndMaintenance {
@@ -109,8 +108,8 @@ export const maintenance = {
         const from = (begin === undefined ? undefined : parseInstant(begin)) ?? effectiveAt;
         const until = parseInstant(end) ?? effectiveAt;
         if (until <= from || until <= effectiveAt) {
-          const message = 'must lie in the future, and after the begin';
-          return refuse('maintenance-invalid', 'A window must end after it begins', [{ field: 'until', message }]);
+          const message = 'must be in the future and after the start';
+          return refuse('maintenance-invalid', 'A window must end after it starts', [{ field: 'until', message }]);
         }
         return [{ type: 'MaintenancePlanned', data: omitUndefined({ client, window: commandId, title, services, from, until }) }];
       },

@@ -27,29 +27,29 @@ export const TASK_STATUSES = ['waiting', 'claimed', 'done', 'failed', 'expired']
 export const automationTaskSchema = about(
   open({
     task: about(uuid, 'Its id'),
-    client: about(text, 'The client (tenant) of its ticket'),
-    ticketId: about(uuid, 'The ticket that it is done for'),
-    action: about(text, 'What a runner is to do'),
-    input: optional(about(anyObject, 'What the runner needs for it')),
+    client: about(text, 'Client (tenant) of the ticket'),
+    ticketId: about(uuid, 'Ticket the task is for'),
+    action: about(text, 'Action the runner performs'),
+    input: optional(about(anyObject, 'Input for the runner')),
     runbook: optional(
       about(
         open({ run: about(uuid, 'Id of the run'), step: about(count, 'Number of the step, from 1') }),
-        'The step of a runbook on the ticket that it does',
+        'Runbook step on the ticket that the task performs',
       ),
     ),
-    status: about(oneOf(TASK_STATUSES), 'Where it stands'),
-    askedBy: about(refer(actorSchema), 'Who asked for it'),
+    status: about(oneOf(TASK_STATUSES), 'Current status'),
+    askedBy: about(refer(actorSchema), 'Who requested it'),
     askedAt: about(instant, 'When'),
-    attempts: optional(about(count, 'How many times it may be claimed, as leases run out; 3 unless said')),
-    claims: optional(about(count, 'How many times it was claimed')),
-    claim: optional(about(uuid, 'Id of the claim in force, or of the one that was answered')),
-    runner: optional(about(refer(actorSchema), 'Who has claimed it')),
-    leaseUntil: optional(about(instant, 'Until when a runner must claim it, and then answer')),
-    output: optional(about(text, 'What the runner says')),
-    evidence: optional(about(evidenceSchema, 'What the runner attached')),
-    endedAt: optional(about(instant, 'When it was answered, or its lease ran out')),
+    attempts: optional(about(count, 'Maximum number of claims, as leases expire; default: 3')),
+    claims: optional(about(count, 'Number of claims so far')),
+    claim: optional(about(uuid, 'Id of the current claim, or of the one that was answered')),
+    runner: optional(about(refer(actorSchema), 'Who claimed it')),
+    leaseUntil: optional(about(instant, 'Deadline: first to claim it, then to answer')),
+    output: optional(about(text, 'Output of the runner')),
+    evidence: optional(about(evidenceSchema, 'Evidence attached by the runner')),
+    endedAt: optional(about(instant, 'When it was answered, or its lease expired')),
   }),
-  'A step that a runner, a program outside, is asked to do for a ticket',
+  'A step that a runner (an external program) is asked to perform for a ticket',
 );
 
 export type AutomationTask = Static<typeof automationTaskSchema>;
@@ -64,21 +64,21 @@ export class StepRefBody {
 }
 
 @JSONSchema({
-  description: 'Asks a runner to do something for a ticket. The id of the task is in the answer.',
+  description: 'Asks a runner to do something for a ticket. The response has the id of the task.',
   examples: [{ ticketId: '00000000-0000-4000-8000-000000000001', action: 'restart-service', input: { service: 'spooler' } }],
 })
 export class AskRunner {
   @Uuid('a ticket', { description: 'Id of the ticket' })
   ticketId!: string;
 
-  @Name({ description: 'What is to be done, by a name that runners know', example: 'restart-service', max: 100 })
+  @Name({ description: 'Name of the action, as runners know it', example: 'restart-service', max: 100 })
   action!: string;
 
-  @Fields({ description: 'What the runner needs for it', optional: true })
+  @Fields({ description: 'Input for the runner', optional: true })
   input?: object;
 
   @WholeNumber({
-    description: 'How many times it may be claimed, as leases run out: 1 for what must not be tried twice. 3 unless said',
+    description: 'Maximum number of claims, as leases expire: 1 for actions that must not be retried; default: 3',
     example: 3,
     min: 1,
     max: 10,
@@ -86,23 +86,23 @@ export class AskRunner {
   })
   attempts?: number;
 
-  @Part(() => StepRefBody, { description: 'The step of a runbook on the ticket that is ticked off with the answer', optional: true })
+  @Part(() => StepRefBody, { description: 'Runbook step on the ticket that the answer ticks off', optional: true })
   runbook?: StepRefBody;
 }
 
-@JSONSchema({ description: 'Takes a task that waits: nobody else does, until the lease runs out.', examples: [{ leaseSeconds: 300 }] })
+@JSONSchema({ description: 'Claims a waiting task: nobody else gets it until the lease expires.', examples: [{ leaseSeconds: 300 }] })
 export class ClaimAutomationTask {
-  @WholeNumber({ description: 'Seconds within which the runner answers', example: 300, min: 1, max: 86_400 })
+  @WholeNumber({ description: 'Lease in seconds: the time the runner has to answer', example: 300, min: 1, max: 86_400 })
   leaseSeconds!: number;
 }
 
 @JSONSchema({
   description:
-    'Claims the oldest task that waits for one of the actions, as `claim` does: no two calls are given the same task, also with the same key. Answers the task, or 204 when none waits.',
+    'Claims the oldest waiting task for one of the actions, as `claim` does: no two calls get the same task, even with the same key. Returns the task, or 204 if none is waiting.',
   examples: [{ actions: ['restart-service'], leaseSeconds: 300 }],
 })
 export class ClaimNextAutomationTask extends ClaimAutomationTask {
-  @TextList({ description: 'What the runner can do', example: ['restart-service'], max: 100, atLeastOne: true })
+  @TextList({ description: 'Actions the runner can perform', example: ['restart-service'], max: 100, atLeastOne: true })
   actions!: readonly string[];
 
   @Name({ description: 'Only for tickets of this client (tenant)', example: 'northwind', optional: true, max: 100 })
@@ -110,23 +110,23 @@ export class ClaimNextAutomationTask extends ClaimAutomationTask {
 }
 
 @JSONSchema({
-  description: 'Answers a task that one has claimed. The output becomes a diagnostic step of the ticket; what failed is for a person.',
+  description: 'Reports the outcome of a claimed task. The output becomes a diagnostic step of the ticket; a failure is left to a person.',
   examples: [{ outcome: 'done', output: 'spooler: stopped, started, listening' }],
 })
 export class AnswerAutomationTask {
   @OneOf(['done', 'failed'], { description: 'Whether it was done', example: 'done' })
   outcome!: 'done' | 'failed';
 
-  @Text({ description: 'What came of it', max: 2000 })
+  @Text({ description: 'Result', max: 2000 })
   output!: string;
 
   @Uuid('a claim', {
-    description: 'Id of the claim, from the task: refused where the task was claimed again since. For runners that share a key',
+    description: 'Id of the claim, from the task: refused if the task has been claimed again since. For runners that share a key',
     optional: true,
   })
   claim?: string;
 
-  @Part(() => AttachEvidence, { description: 'Evidence, such as a log that was kept at /v1/attachments', optional: true })
+  @Part(() => AttachEvidence, { description: 'Evidence, such as a log uploaded to /v1/attachments', optional: true })
   evidence?: AttachEvidence;
 }
 
@@ -199,8 +199,8 @@ export const automation = {
         }
         const run = ref && ticket.runbooks?.find(({ run }) => run === ref.run);
         if (ref && run?.steps[ref.step - 1] === undefined) {
-          const faults = [{ field: run ? 'runbook.step' : 'runbook.run', message: 'must be a step of a runbook on the ticket' }];
-          return refuse('runbook-step-not-found', 'The ticket has no such step of a runbook', faults);
+          const faults = [{ field: run ? 'runbook.step' : 'runbook.run', message: 'must be a runbook step on the ticket' }];
+          return refuse('runbook-step-not-found', 'The ticket has no such runbook step', faults);
         }
         const runbook = ref && { run: ref.run, step: ref.step };
         const asked = { task, client: ticket.client, ticketId, action, input, attempts, runbook, leaseUntil: after(effectiveAt, WAITS) };
@@ -214,7 +214,7 @@ export const automation = {
       decide({ leaseSeconds }, state, { effectiveAt, actor, commandId: claim }) {
         if (state === null) return notFound();
         if (state.status === 'claimed') return state.runner?.id === actor.id ? [] : refuse('task-claimed', 'Another runner has the task');
-        if (state.status !== 'waiting') return refuse('task-over', 'The task is over');
+        if (state.status !== 'waiting') return refuse('task-over', 'The task is finished');
         return [{ type: 'AutomationClaimed', data: { leaseUntil: after(effectiveAt, leaseSeconds * 1000), claim } }];
       },
     }),
@@ -226,7 +226,7 @@ export const automation = {
         if (state === null) return notFound();
         if (state.status === outcome && state.output === output) return [];
         if (state.status !== 'claimed')
-          return state.status === 'waiting' ? refuse('task-claimed', 'Claim the task first') : refuse('task-over', 'The task is over');
+          return state.status === 'waiting' ? refuse('task-claimed', 'Claim the task first') : refuse('task-over', 'The task is finished');
         if (state.runner?.id !== actor.id || (claim !== undefined && claim !== state.claim))
           return refuse('task-claimed', 'Another runner has the task');
         return [{ type: 'AutomationAnswered', data: omitUndefined({ outcome, output, evidence: evidence && plain(evidence) }) }];

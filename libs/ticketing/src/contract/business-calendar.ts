@@ -27,8 +27,8 @@ const CLOSING = /^(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)$/;
 
 const interval = open(
   {
-    from: about(matching(OPENING, 'must be a time from 00:00 to 23:59'), 'Wall-clock time at which it opens'),
-    to: about(matching(CLOSING, 'must be a time from 00:01 to 24:00'), 'Wall-clock time at which it closes; `24:00` is the end of the day'),
+    from: about(matching(OPENING, 'must be a time from 00:00 to 23:59'), 'Opening time, wall clock'),
+    to: about(matching(CLOSING, 'must be a time from 00:01 to 24:00'), 'Closing time, wall clock; `24:00` is the end of the day'),
   },
   'must be an interval: from and to',
 );
@@ -41,7 +41,7 @@ export const intervalsSchema = listOf(interval, 'intervals');
 
 export const hoursSchema = about(
   withRule(intervalsSchema, hoursBreaches),
-  'Open hours of a day by the wall clock: half-open intervals. Overnight is two, one to `24:00` and one from `00:00`',
+  'Opening hours of a day by the wall clock: half-open intervals. Overnight hours are two: one to `24:00` and one from `00:00`',
 );
 
 export const dateSchema = that(
@@ -51,17 +51,17 @@ export const dateSchema = that(
 );
 
 export const zoneSchema = about(
-  that(text, isZone, 'must be the name of a zone in the IANA database, such as Europe/Berlin'),
-  'Time zone by its IANA name, such as `Europe/Berlin`',
+  that(text, isZone, 'must be an IANA time zone, such as Europe/Berlin'),
+  'IANA time zone, such as `Europe/Berlin`',
 );
 
 const holiday = open(
   {
-    date: about(dateSchema, "`YYYY-MM-DD`, a date of the calendar's zone"),
-    name: optional(about(text, 'What day it is')),
-    hours: optional(about(refer(hoursSchema), 'When it is open nevertheless; closed all day unless said otherwise')),
+    date: about(dateSchema, "Date (`YYYY-MM-DD`) in the calendar's time zone"),
+    name: optional(about(text, 'Name of the holiday')),
+    hours: optional(about(refer(hoursSchema), 'Opening hours on this day; default: closed all day')),
   },
-  'must be a holiday: its date, and hours if it has any',
+  'must be a holiday: a date, and hours if any',
 );
 
 /** A date on which the week's hours do not hold. Without hours of its own it is closed. */
@@ -83,10 +83,10 @@ export function weekOf(hours: typeof intervalsSchema) {
       that(
         forSome(WEEKDAYS, hours),
         (week) => Object.values(week).some((open) => open.length > 0),
-        'must be open at some time of the week: a clock on it would never run',
+        'must be open at some time of the week: otherwise a clock would never run',
       ),
     ],
-    'must be 24x7, or the hours of each weekday',
+    'must be 24x7, or hours by weekday',
   );
 }
 
@@ -95,14 +95,14 @@ export const calendarSchema = about(
     open(
       {
         zone: zoneSchema,
-        week: about(weekOf(hoursSchema), 'Open hours of each weekday (one that is left out is closed), or `24x7`: always open'),
-        holidays: optional(about(holidaysSchema, 'Dates on which the hours of the week do not hold; none with `24x7`')),
+        week: about(weekOf(hoursSchema), 'Opening hours of each weekday (omitted weekdays are closed), or `24x7`: always open'),
+        holidays: optional(about(holidaysSchema, 'Dates on which the weekly hours do not apply; none with `24x7`')),
       },
-      'must be a calendar: its zone and its week',
+      'must be a calendar: zone and week',
     ),
     calendarBreaches,
   ),
-  'When the clocks may run',
+  'When SLA clocks run',
 );
 
 /**
@@ -374,13 +374,13 @@ export function calendarBreaches({
   readonly holidays?: readonly unknown[];
 }): readonly Breach[] {
   return week === '24x7' && holidays !== undefined && holidays.length > 0
-    ? [{ at: ['holidays'], message: 'must be left out: 24x7 is always open. Write out the hours of the week to have holidays' }]
+    ? [{ at: ['holidays'], message: 'must be omitted: 24x7 is always open. For holidays, list the hours of the week' }]
     : [];
 }
 
 function hoursBreaches(hours: readonly OpenHours[]): readonly Breach[] {
   const intervals = hours.map(({ from, to }, index) => ({ at: [index], from, to, words: `${from} to ${to}` }));
-  return intervalsBreaches(intervals, 'must end after it begins: overnight is two intervals, one to 24:00 and one from 00:00');
+  return intervalsBreaches(intervals, 'must end after it starts: overnight hours are two intervals, one to 24:00 and one from 00:00');
 }
 
 /** Whether both times are valid: what is wrong with them is told of the times themselves. */

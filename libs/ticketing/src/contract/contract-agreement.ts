@@ -20,10 +20,10 @@ import { about, count, faultsOf, instant, listOf, open, optional, refer, type St
 import { TIERS } from '../vocabulary.js';
 
 const versionSchema = open({
-  version: about(count, '1, and one more for each agreement'),
-  effectiveFrom: about(instant, 'From when on it holds'),
-  terms: about(refer(contractSchema), 'What is promised, and how it is worked'),
-  note: optional(about(text, 'Why it was agreed')),
+  version: about(count, '1, incremented with each agreement'),
+  effectiveFrom: about(instant, 'When it takes effect'),
+  terms: about(refer(contractSchema), 'Promises to the client and working rules'),
+  note: optional(about(text, 'Reason for the agreement')),
 });
 
 /** A version of a client's contract. */
@@ -31,15 +31,15 @@ export type ContractVersion = Static<typeof versionSchema>;
 
 export const clientContractSchema = about(
   open({ client: about(text, 'The client (tenant)'), versions: about(listOf(versionSchema), 'All versions, oldest first') }),
-  'What is agreed with a client',
+  'Contract versions agreed with a client',
 );
 
 export const contractNowSchema = about(
   open({
     ...clientContractSchema.entries,
-    inForce: optional(about(count, 'The version that holds now; absent where none has begun')),
+    inForce: optional(about(count, 'Version in force now; absent if none has taken effect')),
   }),
-  'What is agreed with a client, and which version holds',
+  'Contract versions agreed with a client, and the one in force',
 );
 
 export type ContractNow = Static<typeof contractNowSchema>;
@@ -58,8 +58,8 @@ export type ContractState = (ClientContract & { readonly simulated?: readonly Si
 
 @JSONSchema({
   description:
-    "Agrees a new version of a client's contract: what is left out of the terms is as in the default contract. Tickets opened from then on go by it; " +
-    'the clocks of open ones are rebased to it, with the time that they have used up; verdicts stay.',
+    "Agrees a new version of a client's contract; omitted terms are those of the default contract. It applies to tickets opened from then on; " +
+    'the clocks of open tickets are rebased to it and keep their elapsed time; verdicts stay.',
   examples: [
     {
       client: 'northwind',
@@ -80,16 +80,16 @@ export type ContractState = (ClientContract & { readonly simulated?: readonly Si
   ],
 })
 export class AgreeContract {
-  @Name({ description: 'The client (tenant) whose contract it is', example: 'northwind', max: 100 })
+  @Name({ description: 'Client (tenant) the contract is for', example: 'northwind', max: 100 })
   client!: string;
 
   @Fields({
-    description: 'What is promised, and how it is worked: see the schema `Contract`. What is left out is as in the default contract.',
+    description: 'Promises to the client and working rules: see the schema `Contract`. Omitted terms are those of the default contract.',
   })
   terms!: Readonly<Record<string, unknown>>;
 
   @DateTime({
-    description: 'From when on it holds; from now on unless said otherwise. It may lie in the past or in the future.',
+    description: 'When it takes effect; default: now. May be in the past or in the future.',
     optional: true,
   })
   effectiveFrom?: string;
@@ -100,8 +100,8 @@ export class AgreeContract {
 
 @JSONSchema({
   description:
-    'Replays past tickets of the client under proposed terms, and records how many of them each rule would have touched. New and changed rules can ' +
-    'then be agreed (AgreeContract). Nothing is done to the tickets. What else the terms would have changed is said by `POST /v1/simulations`.',
+    'Replays past tickets of the client under proposed terms and records how many of them each rule would have affected. New and changed rules can ' +
+    'then be agreed (AgreeContract). The tickets are not changed. For everything else the terms would have changed, see `POST /v1/simulations`.',
   examples: [
     {
       client: 'northwind',
@@ -120,22 +120,22 @@ export class AgreeContract {
   ],
 })
 export class SimulateRules {
-  @Name({ description: 'The client (tenant) whose contract it is', example: 'northwind', max: 100 })
+  @Name({ description: 'Client (tenant) the contract is for', example: 'northwind', max: 100 })
   client!: string;
 
   @Fields({
-    description: 'The proposed terms, with their rules: as they are to be agreed. What is left out is as in the default contract.',
+    description: 'The terms to be agreed, including rules. Omitted terms are those of the default contract.',
   })
   terms!: Readonly<Record<string, unknown>>;
 
   @DateOrTime({
-    description: "Tickets opened then or later; all, unless given. A date begins in the zone of the terms' calendar",
+    description: "Tickets opened at this time or later; default: all. A date starts in the time zone of the terms' calendar",
     until: 'to',
     optional: true,
   })
   from?: string;
 
-  @DateOrTime({ description: 'Tickets opened before then; all, unless given', optional: true })
+  @DateOrTime({ description: 'Tickets opened before this time; default: all', optional: true })
   to?: string;
 }
 
@@ -169,7 +169,7 @@ interface RulesSimulated {
   readonly rules: readonly Rule[];
   /** Tickets opened then or later; all, unless given. */
   readonly from?: Instant;
-  /** Tickets opened before then; all, unless given. */
+  /** Tickets opened before this time; default: all. */
   readonly to?: Instant;
   /** How many were replayed. */
   readonly tickets: number;
@@ -232,7 +232,7 @@ export const contract = {
         if (tickets === 0 && (from !== undefined || to !== undefined)) {
           const field = from === undefined ? 'to' : 'from';
           return refuse('contract-invalid', 'Nothing was simulated', [
-            { field, message: 'must leave tickets of the client: none was opened in this period' },
+            { field, message: 'must cover tickets of the client: none was opened in this period' },
           ]);
         }
         const recorded = (state?.simulated ?? []).filter(({ at }) => at === effectiveAt).map(({ rule }) => rule);

@@ -56,19 +56,19 @@ export const targetSchema = about(
   unionOf(
     [
       about(millisecondsSchema, 'Milliseconds of open time'),
-      open({ businessDays: about(whole(1, 1000), 'Business days: it ends with the open time of the last of them') }),
+      open({ businessDays: about(whole(1, 1000), 'Business days: ends when the last of them closes') }),
     ],
     'must be a whole number of milliseconds above 0, at most 3650 days, or a number of businessDays',
   ),
-  'How long a promise gives: milliseconds of open time, or business days. Two business days are not sixteen hours',
+  'Target time: milliseconds of open time, or business days. Two business days are not sixteen hours',
 );
 
 /** How long a promise gives: milliseconds of open time, or a number of business days (see `endOfBusinessDay`). */
 export type Target = Static<typeof targetSchema>;
 
 export const clientTargetsSchema = fields({
-  response: about(refer(targetSchema), 'Until the first response'),
-  resolution: about(refer(targetSchema), 'Until the resolution'),
+  response: about(refer(targetSchema), 'Target for the first response'),
+  resolution: about(refer(targetSchema), 'Target for the resolution'),
 });
 
 /** The SLA of a priority. */
@@ -76,8 +76,8 @@ export type ClientTargets = Static<typeof clientTargetsSchema>;
 
 export const tierTargetsSchema = withRule(
   fields({
-    accept: optional(about(refer(targetSchema), 'To take the work once it is there; not measured, if left out')),
-    work: optional(about(refer(targetSchema), 'To do it once it is taken; not measured, if left out')),
+    accept: optional(about(refer(targetSchema), 'Target for accepting the work; not measured if omitted')),
+    work: optional(about(refer(targetSchema), 'Target for the work once accepted; not measured if omitted')),
   }),
   ({ accept, work }) =>
     accept === undefined && work === undefined ? ['accept', 'work'].map((what) => ({ at: [what], message: 'is missing' })) : [],
@@ -98,12 +98,12 @@ const CATEGORY = /^[^/]*[^/\s][^/]*(\/[^/]*[^/\s][^/]*)*$/;
 const assistantsMay = oneOf(['alone', 'approval', 'never']);
 
 const recurrenceSchema = fields({
-  tickets: about(whole(2, 100), 'How many incidents open a problem'),
-  within: about(millisecondsSchema, 'Milliseconds within which they come'),
+  tickets: about(whole(2, 100), 'Number of incidents that open a problem'),
+  within: about(millisecondsSchema, 'Period in which they are counted, in milliseconds'),
   recursWithin: optional(
     about(
       millisecondsSchema,
-      'Milliseconds after a fix by L2 or L3 within which an incident like it is its recurrence. 90 days, unless said otherwise',
+      'Milliseconds after a fix by L2 or L3 within which a similar incident counts as a recurrence; default: 90 days',
     ),
   ),
 });
@@ -112,21 +112,18 @@ const recurrenceSchema = fields({
 export type Recurrence = Static<typeof recurrenceSchema>;
 
 const majorIncidentRuleSchema = fields({
-  tickets: about(whole(2, 1000), 'How many incidents about one service'),
-  within: about(millisecondsSchema, 'Milliseconds within which they come'),
-  then: about(oneOf(['propose', 'declare']), '`propose`: somebody confirms it or dismisses it; `declare`: it is one at once'),
+  tickets: about(whole(2, 1000), 'Number of incidents about one service'),
+  within: about(millisecondsSchema, 'Period in which they are counted, in milliseconds'),
+  then: about(oneOf(['propose', 'declare']), '`propose`: a person confirms or dismisses it; `declare`: it is declared at once'),
 });
 
 /** When incidents about one service are a major incident. */
 export type MajorIncidentRule = Static<typeof majorIncidentRuleSchema>;
 
 const majorIncidentTermsSchema = fields({
-  rule: optional(about(majorIncidentRuleSchema, 'When incidents about one service are a major incident. None are counted, if left out')),
+  rule: optional(about(majorIncidentRuleSchema, 'When incidents about one service become a major incident. Not counted if omitted')),
   reviewWithin: optional(
-    about(
-      millisecondsSchema,
-      'Milliseconds after it is stood down within which a major incident is reviewed. Five days, unless said otherwise',
-    ),
+    about(millisecondsSchema, 'Milliseconds after stand-down within which a major incident must be reviewed; default: five days'),
   ),
 });
 
@@ -136,43 +133,35 @@ export type MajorIncidentTerms = Static<typeof majorIncidentTermsSchema>;
 const terms = fields({
   tiers: about(
     withRule(listOf(tierSchema, TIERS.join(', ')), tiersBreaches),
-    'Tiers that exist, lowest first: a hand-off goes to the next one',
+    'Existing tiers, lowest first: a hand-off goes to the next one',
   ),
   priorities: about(forEach(IMPACTS, priorityByUrgencySchema), 'Impact × urgency → priority'),
-  calendar: about(refer(calendarSchema), "When the clocks may run: in the client's zone and hours, not in the agent's"),
-  targets: about(forEach(PRIORITIES, clientTargetsSchema), 'The SLA of each priority, promised to the client'),
+  calendar: about(refer(calendarSchema), "When SLA clocks run: in the client's time zone and hours, not the agent's"),
+  targets: about(forEach(PRIORITIES, clientTargetsSchema), 'SLA promised to the client, by priority'),
   tierTargets: optional(
-    about(
-      forSome(TIERS, forEach(PRIORITIES, tierTargetsSchema)),
-      'The OLA between tiers, for each priority. A tier that is left out has no clock',
-    ),
+    about(forSome(TIERS, forEach(PRIORITIES, tierTargetsSchema)), 'OLA between tiers, by priority. An omitted tier has no clock'),
   ),
   vendorTargets: optional(
     about(
       recordOf(targetSchema, 'must be an object with a target for each vendor'),
-      'The UC with each vendor, by the name that hand-offs to L4 give. `*` is every vendor not named',
+      'Underpinning contract (UC) with each vendor, by the name used in hand-offs to L4. `*` is every vendor not named',
     ),
   ),
-  thresholds: about(
-    withRule(listOf(whole(1, 99), 'percentages'), ascending),
-    'Shares of a target at which someone is warned, in per cent, ascending',
-  ),
+  thresholds: about(withRule(listOf(whole(1, 99), 'percentages'), ascending), 'Warning thresholds in per cent of the target, ascending'),
   pausedBy: about(
     listOf(oneOf(HOLD_REASONS), 'reasons for a hold'),
-    "Holds that pause the client's clocks. Those of the tiers are always paused while a vendor is waited for",
+    "Hold reasons that pause the client's clocks. The tiers' clocks always pause while waiting for a vendor",
   ),
   reopen: about(
     oneOf(['new-cycle', 'continue']),
-    '`new-cycle`: a reopened ticket has its whole resolution target again; `continue`: what was left of it',
+    '`new-cycle`: a reopened ticket gets its full resolution target again; `continue`: only what was left of it',
   ),
-  pingPongLimit: about(whole(0, 1000), 'How many hand-offs may be returned before someone higher up is told'),
-  handOffs: optional(
-    about(handOffRequirementsSchema, 'What a hand-off must carry to each tier; a tier that is left out asks for what is customary'),
-  ),
+  pingPongLimit: about(whole(0, 1000), 'Number of returned hand-offs allowed before a hierarchical escalation'),
+  handOffs: optional(about(handOffRequirementsSchema, 'What a hand-off to each tier must include; an omitted tier uses the defaults')),
   categories: optional(
     about(
       boundedList(matching(CATEGORY, 'must be a category such as hardware/printer', 200), 1, 1000, 'categories'),
-      'Categories that tickets may have, each with all below it: `hardware/printer`. Any, if left out',
+      'Categories that tickets may have, including their subcategories: `hardware/printer`. Any if omitted',
     ),
   ),
   services: optional(
@@ -182,26 +171,24 @@ const terms = fields({
         (services) => Object.keys(services).length > 0,
         'must have at least one service',
       ),
-      'Configuration items that tickets may be about: services, each with its components. Any, if left out',
+      'Configuration items that tickets may concern: services with their components. Any if omitted',
     ),
   ),
-  assignment: optional(
-    about(oneOf(ASSIGNMENTS), '`automatic`: tickets are given to agents on shift; `manual`, unless said otherwise, they are not'),
-  ),
+  assignment: optional(about(oneOf(ASSIGNMENTS), '`automatic`: tickets are assigned to agents on shift; `manual` (default): they are not')),
   categorySkills: optional(
     about(
       recordOf(
         asOne(boundedList(name(100), 1, 100, 'skills'), 'must be a list of 1 to 100 skills'),
         'must be an object with skills for each category',
       ),
-      'Skills that an agent must have to be given a ticket of a category, or of one below it, automatically',
+      'Skills an agent needs for automatic assignment of tickets of a category or its subcategories',
     ),
   ),
-  escalationPolicies: optional(about(escalationPoliciesSchema, 'What is done, step by step, until somebody responds')),
-  escalationMessage: optional(about(messageTemplateSchema, 'How the messages read that steps of policies send')),
+  escalationPolicies: optional(about(escalationPoliciesSchema, 'Escalation policies: what happens, step by step, until somebody responds')),
+  escalationMessage: optional(about(messageTemplateSchema, 'Template of the messages that policy steps send')),
   reopenWindow: about(
     whole(0, LONGEST, 'must be a whole number of milliseconds, at most 3650 days'),
-    'Milliseconds after its resolution in which a ticket can be reopened, whatever the calendar',
+    'Milliseconds after resolution within which a ticket can be reopened, regardless of the calendar',
   ),
   lateReplies: optional(
     about(
@@ -209,13 +196,13 @@ const terms = fields({
         within: optional(
           about(
             oneOf(['reopen', 'flag']),
-            'Within the reopening window. `reopen`: the ticket is reopened, unless said otherwise; `flag`: it is shown in its queue as replied to',
+            'Within the reopening window. `reopen` (default): the ticket is reopened; `flag`: its queue shows it as replied',
           ),
         ),
         after: optional(
           about(
             oneOf(['follow-up', 'refuse']),
-            'After it. `follow-up`: a ticket that follows the old one is opened, unless said otherwise; `refuse`: the reply is refused',
+            'After the window. `follow-up` (default): a follow-up ticket is opened; `refuse`: the reply is refused',
           ),
         ),
       }),
@@ -225,19 +212,19 @@ const terms = fields({
   holdEnds: optional(
     about(
       oneOf(['resume', 'tell']),
-      'What happens when a hold has lasted until the instant that was named. `resume`: the work goes on, unless said otherwise; `tell`: its assignee and the lead are told',
+      'What happens when a hold reaches its `until`. `resume` (default): work resumes; `tell`: the assignee and the lead are notified',
     ),
   ),
   touchTime: optional(
     about(
       oneOf(['one-ticket', 'several-tickets']),
-      '`one-ticket`: an agent who begins to work on a ticket works on no other, unless said otherwise; `several-tickets`: on others of such contracts, too',
+      "`one-ticket` (default): starting work on a ticket ends the agent's work on any other; `several-tickets`: work on other tickets of such contracts continues",
     ),
   ),
   customer: optional(
     about(
       name(100),
-      'The customer that the client belongs to. Clients whose contracts name the same customer are one: their tickets may be linked and merged',
+      'Customer the client belongs to. Clients of the same customer may have their tickets linked and merged with each other',
     ),
   ),
   assistants: optional(
@@ -247,24 +234,24 @@ const terms = fields({
         resolution: optional(about(assistantsMay, 'Resolve the ticket')),
         'hand-off': optional(about(assistantsMay, 'Hand the work up')),
       } satisfies Readonly<Record<AssistantAct, unknown>>),
-      'What assistants do `alone`, what takes the `approval` of a person (which is so unless said otherwise), and what they `never` do',
+      "What assistants do `alone`, what needs a person's `approval` (default), and what they `never` do",
     ),
   ),
   recurrence: optional(
-    about(recurrenceSchema, 'When incidents of one service, component and category are a problem. Nothing is counted, if left out'),
+    about(recurrenceSchema, 'When incidents of one service, component and category become a problem. Not counted if omitted'),
   ),
-  majorIncidents: optional(about(majorIncidentTermsSchema, 'When tickets are a major incident, and when it is reviewed')),
-  rules: optional(about(rulesSchema, 'What is done by itself when something happens to a ticket')),
+  majorIncidents: optional(about(majorIncidentTermsSchema, 'When tickets become a major incident, and when it is reviewed')),
+  rules: optional(about(rulesSchema, 'Automation rules: what is done automatically when something happens to a ticket')),
   statusPage: optional(
     about(
       oneOf(['public', 'identity']),
-      '`public`: everybody may read how the services are; `identity`, unless said otherwise: whoever may see the client',
+      '`public`: anybody may read the service status; `identity` (default): only those who may see the client',
     ),
   ),
   quietTime: optional(
     about(
       whole(0, 7 * DAY, 'must be a whole number of milliseconds, at most 7 days'),
-      'Milliseconds to wait after a fact that was told late, in case more are told, before warnings and breaches from before it are. Two minutes, unless said otherwise',
+      'Milliseconds to wait after a late fact, in case more follow, before recording earlier warnings and breaches; default: two minutes',
     ),
   ),
 });
@@ -273,15 +260,12 @@ const terms = fields({
 export type Contract = Static<typeof terms>;
 
 /** What a contract is, with the rules across its terms. */
-export const contractSchema = about(
-  withRule(terms, contractBreaches),
-  "What is promised to a client, and how the client's tickets are worked",
-);
+export const contractSchema = about(withRule(terms, contractBreaches), "Promises to a client and rules for working the client's tickets");
 
 export const pinnedContractSchema = open({
   version: about(count, "Version of the client's contract, from 1"),
   tzdata: about(text, 'Version of the time zone data that its calendar is read with, such as `2025b`'),
-  terms: about(refer(contractSchema), 'Its terms, in full'),
+  terms: about(refer(contractSchema), 'Full terms'),
 });
 
 /** Which contract a ticket goes by, in full: what a ticket was promised must not change because something else did. */

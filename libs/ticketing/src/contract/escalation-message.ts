@@ -16,16 +16,18 @@ const template = (schema: ReturnType<typeof matching>) =>
   );
 
 export const messageTemplateSchema = fields({
-  subject: optional(about(template(name(200)), `Its subject. It may have ${NAMED}`)),
-  text: optional(about(template(matching(/\S/, 'must be text of 1 to 4000 characters, not blank', 4000)), 'Its text, with the same')),
+  subject: optional(about(template(name(200)), `Subject. May contain ${NAMED}`)),
+  text: optional(
+    about(template(matching(/\S/, 'must be text of 1 to 4000 characters, not blank', 4000)), 'Text, with the same placeholders'),
+  ),
 });
 
 /** How messages about escalations read, where it is not as usual. */
 export type MessageTemplate = Static<typeof messageTemplateSchema>;
 
 export const messageSchema = open({
-  subject: about(text, 'Its subject, on one line'),
-  text: about(text, 'Its text: plain, of several lines'),
+  subject: about(text, 'Subject, on one line'),
+  text: about(text, 'Plain text, several lines'),
 });
 
 /** What a step of an escalation policy tells. */

@@ -21,34 +21,31 @@ import {
 } from '../schema.js';
 import { CLOCK_KINDS, PRIORITIES, prioritySchema, tierSchema } from '../vocabulary.js';
 
-const clock = about(oneOf(CLOCK_KINDS), 'The clock');
-const times = about(whole(1, 100), 'Which time, counted from 1');
+const clock = about(oneOf(CLOCK_KINDS), 'Kind of clock');
+const times = about(whole(1, 100), 'Which occurrence, counted from 1');
 
 const triggerSchema = about(
   oneOfKinds(
     'on',
     [
       fields({
-        on: about(literal('threshold'), "A share of a clock's target is used up. The chain ends when the clock does"),
+        on: about(literal('threshold'), "A share of a clock's target is used up. The chain ends with the clock"),
         clock,
-        percent: about(whole(1, 99, 'must be one of the thresholds of the contract'), 'The share, in per cent: one of the thresholds'),
+        percent: about(whole(1, 99, 'must be one of the thresholds of the contract'), "Threshold in per cent: one of the contract's"),
       }),
-      fields({ on: about(literal('breach'), 'A clock is breached. The chain ends when the clock does'), clock }),
+      fields({ on: about(literal('breach'), 'A clock is breached. The chain ends with the clock'), clock }),
       fields({
         on: about(
           literal('opened'),
-          'A ticket is opened, or comes to one of the priorities by triage. The chain ends when somebody responds to it, or the priority is another',
+          'A ticket is opened, or triaged to one of the priorities. The chain ends when somebody responds or the priority changes',
         ),
         priorities: optional(
-          about(
-            asOne(listOf(prioritySchema), `must be some of ${PRIORITIES.join(', ')}`),
-            'Priorities that the ticket may have; any unless said otherwise',
-          ),
+          about(asOne(listOf(prioritySchema), `must be some of ${PRIORITIES.join(', ')}`), 'Priorities it applies to; default: any'),
         ),
       }),
       fields({
         on: about(literal('handed-over'), 'Work is handed up. The chain ends when the hand-off is accepted or returned'),
-        to: optional(about(refer(tierSchema), 'The tier that it is handed to; any unless said otherwise')),
+        to: optional(about(refer(tierSchema), 'Tier that receives it; default: any')),
       }),
       fields({ on: about(literal('returned'), 'A hand-off is returned for the n-th time'), times }),
       fields({ on: about(literal('reopened'), 'The ticket is reopened for the n-th time'), times }),
@@ -56,7 +53,7 @@ const triggerSchema = about(
     ],
     'must be one of threshold, breach, opened, handed-over, returned, reopened, major-incident',
   ),
-  'What starts the policy',
+  'Trigger of the policy',
 );
 
 /** What starts an escalation policy. */
@@ -72,13 +69,13 @@ export const escalationTargetSchema = oneOfKinds(
           id: about(name(100, 'must be the id of a person'), 'Id of the person'),
           name: optional(about(name(100, 'must be a name'), 'Name of the person')),
         }),
-        'Who is told',
+        'Person to notify',
       ),
     }),
     open({ kind: about(literal('team'), 'A team'), team: about(name(100, 'must be the name of a team'), 'Id of the team') }),
-    open({ kind: about(literal('assignee'), 'Whoever has the ticket then') }),
+    open({ kind: about(literal('assignee'), 'The assignee at that time') }),
     open({
-      kind: about(literal('on-call'), 'Whoever is on call then'),
+      kind: about(literal('on-call'), 'Whoever is on call at that time'),
       schedule: about(name(100, 'must be the name of a schedule'), 'Name of the on-call schedule'),
     }),
   ],
@@ -97,7 +94,7 @@ export type NobodyToTell = (typeof NOBODY_TO_TELL)[number];
 
 export const passedOverSchema = open({
   target: about(escalationTargetSchema, 'The target'),
-  because: about(oneOf(NOBODY_TO_TELL), 'Why it was nobody then'),
+  because: about(oneOf(NOBODY_TO_TELL), 'Why nobody was found'),
 });
 
 /** A target that was nobody when it was to be told. */
@@ -108,9 +105,9 @@ const MEANS = ['email', 'chat'] as const;
 export type Means = (typeof MEANS)[number];
 
 export const notificationSchema = open({
-  id: about(text, 'Its id: the same however often it is sent'),
-  target: about(escalationTargetSchema, 'Whom it tells: a person or a team'),
-  by: about(oneOf(MEANS), 'By what'),
+  id: about(text, 'Id of the message, the same for every attempt'),
+  target: about(escalationTargetSchema, 'Recipient: a person or a team'),
+  by: about(oneOf(MEANS), 'Channel'),
   channel: optional(about(text, 'Name of the chat channel')),
 });
 
@@ -126,8 +123,8 @@ export type Undelivered = (typeof UNDELIVERED)[number];
 
 export const sentNotificationSchema = open({
   ...notificationSchema.entries,
-  state: about(oneOf(['on-its-way', 'delivered', 'failed']), 'What became of it'),
-  because: optional(about(oneOf(UNDELIVERED), 'Why it did not get through')),
+  state: about(oneOf(['on-its-way', 'delivered', 'failed']), 'Outcome'),
+  because: optional(about(oneOf(UNDELIVERED), 'Why it could not be delivered')),
 });
 
 /** A message, and what became of it. */
@@ -138,7 +135,7 @@ export interface NotificationOutcome {
   /** Id of the message. */
   readonly notification: string;
   readonly attempts: number;
-  /** Why it did not get through; it did, where nothing is said. */
+  /** Why it could not be delivered; absent if it was. */
   readonly failed?: { readonly because: Undelivered; readonly detail?: string };
 }
 
@@ -148,18 +145,20 @@ const stepSchema = withRule(
   fields({
     after: about(
       whole(0, LONGEST, 'must be a whole number of milliseconds, at most 366 days'),
-      'Milliseconds after the step before was dispatched; of the first one, after what started the policy',
+      'Milliseconds after the previous step was dispatched; for the first step, after the trigger',
     ),
     targets: about(
       boundedList(escalationTargetSchema, 0, 20, 'targets'),
-      'Whom it tells. When nobody can be found, the chain goes on with the next step at once',
+      'Whom it notifies. If nobody can be found, the next step follows at once',
     ),
-    escalateToNextTier: optional(about(flag, 'Whether it hands the work to the next tier, with a hand-off made of what the ticket holds')),
-    window: optional(about(refer(calendarSchema), 'When it may be dispatched; outside it waits until the window opens')),
+    escalateToNextTier: optional(
+      about(flag, "Whether it hands the work to the next tier, with a hand-off built from the ticket's contents"),
+    ),
+    window: optional(about(refer(calendarSchema), 'When it may be dispatched; outside these hours it waits for the next opening')),
   }),
   ({ targets, escalateToNextTier }) =>
     targets.length === 0 && escalateToNextTier !== true
-      ? [{ at: ['targets'], message: 'must tell somebody, or the step must hand the work on' }]
+      ? [{ at: ['targets'], message: 'must have at least one target, or the step must hand the work on' }]
       : [],
 );
 
@@ -168,22 +167,22 @@ export type EscalationStep = Static<typeof stepSchema>;
 
 export const escalationPolicySchema = about(
   fields({
-    name: about(name(100), 'Unique in its contract'),
+    name: about(name(100), 'Name, unique within the contract'),
     trigger: triggerSchema,
-    steps: about(boundedList(stepSchema, 1, 20, 'steps'), 'What is done, in order'),
-    rounds: optional(about(whole(1, 10), 'How many times the steps are gone through; once unless said otherwise')),
+    steps: about(boundedList(stepSchema, 1, 20, 'steps'), 'Steps, in order'),
+    rounds: optional(about(whole(1, 10), 'Number of rounds through the steps; default: 1')),
     acknowledgedFor: optional(
       about(
         whole(1, LONGEST, 'must be a whole number of milliseconds above 0, at most 366 days'),
-        'Milliseconds after which an acknowledgement lapses and the chain goes on. Without it, an acknowledgement ends the chain',
+        'Milliseconds after which an acknowledgement lapses and the chain continues. If omitted, an acknowledgement ends the chain',
       ),
     ),
-    then: optional(about(text, 'Name of the policy that starts when the last step of this one was dispatched')),
+    then: optional(about(text, 'Name of the policy that starts once the last step of this one has been dispatched')),
   }),
-  'What is done, step by step, until somebody responds',
+  'Escalation policies: what happens, step by step, until somebody responds',
 );
 
-/** What is done, step by step, until somebody responds. */
+/** Escalation policies: what happens, step by step, until somebody responds. */
 export type EscalationPolicy = Static<typeof escalationPolicySchema>;
 
 export const escalationPoliciesSchema = withRule(boundedList(escalationPolicySchema, 0, 50, 'policies'), (policies) =>

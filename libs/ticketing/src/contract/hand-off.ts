@@ -9,8 +9,8 @@ export type DiagnosticStep = Static<typeof diagnosticStepSchema>;
 
 export const vendorCaseSchema = open({
   vendor: about(text, 'Name of the vendor'),
-  caseReference: about(text, "The vendor's reference of the case"),
-  contract: about(text, 'Reference of the contract with the vendor'),
+  caseReference: about(text, "The vendor's case reference"),
+  contract: about(text, 'Reference to the contract with the vendor'),
 });
 
 /** A vendor's case that an L4 hand-off refers to. */
@@ -71,7 +71,7 @@ function need(field: string, what: string, value: (handOff: HandOff) => string |
   return (handOff: HandOff): Fault | undefined => {
     const found = value(handOff);
     return found === undefined || found.length === 0
-      ? { field: `handoff.${field}`, message: `The hand-off must carry ${what}` }
+      ? { field: `handoff.${field}`, message: `The hand-off must include ${what}` }
       : undefined;
   };
 }

@@ -65,11 +65,11 @@ const conditionSchema = withRule(
   fields({
     field: about(
       oneOf(RULE_FIELDS),
-      'A field of the ticket; `clock`: the kind of clock that was warned of or breached; `percent`: the threshold that was reached, such as `75`',
+      'A field of the ticket; `clock`: the kind of clock with the warning or breach; `percent`: the threshold reached, such as `75`',
     ),
-    is: optional(about(values, 'It has one of these values')),
-    isNot: optional(about(values, 'It has none of these values, or no value')),
-    contains: optional(about(values, 'It has one of these in it, in whatever case')),
+    is: optional(about(values, 'The field has one of these values')),
+    isNot: optional(about(values, 'The field has none of these values, or no value')),
+    contains: optional(about(values, 'The field contains one of these, ignoring case')),
   }),
   ({ is, isNot, contains }): readonly Breach[] =>
     [is, isNot, contains].filter((one) => one !== undefined).length === 1
@@ -89,41 +89,41 @@ const actionSchema = oneOfKinds(
   'do',
   [
     fields({
-      do: about(literal('triage'), 'Sets its category, and if wanted more'),
+      do: about(literal('triage'), 'Sets the category and optionally more'),
       ...classified,
       category: about(classified.category, 'Category'),
       impact: optional(about(oneOf(IMPACTS), 'How many are affected')),
       urgency: optional(about(oneOf(URGENCIES), 'How long it can wait')),
     }),
     fields({
-      do: about(literal('assign'), 'Gives it to a team or to somebody'),
+      do: about(literal('assign'), 'Assigns it to a team or a person'),
       team: optional(about(name(100), 'Id of the team')),
       assignee: optional(about(name(100), 'Id of the person')),
     }),
     fields({
-      do: about(literal('note'), 'Adds a note that the desk reads'),
+      do: about(literal('note'), 'Adds an internal note'),
       text: about(
         that(text, (it) => it.length > 0 && it.length <= 2000, 'must be text of 1 to 2000 characters'),
-        'The note',
+        'Text of the note',
       ),
     }),
     fields({
       do: about(literal('open'), 'Opens another ticket of the client, for the same requester, and links it'),
-      summary: about(name(200), 'What is to be done, in a line'),
+      summary: about(name(200), 'One-line summary of the work'),
       kind: about(oneOf(['incident', 'service-request']), 'What it is'),
       category: optional(about(classified.category, 'Category')),
       team: optional(about(name(100), 'Id of the team')),
     }),
     fields({
       do: about(literal('ask'), 'Asks a runner to do something'),
-      action: about(name(100), 'What is to be done, by a name that runners know'),
-      input: optional(about(recordOf(text, 'must be an object with text'), 'What the runner needs for it')),
-      attempts: optional(about(whole(1, 10), 'How many times it may be claimed, as leases run out; 3 unless said')),
+      action: about(name(100), 'Name of the action, as runners know it'),
+      input: optional(about(recordOf(text, 'must be an object with text'), 'Input for the runner')),
+      attempts: optional(about(whole(1, 10), 'Maximum number of claims, as leases expire; default: 3')),
     }),
     fields({
       do: about(literal('link'), 'Links it to a ticket'),
       ticketId: about(uuid, 'Id of the other ticket'),
-      relation: about(oneOf(LINK_RELATIONS), 'What it is to the other one'),
+      relation: about(oneOf(LINK_RELATIONS), 'Relation to the other ticket'),
     }),
   ],
   'must be one of triage, assign, note, open, ask, link',
@@ -134,17 +134,17 @@ export type RuleAction = Static<typeof actionSchema>;
 export const ruleSchema = about(
   withRule(
     fields({
-      name: about(name(100), 'Unique in its contract'),
-      on: about(oneOf(RULE_TRIGGERS), 'The event that it is about'),
-      if: optional(about(boundedList(conditionSchema, 0, 20, 'conditions'), 'What must hold then, all of it; always, if left out')),
-      then: about(boundedList(actionSchema, 1, 10, 'actions'), 'What is done, in order'),
+      name: about(name(100), 'Name, unique within the contract'),
+      on: about(oneOf(RULE_TRIGGERS), 'Event that triggers it'),
+      if: optional(about(boundedList(conditionSchema, 0, 20, 'conditions'), 'Conditions, all of which must hold; default: none')),
+      then: about(boundedList(actionSchema, 1, 10, 'actions'), 'Actions, in order'),
     }),
     ({ on, if: conditions = [] }) => conditions.flatMap((condition, index) => momentBreaches(on, condition, ['if', index])),
   ),
-  'What is done by itself when something happens to a ticket',
+  'Automation rules: what is done automatically when something happens to a ticket',
 );
 
-/** What is done by itself when something happens to a ticket. */
+/** Automation rules: what is done automatically when something happens to a ticket. */
 export type Rule = Static<typeof ruleSchema>;
 
 export const rulesSchema = withRule(boundedList(ruleSchema, 0, 50, 'rules'), (rules) =>
@@ -155,8 +155,8 @@ export const rulesSchema = withRule(boundedList(ruleSchema, 0, 50, 'rules'), (ru
 
 export const ruleTallySchema = open({
   rule: about(text, 'Name of the rule'),
-  tickets: about(count, 'Tickets that it would have touched'),
-  fired: about(count, 'How often it would have fired'),
+  tickets: about(count, 'Tickets it would have affected'),
+  fired: about(count, 'Number of times it would have fired'),
 });
 
 /** What a rule would have done to past tickets. */

@@ -19,11 +19,11 @@ import { contactOf, contactSchema, SetTeamContact } from './contact.js';
 
 const absenceSchema = open({
   id: about(uuid, 'Id of the absence'),
-  from: about(instant, 'From when'),
-  until: optional(about(instant, 'Until when; the instant itself is not in it. Without it: until it is ended')),
+  from: about(instant, 'Start'),
+  until: optional(about(instant, 'End (exclusive); absent: until it is ended')),
   reason: about(text, 'Why'),
-  deputy: optional(about(text, 'Id of the agent who is told instead when an escalation is to tell the absent one')),
-  handBack: about(flag, "Whether the agent's open tickets go to somebody else when it begins"),
+  deputy: optional(about(text, 'Id of the agent who is notified of escalations instead')),
+  handBack: about(flag, "Whether the agent's open tickets are reassigned when it begins"),
 });
 
 /** A time in which an agent does not work: from the first instant up to the second, which is not in it. */
@@ -31,7 +31,7 @@ export type Absence = Static<typeof absenceSchema>;
 
 const agentContactSchema = open({
   ...contactSchema.entries,
-  clients: about(orAll(text), 'The clients about whose tickets messages may go there, or `all`'),
+  clients: about(orAll(text), 'Clients whose tickets the messages may concern, or `all`'),
 });
 
 /** Where messages about escalations go, and about whose tickets. */
@@ -43,15 +43,15 @@ export const agentSchema = about(
     name: about(text, 'Name of the agent'),
     skills: about(listOf(text), 'Skills in lower case, sorted'),
     active: about(flag, 'False once the agent has left'),
-    leftAt: optional(about(instant, 'When the agent left, if so')),
+    leftAt: optional(about(instant, 'When the agent left, if they have')),
     absences: about(
       listOf(open({ ...absenceSchema.entries, begun: about(flag, 'Whether it has begun') })),
-      'Those that go on or are to come, in the order in which they were planned',
+      'Current and future absences, in the order in which they were planned',
     ),
-    contact: optional(about(agentContactSchema, 'Where messages about escalations go that tell the agent')),
-    endedAbsence: optional(about(uuid, 'The last absence that was ended: ending it again changes nothing')),
+    contact: optional(about(agentContactSchema, "Address for the agent's escalation messages")),
+    endedAbsence: optional(about(uuid, 'The last absence that was ended; ending it again changes nothing')),
   }),
-  'Somebody who works at the desk',
+  'A member of the service desk',
 );
 
 export type Agent = Static<typeof agentSchema>;
@@ -60,59 +60,58 @@ export type Agent = Static<typeof agentSchema>;
 export type AgentState = Agent | null;
 
 @JSONSchema({
-  description: 'Says who an agent is and what the agent can do. What was said before is replaced. Who has left is back with it.',
+  description: "Sets an agent's name and skills, replacing earlier ones. Brings back an agent who has left.",
   examples: [{ name: 'Ada Lovelace', skills: ['printing', 'italian'] }],
 })
 export class RegisterAgent {
   @Name({ description: 'Name of the agent', example: 'Ada Lovelace' })
   name!: string;
 
-  @TextList({ description: 'Skills: words of your own, whatever their case; none unless said otherwise', max: 100, optional: true })
+  @TextList({ description: 'Skills: free words, case-insensitive; default: none', max: 100, optional: true })
   skills?: readonly string[];
 }
 
 @JSONSchema({
-  description: 'Plans the absence of an agent, who is given no tickets automatically meanwhile. One that has begun may be told too.',
+  description: "Plans an agent's absence, during which no tickets are assigned to them automatically. It may already have begun.",
   examples: [{ from: '2026-12-24T00:00:00+01:00', until: '2027-01-07T00:00:00+01:00', reason: 'Leave', handBack: true }],
 })
 export class PlanAbsence {
-  @DateTime({ description: 'From when; from now unless said otherwise', optional: true })
+  @DateTime({ description: 'Start; default: now', optional: true })
   from?: string;
 
-  @DateTime({ description: 'Until when; until it is ended unless said otherwise', optional: true })
+  @DateTime({ description: 'End; default: until it is ended', optional: true })
   until?: string;
 
   @Name({ description: 'Why', example: 'Leave' })
   reason!: string;
 
-  @Name({ description: 'Id of the agent who is told of escalations meanwhile', example: 'grace', optional: true })
+  @Name({ description: 'Id of the agent who is notified of escalations meanwhile', example: 'grace', optional: true })
   deputy?: string;
 
-  @Flag({ description: "Whether the agent's open tickets go to somebody else when it begins; no unless said otherwise", optional: true })
+  @Flag({ description: "Whether the agent's open tickets are reassigned when it begins; default: no", optional: true })
   handBack?: boolean;
 }
 
 @JSONSchema({
-  description:
-    'Says where messages about escalations go, and about which clients. What was said before is replaced; without an address, none are sent.',
+  description: 'Sets where escalation messages go, and for which clients, replacing earlier settings. Without an address, none are sent.',
   examples: [{ email: 'ada@example.com', clients: ['northwind'] }],
 })
 export class SetAgentContact extends SetTeamContact {
-  @TextList({ description: 'The clients whose tickets the agent may be told of', max: 200, atLeastOne: true, optional: true })
+  @TextList({ description: 'Clients whose tickets the agent may be notified of', max: 200, atLeastOne: true, optional: true })
   clients?: readonly string[];
 
-  @Flag({ description: 'That the agent may be told of tickets of all clients, in place of `clients`', optional: true })
+  @Flag({ description: 'Instead of `clients`: the agent may be notified of tickets of all clients', optional: true })
   allClients?: boolean;
 }
 
-@JSONSchema({ description: 'Ends the absence that goes on, or the one that is named, which may be still to come.', examples: [{}] })
+@JSONSchema({ description: 'Ends the current absence, or the named one, which may still be in the future.', examples: [{}] })
 export class EndAbsence {
-  @Uuid('an absence', { description: 'Id of the absence; the one that goes on unless said otherwise', optional: true })
+  @Uuid('an absence', { description: 'Id of the absence; default: the current one', optional: true })
   absenceId?: string;
 }
 
 @JSONSchema({
-  description: 'The agent leaves the desk: open tickets go to somebody else, and no more are given.',
+  description: 'The agent leaves the desk: open tickets are reassigned, and no new ones are assigned.',
   examples: [{ reason: 'Retires' }],
 })
 export class OffboardAgent {
@@ -157,7 +156,7 @@ const command = commandsOn<AgentState, EventsOf<{ readonly events: typeof events
 const MOST_ABSENCES = 100;
 const noAgent = () => refuse('agent-not-found', 'There is no such agent');
 
-/** Somebody who works at the desk, of no client. One stream an agent: `agent-<id>`. */
+/** A member of the service desk, of no client. One stream an agent: `agent-<id>`. */
 export const agent = {
   category: 'agent',
   noun: 'agent',
@@ -182,16 +181,18 @@ export const agent = {
       refuses: ['agent-not-found', 'agent-left', 'absence-invalid'],
       decide({ reason, deputy, handBack = false, ...times }, state, { commandId, effectiveAt }) {
         if (state === null) return noAgent();
-        if (!state.active) return refuse('agent-left', 'The agent has left: there is nothing to be absent from');
+        if (!state.active) return refuse('agent-left', 'The agent has left the desk');
         const from = times.from === undefined ? effectiveAt : parseInstant(times.from);
         const until = times.until === undefined ? undefined : parseInstant(times.until);
         if (from === undefined || (times.until !== undefined && (until === undefined || until <= from || until <= effectiveAt))) {
-          return refuse('absence-invalid', 'The absence ends before it begins, or is over already', [
+          return refuse('absence-invalid', 'The absence ends before it begins, or is already over', [
             { field: 'until', message: 'must be after from, and after now' },
           ]);
         }
         if (deputy === state.agent)
-          return refuse('absence-invalid', 'Nobody stands in for themselves', [{ field: 'deputy', message: 'must be another agent' }]);
+          return refuse('absence-invalid', 'Agents cannot deputise for themselves', [
+            { field: 'deputy', message: 'must be another agent' },
+          ]);
         if (state.absences.length >= MOST_ABSENCES) {
           return refuse('absence-invalid', `An agent has at most ${MOST_ABSENCES} current and future absences`);
         }
@@ -233,7 +234,7 @@ export const agent = {
         const addresses = contactOf(told);
         const clients = clientsNamed(some, allClients);
         if (addresses !== undefined && clients === undefined)
-          return refuse('contact-invalid', 'It must be said about whose tickets messages may go there', [CLIENTS_NOT_NAMED]);
+          return refuse('contact-invalid', 'Say whose tickets the messages may concern: clients or allClients', [CLIENTS_NOT_NAMED]);
         const contact = addresses && clients && { ...addresses, clients };
         return same({ contact: state.contact }, { contact })
           ? []

@@ -8,9 +8,9 @@ import { about, count, instant, listOf, open, type Static, text, uuid } from '..
 
 /** Who was given a ticket, from whom it was taken, or why nobody was found. */
 const assignmentAnswerSchema = open({
-  revision: about(count, "Revision of the ticket's event that says so"),
+  revision: about(count, 'Revision of the event that proves it'),
   at: about(instant, 'When'),
-  answer: about(text, 'In a sentence'),
+  answer: about(text, 'Explanation in a sentence'),
 });
 
 export type AssignmentAnswer = Static<typeof assignmentAnswerSchema>;
@@ -18,13 +18,13 @@ export type AssignmentAnswer = Static<typeof assignmentAnswerSchema>;
 export const ticketWhySchema = about(
   open({
     ticketId: about(uuid, 'Id of the ticket'),
-    revision: about(count, 'Revision of the last event that is in it'),
-    asOf: about(instant, 'What happened later is left out'),
-    policies: about(listOf(escalationAnswerSchema), 'Why each of its escalation policies did, or did not do, what it could have done'),
+    revision: about(count, 'Revision of the last event included'),
+    asOf: about(instant, 'Later events are left out'),
+    policies: about(listOf(escalationAnswerSchema), 'Why each of its escalation policies fired or did not fire'),
     raised: raisedAnswersSchema,
-    assignments: about(listOf(assignmentAnswerSchema), 'Who had it and why, oldest first'),
+    assignments: about(listOf(assignmentAnswerSchema), 'Who was assigned and why, oldest first'),
   }),
-  'Why a ticket was with whom it was, and why escalation policies did what they did. Revisions are those of the events that prove it',
+  'Why a ticket was assigned as it was, and why escalation policies did what they did. Revisions refer to the events that prove it',
 );
 
 export type TicketWhy = Static<typeof ticketWhySchema>;
@@ -40,15 +40,15 @@ function inWords({ type, data, metadata: { actor } }: RecordedEvent<TicketEvents
     case 'TicketAssigned': {
       const { assignee, team, automatic } = data;
       const to = [assignee && nameOf(assignee), team && `the team ${team}`].filter(Boolean).join(' of ');
-      if (automatic === undefined) return `${nameOf(actor)} gave it to ${to}`;
-      return `It was given to ${to}, on shift ${automatic.shift}${withSkills(automatic.skills)}: ${chosenBy(automatic)}`;
+      if (automatic === undefined) return `${nameOf(actor)} assigned it to ${to}`;
+      return `It was assigned to ${to}, on shift ${automatic.shift}${withSkills(automatic.skills)}: ${chosenBy(automatic)}`;
     }
     case 'TicketUnassigned':
-      return `It was taken from ${nameOf(data.assignee)} (${data.because}): ${data.reason}`;
+      return `It was unassigned from ${nameOf(data.assignee)} (${data.because}): ${data.reason}`;
     case 'TicketTakenOver':
       return `${nameOf(data.agent)} took it over from ${nameOf(data.from)}: ${data.reason}`;
     case 'AssignmentFoundNobody':
-      return `Nobody at ${data.tier}${withSkills(data.skills)} could be given it: ${notFound(data)}`;
+      return `Nobody at ${data.tier}${withSkills(data.skills)} could be assigned: ${notFound(data)}`;
     case 'WorkStarted':
     case 'EscalationAccepted':
       return `${nameOf(data.agent)} took it`;
@@ -61,30 +61,30 @@ function chosenBy({ rule, candidates, openTickets }: Pick<AssignmentChoice, 'rul
   const open = `${openTickets} open ticket${openTickets === 1 ? '' : 's'}`;
   switch (rule) {
     case 'only-candidate':
-      return `nobody else could be given it; ${open}`;
+      return `nobody else was available; ${open}`;
     case 'least-loaded':
-      return `the fewest open tickets of ${candidates} who could be given it: ${openTickets}`;
+      return `the fewest open tickets of ${candidates} candidates: ${openTickets}`;
     case 'longest-since-assigned':
-      return `the longest without a new one among those of ${candidates} with ${open}`;
+      return `the longest without a new ticket among those of ${candidates} candidates with ${open}`;
     case 'first-by-id':
-      return `the first by id among those of ${candidates} with ${open} who have waited as long`;
+      return `the first by id among those of ${candidates} candidates with ${open} who have waited as long`;
   }
 }
 
 function notFound({ because, teams, retryAt }: NobodyFound): string {
   const of = teams.join(', ');
-  const next = retryAt === undefined ? '' : `; the next one comes at ${retryAt}`;
+  const next = retryAt === undefined ? '' : `; the next one starts at ${retryAt}`;
   switch (because) {
     case 'no-team':
-      return 'no team serves the tier and the client, or the one that it was given to is not known';
+      return 'no team serves the tier and the client, or its team is unknown';
     case 'no-members':
-      return `${of} has no members who could`;
+      return `${of} has no eligible members`;
     case 'nobody-skilled':
-      return `nobody of ${of} has the skills`;
+      return `nobody in ${of} has the skills`;
     case 'nobody-on-shift':
-      return `nobody of ${of} is on shift${next}`;
+      return `nobody in ${of} is on shift${next}`;
     case 'all-absent':
-      return `everybody of ${of} who is on shift is absent${next}`;
+      return `everybody in ${of} who is on shift is absent${next}`;
   }
 }
 

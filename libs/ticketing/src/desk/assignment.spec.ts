@@ -330,19 +330,19 @@ describe('why a ticket is with whom it is', () => {
     expect(told[2]).toEqual({
       revision: 2,
       at: at(2),
-      answer: `Nobody at L1 with printing, repair could be given it: nobody of a, b is on shift; the next one comes at ${at(60)}`,
+      answer: `Nobody at L1 with printing, repair could be assigned: nobody in a, b is on shift; the next one starts at ${at(60)}`,
     });
     expect(told.slice(3).map((one) => one?.answer)).toEqual([
-      'It was given to Ada of the team a, on shift day with printing, repair: nobody else could be given it; 1 open ticket',
-      'It was taken from Ada (left): Has left the desk',
-      'It was given to Ada of the team a, on shift day with printing, repair: the fewest open tickets of 3 who could be given it: 1',
-      'It was taken from Ada (left): Has left the desk',
-      'It was given to Ada of the team a, on shift day with printing, repair: the longest without a new one among those of 3 with 1 open ticket',
-      'It was taken from Ada (left): Has left the desk',
-      'It was given to Ada of the team a, on shift day with printing, repair: the first by id among those of 3 with 1 open ticket who have waited as long',
-      'It was taken from Ada (left): Has left the desk',
-      'Lea gave it to the team print',
-      'Lea gave it to grace of the team print',
+      'It was assigned to Ada of the team a, on shift day with printing, repair: nobody else was available; 1 open ticket',
+      'It was unassigned from Ada (left): Has left the desk',
+      'It was assigned to Ada of the team a, on shift day with printing, repair: the fewest open tickets of 3 candidates: 1',
+      'It was unassigned from Ada (left): Has left the desk',
+      'It was assigned to Ada of the team a, on shift day with printing, repair: the longest without a new ticket among those of 3 candidates with 1 open ticket',
+      'It was unassigned from Ada (left): Has left the desk',
+      'It was assigned to Ada of the team a, on shift day with printing, repair: the first by id among those of 3 candidates with 1 open ticket who have waited as long',
+      'It was unassigned from Ada (left): Has left the desk',
+      'Lea assigned it to the team print',
+      'Lea assigned it to grace of the team print',
       'Grace took it',
     ]);
   });

@@ -8,21 +8,21 @@ const ADDRESS = /^[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[a-zA-Z0-9-]{1,63}(?:\.[a-zA-Z0-
 
 export const contactSchema = open({
   email: optional(about(text, 'E-mail address')),
-  channel: optional(about(text, 'Name of a chat channel in the configuration')),
+  channel: optional(about(text, 'Name of a configured chat channel')),
 });
 
 /** Where messages about escalations go: to each of what it names. */
 export type Contact = Static<typeof contactSchema>;
 
 @JSONSchema({
-  description: 'Says where messages about escalations go. What was said before is replaced; without anything, none are sent.',
+  description: 'Sets where escalation messages go, replacing earlier settings. Without an address, none are sent.',
   examples: [{ email: 'desk@example.com', channel: 'noc' }],
 })
 export class SetTeamContact {
   @Pattern(ADDRESS, 'must be an e-mail address such as ada@example.com', { description: 'E-mail address', optional: true })
   email?: string;
 
-  @Name({ description: 'Name of a chat channel in the configuration', max: 100, example: 'noc', optional: true })
+  @Name({ description: 'Name of a configured chat channel', max: 100, example: 'noc', optional: true })
   channel?: string;
 }
 

@@ -53,31 +53,31 @@ const turnTaker = fields({
 
 export const onCallRotationSchema = about(
   fields({
-    zone: about(zoneSchema, 'IANA name of the zone: turns begin by the wall clock there, also across a change to or from summer time'),
+    zone: about(zoneSchema, 'IANA time zone: turns begin by its wall clock, also across daylight saving changes'),
     people: about(
       asOne(boundedList(turnTaker, 1, 100, 'people'), 'must be a list of 1 to 100 people with an id'),
-      'Who take turns, in this order',
+      'People who take turns, in this order',
     ),
-    startsOn: about(dateSchema, "Date (`YYYY-MM-DD`) of the first person's first turn"),
+    startsOn: about(dateSchema, "Date (`YYYY-MM-DD`) on which the first person's first turn begins"),
     handOverAt: about(
       matching(/^([01]\d|2[0-3]):[0-5]\d$/, 'must be a time such as 09:00'),
-      'Wall-clock time (`HH:MM`) at which a turn begins and the one before ends',
+      'Wall-clock time (`HH:MM`) of the handover between turns',
     ),
-    days: about(whole(1, 366), 'Days of a turn'),
-    hours: optional(about(weekOf(hoursSchema), 'Hours in which the rotation answers, as in a calendar; always, unless said otherwise')),
+    days: about(whole(1, 366), 'Length of a turn in days'),
+    hours: optional(about(weekOf(hoursSchema), 'Hours covered by the rotation, as in a calendar; default: always')),
   }),
-  'People who take turns. Several rotations, each in a zone of its own, follow the sun',
+  'People who take turns. Several rotations in different time zones give follow-the-sun coverage',
 );
 
-/** People who take turns. Several rotations, each in a zone of its own, follow the sun. */
+/** People who take turns. Several rotations in different time zones give follow-the-sun coverage. */
 export type OnCallRotation = Static<typeof onCallRotationSchema>;
 
 const rotationsSchema = boundedList(onCallRotationSchema, 1, 20, 'rotations');
 
 const overrideEntries = {
-  person: about(refer(personSchema), 'Who answers'),
-  from: about(instant, 'From when'),
-  to: about(instant, 'Until when; the instant itself is not in it'),
+  person: about(refer(personSchema), 'Who is on call'),
+  from: about(instant, 'Start'),
+  to: about(instant, 'End (exclusive)'),
 };
 
 /** Somebody answers for a while, whatever the rotations say: from the first instant up to the second, which is not in it. */
@@ -91,28 +91,28 @@ export const keptOverrideSchema = about(
   open({
     id: about(uuid, 'Id of the override'),
     ...overrideEntries,
-    endedAt: optional(about(instant, 'It ended then, and not at `to`')),
-    calledOff: optional(about(literal(true), 'It was called off before it began')),
+    endedAt: optional(about(instant, 'When it was ended early, before `to`')),
+    calledOff: optional(about(literal(true), 'Cancelled before it began')),
   }),
-  'An override as its schedule keeps it, also when it is over or never was',
+  'An override, kept even when it is over or was cancelled',
 );
 export type KeptOverride = Static<typeof keptOverrideSchema>;
 
 export const onCallScheduleSchema = about(
   open({
     schedule: about(text, 'Name of the schedule'),
-    rotations: about(listOf(onCallRotationSchema), 'The first that answers at an instant counts'),
-    overrides: about(listOf(refer(keptOverrideSchema)), 'Oldest first; the newest of those that last at an instant counts'),
+    rotations: about(listOf(onCallRotationSchema), 'Rotations; at any instant, the first one that covers it applies'),
+    overrides: about(listOf(refer(keptOverrideSchema)), 'Overrides, oldest first; of several at an instant, the newest applies'),
   }),
-  'Who answers when',
+  'Who is on call when',
 );
 
 export const onCallNowSchema = about(
   open({
     ...onCallScheduleSchema.entries,
-    at: about(instant, 'The instant that was asked about'),
-    onCall: optional(about(refer(personSchema), 'Who is on call at that instant; absent when nobody is')),
-    passedOver: optional(about(listOf(refer(personSchema)), 'Whose turn it would have been, who have left or are absent')),
+    at: about(instant, 'Instant requested'),
+    onCall: optional(about(refer(personSchema), 'Who is on call at that instant; absent if nobody is')),
+    passedOver: optional(about(listOf(refer(personSchema)), 'People passed over because they have left or are absent')),
   }),
   'A schedule, and who is on call',
 );
@@ -120,7 +120,7 @@ export const onCallNowSchema = about(
 export type OnCallNow = Static<typeof onCallNowSchema>;
 
 export const onCallOverridesSchema = about(
-  open({ items: about(listOf(refer(keptOverrideSchema)), 'Oldest first, also those that are over') }),
+  open({ items: about(listOf(refer(keptOverrideSchema)), 'Overrides, oldest first, including past ones') }),
   'The overrides of a schedule',
 );
 
@@ -128,7 +128,7 @@ export const onCallOverridesSchema = about(
 export type OnCallSchedule = Static<typeof onCallScheduleSchema> | null;
 
 @JSONSchema({
-  description: 'Sets who is on call in a schedule, by turns. What was set before is replaced; overrides stay.',
+  description: 'Sets the rotations of an on-call schedule, replacing earlier ones; overrides stay.',
   examples: [
     {
       schedule: 'network',
@@ -140,40 +140,40 @@ export class SetOnCallRotations {
   @Name({ description: 'Name of the schedule', example: 'network', max: 100 })
   schedule!: string;
 
-  @Fields({ description: 'Rotations: the first that answers at an instant counts. See the schema `OnCallRotation`.', list: true })
+  @Fields({ description: 'Rotations: at any instant, the first one that covers it applies. See the schema `OnCallRotation`.', list: true })
   rotations!: readonly OnCallRotation[];
 }
 
 @JSONSchema({
-  description: 'Lets somebody else answer for a while. Of several overrides at once the newest counts.',
+  description: 'Puts somebody else on call for a while. Of several overrides at once, the newest applies.',
   examples: [{ schedule: 'network', person: { id: 'henrik' }, from: '2026-12-24T18:00:00+01:00', to: '2026-12-26T09:00:00+01:00' }],
 })
 export class OverrideOnCall {
   @Name({ description: 'Name of the schedule', example: 'network', max: 100 })
   schedule!: string;
 
-  @Part(() => PersonRef, { description: 'Who answers' })
+  @Part(() => PersonRef, { description: 'Who is on call' })
   person!: PersonRef;
 
-  @DateTime({ description: 'From when' })
+  @DateTime({ description: 'Start' })
   from!: string;
 
-  @DateTime({ description: 'Until when' })
+  @DateTime({ description: 'End' })
   to!: string;
 }
 
 @JSONSchema({
-  description: 'Ends an override early: from then on the rotations, or an older override, say who answers.',
+  description: 'Ends an override early: from then on the rotations, or an older override, apply.',
   examples: [{ schedule: 'network', overrideId: '3f0f7c1e-51f6-5a5e-9f0e-2d9e8f6f5a11' }],
 })
 export class EndOnCallOverride {
   @Name({ description: 'Name of the schedule', example: 'network', max: 100 })
   schedule!: string;
 
-  @Uuid('an override', { description: 'Id of the override, as the schedule lists it' })
+  @Uuid('an override', { description: 'Id of the override, as listed in the schedule' })
   overrideId!: string;
 
-  @DateTime({ description: 'When it ends: while it lasts; now unless said otherwise', optional: true })
+  @DateTime({ description: 'When it ends, within its duration; default: now', optional: true })
   at?: string;
 }
 
@@ -259,7 +259,7 @@ export const onCall = {
         if (isOver(override)) return [];
         const endedAt = at === undefined ? effectiveAt : parseInstant(at);
         if (endedAt === undefined || endedAt <= override.from || endedAt >= override.to) {
-          return refuse('on-call-invalid', 'The override does not last then', [
+          return refuse('on-call-invalid', 'The override is not in effect then', [
             { field: 'at', message: `must be after ${override.from} and before ${override.to}` },
           ]);
         }
@@ -275,7 +275,7 @@ export const onCall = {
         const override = state.overrides.find(({ id }) => id === overrideId);
         if (override === undefined) return noOverride();
         if (isOver(override)) return [];
-        if (override.to <= effectiveAt) return refuse('on-call-invalid', `The override was over at ${override.to}`);
+        if (override.to <= effectiveAt) return refuse('on-call-invalid', `The override ended at ${override.to}`);
         return override.from < effectiveAt
           ? [{ type: 'OnCallOverrideEnded', data: { schedule, overrideId, endedAt: effectiveAt } }]
           : [{ type: 'OnCallOverrideCalledOff', data: { schedule, overrideId } }];

@@ -9,13 +9,13 @@ const forgottenSchema = open({
   person: about(text, 'Id of the person'),
   reason: about(text, 'Why'),
   at: about(instant, 'When'),
-  by: about(refer(actorSchema), 'Who had it done'),
+  by: about(refer(actorSchema), 'Who requested it'),
 });
 
 /** Kind of ticket → days after its end. */
 const retentionSchema = about(
   forSome(TICKET_KINDS, about(count, 'Days')),
-  'For how many days after a ticket of a kind has ended its personal data is kept; for good, where it is not said',
+  'Days for which personal data is kept after a ticket of each kind has ended; if omitted, forever',
 );
 
 export type Retention = Static<typeof retentionSchema>;
@@ -24,9 +24,9 @@ export const privacySchema = about(
   open({
     client: about(text, 'Client (tenant)'),
     retention: optional(retentionSchema),
-    forgotten: about(listOf(forgottenSchema), 'Who was forgotten, oldest first'),
+    forgotten: about(listOf(forgottenSchema), 'People who were forgotten, oldest first'),
   }),
-  "What became of the personal data of a client's people",
+  "Retention and erasure of the personal data of a client's people",
 );
 
 export type Privacy = Static<typeof privacySchema>;
@@ -36,14 +36,14 @@ export type PrivacyState = Privacy | null;
 
 @JSONSchema({
   description:
-    'Forgets a person: the keys of their personal data are destroyed, for good. What they are called and wrote reads as `[erased]` from then on, everywhere.',
+    'Forgets a person: permanently destroys the keys of their personal data. From then on their name and what they wrote read as `[erased]` everywhere.',
   examples: [{ person: 'j.doe', reason: 'Asked for by letter of 12 November' }],
 })
 export class ForgetPerson {
   @Name({ description: 'Id of the person: the `reporter.id` of their tickets', example: 'j.doe' })
   person!: string;
 
-  @Text({ description: 'Why. It is kept: it should not say more of the person', max: 500 })
+  @Text({ description: 'Reason. It is kept, so it should not contain personal data', max: 500 })
   reason!: string;
 }
 
@@ -52,15 +52,15 @@ const MOST_DAYS = 36_500;
 
 @JSONSchema({
   description:
-    'Agrees for how long personal data is kept after a ticket has ended (closed, cancelled, merged), by kind of ticket; for good, where a kind is not named. ' +
-    'Once a day the keys of what is older are destroyed, for good.',
+    'Agrees how long personal data is kept after a ticket has ended (closed, cancelled, merged), by kind of ticket; forever for kinds not named. ' +
+    'Once a day the keys of older data are permanently destroyed.',
   examples: [{ incident: 730, serviceRequest: 365 }],
 })
 export class AgreeRetention {
-  @WholeNumber({ description: 'Days for incidents', min: 1, max: MOST_DAYS, optional: true })
+  @WholeNumber({ description: 'Days to keep data of incidents', min: 1, max: MOST_DAYS, optional: true })
   incident?: number;
 
-  @WholeNumber({ description: 'Days for service requests', min: 1, max: MOST_DAYS, optional: true })
+  @WholeNumber({ description: 'Days to keep data of service requests', min: 1, max: MOST_DAYS, optional: true })
   serviceRequest?: number;
 }
 

@@ -3,14 +3,14 @@ import type { TicketEvents } from '../events/ticket-events.js';
 import { about, count, instant, listOf, oneOf, open, optional, type Static, text } from '../schema.js';
 
 const raisedAnswerSchema = open({
-  revision: about(count, "Revision of the ticket's event that says so"),
+  revision: about(count, 'Revision of the event that proves it'),
   at: about(instant, 'When'),
   cause: about(
     oneOf(['requested', 'ping-pong-limit']),
-    'Somebody asked for it, or the ticket went back more often than the contract bears',
+    'Requested by somebody, or the ticket was returned more often than the contract allows',
   ),
-  to: optional(about(text, 'The role or person that was told')),
-  because: about(listOf(count), 'Revisions of the events that led to it'),
+  to: optional(about(text, 'Role or person notified')),
+  because: about(listOf(count), 'Revisions of the events that caused it'),
   answer: about(text, 'In a sentence'),
 });
 
@@ -19,7 +19,7 @@ export type RaisedAnswer = Static<typeof raisedAnswerSchema>;
 
 export const raisedAnswersSchema = about(
   listOf(raisedAnswerSchema),
-  'Why somebody higher up was told other than by an escalation policy: on request, or past the ping-pong limit; oldest first',
+  'Hierarchical escalations not made by an escalation policy, and why: on request, or past the ping-pong limit; oldest first',
 );
 
 /** The answers, oldest first, from a ticket's events. */

@@ -52,13 +52,16 @@ export const deliveryTargetSchema = oneOfKinds(
   'by',
   [
     fields({
-      by: about(literal('folder'), 'As a file'),
-      folder: about(matching(FOLDER, 'must be the name of a folder, without slashes'), 'Name of a folder in that of the configuration'),
+      by: about(literal('folder'), 'Delivers it as a file'),
+      folder: about(matching(FOLDER, 'must be the name of a folder, without slashes'), 'Name of a subfolder of the configured folder'),
     }),
-    fields({ by: about(literal('email'), 'By e-mail'), to: about(escalationTargetSchema, 'A person or a team: to their contact address') }),
     fields({
-      by: about(literal('webhook'), 'As a signed event that says where the document is'),
-      webhook: about(matching(WEBHOOK, 'must be the id of a webhook'), 'Id of a webhook that is sent events of the client'),
+      by: about(literal('email'), 'Delivers it by e-mail'),
+      to: about(escalationTargetSchema, 'A person or a team, at their contact address'),
+    }),
+    fields({
+      by: about(literal('webhook'), 'Delivers a signed event with the location of the document'),
+      webhook: about(matching(WEBHOOK, 'must be the id of a webhook'), "Id of a webhook that receives the client's events"),
     }),
   ],
   'must be one of folder, email, webhook',
@@ -78,49 +81,49 @@ const deliveriesSchema = withRule(boundedList(deliveryTargetSchema, 0, 20, 'targ
 );
 
 const deliverySchema = open({
-  target: about(count, 'Which target of `deliverTo`, from 0'),
-  at: about(instant, 'When it was delivered, or given up'),
+  target: about(count, 'Index of the target in `deliverTo`, from 0'),
+  at: about(instant, 'When it was delivered or abandoned'),
   failed: optional(
     about(
-      open({ because: about(oneOf(UNDELIVERED), 'Why'), detail: optional(about(text, 'What the receiver said')) }),
-      'Why it was not delivered',
+      open({ because: about(oneOf(UNDELIVERED), 'Why'), detail: optional(about(text, 'Response of the receiver')) }),
+      'Why it could not be delivered',
     ),
   ),
 });
 
 export const reportRunSchema = open({
-  run: about(count, 'Its number, from 1'),
-  from: about(instant, 'Begin of the period'),
-  to: about(instant, 'Its end, which is not in it'),
-  zone: optional(about(text, 'Time zone of its days, by its IANA name; absent where it was made before this was told')),
-  request: optional(about(count, 'Number of the request that it answers; absent where it was due')),
-  position: about(text, 'The position in the log that its numbers are told as of'),
-  evaluatedAt: about(instant, 'What was later had not happened'),
-  sha256: about(text, 'SHA-256 of its document, in hexadecimal'),
-  bytes: about(count, 'Size of its document'),
+  run: about(count, 'Number of the run, from 1'),
+  from: about(instant, 'Start of the period'),
+  to: about(instant, 'End of the period (exclusive)'),
+  zone: optional(about(text, 'IANA time zone of its days; absent from runs made before this was recorded')),
+  request: optional(about(count, 'Number of the request that started it; absent for scheduled runs')),
+  position: about(text, 'Position in the log its figures were computed at'),
+  evaluatedAt: about(instant, 'Instant up to which events were counted'),
+  sha256: about(text, 'SHA-256 of the document, in hexadecimal'),
+  bytes: about(count, 'Size of the document in bytes'),
   madeAt: about(instant, 'When it was made'),
-  deliverTo: optional(about(listOf(refer(deliveryTargetSchema)), 'Where it is delivered to')),
-  deliveries: optional(about(listOf(deliverySchema), 'Where it was delivered, or why not')),
+  deliverTo: optional(about(listOf(refer(deliveryTargetSchema)), 'Delivery targets')),
+  deliveries: optional(about(listOf(deliverySchema), 'Deliveries and failures')),
 });
 
 /** A report that was made. */
 export type ReportRun = Static<typeof reportRunSchema>;
 
 const requestSchema = open({
-  request: about(count, 'Its number, from 1'),
-  from: about(instant, 'Begin of the period'),
-  to: about(instant, 'Its end'),
-  at: about(instant, 'When it was asked for'),
+  request: about(count, 'Number of the run, from 1'),
+  from: about(instant, 'Start of the period'),
+  to: about(instant, 'End of the period (exclusive)'),
+  at: about(instant, 'When it was requested'),
 });
 
 const scheduleSchema = open({
-  report: about(text, 'Its name'),
-  client: about(text, 'The client (tenant) that it is about'),
-  every: about(oneOf(REPORT_PERIODS), 'What each is of, and how often it is made'),
-  zone: about(text, 'Time zone of its days, by its IANA name'),
-  hour: about(count, 'The hour, in that zone, of the day on which a period ends at which it is made'),
-  description: optional(about(text, 'What it is for')),
-  deliverTo: optional(about(listOf(refer(deliveryTargetSchema)), 'Where each is delivered to')),
+  report: about(text, 'Name of the report'),
+  client: about(text, 'Client (tenant) the report covers'),
+  every: about(oneOf(REPORT_PERIODS), 'Period of each report, and how often the report runs'),
+  zone: about(text, 'IANA time zone of its days'),
+  hour: about(count, 'Hour, in that time zone, at which it runs on the day a period ends'),
+  description: optional(about(text, 'Purpose')),
+  deliverTo: optional(about(listOf(refer(deliveryTargetSchema)), 'Delivery targets')),
 });
 
 /** What one says of a scheduled report. */
@@ -129,16 +132,16 @@ type Schedule = Static<typeof scheduleSchema>;
 export const reportSchema = about(
   open({
     ...scheduleSchema.entries,
-    state: about(oneOf(['active', 'paused', 'retired']), 'Whether it is made'),
-    next: about(instant, 'Begin of the first period that was not made yet'),
-    requests: about(listOf(requestSchema), 'What was asked for and is not made yet, oldest first'),
-    requested: about(count, 'How many times it was asked for'),
+    state: about(oneOf(['active', 'paused', 'retired']), 'Whether it runs'),
+    next: about(instant, 'Start of the first period not yet reported'),
+    requests: about(listOf(requestSchema), 'Requested runs not made yet, oldest first'),
+    requested: about(count, 'Number of requests so far'),
     definedAt: about(instant, 'When it was defined'),
     definedBy: about(refer(actorSchema), 'Who defined it'),
-    dueAt: optional(about(instant, 'When the next one is due')),
-    lastRun: optional(about(refer(reportRunSchema), 'The last one that was made')),
+    dueAt: optional(about(instant, 'When the next run is due')),
+    lastRun: optional(about(refer(reportRunSchema), 'The latest run')),
   }),
-  'A scheduled report about a client',
+  'A scheduled report for a client',
 );
 
 /** A scheduled report as it is shown. */
@@ -155,33 +158,33 @@ export type DueRun = Pick<ReportRun, 'from' | 'to' | 'request'>;
 
 @JSONSchema({
   description:
-    'Defines a scheduled report about a client, or changes it. It is made once for each day, week (from Monday) or month of the zone, after it has ended.',
+    'Defines or changes a scheduled report for a client. It runs once after each day, week (from Monday) or month in its time zone.',
   examples: [{ client: 'northwind', every: 'month', description: 'For the service review' }],
 })
 export class DefineReport {
-  @Name({ description: 'The client (tenant) that it is about. It stays', max: 100, example: 'northwind' })
+  @Name({ description: 'Client (tenant) the report covers. Cannot be changed later', max: 100, example: 'northwind' })
   client!: string;
 
-  @OneOf(REPORT_PERIODS, { description: 'What each is of, and how often it is made' })
+  @OneOf(REPORT_PERIODS, { description: 'Period of each report, and how often the report runs' })
   every!: (typeof REPORT_PERIODS)[number];
 
-  @Name({ description: "Time zone by its IANA name; that of the client's contract unless said", max: 100, optional: true })
+  @Name({ description: "IANA time zone; default: that of the client's contract", max: 100, optional: true })
   zone?: string;
 
   @WholeNumber({
-    description: `The hour, in that zone, of the day on which a period ends at which it is made; ${USUAL_HOUR} unless said`,
+    description: `Hour, in that time zone, at which it runs on the day a period ends; default: ${USUAL_HOUR}`,
     min: 0,
     max: 23,
     optional: true,
   })
   hour?: number;
 
-  @Text({ description: 'What it is for', max: 500, optional: true })
+  @Text({ description: 'Purpose', max: 500, optional: true })
   description?: string;
 
   @Fields({
     description:
-      'Where each is delivered to: `{"by": "folder", "folder": "northwind"}`, `{"by": "email", "to": {"kind": "team", "team": "northwind"}}`, or `{"by": "webhook", "webhook": "<its id>"}`',
+      'Delivery targets: `{"by": "folder", "folder": "northwind"}`, `{"by": "email", "to": {"kind": "team", "team": "northwind"}}`, or `{"by": "webhook", "webhook": "<its id>"}`',
     list: true,
     optional: true,
   })
@@ -189,12 +192,12 @@ export class DefineReport {
 }
 
 @JSONSchema({
-  description: 'Has a report made now: of the last period that has ended, or of the one that a day is in. The schedule stays as it is.',
+  description: 'Runs a report now, for the last completed period or the one that contains a given day. The schedule is not affected.',
   examples: [{}],
 })
 export class RequestReportRun {
   @Pattern(/^\d{4}-\d\d-\d\d$/, 'must be a date such as 2026-11-21', {
-    description: 'A date, in the zone of the report, of the period',
+    description: "A date within the period, in the report's time zone",
     optional: true,
   })
   on?: string;
@@ -424,7 +427,7 @@ export const report = {
       refuses: ['report-run-not-found'],
       decide({ run, target, failed }: RecordReportDelivery, state) {
         const made = state?.runs.find((one) => one.run === run);
-        if (state === null || made === undefined) return refuse('report-run-not-found', 'There is no such run of the report');
+        if (state === null || made === undefined) return refuse('report-run-not-found', 'There is no such report run');
         // What was given up may be sent again by hand, and arrive.
         if (made.deliveries?.some((one) => one.target === target && (one.failed === undefined || failed !== undefined))) return [];
         const told = { report: state.report, run, target };

@@ -50,19 +50,19 @@ import { type Tier, tierSchema, TIERS } from '../vocabulary.js';
 const MOST_MEMBERS = 500;
 
 const shift = fields({
-  name: about(name(200), 'Unique in its team'),
+  name: about(name(200), 'Name, unique within the team'),
   zone: zoneSchema,
   week: about(
-    weekOf(about(intervalsSchema, 'Hours of the day')),
-    'Hours of each weekday by the wall clock, or `24x7`. They may run over midnight (`22:00` to `06:00`): those of the next date belong to the day on which they begin',
+    weekOf(about(intervalsSchema, 'Hours of a day')),
+    'Hours of each weekday by the wall clock, or `24x7`. They may cross midnight (`22:00` to `06:00`) and then belong to the day on which they start',
   ),
   holidays: optional(
-    about(holidaysSchema, 'Dates on which the hours of the week do not hold. Each closes its own date alone, from midnight to midnight'),
+    about(holidaysSchema, 'Dates on which the weekly hours do not apply. Each closes only its own date, from midnight to midnight'),
   ),
   agents: optional(
     about(
       asOne(boundedList(name(200), 1, MOST_MEMBERS, 'ids'), `must be a list of 1 to ${MOST_MEMBERS} ids of agents`),
-      'Ids of the members who work it; all of them, unless said otherwise',
+      'Ids of the members who work it; default: all',
     ),
   ),
 });
@@ -70,7 +70,7 @@ const shift = fields({
 /** Hours of the week, by the wall clock of a zone, in which some of a team work. Unlike those of a contract they may run over midnight. */
 export type Shift = Static<typeof shift>;
 
-export const shiftSchema = about(withRule(shift, shiftBreaches), 'When some of a team work');
+export const shiftSchema = about(withRule(shift, shiftBreaches), 'Working hours of some or all members of a team');
 
 const shiftsSchema = withRule(boundedList(shiftSchema, 0, 50, 'shifts'), (shifts) =>
   shifts.flatMap(({ name }, index) =>
@@ -84,11 +84,11 @@ export const teamSchema = about(
   open({
     team: about(text, 'Id of the team'),
     name: about(text, 'Name of the team'),
-    tiers: about(listOf(tierSchema), 'Tiers that it serves: one, or several'),
-    clients: optional(about(listOf(text), 'Clients that it serves; all of them, unless said otherwise')),
-    members: about(listOf(text), 'Ids of agents, in the order in which they joined'),
-    shifts: about(listOf(shiftSchema), 'Without any, nobody of the team is ever on shift'),
-    contact: optional(about(contactSchema, 'Where messages about escalations go that tell the team')),
+    tiers: about(listOf(tierSchema), 'Tiers the team serves'),
+    clients: optional(about(listOf(text), 'Clients the team serves; absent: all')),
+    members: about(listOf(text), 'Ids of the members, in the order in which they joined'),
+    shifts: about(listOf(shiftSchema), 'Shifts; without any, nobody in the team is ever on shift'),
+    contact: optional(about(contactSchema, "Address for the team's escalation messages")),
   }),
   'A group of agents who serve the same tiers',
 );
@@ -98,7 +98,7 @@ export type Team = Static<typeof teamSchema>;
 export const teamNowSchema = about(
   open({
     ...teamSchema.entries,
-    at: about(instant, 'The instant that was asked about'),
+    at: about(instant, 'Instant requested'),
     onShift: about(
       listOf(
         open({
@@ -107,10 +107,10 @@ export const teamNowSchema = about(
           shift: about(text, 'Name of the shift'),
         }),
       ),
-      'Who is on shift at that instant, and not absent',
+      'Members on shift at that instant and not absent',
     ),
   }),
-  'A team, and who of it is there',
+  'A team, and its members on shift',
 );
 
 export type TeamNow = Static<typeof teamNowSchema>;
@@ -119,22 +119,22 @@ export type TeamNow = Static<typeof teamNowSchema>;
 export type TeamState = Team | null;
 
 @JSONSchema({
-  description: 'Says which tiers and clients a team serves. What was said before is replaced; its members and shifts stay.',
+  description: 'Sets the tiers and clients a team serves, replacing earlier ones; its members and shifts stay.',
   examples: [{ name: 'Service desk', tiers: ['L1', 'L2'] }],
 })
 export class DefineTeam {
   @Name({ description: 'Name of the team', example: 'Service desk' })
   name!: string;
 
-  @SomeOf(TIERS, { description: 'Tiers that it serves' })
+  @SomeOf(TIERS, { description: 'Tiers the team serves' })
   tiers!: readonly Tier[];
 
-  @TextList({ description: 'Clients that it serves; all of them unless said otherwise', max: 100, atLeastOne: true, optional: true })
+  @TextList({ description: 'Clients the team serves; default: all', max: 100, atLeastOne: true, optional: true })
   clients?: readonly string[];
 }
 
 @JSONSchema({
-  description: 'Sets when who of a team works. What was set before is replaced.',
+  description: 'Sets the shifts of a team, replacing earlier ones.',
   examples: [
     {
       shifts: [
@@ -145,17 +145,17 @@ export class DefineTeam {
   ],
 })
 export class SetShifts {
-  @Fields({ description: 'Shifts, each in a zone of its own. See the schema `Shift`.', list: true })
+  @Fields({ description: 'Shifts, each in its own time zone. See the schema `Shift`.', list: true })
   shifts!: readonly Shift[];
 }
 
-@JSONSchema({ description: 'An agent joins a team. An agent may be in several.', examples: [{ agent: 'ada' }] })
+@JSONSchema({ description: 'Adds an agent to a team. An agent may be in several teams.', examples: [{ agent: 'ada' }] })
 export class AddTeamMember {
   @Name({ description: 'Id of the agent', example: 'ada', max: 100 })
   agent!: string;
 }
 
-@JSONSchema({ description: 'An agent is of a team no longer.', examples: [{ agent: 'ada', reason: 'Moves to second level' }] })
+@JSONSchema({ description: 'Removes an agent from a team.', examples: [{ agent: 'ada', reason: 'Moves to second level' }] })
 export class RemoveTeamMember {
   @Name({ description: 'Id of the agent', example: 'ada', max: 100 })
   agent!: string;

@@ -25,47 +25,45 @@ const MOST_SECRETS = 10;
 const MOST_REPLAYS = 100;
 
 const filterSchema = open({
-  types: optional(about(listOf(text), 'Types of events, as they are stored: `TicketEscalated`')),
+  types: optional(about(listOf(text), 'Event types, as stored: `TicketEscalated`')),
   ticket: optional(about(text, 'Only events of this ticket')),
-  tiers: optional(about(listOf(refer(tierSchema)), 'Only events of tickets that are at one of these tiers right after the event')),
-  team: optional(about(text, 'Only events of tickets that this team has right after the event')),
-  priorities: optional(
-    about(listOf(refer(prioritySchema)), 'Only events of tickets that have one of these priorities right after the event'),
-  ),
+  tiers: optional(about(listOf(refer(tierSchema)), 'Only events of tickets at one of these tiers right after the event')),
+  team: optional(about(text, 'Only events of tickets assigned to this team right after the event')),
+  priorities: optional(about(listOf(refer(prioritySchema)), 'Only events of tickets with one of these priorities right after the event')),
 });
 
 const replaySchema = open({
-  number: about(count, 'Counts them, from 1'),
-  events: optional(about(listOf(text), 'Ids of the events; all dead letters, unless said')),
+  number: about(count, 'Number of the request, from 1'),
+  events: optional(about(listOf(text), 'Ids of the events; default: all dead letters')),
 });
 
 export const webhookSchema = about(
   open({
-    webhook: about(text, 'Its id'),
-    url: about(text, 'Where events are sent'),
+    webhook: about(text, 'Id of the webhook'),
+    url: about(text, 'URL that events are sent to'),
     description: optional(about(text, 'What it is for')),
     filter: about(filterSchema, 'Which events are sent'),
-    clients: about(unionOf([literal('all'), listOf(text)]), 'The clients whose events are sent, or `all`'),
-    from: about(text, 'Where it begins: `start` of the log, after a position, or with what was recorded from an instant on'),
-    generation: about(count, '1, and one more each time that it was rewound'),
-    secretVersion: about(count, '1, and one more each time that its secret was rotated'),
-    overlapUntil: optional(about(instant, 'Until when the secret before this one signs, too')),
+    clients: about(unionOf([literal('all'), listOf(text)]), 'Clients whose events are sent, or `all`'),
+    from: about(text, 'Where it starts: at the `start` of the log, after a position, or with events recorded from an instant on'),
+    generation: about(count, '1, incremented each time it is rewound'),
+    secretVersion: about(count, '1, incremented each time its secret is rotated'),
+    overlapUntil: optional(about(instant, 'Until when the previous secret also signs')),
     olderSecrets: optional(
       about(
-        listOf(open({ version: about(count, 'Which one it was'), until: about(instant, 'Until when it signs') })),
-        'Secrets from before that one which still signed when it was rotated',
+        listOf(open({ version: about(count, 'Number of that secret'), until: about(instant, 'Until when it still signs') })),
+        'Earlier secrets that still signed at the time of the rotation',
       ),
     ),
     state: about(oneOf(['active', 'paused']), 'Whether events are sent'),
-    pings: about(count, 'How many test events were asked for'),
-    replays: about(listOf(replaySchema), 'Requests to send dead letters again, the latest'),
+    pings: about(count, 'Number of test events requested'),
+    replays: about(listOf(replaySchema), 'Latest requests to resend dead letters'),
     subscribedAt: about(instant, 'When it was subscribed'),
     subscribedBy: about(refer(actorSchema), 'Who subscribed it'),
   }),
-  'A subscription that sends events to an address',
+  'A subscription that sends events to a URL',
 );
 
-/** A subscription that sends events to an address. */
+/** A subscription that sends events to a URL. */
 export type Webhook = Static<typeof webhookSchema>;
 
 /** Never subscribed, subscribed, or deleted. */
@@ -73,27 +71,27 @@ export type WebhookState = Webhook | 'deleted' | null;
 
 @JSONSchema({
   description:
-    'Subscribes an address to events: each is sent to it by POST, signed, until it is taken. Of the clients that are named, or of all, and what belongs to no client only where it is for all.',
+    'Subscribes a URL to events: each is sent by signed POST and retried until accepted. Covers the named clients or all of them; events of no client are sent only if it covers all.',
   examples: [{ url: 'https://hooks.example/tierline', types: ['com.tierline.ticket.escalated.v1'], clients: ['northwind'], from: 'end' }],
 })
 export class SubscribeWebhook {
-  @Pattern(/^https?:\/\/[^\s@/?#]+(?:[/?][^\s#]*)?$/, 'must be an address such as https://hooks.example/tierline', {
-    description: 'Where events are sent. Without TLS only to addresses that the configuration names',
+  @Pattern(/^https?:\/\/[^\s@/?#]+(?:[/?][^\s#]*)?$/, 'must be a URL such as https://hooks.example/tierline', {
+    description: 'URL that events are sent to. Without TLS only to hosts allowed in the configuration',
   })
   url!: string;
 
   @Text({ description: 'What it is for', max: 500, optional: true })
   description?: string;
 
-  @TextList({ description: 'The clients whose events are sent', max: 200, atLeastOne: true, optional: true })
+  @TextList({ description: 'Clients whose events are sent', max: 200, atLeastOne: true, optional: true })
   clients?: readonly string[];
 
-  @Flag({ description: 'That events of all clients are sent, in place of `clients`', optional: true })
+  @Flag({ description: 'Instead of `clients`: events of all clients are sent', optional: true })
   allClients?: boolean;
 
   @TextList({
     description:
-      'Types of events, such as com.tierline.ticket.escalated.v1; all, unless said. With none, only runs of reports that name it are sent',
+      'Event types, such as com.tierline.ticket.escalated.v1; default: all. If empty, only runs of reports that name the webhook are sent',
     max: 200,
     optional: true,
   })
@@ -102,32 +100,32 @@ export class SubscribeWebhook {
   @Uuid('a ticket', { description: 'Only events of this ticket', optional: true })
   ticket?: string;
 
-  @SomeOf(TIERS, { description: 'Only events of tickets that are at one of these tiers right after the event', optional: true })
+  @SomeOf(TIERS, { description: 'Only events of tickets at one of these tiers right after the event', optional: true })
   tiers?: readonly Tier[];
 
-  @Name({ description: 'Only events of tickets that this team has right after the event', optional: true })
+  @Name({ description: 'Only events of tickets assigned to this team right after the event', optional: true })
   team?: string;
 
-  @SomeOf(PRIORITIES, { description: 'Only events of tickets that have one of these priorities right after the event', optional: true })
+  @SomeOf(PRIORITIES, { description: 'Only events of tickets with one of these priorities right after the event', optional: true })
   priorities?: readonly Priority[];
 
   @Name({
-    description: 'Where to begin: `start`, `end` (the default), after a position such as 1234/1234, or at an instant',
+    description: 'Where to start: `start`, `end` (default), after a position such as 1234/1234, or at an instant',
     max: 60,
     optional: true,
   })
   from?: string;
 }
 
-@JSONSchema({ description: 'Sends everything again from a place on.', examples: [{ from: '2026-11-21T10:00:00Z' }] })
+@JSONSchema({ description: 'Resends everything from a given place on.', examples: [{ from: '2026-11-21T10:00:00Z' }] })
 export class RewindWebhook {
   @Name({ description: '`start`, `end`, after a position such as 1234/1234, or at an instant', max: 60 })
   from!: string;
 }
 
-@JSONSchema({ description: 'Sends dead letters again.', examples: [{}] })
+@JSONSchema({ description: 'Resends dead letters.', examples: [{}] })
 export class ReplayDeadLetters {
-  @TextList({ description: 'Ids of the events; all dead letters, unless said', max: 100, atLeastOne: true, optional: true })
+  @TextList({ description: 'Ids of the events; default: all dead letters', max: 100, atLeastOne: true, optional: true })
   events?: readonly string[];
 }
 
@@ -210,9 +208,10 @@ export const webhook = {
         { id = '' },
         { from, types, faults }: FeedFacts = { from: 'start', faults: [] },
       ) {
-        if (state !== null) return refuse('webhook-exists', 'There is such a webhook already');
+        if (state !== null) return refuse('webhook-exists', 'The webhook already exists');
         const clients = clientsNamed(some, allClients);
-        if (clients === undefined) return refuse('webhook-invalid', 'It must be said whose events are sent', [CLIENTS_NOT_NAMED]);
+        if (clients === undefined)
+          return refuse('webhook-invalid', 'Say whose events are sent: clients or allClients', [CLIENTS_NOT_NAMED]);
         if (faults.length > 0) return refuse('webhook-invalid', 'Invalid subscription', faults);
         const filter = omitUndefined({ types, ticket, tiers, team, priorities });
         return [
@@ -255,7 +254,7 @@ export const webhook = {
       needs: 'feed-facts',
       decide(_command, state, _context, { from, faults }: FeedFacts = { from: 'start', faults: [] }) {
         if (!isSubscribed(state)) return noWebhook();
-        if (faults.length > 0) return refuse('webhook-invalid', 'Invalid place to begin', faults);
+        if (faults.length > 0) return refuse('webhook-invalid', 'Invalid starting point', faults);
         return [{ type: 'WebhookRewound', data: { webhook: state.webhook, from, generation: state.generation + 1 } }];
       },
     }),
@@ -275,9 +274,9 @@ export const webhook = {
       decide({ events }, state, _context, dead?: DeadLetters) {
         if (!isSubscribed(state)) return noWebhook();
         const faults = (events ?? []).flatMap((id, index) =>
-          dead === undefined || dead.has(id) ? [] : [{ field: `events[${index}]`, message: `${id} is no dead letter of the webhook` }],
+          dead === undefined || dead.has(id) ? [] : [{ field: `events[${index}]`, message: `${id} is not a dead letter of the webhook` }],
         );
-        if (faults.length > 0) return refuse('dead-letter-not-found', 'Nothing is sent again: not all of it are dead letters', faults);
+        if (faults.length > 0) return refuse('dead-letter-not-found', 'Nothing was resent: some of the ids are not dead letters', faults);
         const number = (state.replays.at(-1)?.number ?? 0) + 1;
         return [{ type: 'DeadLettersReplayed', data: omitUndefined({ webhook: state.webhook, number, events }) }];
       },

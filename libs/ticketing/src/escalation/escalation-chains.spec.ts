@@ -441,9 +441,9 @@ describe('why', () => {
           { fired: false, because: 'not-due-yet', dueAt: at(30) },
           { fired: false, because: 'not-due-yet' },
         ],
-        answer: 'Set going by TicketOpened (revision 0); 1 of 3 steps fired; it goes on',
+        answer: 'Triggered by TicketOpened (revision 0); 1 of 3 steps fired; it is still active',
       },
-      { policy: 'late', steps: [], answer: 'Nothing has set it going: no resolution clock was seen to be breached' },
+      { policy: 'late', steps: [], answer: 'Nothing has triggered it: no resolution clock was seen to be breached' },
     ]);
     life.do(12, 'AcknowledgeEscalation', { by: { id: 'grace', name: 'Grace' } });
     expect(why()[0]).toMatchObject({
@@ -544,9 +544,7 @@ describe('messages of a step', () => {
     life.do(12, 'RecordNotification', { notification: chat.id, attempts: 4, failed: { because: 'given-up' } });
     expect(nextStepAt(chainsOf(life))).toBe(at(12));
     expect(run(life, 12)).toEqual(['12 StepDispatched untouched/0 0.1 managers']);
-    expect(whyEscalated(life.sla, at(12))[0]?.steps[0]?.answer).toContain(
-      'the message to team leads by chat did not get through (given-up)',
-    );
+    expect(whyEscalated(life.sla, at(12))[0]?.steps[0]?.answer).toContain('the message to team leads by chat was not delivered (given-up)');
   });
 
   it('leave the chain as it is where one gets through, or somebody has answered', () => {

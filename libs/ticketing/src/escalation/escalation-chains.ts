@@ -27,37 +27,35 @@ export type StepPlace = Static<typeof stepPlaceSchema>;
 const outcome = {
   ...stepPlaceSchema.entries,
   at: about(instant, 'When it was due'),
-  revision: about(count, 'Revision of its event'),
-  onBelief: optional(
-    about(literal(true), 'It was due on what was believed then; a fact that was told late shows that it was not. What was done stays done'),
-  ),
+  revision: about(count, 'Revision of the event'),
+  onBelief: optional(about(literal(true), 'Due by what was known then; a late fact showed that it was not. What was done is not undone')),
 };
-export const passedOver = optional(about(listOf(passedOverSchema), 'Targets that were nobody then'));
+export const passedOver = optional(about(listOf(passedOverSchema), 'Targets for which nobody was found'));
 
 const notifiedSchema = open({
   ...notificationSchema.entries,
   state: about(oneOf(['on-its-way', 'delivered', 'failed']), 'What became of it'),
-  at: optional(about(instant, 'When that was known')),
-  because: optional(about(oneOf(UNDELIVERED), 'Why it did not get through')),
+  at: optional(about(instant, 'When this was recorded')),
+  because: optional(about(oneOf(UNDELIVERED), 'Why it could not be delivered')),
 });
 
 /** A message of a step, and what became of it. */
 export type Notified = Static<typeof notifiedSchema>;
 
-export const notifications = optional(about(listOf(notifiedSchema), 'The messages that were sent, and what became of them'));
+export const notifications = optional(about(listOf(notifiedSchema), 'Messages sent, and their outcomes'));
 
 const stepOutcomeSchema = oneOfKinds('outcome', [
   open({
     ...outcome,
-    outcome: about(literal('dispatched'), 'Its targets were told'),
-    targets: about(listOf(escalationTargetSchema), 'Who was told'),
+    outcome: about(literal('dispatched'), 'Its targets were notified'),
+    targets: about(listOf(escalationTargetSchema), 'Targets notified'),
     passedOver,
-    toldAt: about(instant, 'When they were told: later than it was due where the timekeeper was late'),
+    toldAt: about(instant, 'When they were notified; later than due if the timekeeper was late'),
     notifications,
   }),
   open({
     ...outcome,
-    outcome: about(literal('skipped'), 'Nobody could be told'),
+    outcome: about(literal('skipped'), 'Nobody could be notified'),
     because: about(text, 'Why'),
     passedOver,
   }),
@@ -86,20 +84,23 @@ export type ChainEnd = (typeof CHAIN_ENDS)[number];
 export const escalationChainSchema = about(
   open({
     id: about(text, '`<policy>/<revision of the event that started it>`, unique within the ticket'),
-    policy: about(refer(escalationPolicySchema), 'The policy as it was then: what is changed later does not change it'),
-    cause: about(open({ type: about(text, 'Its type'), revision: about(count, 'Its revision') }), 'The event that started it'),
+    policy: about(refer(escalationPolicySchema), 'The policy as it was then; later changes do not affect it'),
+    cause: about(
+      open({ type: about(text, 'Type of the event'), revision: about(count, 'Revision of the event') }),
+      'The event that started it',
+    ),
     startedAt: about(instant, 'When it started'),
-    about: optional(about(text, 'What its end depends on: a hand-off, or a clock')),
-    next: optional(about(stepPlaceSchema, 'The step that comes next; absent once all were dispatched')),
-    atOnce: optional(about(literal(true), 'The step before found nobody: the next one is due at `from`, whatever its delay')),
-    from: about(instant, 'What the next delay counts from: the start, the last step, or the lapse of an acknowledgement'),
+    about: optional(about(text, 'The hand-off or clock its end depends on')),
+    next: optional(about(stepPlaceSchema, 'Next step; absent once all have been dispatched')),
+    atOnce: optional(about(literal(true), 'The previous step found nobody: the next one is due at `from`, whatever its delay')),
+    from: about(instant, 'When the next delay starts: the start, the last step, or the lapse of an acknowledgement'),
     acknowledged: optional(
       about(
         open({
           by: about(refer(personSchema), 'Who acknowledged it'),
           at: about(instant, 'When'),
           revision: about(count, 'Revision of the event'),
-          until: optional(about(instant, 'When it lapses; absent: never')),
+          until: optional(about(instant, 'When it lapses; absent if never')),
         }),
         'The acknowledgement in force',
       ),
@@ -113,14 +114,14 @@ export const escalationChainSchema = about(
             revision: about(count, 'Revision of the event'),
           }),
         ),
-        'Acknowledgements that somebody else has taken over, oldest first',
+        'Acknowledgements taken over by somebody else, oldest first',
       ),
     ),
-    steps: about(listOf(stepOutcomeSchema), 'What became of its steps, oldest first'),
+    steps: about(listOf(stepOutcomeSchema), 'Outcomes of its steps, oldest first'),
     restated: optional(
       about(
         open({
-          verdict: optional(about(oneOf(CLOCK_VERDICTS), 'Absent where no such clock would have run')),
+          verdict: optional(about(oneOf(CLOCK_VERDICTS), 'Absent if no such clock would have run')),
           never: optional(about(literal(true), 'The warning or breach that started it did not happen')),
           at: about(instant, 'When it was restated'),
           revision: about(count, 'Revision of the event'),

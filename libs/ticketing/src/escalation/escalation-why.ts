@@ -22,12 +22,12 @@ const stepAnswerSchema = oneOfKinds('fired', [
     ...answered,
     fired: about(literal(true), 'It was dispatched'),
     at: about(instant, 'When it was due'),
-    revision: about(count, 'Revision of its event'),
+    revision: about(count, 'Revision of the event'),
     targets: about(listOf(escalationTargetSchema), 'Who was told'),
     passedOver,
-    toldAt: about(instant, 'When they were told'),
+    toldAt: about(instant, 'When they were notified'),
     notifications,
-    onBelief: optional(about(literal(true), 'It was due on what was believed then, and not in truth')),
+    onBelief: optional(about(literal(true), 'Due only by what was known then')),
   }),
   open({
     ...answered,
@@ -45,7 +45,7 @@ export type StepAnswer = Static<typeof stepAnswerSchema>;
 export const escalationAnswerSchema = open({
   policy: about(text, 'Name of the policy'),
   cause: optional(escalationChainSchema.entries.cause),
-  chain: optional(about(text, 'Id of the chain; absent, like all that follows from one, when nothing has started it')),
+  chain: optional(about(text, 'Id of the chain; absent, like everything that depends on it, if nothing started it')),
   startedAt: optional(escalationChainSchema.entries.startedAt),
   ...parts(escalationChainSchema, 'acknowledged', 'takenOver', 'restated', 'ended'),
   steps: about(listOf(stepAnswerSchema), 'Its steps, in order'),
@@ -130,8 +130,8 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
   const end =
     ended === undefined
       ? chain.next === undefined
-        ? 'all its steps are behind it'
-        : 'it goes on'
+        ? 'all its steps are done'
+        : 'it is still active'
       : `it ended at ${ended.at}: ${ended.because === 'acknowledged' ? acknowledgedBy(chain) : ended.because}`;
   return omitUndefined({
     policy: policy.name,
@@ -143,7 +143,7 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
     restated,
     ended,
     steps,
-    answer: `Set going by ${cause.type} (revision ${cause.revision}); ${fired} of ${steps.length} steps fired; ${end}${restatedInWords(restated)}`,
+    answer: `Triggered by ${cause.type} (revision ${cause.revision}); ${fired} of ${steps.length} steps fired; ${end}${restatedInWords(restated)}`,
   });
 }
 
@@ -157,7 +157,7 @@ function acknowledgedBy({ acknowledged, takenOver = [] }: EscalationChain): stri
 function restatedInWords(restated: EscalationChain['restated']): string {
   if (restated === undefined) return '';
   const { verdict = 'one that would not have run', never, at, revision } = restated;
-  if (never) return `; what set it going did not happen, as is known since ${at} (revision ${revision})`;
+  if (never) return `; what triggered it did not happen, as is known since ${at} (revision ${revision})`;
   return `; its clock was restated at ${at} (revision ${revision}) as ${verdict}`;
 }
 
@@ -165,7 +165,7 @@ function ofIdle(policy: EscalationPolicy, { escalationPolicies = [] }: Contract)
   const { trigger, name } = policy;
   const by = escalationPolicies.filter((other) => other.then === name).map((other) => other.name);
   const follows = by.length === 0 ? '' : `, nor was ${by.join(' or ')} exhausted`;
-  return { policy: name, steps: [], answer: `Nothing has set it going: ${notTriggered(trigger)}${follows}` };
+  return { policy: name, steps: [], answer: `Nothing has triggered it: ${notTriggered(trigger)}${follows}` };
 }
 
 function notTriggered(trigger: EscalationPolicy['trigger']): string {
@@ -198,7 +198,7 @@ function passedOverInWords(passedOver: readonly PassedOver[] = []): string {
 function undelivered(notifications: readonly Notified[] = []): string {
   return notifications
     .map(({ target, by, state, because }) =>
-      state === 'failed' ? `; the message to ${inWords(target)} by ${by} did not get through (${because})` : '',
+      state === 'failed' ? `; the message to ${inWords(target)} by ${by} was not delivered (${because})` : '',
     )
     .join('');
 }

@@ -7,7 +7,7 @@ import { about, listOf, open, type Static } from '../schema.js';
 
 export const ticketPromisesSchema = open({
   ...pinnedClocksSchema.entries,
-  chains: about(listOf(escalationChainSchema), 'The escalation policies that are, or were, at work'),
+  chains: about(listOf(escalationChainSchema), 'Escalation policies that are or were active'),
 });
 
 /** The clocks with the escalation policies that are, or were, at work. */

@@ -34,7 +34,7 @@ export const assignmentEvents = {
     /** It was assigned automatically: what decided, between how many, and what was asked for. */
     readonly automatic?: Omit<AssignmentChoice, 'agent' | 'team'> & { readonly skills: readonly string[] };
   }>({
-    says: 'it was given to a person, a team or both, within the tier; `automatic` says what decided when nobody was asked',
+    says: 'it was assigned to a person, a team or both, within the tier; `automatic` explains an automatic assignment',
     evolve: (ticket, { tier, team, assignee, automatic }) => ({
       ...moveTo(ticket, tier, team ?? ticket.team, assignee),
       ...(automatic !== undefined && (ticket.team === undefined || ticket.teamChosen) ? { teamChosen: true as const } : {}),
@@ -57,7 +57,7 @@ export const assignmentEvents = {
     readonly because: UnassignedBecause;
     readonly reason: string;
   }>({
-    says: 'nobody has it now: who had it, and why no longer',
+    says: 'it was unassigned: who had it, and why it was taken away',
     evolve: (ticket, { tier, team, assignee, because }) => ({
       ...moveTo(ticket, tier, team),
       ...(because === 'requested' ? { declinedBy: [...new Set([...(ticket.declinedBy ?? []), assignee.id])] } : {}),
@@ -78,7 +78,7 @@ export const assignmentEvents = {
     readonly agent: Person;
     readonly reason: string;
   }>({
-    says: 'somebody took it over from who had it, who is told: by whom, and why',
+    says: 'somebody took it over from the assignee, who is notified: by whom, and why',
     evolve: (ticket, { tier, team, agent }) => ({
       ...moveTo(ticket, tier, team ?? ticket.team, agent),
       work: givenTo(ticket.work, agent),
@@ -90,7 +90,7 @@ export const assignmentEvents = {
   }),
 
   AssignmentFoundNobody: note<NobodyFound & { readonly tier: Tier; readonly skills: readonly string[] }>({
-    says: 'automatic assignment found nobody, and why: told once for each reason, as long as the ticket stays where it is',
+    says: 'automatic assignment found nobody, and why: recorded once per reason while the ticket stays where it is',
     evolve: (ticket, { because }) => ({ ...ticket, nobodyFound: because }),
   }),
 };

@@ -6,7 +6,7 @@ import { resolvedAt } from './ticket.js';
 export const conversationEvents = {
   PublicReplySent: {
     ...note<{ readonly author: Person; readonly text: string }>({
-      says: 'what the requester is told; the first time is a first response',
+      says: 'a reply to the requester; the first one is a first response',
       evolve: (ticket) => without(ticket, 'repliedAt'),
       personal: { fields: ['text'] },
     }),
@@ -15,7 +15,7 @@ export const conversationEvents = {
   },
 
   RequesterReplied: move<{ readonly author: Person; readonly text: string; readonly followUp?: string }>({
-    says: 'what the requester says; `followUp` names the ticket that it goes to, since this one can no longer be reopened',
+    says: 'a message from the requester; `followUp` names the follow-up ticket if this one can no longer be reopened',
     evolve: (ticket, { followUp }, { effectiveAt }) => {
       if (followUp !== undefined) return { ...ticket, followUp };
       return resolvedAt(ticket.work) === undefined ? ticket : { ...ticket, repliedAt: effectiveAt };
@@ -28,18 +28,18 @@ export const conversationEvents = {
   }),
 
   InternalNoteAdded: note<{ readonly author: Person; readonly text: string }>({
-    says: 'a note that only the desk reads',
+    says: 'an internal note, visible to the desk only',
     evolve: unchanged,
     personal: { fields: ['text'] },
   }),
 
   VendorReplied: note<{ readonly vendor: string; readonly caseReference: string; readonly text: string }>({
-    says: 'what a vendor says about its case',
+    says: 'a message from the vendor about its case',
     evolve: unchanged,
   }),
 
   ImportedNoteRecorded: note<{ readonly text: string }>({
-    says: 'a row of an imported record that changed nothing we know of: kept, because it was said',
+    says: 'a row of an imported record that changed nothing known here; kept for completeness',
     evolve: unchanged,
   }),
 };

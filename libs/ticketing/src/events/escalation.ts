@@ -27,33 +27,33 @@ export const escalationEvents = {
       readonly message?: Message;
     }
   >({
-    says: 'a step of an escalation policy: whom it tells, and whom it passed over and why; `effectiveAt` is when it was due',
+    says: 'a step of an escalation policy was dispatched: whom it notifies, whom it passed over and why; `effectiveAt` is when it was due',
     personal: { fields: ['message.subject', 'message.text'] },
     evolve: unchanged,
   }),
 
   EscalationStepSkipped: note<ChainStep & { readonly because: string; readonly passedOver?: readonly PassedOver[] }>({
-    says: 'a step of an escalation policy that found nobody to tell, and why, or nowhere to hand the work on to: the next one comes at once',
+    says: 'a step of an escalation policy found nobody to notify, and why, or no tier to hand the work to: the next step follows at once',
     evolve: unchanged,
   }),
 
   NotificationDelivered: note<ChainStep & Notified>({
-    says: 'a message of a step of an escalation policy got through: to whom, by what, after how many attempts',
+    says: 'a message of an escalation step was delivered: to whom, through which channel, after how many attempts',
     evolve: unchanged,
   }),
 
   NotificationFailed: note<ChainStep & Notified & { readonly because: Undelivered; readonly detail?: string }>({
-    says: 'a message of a step of an escalation policy did not get through, and why. Where none of the step did, the next step comes at once',
+    says: "a message of an escalation step could not be delivered, and why. If none of the step's messages could, the next step follows at once",
     evolve: unchanged,
   }),
 
   EscalationAcknowledged: note<{ readonly chains: readonly string[]; readonly by: Person; readonly note?: string }>({
-    says: 'somebody answers for what escalation policies told of: they go no further, or not for as long as it lasts',
+    says: 'somebody acknowledged what escalation policies reported: the policies stop, or pause until the acknowledgement lapses',
     evolve: unchanged,
   }),
 
   EscalationAcknowledgementLapsed: note<{ readonly chain: string; readonly policy: string }>({
-    says: 'time is up for an acknowledgement: the policy goes on',
+    says: 'an acknowledgement lapsed: the policy continues',
     evolve: unchanged,
   }),
 };

@@ -17,7 +17,7 @@ export const handOffEvents = {
     /** A policy handed it on: which, and what the hand-off lacks that the contract asks for. */
     readonly automatic?: { readonly policy: string; readonly chain: string; readonly lacks: readonly string[] };
   }>({
-    says: 'functional escalation: the work is handed up, with the whole hand-off, and waits to be accepted; `skipped` when it left out a tier',
+    says: 'functional escalation: the work was handed up, with the full hand-off, and awaits acceptance; `skipped` if it skipped a tier',
     evolve: (ticket, { escalationId, from, fromTeam, to, toTeam, handOff }, { effectiveAt }) => ({
       ...moveTo(ticket, to, toTeam),
       ...(handOff?.vendor === undefined ? {} : { vendorCase: handOff.vendor }),
@@ -47,7 +47,7 @@ export const handOffEvents = {
     /** Tickets on which the agent's touch time ran, and ends. */
     readonly turnedFrom?: readonly string[];
   }>({
-    says: 'the receiver took it',
+    says: 'the receiving tier accepted it',
     evolve: (ticket, { escalationId, tier, team, agent }) => ({
       ...moveTo(ticket, tier, team ?? ticket.team, agent),
       work: withActiveWork(ticket.work, { status: 'in-progress', agent }),
@@ -71,7 +71,7 @@ export const handOffEvents = {
     readonly reason: string;
     readonly pingPong: number;
   }>({
-    says: 'the receiver gave it back to the sender, with a reason; `pingPong` counts the returns',
+    says: 'the receiver returned it to the sender, with a reason; `pingPong` counts the returns',
     evolve: (ticket, { escalationId, to, toTeam, pingPong }) => ({
       ...moveTo(ticket, to, toTeam, handedOver(ticket)?.fromAssignee),
       work: withActiveWork(ticket.work, { status: 'open' }),
@@ -102,8 +102,8 @@ export const handOffEvents = {
     readonly pingPong?: number;
   }>({
     says:
-      'the work is handed down, with the solution, so that the lower tier can do it alone next time; `pingPong` counts it with the returns ' +
-      'where that tier had handed it up',
+      'the work was handed down, with the solution, so that the lower tier can do it alone next time; `pingPong` counts it with the returns ' +
+      'if that tier had handed it up',
     evolve: (ticket, { to, toTeam, pingPong }) => ({
       ...moveTo(ticket, to, toTeam),
       work: { status: 'open' },
@@ -125,7 +125,7 @@ export const handOffEvents = {
     readonly to?: string;
     readonly reason: string;
   }>({
-    says: 'someone higher up is told; the work does not move',
+    says: 'hierarchical escalation: someone higher up is notified; the work does not move',
     evolve: unchanged,
     endsTouch: false,
     firstResponse: false,
@@ -140,7 +140,7 @@ export const handOffEvents = {
     readonly toTeam?: string;
     readonly question: string;
   }>({
-    says: 'another tier is asked for guidance; owner and clocks stay',
+    says: 'another tier was asked for guidance; owner and clocks stay',
     evolve: (ticket, { consultationId, to, question }) => ({
       ...ticket,
       consultations: [...ticket.consultations, { id: consultationId, tier: to, question }],
@@ -153,7 +153,7 @@ export const handOffEvents = {
     readonly answer: string;
     readonly article?: string;
   }>({
-    says: 'the answer, and the knowledge article that it became',
+    says: 'the answer, and the knowledge article it became',
     evolve: (ticket, { consultationId }) => ({
       ...ticket,
       consultations: ticket.consultations.filter(({ id }) => id !== consultationId),

@@ -5,7 +5,7 @@ import type { Opening, OpeningFlags } from './ticket.js';
 
 export const intakeEvents = {
   TicketOpened: move<Opening & OpeningFlags>({
-    says: 'a ticket came: what is wrong, for whom, by which channel, at which tier and priority, under which version of the contract',
+    says: 'a ticket was opened: what is wrong, for whom, through which channel, at which tier and priority, under which contract version',
     // What it does to a ticket that is open already: a second opening is stored, and changes nothing. See `openedTicket`.
     evolve: unchanged,
     personal: { of: 'reporter', fields: ['reporter.name', 'summary', 'description'] },
@@ -32,7 +32,7 @@ export const intakeEvents = {
     /** What it was about before, where that was something else. */
     readonly before?: Pick<Opening, 'category' | 'service' | 'component'>;
   }>({
-    says: 'it was classified: category, impact, urgency, priority, what is affected, the flags that let it skip tiers',
+    says: 'it was classified: category, impact, urgency, priority, what is affected, the flags that allow it to skip tiers',
     // It is told in full: a component that is not told of is not affected any more.
     evolve: (ticket, { before: _, ...data }) => ({ ...(data.component === undefined ? without(ticket, 'component') : ticket), ...data }),
     endsTouch: false,
@@ -51,7 +51,7 @@ export const intakeEvents = {
   }),
 
   MajorIncidentStoodDown: move<{ readonly reason: string }>({
-    says: 'it is a major incident no longer',
+    says: 'it is no longer a major incident',
     evolve: (ticket) => ({ ...ticket, majorIncident: false }),
     endsTouch: false,
     firstResponse: false,

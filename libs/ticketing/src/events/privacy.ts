@@ -7,7 +7,7 @@ export type ErasedBecause = 'forgotten' | 'retention';
 
 export const privacyEvents = {
   PersonalDataErased: note<{ readonly because: ErasedBecause; readonly person?: string }>({
-    says: 'personal data of a person in it can be read no more, in no event and no view: the keys were destroyed',
+    says: "a person's personal data in it can no longer be read, in any event or view: the keys were destroyed",
     evolve: (ticket, { person }) => (person === undefined || person === ticket.reporter.id ? erased(ticket) : ticket),
   }),
 };

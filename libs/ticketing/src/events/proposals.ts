@@ -16,7 +16,7 @@ function settled(ticket: Ticket, { proposalId }: Settled): Ticket {
 
 export const proposalEvents = {
   ActProposed: note<Settled & { readonly body: { readonly text?: string; readonly [field: string]: unknown } }>({
-    says: 'an assistant would reply, resolve or hand off, and with what: a person approves or rejects it, unless the contract lets it do so alone',
+    says: 'an assistant proposed a reply, a resolution or a hand-off, with its content: a person approves or rejects it, unless the contract lets the assistant act alone',
     personal: { fields: ['body.text'] },
     evolve: (ticket, { proposalId, act, body }, { actor: by, effectiveAt: at }) => ({
       ...ticket,
@@ -24,11 +24,11 @@ export const proposalEvents = {
     }),
   }),
   ProposalApproved: note<Settled & { readonly by?: 'contract' }>({
-    says: 'what was proposed is done: a person wants it so, or the contract lets assistants do it alone (`by`)',
+    says: 'the proposal was approved and carried out: by a person, or because the contract lets assistants act alone (`by`)',
     evolve: settled,
   }),
   ProposalRejected: note<Settled & { readonly reason: string }>({
-    says: 'what was proposed is not done, and why',
+    says: 'the proposal was rejected, and why',
     evolve: settled,
   }),
 };

@@ -5,12 +5,12 @@ import type { earlierFixSchema, ProblemOfTicket } from './ticket.js';
 
 export const recurrenceEvents = {
   TicketRecurred: note<Static<typeof earlierFixSchema>>({
-    says: 'it is like a ticket that L2 or L3 has fixed before: it may skip to L3',
+    says: 'it resembles a ticket that L2 or L3 has fixed before: it may skip to L3',
     evolve: (ticket, recursFrom) => ({ ...ticket, recursFrom }),
   }),
 
   TicketToldOfProblem: note<Omit<ProblemOfTicket, 'status'> & { readonly status: ProblemOfTicket['status'] | 'unlinked' }>({
-    says: 'it was linked to a problem, or unlinked; or the problem has moved on: known error with its workaround, fixed, closed',
+    says: 'it was linked to or unlinked from a problem, or the problem moved on: known error with its workaround, fixed, closed',
     evolve: (ticket, { problemId, title, status, workaround, fixedAt }) => {
       const others = ticket.problems?.filter((one) => one.problemId !== problemId) ?? [];
       if (status !== 'unlinked')

@@ -10,12 +10,12 @@ export const relationEvents = {
     /** The other one said so first. */
     readonly mirrored?: true;
   }>({
-    says: 'what it is to another ticket; `mirrored` when the other one said so first',
+    says: 'it was linked to another ticket; `mirrored` if the other ticket linked first',
     evolve: (ticket, { ticketId, relation }) => linked(ticket, ticketId, relation),
   }),
 
   TicketUnlinked: note<{ readonly ticketId: string; readonly relation: Relation; readonly reason?: string; readonly mirrored?: true }>({
-    says: 'what it is to another ticket no longer',
+    says: 'a link to another ticket was removed',
     evolve: (ticket, { ticketId, relation }) => unlinked(ticket, ticketId, relation),
   }),
 
@@ -25,24 +25,24 @@ export const relationEvents = {
     readonly code: string;
     readonly message: string;
   }>({
-    says: 'the other ticket could not take the link or the merge, and why: it does not hold',
+    says: 'the other ticket refused the link or the merge, and why: it does not apply',
     evolve: (ticket, { ticketId, relation }) =>
       relation === 'merged-into' ? without(ticket, 'mergingInto') : unlinked(ticket, ticketId, relation),
   }),
 
   TicketMergeRequested: note<{ readonly into: string; readonly reason: string }>({
-    says: 'it is to go on in another ticket, which is asked to take it in',
+    says: 'it is to be merged into another ticket, which is asked to accept it',
     evolve: (ticket, { into }) => ({ ...ticket, mergingInto: into }),
   }),
 
   TicketAbsorbed: note<{ readonly ticketId: string; readonly summary: string; readonly reporter: Person; readonly reason: string }>({
-    says: 'another ticket goes on in this one; its own stream stays as it is',
+    says: 'another ticket was merged into this one; its own stream stays as it is',
     evolve: (ticket, { ticketId }) => ({ ...ticket, absorbed: [...ticket.absorbed, ticketId] }),
     personal: { of: 'reporter', fields: ['summary', 'reporter.name'] },
   }),
 
   TicketMerged: move<{ readonly into: string }>({
-    says: 'it goes on in another ticket, which has taken it in',
+    says: 'it was merged into another ticket, which accepted it',
     evolve: (ticket, { into }) => ({ ...without(ticket, 'mergingInto', 'proposals'), work: { status: 'merged', into } }),
     movesWhatIsOver: true,
     endsTouch: true,
@@ -60,7 +60,7 @@ export const relationEvents = {
     readonly component?: string;
     readonly reason: string;
   }>({
-    says: 'a part of it becomes a ticket of its own',
+    says: 'part of it became a ticket of its own',
     evolve: (ticket, { into }) => linked(ticket, into, 'split-into'),
     personal: { fields: ['summary', 'description'] },
   }),

@@ -5,7 +5,7 @@ import { moveTo, type Resolution, resolvedAt, type RootCause } from './ticket.js
 
 export const resolutionEvents = {
   TicketResolved: move<Resolution & { readonly tier: Tier; readonly team?: string }>({
-    says: 'it was resolved, by the rules of its tier, with its parent, or because its alert fires no more',
+    says: 'it was resolved, by the rules of its tier, with its parent, or because its alert stopped firing',
     evolve: (ticket, { tier, category, article, cause, fix, workaround, parent, alert }, { effectiveAt }) => ({
       ...without(ticket, 'proposals'),
       work: { status: 'resolved', resolvedAt: effectiveAt },
@@ -33,7 +33,7 @@ export const resolutionEvents = {
   }),
 
   TicketReopened: move<{ readonly reason: string; readonly tier: Tier; readonly team?: string; readonly cycle: number }>({
-    says: 'it was opened again; `cycle` counts its lives, from 1',
+    says: 'it was reopened; `cycle` counts its lives, from 1',
     evolve: (ticket, { tier, team, cycle }) => ({
       ...without(moveTo(ticket, tier, team, ticket.assignee), 'resolution', 'rootCause', 'repliedAt'),
       work: { status: 'open' },
@@ -54,7 +54,7 @@ export const resolutionEvents = {
   }),
 
   TicketClosed: move<{ readonly note?: string }>({
-    says: 'the resolution is final',
+    says: 'it was closed: the resolution is final',
     evolve: (ticket, _data, { effectiveAt }) => ({
       ...without(ticket, 'repliedAt', 'proposals'),
       work: { status: 'closed', resolvedAt: resolvedAt(ticket.work) ?? effectiveAt },
@@ -67,7 +67,7 @@ export const resolutionEvents = {
   }),
 
   TicketCancelled: move<{ readonly reason: string }>({
-    says: 'it needs no resolution, and why',
+    says: 'it was cancelled, and why it needs no resolution',
     evolve: (ticket) => ({ ...without(ticket, 'proposals'), work: { status: 'cancelled' } }),
     endsTouch: true,
     firstResponse: false,
@@ -76,7 +76,7 @@ export const resolutionEvents = {
   }),
 
   SatisfactionRecorded: note<{ readonly cycle: number; readonly score: number; readonly comment?: string }>({
-    says: "the requester's judgement, one for each resolution: 1 very dissatisfied to 5 very satisfied",
+    says: "the requester's rating, one per resolution: 1 (very dissatisfied) to 5 (very satisfied)",
     evolve: (ticket, { cycle }) => ({ ...ticket, judgedCycles: [...ticket.judgedCycles, cycle] }),
     personal: { fields: ['comment'] },
   }),

@@ -3,15 +3,15 @@ import { about, anyObject, count, instant, listOf, oneOf, open, optional, refer,
 import { actorSchema } from '../vocabulary.js';
 
 const runnerStepSchema = open({
-  action: about(text, 'What a runner does, by a name that runners know'),
-  input: optional(about(anyObject, 'What the runner needs for it')),
-  attempts: optional(about(count, 'How many times it may be claimed, as leases run out; 3 unless said')),
+  action: about(text, 'Action for a runner, by the name runners know'),
+  input: optional(about(anyObject, 'Input for the runner')),
+  attempts: optional(about(count, 'Maximum number of claims, as leases expire; default: 3')),
 });
 
 export const runbookStepSchema = open({
-  title: about(text, 'What is done, in a line'),
-  instruction: optional(about(text, 'How, in Markdown')),
-  runner: optional(about(runnerStepSchema, 'A runner does it; absent: a person')),
+  title: about(text, 'One-line summary of the step'),
+  instruction: optional(about(text, 'Instructions in Markdown')),
+  runner: optional(about(runnerStepSchema, 'Runner that performs it; absent: done by a person')),
 });
 
 /** A step of a runbook as its article has it. */
@@ -23,20 +23,20 @@ export type StepResult = (typeof STEP_RESULTS)[number];
 
 const stepOfRunSchema = open({
   ...runbookStepSchema.entries,
-  status: about(oneOf(['waiting', ...STEP_RESULTS]), 'How far it is'),
-  outcome: optional(about(text, 'What came of it, or why it was skipped')),
+  status: about(oneOf(['waiting', ...STEP_RESULTS]), 'Progress'),
+  outcome: optional(about(text, 'Outcome, or why it was skipped')),
   by: optional(about(refer(actorSchema), 'Who ticked it off')),
   at: optional(about(instant, 'When')),
 });
 
 export const runbookRunSchema = open({
   run: about(uuid, 'Id of this run of the runbook'),
-  article: about(text, 'The article that has the runbook'),
-  version: about(count, 'The version of the article that is followed'),
-  title: about(text, 'Its title'),
+  article: about(text, 'Article that contains the runbook'),
+  version: about(count, 'Version of the article being followed'),
+  title: about(text, 'Title of the article'),
   startedBy: about(refer(actorSchema), 'Who started it'),
   startedAt: about(instant, 'When'),
-  cycle: about(count, 'The cycle of the ticket that it was started in'),
+  cycle: about(count, 'Cycle of the ticket in which it was started'),
   steps: about(listOf(stepOfRunSchema), 'Its steps, in order'),
 });
 

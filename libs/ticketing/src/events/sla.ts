@@ -13,10 +13,10 @@ export interface ClockIdentity {
 }
 
 export const clockVerdictSchema = open({
-  contractVersion: about(count, "Version of the client's contract that it ended under, 0 for the default contract"),
+  contractVersion: about(count, "Version of the client's contract that it ended under; 0: the default contract"),
   verdict: about(oneOf(CLOCK_VERDICTS), 'What became of it'),
   target: about(count, 'Its target, in milliseconds of open time'),
-  elapsed: about(count, 'What it used up, in milliseconds of open time'),
+  elapsed: about(count, 'Time used, in milliseconds of open time'),
   dueAt: optional(about(instant, 'When it was due')),
   breachedAt: optional(about(instant, 'When it was breached')),
 });
@@ -29,7 +29,7 @@ export const slaEvents = {
   SlaThresholdReached: note<
     ClockIdentity & { readonly terms: number; readonly percent: number; readonly target: number; readonly dueAt?: Instant }
   >({
-    says: "a share of a clock's target is used up: `effectiveAt` is when it was, `recordedAt` when it was noticed",
+    says: "a share of a clock's target is used up: `effectiveAt` is when that happened, `recordedAt` when it was noticed",
     evolve: unchanged,
   }),
 
@@ -42,7 +42,7 @@ export const slaEvents = {
     readonly contract: PinnedContract;
     readonly clocks: readonly (ClockIdentity & { readonly oldDue?: Instant; readonly newDue?: Instant })[];
   }>({
-    says: "another version of the client's contract holds from now on: the clocks go on under it, with the time that they have used up",
+    says: "a new version of the client's contract applies from now on: the clocks continue under it and keep their elapsed time",
     evolve: (ticket, { contract }) => ({ ...ticket, contract }),
   }),
 
@@ -62,8 +62,8 @@ export const slaEvents = {
     }
   >({
     says:
-      'what was told of a clock and is known otherwise now, by a fact that was told late or by the contract that is now known to have been ' +
-      'in force; what was told before stays, and this says what replaces it',
+      'what was recorded of a clock turned out differently, through a late fact or the contract now known to have been ' +
+      'in force; the earlier record stays, and this says what replaces it',
     evolve: unchanged,
   }),
 };

@@ -44,22 +44,24 @@ import { runbookRunSchema } from './runbook.js';
 export const openingSchema = open({
   client: about(text, 'The client (tenant)'),
   kind: about(oneOf(TICKET_KINDS), 'Incident or service request'),
-  summary: about(text, 'What is wrong, in a line'),
-  description: optional(about(text, 'What is wrong, at length')),
+  summary: about(text, 'One-line summary of what is wrong'),
+  description: optional(about(text, 'Full description')),
   reporter: about(refer(personSchema), 'Who reported it'),
-  channel: about(oneOf(CHANNELS), 'How it came'),
+  channel: about(oneOf(CHANNELS), 'Channel through which it was opened'),
   impact: about(oneOf(IMPACTS), 'How many are affected'),
   urgency: about(oneOf(URGENCIES), 'How long it can wait'),
-  priority: about(refer(prioritySchema), 'Follows from impact and urgency by the contract'),
-  tier: about(refer(tierSchema), 'The tier that has it'),
-  team: optional(about(text, 'The team that has it')),
-  service: optional(about(text, 'The service that it is about')),
-  component: optional(about(text, 'The component of that service')),
-  category: optional(about(text, 'Its category, such as `hardware/printer`')),
-  question: optional(about(uuid, 'The question in self-service that no article has answered')),
-  form: optional(about(open({ form: about(text, 'Its name'), version: about(count, 'Its version') }), 'The form by which it was opened')),
-  follows: optional(about(uuid, 'The ticket that this one follows, when that one could no longer be reopened')),
-  defaultTerms: optional(about(count, 'Version of the default contract, where the client had no contract of its own; absent: the first')),
+  priority: about(refer(prioritySchema), 'Derived from impact and urgency by the contract'),
+  tier: about(refer(tierSchema), 'Current tier'),
+  team: optional(about(text, 'Current team')),
+  service: optional(about(text, 'Affected service')),
+  component: optional(about(text, 'Affected component of that service')),
+  category: optional(about(text, 'Category, such as `hardware/printer`')),
+  question: optional(about(uuid, 'Self-service question that no article answered')),
+  form: optional(
+    about(open({ form: about(text, 'Its name'), version: about(count, 'Version of the form') }), 'Request form it was opened with'),
+  ),
+  follows: optional(about(uuid, 'Ticket that this one follows up, since that one could no longer be reopened')),
+  defaultTerms: optional(about(count, 'Version of the default contract, if the client had no contract of its own; absent: the first')),
 });
 
 /** What a ticket is opened with. */
@@ -71,7 +73,7 @@ export type Opening = Static<typeof openingSchema> & {
 export const evidenceSchema = open({
   name: about(text, 'Name of the file'),
   kind: about(oneOf(EVIDENCE_KINDS), 'What it is'),
-  url: about(text, 'Where its content is'),
+  url: about(text, 'URL of the content'),
   mediaType: about(text, 'Media type of the content, such as `image/png`'),
   sha256: about(text, 'SHA-256 of the content in lower-case hexadecimal'),
   bytes: about(count, 'Size of the content in bytes'),
@@ -80,12 +82,12 @@ export type Evidence = Static<typeof evidenceSchema>;
 
 export const resolutionSchema = open({
   category: optional(about(text, 'Category of the resolution')),
-  article: optional(about(text, 'The knowledge article that solved it')),
-  cause: optional(about(text, 'What the cause was')),
-  fix: optional(about(text, 'What solved it')),
-  workaround: optional(about(text, 'What helps until it is solved for good')),
-  parent: optional(about(uuid, 'The parent whose resolution it follows')),
-  alert: optional(about(uuid, 'The alert that fired no more')),
+  article: optional(about(text, 'Knowledge article that solved it')),
+  cause: optional(about(text, 'Cause')),
+  fix: optional(about(text, 'Fix')),
+  workaround: optional(about(text, 'Workaround until there is a permanent fix')),
+  parent: optional(about(uuid, 'Parent ticket it was resolved with')),
+  alert: optional(about(uuid, 'Alert that stopped firing')),
 });
 export type Resolution = Static<typeof resolutionSchema>;
 
@@ -93,44 +95,44 @@ export const rootCauseSchema = open({
   category: about(text, 'Category of the root cause'),
   analysis: about(
     open({
-      method: about(oneOf(ANALYSIS_METHODS), 'The method'),
-      text: about(text, 'The analysis'),
+      method: about(oneOf(ANALYSIS_METHODS), 'Method of analysis'),
+      text: about(text, 'Analysis'),
       citedEvents: about(listOf(count), 'Revisions of the events of this ticket that prove it'),
     }),
     'How it was found',
   ),
-  permanentFix: optional(about(text, 'What solves it for good')),
-  workaround: optional(about(text, 'What helps until it is solved for good')),
+  permanentFix: optional(about(text, 'Permanent fix')),
+  workaround: optional(about(text, 'Workaround until there is a permanent fix')),
   preventiveActions: about(
-    listOf(open({ action: about(text, 'What is to be done'), owner: about(text, 'Who does it') })),
-    'What keeps it from happening again',
+    listOf(open({ action: about(text, 'What needs to be done'), owner: about(text, 'Who is responsible') })),
+    'Actions that prevent a recurrence',
   ),
-  changeReference: optional(about(text, 'Reference of the change')),
+  changeReference: optional(about(text, 'Reference to the change')),
   knowledgeArticle: about(
     open({
       id: about(text, 'Id of the article'),
-      action: about(oneOf(['written', 'updated']), 'Whether it is new'),
+      action: about(oneOf(['written', 'updated']), 'Whether it was newly written'),
     }),
-    'What support staff can read about it',
+    'Knowledge article for support staff',
   ),
-  lowerTierCanResolve: about(flag, 'Whether L1 or L2 can do it alone next time'),
+  lowerTierCanResolve: about(flag, 'Whether L1 or L2 can resolve it alone next time'),
 });
 
 /** Root cause analysis as L3 must give it. */
 export type RootCause = Static<typeof rootCauseSchema>;
 
 export const earlierFixSchema = open({
-  ticketId: about(uuid, 'The ticket that was fixed'),
-  tier: about(refer(tierSchema), 'The tier that fixed it'),
+  ticketId: about(uuid, 'Ticket that was fixed'),
+  tier: about(refer(tierSchema), 'Tier that fixed it'),
   fixedAt: about(instant, 'When'),
   rootCause: about(flag, 'Whether its root cause was found'),
 });
 
 const problemOfTicketSchema = open({
   problemId: about(uuid, 'Id of the problem'),
-  title: about(text, 'What it is about'),
+  title: about(text, 'One-line summary'),
   status: about(oneOf(PROBLEM_STATUSES), 'Where it stands'),
-  workaround: optional(about(text, 'How service is restored meanwhile')),
+  workaround: optional(about(text, 'Workaround')),
   fixedAt: optional(about(instant, 'When it was last fixed, whether or not the fix held')),
 });
 
@@ -139,8 +141,8 @@ export type ProblemOfTicket = Static<typeof problemOfTicketSchema>;
 
 const proposalSchema = open({
   proposalId: about(uuid, 'Id of the proposal'),
-  act: about(oneOf(ASSISTANT_ACTS), 'What is to be done'),
-  body: about(anyObject, 'With what: the body of the command that does it'),
+  act: about(oneOf(ASSISTANT_ACTS), 'What needs to be done'),
+  body: about(anyObject, 'Content: the body of the command that carries it out'),
   by: about(refer(actorSchema), 'Who proposed it'),
   at: about(instant, 'When'),
 });
@@ -150,9 +152,9 @@ export type Proposal = Static<typeof proposalSchema>;
 
 const handedOverSchema = open({
   escalationId: about(uuid, 'Id of the hand-off'),
-  from: about(refer(tierSchema), 'The tier that handed it over'),
-  fromTeam: optional(about(text, 'Its team: where it goes back to when it is returned')),
-  fromAssignee: optional(about(refer(personSchema), 'Its assignee: who has it again when it is returned')),
+  from: about(refer(tierSchema), 'Tier that handed it over'),
+  fromTeam: optional(about(text, 'Sending team, which gets it back if it is returned')),
+  fromAssignee: optional(about(refer(personSchema), "Sender's assignee, who gets it back if it is returned")),
   at: about(instant, 'When it was handed over'),
 });
 
@@ -160,11 +162,11 @@ const handedOverSchema = open({
 export type HandedOver = Static<typeof handedOverSchema>;
 
 const activeWorkSchema = oneOfKinds('status', [
-  open({ status: about(literal('open'), 'Nobody works on it yet') }),
-  open({ status: about(literal('in-progress'), 'Somebody works on it'), agent: about(refer(personSchema), 'Who') }),
+  open({ status: about(literal('open'), 'Not being worked on yet') }),
+  open({ status: about(literal('in-progress'), 'Being worked on'), agent: about(refer(personSchema), 'Who') }),
   open({
-    status: about(literal('escalated'), 'A hand-off waits to be accepted or returned'),
-    handedOver: about(handedOverSchema, 'The hand-off'),
+    status: about(literal('escalated'), 'A hand-off is awaiting acceptance or return'),
+    handedOver: about(handedOverSchema, 'Pending hand-off'),
   }),
 ]);
 
@@ -174,16 +176,16 @@ export type ActiveWork = Static<typeof activeWorkSchema>;
 export const workSchema = oneOfKinds('status', [
   ...activeWorkSchema.options,
   open({
-    status: about(literal('on-hold'), 'It is on hold'),
+    status: about(literal('on-hold'), 'On hold'),
     reason: about(oneOf(HOLD_REASONS), 'Why'),
     since: about(instant, 'Since when'),
-    until: optional(about(instant, 'Until when, as far as is known')),
-    expired: optional(about(literal(true), 'It has lasted until then, and the assignee and the lead were told')),
-    paused: about(activeWorkSchema, 'What goes on when the hold ends'),
+    until: optional(about(instant, 'Expected end, if known')),
+    expired: optional(about(literal(true), '`until` has passed, and the assignee and the lead were notified')),
+    paused: about(activeWorkSchema, 'What resumes when the hold ends'),
   }),
-  open({ status: about(oneOf(['resolved', 'closed']), 'It is done'), resolvedAt: about(instant, 'When it was resolved') }),
-  open({ status: about(literal('cancelled'), 'It was called off') }),
-  open({ status: about(literal('merged'), 'It goes on in another ticket'), into: about(uuid, 'Id of that ticket') }),
+  open({ status: about(oneOf(['resolved', 'closed']), 'Resolved or closed'), resolvedAt: about(instant, 'When it was resolved') }),
+  open({ status: about(literal('cancelled'), 'Cancelled') }),
+  open({ status: about(literal('merged'), 'Merged into another ticket'), into: about(uuid, 'Id of that ticket') }),
 ]);
 
 /** Where a ticket stands in its life. */
@@ -191,53 +193,53 @@ export type Work = Static<typeof workSchema>;
 
 /** What is known of a ticket that was opened, without its clocks, its contract and what it was opened with. */
 export const ticketFactsSchema = open({
-  assignee: optional(about(refer(personSchema), 'Who has it')),
+  assignee: optional(about(refer(personSchema), 'Assignee')),
   teamChosen: optional(
-    about(literal(true), 'The team was chosen with the assignee, by automatic assignment: without the assignee any other may be'),
+    about(literal(true), 'Team chosen together with the assignee by automatic assignment: if unassigned, any other team may be chosen'),
   ),
-  nobodyFound: optional(about(oneOf(NOBODY_REASONS), 'Why automatic assignment found nobody, until it moves on or somebody has it')),
+  nobodyFound: optional(about(oneOf(NOBODY_REASONS), 'Why automatic assignment found nobody, until the ticket moves on or is assigned')),
   declinedBy: optional(
-    about(listOf(text), 'Ids of the agents from whom it was taken on request, at this tier: they are not given it automatically again'),
+    about(listOf(text), 'Ids of agents it was unassigned from on request at this tier: it is not assigned to them automatically again'),
   ),
-  skills: optional(about(listOf(text), 'Skills that were stated at triage')),
+  skills: optional(about(listOf(text), 'Skills stated at triage')),
   majorIncident: about(flag, 'Whether it is a major incident'),
   securityIncident: about(flag, 'Whether it is a security incident'),
-  work: about(workSchema, 'Where it stands in its life'),
+  work: about(workSchema, 'Current status'),
   stepsTried: about(listOf(diagnosticStepSchema), 'Diagnostic steps, oldest first'),
-  runbooks: optional(about(listOf(runbookRunSchema), 'Runbooks that were started, oldest first, with how far their steps are')),
-  evidence: about(listOf(evidenceSchema), 'Files that prove something, oldest first'),
+  runbooks: optional(about(listOf(runbookRunSchema), 'Runbooks started, oldest first, with the progress of their steps')),
+  evidence: about(listOf(evidenceSchema), 'Attached evidence, oldest first'),
   settledEscalation: optional(
     about(
       open({ id: about(uuid, 'Id of the hand-off'), how: about(oneOf(['accepted', 'returned']), 'What became of it') }),
-      'The last hand-off that was accepted or returned: repeating that changes nothing',
+      'The last hand-off accepted or returned; repeating that changes nothing',
     ),
   ),
   resolution: optional(
-    about(open({ tier: about(refer(tierSchema), 'The tier that resolved it'), ...resolutionSchema.entries }), 'How it was resolved'),
+    about(open({ tier: about(refer(tierSchema), 'Tier that resolved it'), ...resolutionSchema.entries }), 'How it was resolved'),
   ),
-  rootCause: optional(about(rootCauseSchema, 'Root cause analysis of L3')),
-  resolvedBy: about(listOf(tierSchema), 'Tiers that have resolved it so far, oldest first'),
-  cycle: about(count, '1, and one more for each reopening'),
-  returns: about(count, 'How many times it went back to a tier that had handed it up: returned, or handed down'),
+  rootCause: optional(about(rootCauseSchema, 'Root cause analysis by L3')),
+  resolvedBy: about(listOf(tierSchema), 'Tiers that have resolved it, oldest first'),
+  cycle: about(count, '1, incremented with each reopening'),
+  returns: about(count, 'How many times it came back to a tier that had handed it up, returned or handed down'),
   handedUpBy: optional(about(listOf(tierSchema), 'Tiers that have handed it up')),
   consultations: about(
     listOf(
       open({
         id: about(uuid, 'Id of the consultation'),
-        tier: about(refer(tierSchema), 'The tier that is asked'),
+        tier: about(refer(tierSchema), 'Tier asked'),
         question: about(text, 'The question'),
       }),
     ),
-    'Questions to other tiers that wait for an answer, oldest first',
+    'Open questions to other tiers, oldest first',
   ),
-  recursFrom: optional(about(earlierFixSchema, 'The ticket like it that L2 or L3 has fixed before')),
-  problems: optional(about(listOf(problemOfTicketSchema), 'The problems that it is linked to')),
-  proposals: optional(about(listOf(proposalSchema), 'What assistants propose, until it is approved or rejected, oldest first')),
-  vendorCase: optional(about(vendorCaseSchema, "The vendor's case that the last hand-off to a vendor named")),
+  recursFrom: optional(about(earlierFixSchema, 'Similar ticket that L2 or L3 has fixed before')),
+  problems: optional(about(listOf(problemOfTicketSchema), 'Problems it is linked to')),
+  proposals: optional(about(listOf(proposalSchema), "Assistants' proposals awaiting approval or rejection, oldest first")),
+  vendorCase: optional(about(vendorCaseSchema, 'Vendor case named in the last hand-off to a vendor')),
   onsiteVisit: optional(
     about(
       open({ id: about(uuid, 'Id of the visit'), status: about(oneOf(['planned', 'begun']), 'How far it is') }),
-      'The onsite visit that is planned or goes on',
+      'Onsite visit planned or in progress',
     ),
   ),
   touching: about(
@@ -248,21 +250,26 @@ export const ticketFactsSchema = open({
         since: about(instant, 'Since when'),
       }),
     ),
-    'Agents who work on it now',
+    'Agents currently working on it',
   ),
   repliedAt: optional(
-    about(instant, 'When the requester replied to its resolution; until that is answered, or the ticket reopened or closed'),
+    about(instant, 'When the requester replied to its resolution; cleared once answered, or once the ticket is reopened or closed'),
   ),
-  followUp: optional(about(uuid, 'The ticket that replies which came after the reopening window go to')),
-  judgedCycles: about(listOf(count), 'Cycles whose resolution the requester has judged'),
+  followUp: optional(about(uuid, 'Follow-up ticket for replies received after the reopening window')),
+  judgedCycles: about(listOf(count), 'Cycles whose resolution the requester has rated'),
   links: about(
-    listOf(open({ ticketId: about(uuid, 'Id of the other ticket'), relation: about(oneOf(RELATIONS), 'What this one is to it') })),
-    'What it is to other tickets',
+    listOf(
+      open({
+        ticketId: about(uuid, 'Id of the other ticket'),
+        relation: about(oneOf(RELATIONS), 'Relation of this ticket to the other one'),
+      }),
+    ),
+    'Links to other tickets',
   ),
-  mergingInto: optional(about(uuid, 'The ticket that it is to go on in, until that one has taken it in or has refused to')),
-  absorbed: about(listOf(uuid), 'Tickets that go on in this one'),
-  revisions: about(count, 'How many events it has'),
-  movedAt: about(instant, 'When the last move that people told took effect; notes, policies and time do not move it'),
+  mergingInto: optional(about(uuid, 'Ticket it is to be merged into, until that one accepts or refuses')),
+  absorbed: about(listOf(uuid), 'Tickets merged into this one'),
+  revisions: about(count, 'Number of events'),
+  movedAt: about(instant, 'Effective time of the last move made by a person; notes, policies and the timekeeper do not count'),
 });
 
 /** What is known of a ticket that was opened, without its clocks. */

@@ -14,7 +14,7 @@ export const workEvents = {
     /** Tickets on which the agent's touch time ran, and ends. */
     readonly turnedFrom?: readonly string[];
   }>({
-    says: 'somebody began to work on it; the first time is a first response',
+    says: 'somebody started working on it; the first time is a first response',
     evolve: (ticket, { tier, team, agent }) => ({
       ...moveTo(ticket, tier, team ?? ticket.team, agent),
       work: { status: 'in-progress', agent },
@@ -35,7 +35,7 @@ export const workEvents = {
         readonly runbook?: StepRef & { readonly result: Exclude<StepResult, 'skipped'> };
       }
   >({
-    says: 'what was tried, and what came of it; with `runbook`, a step of a runbook is ticked off by it',
+    says: 'what was tried, and the outcome; with `runbook`, it ticks off a runbook step',
     evolve: (ticket, { action, outcome, runbook }, { actor: by, effectiveAt: at }) => ({
       ...ticket,
       stepsTried: [...ticket.stepsTried, { action, outcome }],
@@ -44,7 +44,7 @@ export const workEvents = {
   }),
 
   RunbookStarted: note<Pick<RunbookRun, 'run' | 'article' | 'version' | 'title'> & { readonly steps: readonly RunbookStep[] }>({
-    says: 'the steps of a [runbook](knowledge.md#runbooks) are to be done, as that version of the article has them',
+    says: 'a [runbook](knowledge.md#runbooks) was started, with the steps of that version of the article',
     evolve: (ticket, { steps, ...runbook }, { actor, effectiveAt }) => ({
       ...ticket,
       runbooks: [
@@ -61,7 +61,7 @@ export const workEvents = {
   }),
 
   RunbookStepSkipped: note<StepRef & { readonly reason: string }>({
-    says: 'a step of a runbook is not to be done, and why',
+    says: 'a runbook step was skipped, and why',
     evolve: (ticket, { reason: outcome, ...ref }, { actor: by, effectiveAt: at }) => ({
       ...ticket,
       runbooks: ticked(ticket.runbooks ?? [], ref, { result: 'skipped', outcome, by, at }),
@@ -69,13 +69,13 @@ export const workEvents = {
   }),
 
   EvidenceAttached: note<Evidence>({
-    says: 'evidence by reference, with the SHA-256 and the size of its content',
+    says: 'evidence was attached by reference, with the SHA-256 and size of its content',
     evolve: (ticket, data) => ({ ...ticket, evidence: [...ticket.evidence, data] }),
     personal: { fields: ['name'], content: 'sha256' },
   }),
 
   TicketPutOnHold: move<{ readonly reason: HoldReason; readonly note: string; readonly until?: Instant }>({
-    says: 'the work is paused for a listed reason, perhaps until an instant',
+    says: 'work was paused for a listed reason, optionally until a given time',
     evolve: (ticket, { reason, until }, { effectiveAt }) => ({
       ...ticket,
       work: omitUndefined({ status: 'on-hold' as const, reason, since: effectiveAt, until, paused: activeWork(ticket.work) }),
@@ -87,12 +87,12 @@ export const workEvents = {
   }),
 
   HoldExpired: note<{ readonly reason: HoldReason; readonly until: Instant; readonly assignee?: Person }>({
-    says: 'a hold has lasted until the instant that was named, and the contract leaves it to people: its assignee and the lead are told',
+    says: 'a hold has reached its `until`, and the contract leaves it to people: the assignee and the lead are notified',
     evolve: (ticket) => (ticket.work.status === 'on-hold' ? { ...ticket, work: { ...ticket.work, expired: true } } : ticket),
   }),
 
   TicketResumed: move<{ readonly after: HoldReason }>({
-    says: 'the hold is over',
+    says: 'the hold ended',
     evolve: (ticket) => ({ ...ticket, work: activeWork(ticket.work) }),
     supposes: ({ after }) => ({ hold: after }),
     endsTouch: false,
@@ -107,7 +107,7 @@ export const workEvents = {
     readonly location: string;
     readonly plannedFor: Instant;
   }>({
-    says: 'a visit on site is planned: by whom, where, when',
+    says: 'an onsite visit was planned: by whom, where, when',
     evolve: (ticket, { visitId }) => ({ ...ticket, onsiteVisit: { id: visitId, status: 'planned' } }),
     personal: { fields: ['location'] },
     endsTouch: false,
@@ -126,7 +126,7 @@ export const workEvents = {
   }),
 
   OnsiteVisitDone: move<{ readonly visitId: string; readonly outcome: string }>({
-    says: 'the visit is done, and what came of it',
+    says: 'the visit was completed, with its outcome',
     evolve: (ticket) => without(ticket, 'onsiteVisit'),
     endsTouch: false,
     firstResponse: false,
@@ -135,12 +135,12 @@ export const workEvents = {
   }),
 
   TouchTimeRecorded: note<{ readonly tier: Tier; readonly agent: Person; readonly minutes: number; readonly activity?: string }>({
-    says: 'minutes that an agent spent on it, as stated',
+    says: 'minutes of work stated by an agent',
     evolve: unchanged,
   }),
 
   TouchTimeStarted: note<{ readonly tier: Tier; readonly agent: Person }>({
-    says: 'an agent turns to it: one stretch at a time for each agent, which ends with the work, at the latest',
+    says: 'an agent started working time on it: one stretch at a time per agent, which ends with the work at the latest',
     evolve: (ticket, { agent, tier }, { effectiveAt }) => ({
       ...ticket,
       touching: [...ticket.touching, { agent, tier, since: effectiveAt }],
@@ -154,7 +154,7 @@ export const workEvents = {
     readonly seconds: number;
     readonly activity?: string;
   }>({
-    says: "the agent's stretch is over: so many seconds, at the tier where it began",
+    says: "the agent's stretch of working time ended: its seconds, at the tier where it began",
     evolve: (ticket, { agent, startedAt }) => ({
       ...ticket,
       touching: ticket.touching.filter((touch) => touch.agent.id !== agent.id || touch.since > startedAt),
@@ -162,7 +162,7 @@ export const workEvents = {
   }),
 
   TouchTimeDeducted: note<{ readonly tier: Tier; readonly agent: Person; readonly startedAt: Instant; readonly seconds: number }>({
-    says: 'so many seconds of a stretch were counted before, on this ticket or another one: they count no more here',
+    says: 'seconds of a stretch that were already counted, on this ticket or another, are deducted here',
     evolve: unchanged,
   }),
 };

@@ -1335,7 +1335,7 @@ export const publicEventSchemas = {
       client: { type: 'string' },
       rules: rulesSchema,
       from: { description: 'Tickets opened then or later; all, unless given.', type: 'string', format: 'date-time' },
-      to: { description: 'Tickets opened before then; all, unless given.', type: 'string', format: 'date-time' },
+      to: { description: 'Tickets opened before this time; default: all.', type: 'string', format: 'date-time' },
       tickets: { description: 'How many were replayed.', type: 'number' },
       touched: {
         description: 'What each rule would have done to them.',
@@ -1772,9 +1772,9 @@ export const publicEventSchemas = {
     type: 'object',
     properties: {
       terms: { type: 'number' },
-      contractVersion: { description: "Version of the client's contract that it ended under, 0 for the default contract.", type: 'number' },
+      contractVersion: { description: "Version of the client's contract that it ended under; 0: the default contract.", type: 'number' },
       target: { description: 'Milliseconds of open time.', type: 'number' },
-      elapsed: { description: 'What it used up, in milliseconds of open time.', type: 'number' },
+      elapsed: { description: 'Time used, in milliseconds of open time.', type: 'number' },
       dueAt: { description: 'When its target would have been used up.', type: 'string', format: 'date-time' },
       stoppedAt: { type: 'string', format: 'date-time' },
       clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },

@@ -10,11 +10,11 @@ import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
  */
 export interface SlaMet extends ClockIdentity {
   readonly terms: number;
-  /** Version of the client's contract that it ended under, 0 for the default contract. */
+  /** Version of the client's contract that it ended under; 0: the default contract. */
   readonly contractVersion: number;
   /** Milliseconds of open time. */
   readonly target: number;
-  /** What it used up, in milliseconds of open time. */
+  /** Time used, in milliseconds of open time. */
   readonly elapsed: number;
   /** When its target would have been used up. */
   readonly dueAt?: Instant;

@@ -10,7 +10,7 @@ const LOG_IN_METHODS = ['link', 'password', 'passkey'] as const;
 
 const passkeySchema = open({
   passkey: about(text, 'Its id'),
-  label: about(text, 'What its owner calls it'),
+  label: about(text, 'Name given by its owner'),
   addedAt: about(instant, 'When it was added'),
   lastUsedAt: optional(about(instant, 'When it was last used to log in')),
 });
@@ -19,20 +19,20 @@ const MOST_PASSKEYS = 20;
 
 export const accountSchema = about(
   open({
-    account: about(text, 'Id of the person, as events name them'),
-    principal: about(refer(principalSchema), 'What they may do and see'),
-    invitedAt: about(instant, 'When the account was made'),
-    invitedBy: about(refer(actorSchema), 'Who made it'),
-    hasPassword: about(flag, 'Whether they log in with a password'),
-    passwordSetAt: optional(about(instant, 'When they last set it')),
-    lastLogIn: optional(about(instant, 'When they last logged in')),
-    lastLogInBy: optional(about(oneOf(LOG_IN_METHODS), 'With what they last logged in')),
-    totpEnrolledAt: optional(about(instant, 'Since when logging in takes a code of an authenticator (TOTP) as well')),
-    recoveryCodesLeft: optional(about(count, 'Recovery codes that were not used yet')),
-    passkeys: optional(about(listOf(passkeySchema), 'The passkeys that it is logged in to with')),
-    suspendedAt: optional(about(instant, 'Since when nobody logs in with it')),
+    account: about(text, 'Id of the person, as used in events'),
+    principal: about(refer(principalSchema), 'Roles and access'),
+    invitedAt: about(instant, 'When the account was created'),
+    invitedBy: about(refer(actorSchema), 'Who created it'),
+    hasPassword: about(flag, 'Whether it has a password'),
+    passwordSetAt: optional(about(instant, 'When the password was last set')),
+    lastLogIn: optional(about(instant, 'Last login')),
+    lastLogInBy: optional(about(oneOf(LOG_IN_METHODS), 'Method of the last login')),
+    totpEnrolledAt: optional(about(instant, 'When an authenticator (TOTP) was enrolled; login has required a code since')),
+    recoveryCodesLeft: optional(about(count, 'Number of unused recovery codes')),
+    passkeys: optional(about(listOf(passkeySchema), 'Passkeys of the account')),
+    suspendedAt: optional(about(instant, 'When it was disabled')),
   }),
-  'An account of a person who has no identity provider',
+  'Account of a person without an identity provider',
 );
 
 /** An account as it is shown. */
@@ -88,40 +88,41 @@ interface Totp {
 export type SecondFactor = { readonly totpStep: number } | { readonly recoveryCode: number } | PasskeyUse | undefined;
 
 @JSONSchema({
-  description: 'Says anew what somebody may do and see: at once, in sessions that go on, too.',
+  description: "Replaces a person's roles and access, effective at once, including in open sessions.",
   examples: [{ name: 'Ada', roles: ['lead'], clients: ['northwind'] }],
 })
 export class ChangeAccount {
   @Name({ description: 'Name of the person', optional: true })
   name?: string;
 
-  @SomeOf(ROLES, { description: 'What they may do' })
+  @SomeOf(ROLES, { description: 'Roles' })
   roles!: readonly Role[];
 
-  @TextList({ description: 'The clients whose data they see', max: 100, atLeastOne: true, optional: true })
+  @TextList({ description: 'Clients whose data they may see', max: 100, atLeastOne: true, optional: true })
   clients?: readonly string[];
 
-  @Flag({ description: 'That they see the data of all clients, in place of `clients`', optional: true })
+  @Flag({ description: 'Instead of `clients`: they may see the data of all clients', optional: true })
   allClients?: boolean;
 
-  @SomeOf(TIERS, { description: 'The tiers that they work at; all, unless said', optional: true })
+  @SomeOf(TIERS, { description: 'Tiers they work at; default: all', optional: true })
   tiers?: readonly Tier[];
 
-  @TextList({ description: 'Ids of the teams that they belong to', max: 100, optional: true })
+  @TextList({ description: 'Ids of the teams they belong to', max: 100, optional: true })
   teams?: readonly string[];
 }
 
 @JSONSchema({
-  description: 'Makes an account for a person. They log in once somebody has made a link for them (`POST /v1/accounts/{account}/links`).',
+  description:
+    'Creates an account for a person, who can log in once a login link has been created for them (`POST /v1/accounts/{account}/links`).',
   examples: [{ account: 'ada', name: 'Ada', roles: ['agent'], clients: ['northwind'], tiers: ['L1', 'L2'] }],
 })
 export class InviteAccount extends ChangeAccount {
-  @Name({ description: 'Id of the person, as events name them', example: 'ada', max: 100 })
+  @Name({ description: 'Id of the person, as used in events', example: 'ada', max: 100 })
   account!: string;
 }
 
 @JSONSchema({
-  description: 'Keeps somebody from logging in, and ends what they have begun.',
+  description: 'Disables an account: prevents login and ends open sessions.',
   examples: [{ reason: 'Has left the company' }],
 })
 export class SuspendAccount {
@@ -211,7 +212,7 @@ export function isActiveAccount(state: AccountState): state is NonNullable<Accou
 }
 
 const noAccount = () => refuse('account-not-found', 'There is no such account');
-const noFactor = () => refuse('second-factor-required', 'It takes a code of the authenticator, or a recovery code; each works once');
+const noFactor = () => refuse('second-factor-required', 'A code from the authenticator or a recovery code is required; each works once');
 
 const removal = ({ account, totp }: NonNullable<AccountState>) =>
   totp === undefined ? [] : [{ type: 'AccountTotpRemoved' as const, data: { account } }];
@@ -348,8 +349,8 @@ export const account = {
       decide({ label, passkey, credential, publicKey, counter }: { readonly label: string } & NewPasskey, state) {
         if (!isActiveAccount(state)) return noAccount();
         const { account, passkeys = [] } = state;
-        if (passkeys.some((one) => one.passkey === passkey)) return refuse('passkey-exists', 'The passkey was added before');
-        if (passkeys.length >= MOST_PASSKEYS) return refuse('too-many-passkeys', `An account has ${MOST_PASSKEYS} passkeys at most`);
+        if (passkeys.some((one) => one.passkey === passkey)) return refuse('passkey-exists', 'The passkey was already added');
+        if (passkeys.length >= MOST_PASSKEYS) return refuse('too-many-passkeys', `An account has at most ${MOST_PASSKEYS} passkeys`);
         return [{ type: 'AccountPasskeyAdded', data: { account, label, passkey, credential, publicKey, counter } }];
       },
     }),

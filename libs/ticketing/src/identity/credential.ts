@@ -7,21 +7,19 @@ import { type Principal, principalSchema } from './principal.js';
 export const CREDENTIAL_FORMS = ['key', 'link', 'session'] as const;
 
 const credentialFields = {
-  key: about(text, 'Its id: the first part of the key itself, and no secret'),
-  form: about(oneOf(CREDENTIAL_FORMS), 'A key for programs, a link that works once, or the session of a browser'),
+  key: about(text, 'Id of the credential: the first part of the key itself, not secret'),
+  form: about(oneOf(CREDENTIAL_FORMS), 'An API key, a single-use login link, or a browser session'),
   label: about(text, 'What it is for'),
-  principal: about(refer(principalSchema), 'Who asks with it'),
-  routes: optional(
-    about(listOf(text), 'The only routes that it opens, such as `GET /v1/tickets`, each with all below it; all, unless said'),
-  ),
-  account: optional(about(text, 'Id of the account that it is of: what that may do now holds, in place of what it might then')),
+  principal: about(refer(principalSchema), 'Principal that it authenticates'),
+  routes: optional(about(listOf(text), 'Only these routes and everything below them are allowed, such as `GET /v1/tickets`; absent: all')),
+  account: optional(about(text, 'Id of its account, whose current roles and access apply instead of those at the time of issue')),
   provider: optional(
     about(
-      open({ subject: about(text, 'Who it is there'), sid: optional(about(text, 'Their session there')) }),
-      'The identity provider’s side of a session: it ends when they log out there',
+      open({ subject: about(text, 'Subject at the identity provider'), sid: optional(about(text, 'Session at the identity provider')) }),
+      'The identity provider’s side of a session: the session ends when they log out there',
     ),
   ),
-  expiresAt: optional(about(instant, 'When it ends; never, unless said')),
+  expiresAt: optional(about(instant, 'When it expires; absent: never')),
 };
 
 export const keySchema = about(
@@ -31,9 +29,9 @@ export const keySchema = about(
     issuedBy: about(refer(actorSchema), 'Who issued it'),
     lastUsedOn: optional(about(text, 'The last date (UTC) on which it was used')),
     revokedAt: optional(about(instant, 'When it was revoked')),
-    redeemedAt: optional(about(instant, 'When the link was used')),
+    redeemedAt: optional(about(instant, 'When the login link was used')),
   }),
-  'What somebody proves with who they are. The secret is in no answer but the first, and is stored nowhere',
+  'A credential. Its secret is only in the first response and is not stored anywhere',
 );
 
 /** A credential as it is shown. */
@@ -111,7 +109,7 @@ export const credential = {
       decide(_command: Readonly<Record<never, never>>, state, { effectiveAt }) {
         if (state === null || state.form !== 'link') return noKey();
         if (state.redeemedAt !== undefined || !isValid(state, effectiveAt))
-          return refuse('link-used', 'The link was used, was revoked, or is too old');
+          return refuse('link-used', 'The link was already used, was revoked, or has expired');
         return [{ type: 'LinkRedeemed', data: { key: state.key } }];
       },
     }),

@@ -7,49 +7,49 @@ import { clientsNamed, type Principal, type Role, ROLES } from './principal.js';
 const KEY_KINDS = ['service', 'assistant'] as const;
 
 @JSONSchema({
-  description: 'Issues a key for a service or an assistant. The answer has the key itself, once: nobody can read it again.',
+  description: 'Issues an API key for a service or an assistant. The key is only in this response: it cannot be read again.',
   examples: [{ label: 'Monitoring', id: 'monitoring', roles: ['service'], clients: ['northwind'], expiresAt: '2099-01-01T00:00:00Z' }],
 })
 export class IssueKey {
   @Text({ description: 'What it is for', max: 200 })
   label!: string;
 
-  @Name({ description: 'Id of the service, as events name it', example: 'monitoring' })
+  @Name({ description: 'Id of the service, as used in events', example: 'monitoring' })
   id!: string;
 
   @Name({ description: 'Name of the service', optional: true })
   name?: string;
 
-  @OneOf(KEY_KINDS, { description: 'What has it; a service, unless said', optional: true })
+  @OneOf(KEY_KINDS, { description: 'Kind of holder; default: a service', optional: true })
   kind?: (typeof KEY_KINDS)[number];
 
-  @SomeOf(ROLES, { description: 'What may be done with it' })
+  @SomeOf(ROLES, { description: 'Roles of the key' })
   roles!: readonly Role[];
 
-  @TextList({ description: 'The clients whose data it opens', max: 100, atLeastOne: true, optional: true })
+  @TextList({ description: 'Clients whose data it gives access to', max: 100, atLeastOne: true, optional: true })
   clients?: readonly string[];
 
-  @Flag({ description: 'That it opens the data of all clients, in place of `clients`', optional: true })
+  @Flag({ description: 'Instead of `clients`: it gives access to the data of all clients', optional: true })
   allClients?: boolean;
 
-  @SomeOf(TIERS, { description: 'The tiers that it works at; all, unless said', optional: true })
+  @SomeOf(TIERS, { description: 'Tiers it works at; default: all', optional: true })
   tiers?: readonly Tier[];
 
-  @TextList({ description: 'Ids of the teams that it belongs to', max: 100, optional: true })
+  @TextList({ description: 'Ids of the teams it belongs to', max: 100, optional: true })
   teams?: readonly string[];
 
   @Flag({ description: 'Whether it may act on behalf of others', optional: true })
   onBehalfOf?: boolean;
 
   @TextList({
-    description: 'The only routes that it opens, such as `GET /v1/tickets`, each with all below it',
+    description: 'Only these routes and everything below them are allowed, such as `GET /v1/tickets`',
     max: 200,
     atLeastOne: true,
     optional: true,
   })
   routes?: readonly string[];
 
-  @DateTime({ description: 'When it ends; never, unless said', optional: true })
+  @DateTime({ description: 'When it expires; absent: never', optional: true })
   expiresAt?: string;
 }
 

@@ -2,67 +2,65 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import { Fields, Name, Pattern, Text } from '../command-fields.js';
 
 @JSONSchema({
-  description:
-    'Logs in: with a link, which works no more then, or with the id of an account and its password, or with a passkey. The answer sets the cookie of a session.',
+  description: 'Logs in with a single-use link, with an account id and password, or with a passkey. The response sets a session cookie.',
   examples: [{ link: `tierline_${'0'.repeat(20)}_${'0'.repeat(72)}` }],
 })
 export class LogIn {
-  @Text({ description: 'What follows `#` in a link to log in', max: 200, optional: true })
+  @Text({ description: 'Part of the login link after `#`', max: 200, optional: true })
   link?: string;
 
-  @Name({ description: 'Id of an account', max: 100, optional: true })
+  @Name({ description: 'Id of the account', max: 100, optional: true })
   account?: string;
 
-  @Text({ description: 'Its password', max: 200, optional: true })
+  @Text({ description: 'Password of the account', max: 200, optional: true })
   password?: string;
 
-  @Text({ description: 'A code of the authenticator that is enrolled for the account, or a recovery code', max: 40, optional: true })
+  @Text({ description: "Code from the account's authenticator, or a recovery code", max: 40, optional: true })
   code?: string;
 
-  @Fields({ description: 'In place of all that: what the browser answers of a passkey (`PublicKeyCredential.toJSON()`)', optional: true })
+  @Fields({ description: "Instead of all of these: the browser's passkey response (`PublicKeyCredential.toJSON()`)", optional: true })
   passkey?: object;
 }
 
 @JSONSchema({
-  description:
-    'Sets the password of an account, with a link that was made for it or with the password that it has, and logs in. Sessions that were begun before end.',
+  description: 'Sets the password of an account, with a login link or its current password, and logs in. Earlier sessions end.',
   examples: [{ link: `tierline_${'0'.repeat(20)}_${'0'.repeat(72)}`, newPassword: 'four words by chance' }],
 })
 export class SetPassword extends LogIn {
-  @Text({ description: 'The password from now on: 12 characters or more', max: 200 })
+  @Text({ description: 'New password: at least 12 characters', max: 200 })
   newPassword!: string;
 }
 
 @JSONSchema({
   description:
-    'Enrols the authenticator that was begun with, once it is seen to make the right codes. From then on logging in takes one. The answer has recovery codes, each of which works once in place of a code; nobody can read them again.',
+    'Completes the enrolment of an authenticator with one of its codes. From then on login requires a code. The response has recovery codes, each usable once instead of a code; they cannot be read again.',
   examples: [{ enrolment: '0'.repeat(20), code: '123456' }],
 })
 export class ConfirmTotp {
-  @Pattern(/^[0-9a-f]{20}$/, 'must be the enrolment that was begun', { description: 'Which enrolment, as it was begun' })
+  @Pattern(/^[0-9a-f]{20}$/, 'must be the enrolment that was started', { description: 'The enrolment, as returned when it was started' })
   enrolment!: string;
 
-  @Text({ description: 'A code of the authenticator', max: 40 })
+  @Text({ description: 'Code from the authenticator', max: 40 })
   code!: string;
 }
 
 @JSONSchema({
-  description: 'Removes one’s authenticator: logging in takes no code from then on.',
+  description: 'Removes your authenticator: login no longer requires a code.',
   examples: [{ code: '123456' }],
 })
 export class GiveCode {
-  @Text({ description: 'A code of the authenticator, or a recovery code', max: 40 })
+  @Text({ description: 'Code from the authenticator, or a recovery code', max: 40 })
   code!: string;
 }
 
 @JSONSchema({
-  description: 'Adds a passkey to one’s account. It logs in by itself from then on, without a password or a code.',
+  description: 'Adds a passkey to your account. From then on it is enough to log in, without password or code.',
   examples: [{ label: 'Laptop', response: { id: 'AQ', rawId: 'AQ', type: 'public-key', clientExtensionResults: {}, response: {} } }],
 })
 export class AddPasskey {
-  @Name({ description: 'What to call it', max: 100 })
+  @Name({ description: 'Name of the passkey', max: 100 })
   label!: string;
 
-  @Fields({ description: 'What the browser answers that has made it (`PublicKeyCredential.toJSON()`)' })
+  @Fields({ description: "The browser's response when creating it (`PublicKeyCredential.toJSON()`)" })
   response!: object;
 }

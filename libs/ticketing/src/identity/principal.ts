@@ -18,15 +18,15 @@ export const orAll = <S extends Parameters<typeof listOf>[0]>(item: S) => unionO
 export const principalSchema = about(
   open({
     kind: about(oneOf(PRINCIPAL_KINDS), 'A person, a service, an assistant, or the system itself'),
-    id: about(text, 'Id, as events name it'),
-    name: optional(about(text, 'Name, for people')),
+    id: about(text, 'Id, as used in events'),
+    name: optional(about(text, 'Display name')),
     roles: about(listOf(oneOf(ROLES)), 'What they may do'),
-    clients: about(orAll(text), 'The clients whose data they may see, or `all`'),
-    tiers: about(orAll(tierSchema), 'The tiers that they work at, or `all`'),
-    teams: about(listOf(text), 'Ids of the teams that they belong to'),
+    clients: about(orAll(text), 'Clients whose data they may see, or `all`'),
+    tiers: about(orAll(tierSchema), 'Tiers they work at, or `all`'),
+    teams: about(listOf(text), 'Ids of the teams they belong to'),
     onBehalfOf: optional(about(flag, 'Whether they may act on behalf of others')),
   }),
-  'Who asks',
+  'Who sends the request',
 );
 
 /** Who asks, however they proved who they are. */
@@ -78,7 +78,7 @@ export function clientsNamed(clients: readonly string[] | undefined, allClients 
 }
 
 /** What is wrong where `clientsNamed` finds none. */
-export const CLIENTS_NOT_NAMED: Fault = { field: 'clients', message: 'must name clients, or allClients be true, and not both' };
+export const CLIENTS_NOT_NAMED: Fault = { field: 'clients', message: 'either name clients or set allClients to true' };
 
 /** Whether somebody sees no client that one does not see oneself. */
 export function isWithinReach({ clients }: Pick<Scope, 'clients'>, other: Pick<Scope, 'clients'>): boolean {

@@ -33,37 +33,35 @@ export const FLAGGED_AFTER = 3;
 
 const contentSchema = open({
   version: about(count, 'Version of the text, from 1'),
-  title: about(text, 'What it is about, in a line'),
-  text: about(text, 'What to do, in Markdown'),
-  steps: optional(about(listOf(runbookStepSchema), 'What to do, step by step: with them it is a runbook')),
+  title: about(text, 'Title'),
+  text: about(text, 'Instructions in Markdown'),
+  steps: optional(about(listOf(runbookStepSchema), 'Steps, which make the article a runbook')),
 });
 
 export const articleSchema = about(
   open({
     article: about(text, 'Id of the article, such as `KB-0042`'),
-    client: optional(about(text, 'The client (tenant) that it is for; absent: for all of them')),
-    visibility: about(oneOf(VISIBILITIES), 'Who may read it once it is published'),
-    status: about(oneOf(ARTICLE_STATUSES), 'How far its latest text is'),
-    latest: about(contentSchema, 'Its latest text'),
-    published: optional(about(contentSchema, 'The text that is published')),
-    owner: about(refer(personSchema), 'Who answers for it'),
-    reviewBy: optional(about(instant, 'When it is to be looked at again')),
-    nextReminderAt: optional(
-      about(instant, 'When its owner is reminded to look at it again, unless it is reviewed, revised or retired by then'),
-    ),
+    client: optional(about(text, 'Client (tenant) it is for; absent: all clients')),
+    visibility: about(oneOf(VISIBILITIES), 'Who may read it once published'),
+    status: about(oneOf(ARTICLE_STATUSES), 'Status of the latest version'),
+    latest: about(contentSchema, 'Latest version'),
+    published: optional(about(contentSchema, 'Published version')),
+    owner: about(refer(personSchema), 'Owner'),
+    reviewBy: optional(about(instant, 'When the next review is due')),
+    nextReminderAt: optional(about(instant, 'When its owner is reminded to review it, unless it is reviewed, revised or retired by then')),
     reminded: optional(
       about(
         open({
           at: about(instant, 'When'),
-          messages: about(listOf(sentNotificationSchema), 'What was sent to the owner; none to one without an address'),
+          messages: about(listOf(sentNotificationSchema), 'Messages sent to the owner; none without an address'),
         }),
-        'The reminder that its review is overdue',
+        'Reminder of the overdue review',
       ),
     ),
-    solved: about(count, 'How many tickets it has solved'),
-    failed: about(count, 'How many times it did not help'),
-    failedInRow: about(count, 'How many times it did not help since it last did'),
-    flagged: about(flag, 'Whether it has solved nothing several times in a row'),
+    solved: about(count, 'Number of tickets it solved'),
+    failed: about(count, 'Number of times it did not help'),
+    failedInRow: about(count, 'Number of failures since it last helped'),
+    flagged: about(flag, 'Whether it failed several times in a row'),
   }),
   'A knowledge article',
 );
@@ -75,14 +73,14 @@ type Content = Article['latest'];
 export type ArticleState = Article | null;
 
 export class RunnerStepBody {
-  @Name({ description: 'What a runner does, by a name that runners know', example: 'restart-service', max: 100 })
+  @Name({ description: 'Action for a runner, by the name runners know', example: 'restart-service', max: 100 })
   action!: string;
 
-  @Fields({ description: 'What the runner needs for it', optional: true })
+  @Fields({ description: 'Input for the runner', optional: true })
   input?: object;
 
   @WholeNumber({
-    description: 'How many times it may be claimed, as leases run out: 1 for what must not be tried twice. 3 unless said',
+    description: 'Maximum number of claims, as leases expire: 1 for actions that must not be retried; default: 3',
     example: 1,
     min: 1,
     max: 10,
@@ -92,84 +90,84 @@ export class RunnerStepBody {
 }
 
 export class RunbookStepBody {
-  @Name({ description: 'What is done, in a line', example: 'Restart the spooler' })
+  @Name({ description: 'One-line summary of the step', example: 'Restart the spooler' })
   title!: string;
 
   @Text({ description: 'How, in Markdown', max: 5000, optional: true })
   instruction?: string;
 
-  @Part(() => RunnerStepBody, { description: 'A runner does it; a person unless said', optional: true })
+  @Part(() => RunnerStepBody, { description: 'Runner that performs it; default: a person', optional: true })
   runner?: RunnerStepBody;
 }
 
 @JSONSchema({
-  description: 'Drafts a knowledge article. Its id is in the body; tickets name it by that.',
+  description: 'Drafts a knowledge article. The body sets its id, which tickets refer to.',
   examples: [{ article: 'KB-0042', title: 'The print queue hangs', text: 'Restart the spooler.', visibility: 'desk' }],
 })
 export class DraftArticle {
   @Name({ description: 'Id of the article', example: 'KB-0042', max: 100 })
   article!: string;
 
-  @Text({ description: 'What it is about, in a line', example: 'The print queue hangs', max: 200 })
+  @Text({ description: 'Title', example: 'The print queue hangs', max: 200 })
   title!: string;
 
-  @Text({ description: 'What to do, in Markdown', example: 'Restart the spooler.', max: 50_000 })
+  @Text({ description: 'Instructions in Markdown', example: 'Restart the spooler.', max: 50_000 })
   text!: string;
 
   @OneOf(VISIBILITIES, {
-    description: 'Who may read it once it is published: the desk, requesters of its client, all requesters',
+    description: 'Who may read it once published: the desk, requesters of its client, or all requesters',
     example: 'desk',
   })
   visibility!: Visibility;
 
-  @PartList(() => RunbookStepBody, { description: 'What to do, step by step: with them it is a runbook', optional: true })
+  @PartList(() => RunbookStepBody, { description: 'Steps, which make the article a runbook', optional: true })
   steps?: RunbookStepBody[];
 
-  @Name({ description: 'The client (tenant) that it is for; for all of them unless named', optional: true, max: 100 })
+  @Name({ description: 'Client (tenant) it is for; default: all clients', optional: true, max: 100 })
   client?: string;
 
-  @Part(() => PersonRef, { description: 'Who answers for it; the actor unless named', optional: true })
+  @Part(() => PersonRef, { description: 'Owner; default: the actor', optional: true })
   owner?: PersonRef;
 
-  @DateTime({ description: 'When it is to be looked at again', optional: true })
+  @DateTime({ description: 'When the next review is due', optional: true })
   reviewBy?: string;
 }
 
 @JSONSchema({
-  description: 'Writes another version of an article, which is a draft again. What was published stays so meanwhile.',
+  description: 'Writes a new version of an article, as a draft. The published version stays published meanwhile.',
   examples: [{ text: 'Restart the spooler, then re-add the printer.' }],
 })
 export class ReviseArticle {
-  @Text({ description: 'What it is about; as before unless said', max: 200, optional: true })
+  @Text({ description: 'Title; default: unchanged', max: 200, optional: true })
   title?: string;
 
-  @Text({ description: 'What to do; as before unless said', max: 50_000, optional: true })
+  @Text({ description: 'Instructions; default: unchanged', max: 50_000, optional: true })
   text?: string;
 
-  @PartList(() => RunbookStepBody, { description: 'Its steps; as before unless said, and none with an empty list', optional: true })
+  @PartList(() => RunbookStepBody, { description: 'Steps; default: unchanged; an empty list removes them', optional: true })
   steps?: RunbookStepBody[];
 
-  @OneOf(VISIBILITIES, { description: 'Who may read it once it is published; as before unless said', optional: true })
+  @OneOf(VISIBILITIES, { description: 'Who may read it once published; default: unchanged', optional: true })
   visibility?: Visibility;
 
-  @Part(() => PersonRef, { description: 'Who answers for it; as before unless said', optional: true })
+  @Part(() => PersonRef, { description: 'Owner; default: unchanged', optional: true })
   owner?: PersonRef;
 }
 
-@JSONSchema({ description: 'Says that the latest version of an article is right.', examples: [{}] })
+@JSONSchema({ description: 'Records that the latest version of an article was reviewed.', examples: [{}] })
 export class ReviewArticle {
-  @DateTime({ description: 'When it is to be looked at again', optional: true })
+  @DateTime({ description: 'When the next review is due', optional: true })
   reviewBy?: string;
 }
 
-@JSONSchema({ description: 'Publishes the latest version of an article, once it was reviewed.', examples: [{}] })
+@JSONSchema({ description: 'Publishes the latest version of an article after review.', examples: [{}] })
 export class PublishArticle {
-  @Text({ description: 'What is new', max: 2000, optional: true })
+  @Text({ description: 'What is new in this version', max: 2000, optional: true })
   note?: string;
 }
 
 @JSONSchema({
-  description: 'Retires an article: nobody finds it any more. A new version brings it back.',
+  description: 'Retires an article: it is no longer found. A new version brings it back.',
   examples: [{ reason: 'Printer gone' }],
 })
 export class RetireArticle {
@@ -178,17 +176,17 @@ export class RetireArticle {
 }
 
 @JSONSchema({
-  description: 'Says whether an article helped. Several failures in a row flag it.',
+  description: 'Records whether an article helped. Several failures in a row flag it.',
   examples: [{ helped: false, comment: 'There is no such button' }],
 })
 export class GiveArticleFeedback {
   @Flag({ description: 'Whether it helped' })
   helped!: boolean;
 
-  @Uuid('a ticket', { description: 'The ticket that it was read for', optional: true })
+  @Uuid('a ticket', { description: 'Ticket it was used for', optional: true })
   ticketId?: string;
 
-  @Text({ description: 'What is wrong, or good', max: 2000, optional: true })
+  @Text({ description: 'Comment', max: 2000, optional: true })
   comment?: string;
 }
 
@@ -292,7 +290,7 @@ const THERE = ['article-not-found'] as const;
 const notFound = (): Refusal<'article-not-found'> => refuse('article-not-found', 'There is no such article');
 const retired = (): Refusal<'article-retired'> => refuse('article-retired', 'The article was retired: revise it first');
 const noClient = (): Refusal<'article-invalid'> =>
-  refuse('article-invalid', 'It is not said whose requesters may read it', [{ field: 'client', message: 'must be named' }]);
+  refuse('article-invalid', 'An article for requesters of a client must name the client', [{ field: 'client', message: 'must be named' }]);
 const person = ({ id, name }: Person): Person => omitUndefined({ id, name });
 const instantOf = (named: string | undefined): Instant | undefined => (named === undefined ? undefined : parseInstant(named));
 const runnerOf = ({ action, input, attempts }: RunnerStepBody) => omitUndefined({ action, input, attempts });
@@ -316,7 +314,7 @@ export const article = {
       route: 'POST /v1/articles',
       refuses: ['article-exists', 'article-invalid'],
       decide({ article, title, text, visibility, client, owner, reviewBy, steps }, state, { actor }) {
-        if (state !== null) return refuse('article-exists', `There is an article ${article} already: revise it`);
+        if (state !== null) return refuse('article-exists', `Article ${article} already exists: revise it`);
         if (visibility === 'client' && client === undefined) return noClient();
         const drafted = {
           article,
@@ -370,7 +368,7 @@ export const article = {
         if (state.status === 'retired') return retired();
         if (state.status === 'published') return [];
         const { version } = state.latest;
-        if (state.status === 'draft') return refuse('article-not-reviewed', `Version ${version} of the article was not reviewed yet`);
+        if (state.status === 'draft') return refuse('article-not-reviewed', `Version ${version} of the article has not been reviewed yet`);
         return [{ type: 'ArticlePublished', data: omitUndefined({ version, note }) }];
       },
     }),

@@ -29,45 +29,45 @@ export const MAJOR_INCIDENT_STATUSES = ['proposed', 'declared', 'stood-down', 'd
 export const REVIEW_STATUSES = ['due', 'overdue', 'done'] as const;
 
 const updateSchema = open({
-  text: about(text, 'What the requesters were told'),
+  text: about(text, 'Message to the requesters'),
   at: about(instant, 'When'),
-  by: about(refer(actorSchema), 'Who told them'),
+  by: about(refer(actorSchema), 'Who sent it'),
 });
 
 const reviewSchema = open({
   status: about(oneOf(REVIEW_STATUSES), 'Where it stands'),
-  dueAt: about(instant, 'When it must be done'),
+  dueAt: about(instant, 'Due date'),
   owner: optional(about(refer(personSchema), 'Who answers for it')),
   reminded: optional(
     about(
       open({
         at: about(instant, 'When'),
-        messages: about(listOf(sentNotificationSchema), 'What was sent to the owner; none to one without an address'),
+        messages: about(listOf(sentNotificationSchema), 'Messages sent to the owner; none without an address'),
       }),
-      'The reminder that it is overdue',
+      'Reminder that it is overdue',
     ),
   ),
-  summary: optional(about(text, 'What was found')),
-  actions: optional(about(listOf(text), 'What is done so that it does not happen again')),
+  summary: optional(about(text, 'Findings')),
+  actions: optional(about(listOf(text), 'Follow-up actions')),
   doneAt: optional(about(instant, 'When it was done')),
 });
 
 export const majorIncidentSchema = about(
   open({
     majorIncident: about(uuid, 'Its id'),
-    client: about(text, 'The client (tenant) that is hit'),
-    service: optional(about(text, 'The service that is down')),
+    client: about(text, 'Affected client (tenant)'),
+    service: optional(about(text, 'Affected service')),
     status: about(oneOf(MAJOR_INCIDENT_STATUSES), 'Where it stands'),
-    parent: about(uuid, 'The ticket that it is worked on'),
-    tickets: about(listOf(uuid), 'Its children, in the order in which they joined'),
-    updates: about(listOf(updateSchema), 'What was broadcast, oldest first'),
+    parent: about(uuid, 'Ticket under which it is worked on'),
+    tickets: about(listOf(uuid), 'Child tickets, in the order in which they joined'),
+    updates: about(listOf(updateSchema), 'Broadcasts, oldest first'),
     beganAt: about(instant, 'When it was proposed or declared'),
     endedAt: optional(about(instant, 'When it was stood down or dismissed')),
-    reason: about(text, 'Why it stands where it does'),
-    review: optional(about(reviewSchema, 'The review after it')),
-    nextReminderAt: optional(about(instant, 'When somebody is reminded of the review, unless it is done by then')),
+    reason: about(text, 'Reason for the current status'),
+    review: optional(about(reviewSchema, 'Review after the incident')),
+    nextReminderAt: optional(about(instant, 'When a reminder of the review is sent, unless it is done by then')),
   }),
-  'A major incident: what many requesters suffer from, worked on in one ticket',
+  'A major incident: it affects many requesters and is worked on in one ticket',
 );
 
 export type MajorIncident = Static<typeof majorIncidentSchema>;
@@ -84,7 +84,7 @@ export interface JoinMajorIncident {
 }
 
 @JSONSchema({
-  description: 'Confirms a major incident that a rule has proposed: its tickets become one.',
+  description: 'Confirms a major incident proposed by a rule: its tickets are grouped under one.',
   examples: [{ reason: 'Nobody in Milan can print' }],
 })
 export class ConfirmMajorIncident {
@@ -93,7 +93,7 @@ export class ConfirmMajorIncident {
 }
 
 @JSONSchema({
-  description: 'Says that what a rule has proposed is no major incident.',
+  description: 'Dismisses a major incident proposed by a rule.',
   examples: [{ reason: 'Three printers, three causes' }],
 })
 export class DismissMajorIncident {
@@ -102,16 +102,16 @@ export class DismissMajorIncident {
 }
 
 @JSONSchema({
-  description: 'Tells the requesters of all its tickets something, and the status page.',
+  description: 'Broadcasts a message to the requesters of all its tickets and to the status page.',
   examples: [{ text: 'A print server is down. We expect it back within the hour.' }],
 })
 export class BroadcastUpdate {
-  @Text({ description: 'What they read', max: 5000 })
+  @Text({ description: 'Text of the message', max: 5000 })
   text!: string;
 }
 
 @JSONSchema({
-  description: 'Stands a major incident down, on its ticket as well. A review is due from then on.',
+  description: 'Stands a major incident down, including on its ticket. A review is then due.',
   examples: [{ reason: 'Printing works again' }],
 })
 export class EndMajorIncident {
@@ -123,26 +123,26 @@ export class EndMajorIncident {
 }
 
 @JSONSchema({
-  description: 'Says who answers for the review, and by when.',
+  description: 'Sets who is responsible for the review, and by when.',
   examples: [{ owner: { id: 'ada' }, dueAt: '2099-01-01T12:00:00Z' }],
 })
 export class PlanIncidentReview {
   @Part(() => PersonRef, { description: 'Who answers for it' })
   owner!: PersonRef;
 
-  @DateTime({ description: 'By when; as before, unless said', optional: true })
+  @DateTime({ description: 'Due date; default: unchanged', optional: true })
   dueAt?: string;
 }
 
 @JSONSchema({
-  description: 'Records the review of a major incident: what was found, and what is done about it.',
+  description: 'Records the review of a major incident: findings and follow-up actions.',
   examples: [{ summary: 'The spooler had one disk, and nobody watched it.', actions: ['Mirror the disk', 'Alert at 80 %'] }],
 })
 export class RecordIncidentReview {
-  @Text({ description: 'What was found', max: 20_000 })
+  @Text({ description: 'Findings', max: 20_000 })
   summary!: string;
 
-  @TextList({ description: 'What is done so that it does not happen again', optional: true })
+  @TextList({ description: 'Follow-up actions', optional: true })
   actions?: readonly string[];
 }
 
@@ -242,7 +242,7 @@ const command = commandsOn<MajorIncidentState, EventsOf<{ readonly events: typeo
 const THERE = ['major-incident-not-found'] as const;
 const notFound = () => refuse('major-incident-not-found', 'There is no such major incident');
 const isOver = () => refuse('major-incident-over', 'The major incident is over');
-const nothingToReview = () => refuse('no-review-due', 'No review is due: the major incident goes on, or never was one');
+const nothingToReview = () => refuse('no-review-due', 'No review is due: the major incident is not over, or never was one');
 
 /** What many requesters suffer from: of one client, worked on in one ticket whose children the others are. One stream each: `majorincident-<id>`. */
 export const majorIncident = {

@@ -8,43 +8,40 @@ import type { MajorIncident } from './major-incident.js';
 export const statusPageSchema = about(
   open({
     client: about(text, 'The client (tenant)'),
-    at: about(instant, 'As of when'),
+    at: about(instant, 'Time of the page'),
     services: about(
       listOf(
         open({
           service: about(text, 'Name of the service'),
-          state: about(oneOf(['up', 'maintenance', 'down']), '`down` while it has a major incident'),
+          state: about(oneOf(['up', 'maintenance', 'down']), '`down` during a major incident'),
         }),
       ),
-      'Services that the contract names, and those that are spoken of here, sorted by name',
+      'Services of the contract and all others mentioned here, sorted by name',
     ),
     majorIncidents: about(
       listOf(
         open({
-          service: optional(about(text, 'The service that it is about')),
-          beganAt: about(instant, 'When it began'),
-          endedAt: optional(about(instant, 'When it ended, if it has')),
-          updates: about(
-            listOf(open({ at: about(instant, 'When'), text: about(text, 'What was broadcast') })),
-            'What was broadcast, oldest first',
-          ),
+          service: optional(about(text, 'Affected service')),
+          beganAt: about(instant, 'Start'),
+          endedAt: optional(about(instant, 'End; absent while ongoing')),
+          updates: about(listOf(open({ at: about(instant, 'When'), text: about(text, 'Broadcasts') })), 'Broadcasts, oldest first'),
         }),
       ),
-      'Those that go on, and those that ended within the last week, the latest first',
+      'Ongoing major incidents and those that ended within the last week, latest first',
     ),
     maintenance: about(
       listOf(
         open({
-          title: about(text, 'What is done'),
-          services: optional(about(listOf(text), 'Services that it is about; all, unless said')),
+          title: about(text, 'Description of the work'),
+          services: optional(about(listOf(text), 'Services concerned; absent: all')),
           from: about(instant, 'When it begins'),
           until: about(instant, 'When it ends'),
         }),
       ),
-      'Windows that have begun or are planned, sorted by their begin',
+      'Current and planned maintenance windows, sorted by start',
     ),
   }),
-  "How a client's services are: what was broadcast, and nothing else of any ticket",
+  "Status of a client's services, with broadcasts but no other ticket content",
 );
 
 export type StatusPage = Static<typeof statusPageSchema>;

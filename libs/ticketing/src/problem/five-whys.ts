@@ -8,11 +8,11 @@ class WhyAnswered {
   @Text({ description: 'The question', example: 'Why did the spooler stop?', max: 500 })
   why!: string;
 
-  @Text({ description: 'The answer, which the next question is about', example: 'It ran out of handles', max: 2000 })
+  @Text({ description: 'The answer, which leads to the next question', example: 'It ran out of handles', max: 2000 })
   because!: string;
 
   @TextList({
-    description: 'What proves it: events as `ticket/<id>/<revision>` or `problem/<id>/<revision>`, or references of your own',
+    description: 'Evidence: events as `ticket/<id>/<revision>` or `problem/<id>/<revision>`, or other references',
     max: 500,
     optional: true,
   })
@@ -20,8 +20,7 @@ class WhyAnswered {
 }
 
 @JSONSchema({
-  description:
-    'Records the chain of questions that led from what happened to its root cause, in order. What was recorded before is replaced.',
+  description: 'Records the chain of questions from the symptom to the root cause, in order. Replaces any earlier one.',
   examples: [
     {
       whys: [
@@ -32,7 +31,7 @@ class WhyAnswered {
   ],
 })
 export class RecordFiveWhys {
-  @PartList(() => WhyAnswered, { description: 'Questions and answers, the first one about what happened', atLeastOne: true })
+  @PartList(() => WhyAnswered, { description: 'Questions and answers, starting with the symptom', atLeastOne: true })
   whys!: readonly WhyAnswered[];
 }
 

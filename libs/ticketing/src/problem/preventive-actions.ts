@@ -22,27 +22,27 @@ import { type Change, change, notFound, type PreventiveAction, type ProblemRecor
 
 @JSONSchema({
   description:
-    'Plans what is done so that the problem does not come back, also once it is closed. A planned action of the same name is planned anew. Its owner is reminded a day before it is due, when it is due, and every week from then on.',
+    'Plans an action that keeps the problem from recurring, also after it is closed. A planned action of the same name is replanned. Its owner is reminded a day before it is due, when it is due, and weekly after that.',
   examples: [
     { action: 'PA-1', description: 'Stage driver updates on one server first', owner: { id: 'grace' }, dueAt: '2027-02-01T12:00:00Z' },
   ],
 })
 export class PlanPreventiveAction {
-  @Name({ description: 'Its name, unique in the problem', example: 'PA-1', max: 100 })
+  @Name({ description: 'Name, unique within the problem', example: 'PA-1', max: 100 })
   action!: string;
 
   @Text({ description: 'What is to be done', example: 'Stage driver updates on one server first', max: 2000 })
   description!: string;
 
-  @Part(() => PersonRef, { description: 'Who answers for it' })
+  @Part(() => PersonRef, { description: 'Who is responsible' })
   owner!: PersonRef;
 
-  @DateTime({ description: 'When it is to be done by' })
+  @DateTime({ description: 'Due date' })
   dueAt!: string;
 }
 
 @JSONSchema({
-  description: 'A preventive action is done: what was done, and by which change if there was one.',
+  description: 'Completes a preventive action: what was done, and by which change if any.',
   examples: [{ action: 'PA-1', outcome: 'Updates are staged by ring', change: 'CHG-1077', before: 'All at once', after: 'Three rings' }],
 })
 export class CompletePreventiveAction {
@@ -52,18 +52,18 @@ export class CompletePreventiveAction {
   @Text({ description: 'What was done', example: 'Updates are staged by ring', max: 2000 })
   outcome!: string;
 
-  @Name({ description: 'Reference of the change that it was done by', example: 'CHG-1077', optional: true })
+  @Name({ description: 'Reference to the change that implemented it', example: 'CHG-1077', optional: true })
   change?: string;
 
-  @Text({ description: 'How it was before the change', max: 2000, optional: true })
+  @Text({ description: 'State before the change', max: 2000, optional: true })
   before?: string;
 
-  @Text({ description: 'How it is after it', max: 2000, optional: true })
+  @Text({ description: 'State after the change', max: 2000, optional: true })
   after?: string;
 }
 
 @JSONSchema({
-  description: 'A preventive action is not done after all.',
+  description: 'Cancels a preventive action.',
   examples: [{ action: 'PA-1', reason: 'The servers are replaced' }],
 })
 export class CancelPreventiveAction {
@@ -175,7 +175,7 @@ export const actionCommands = {
       const known = planned(state, action, 'done');
       if (known === undefined || 'refused' in known) return known ?? [];
       if (change === undefined && (before ?? after) !== undefined)
-        return refuse('change-missing', 'How it was before and after is said of a change', [{ field: 'change', message: 'must be named' }]);
+        return refuse('change-missing', 'before and after require a change', [{ field: 'change', message: 'must be named' }]);
       const made: Change | undefined = change === undefined ? undefined : omitUndefined({ description: outcome, change, before, after });
       return [{ type: 'ProblemActionDone', data: omitUndefined({ action, outcome, change: made }) }];
     },
@@ -226,7 +226,7 @@ export function actionsToRemindOf(state: ProblemState, now: Instant): readonly P
 
 const plannedOf = ({ action, description, owner, dueAt }: PreventiveAction): Planned => ({ action, description, owner, dueAt });
 
-const ended = (): Refusal<'action-ended'> => refuse('action-ended', 'The preventive action is done or was cancelled');
+const ended = (): Refusal<'action-ended'> => refuse('action-ended', 'The preventive action is already done or cancelled');
 
 /** A planned action; undefined where it has ended so already. */
 function planned(

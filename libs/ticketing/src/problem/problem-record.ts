@@ -5,9 +5,9 @@ import { actorSchema, personSchema, PROBLEM_STATUSES } from '../vocabulary.js';
 
 export const changeSchema = open({
   description: about(text, 'What was changed'),
-  change: about(text, 'Reference of the change'),
-  before: optional(about(text, 'How it was before')),
-  after: optional(about(text, 'How it is after it')),
+  change: about(text, 'Reference to the change'),
+  before: optional(about(text, 'State before the change')),
+  after: optional(about(text, 'State after the change')),
 });
 
 const failedFixSchema = open({ ...changeSchema.entries, fixedAt: about(instant, 'When it was done') });
@@ -17,10 +17,10 @@ export type Change = Static<typeof changeSchema>;
 
 const preventedSchema = about(
   open({
-    tickets: about(count, 'How many tickets'),
-    countedAs: about(literal('linked-after-the-first'), 'How they were counted: the linked tickets, except the one that was linked first'),
+    tickets: about(count, 'Number of tickets'),
+    countedAs: about(literal('linked-after-the-first'), 'Counting method: all linked tickets except the first'),
   }),
-  'The tickets that would not have come if the cause had been removed after the first one',
+  'Tickets that would have been prevented if the cause had been removed after the first one',
 );
 
 /** Where a preventive action stands. */
@@ -29,24 +29,24 @@ export type ActionState = (typeof ACTION_STATES)[number];
 
 const reminderSchema = open({
   at: about(instant, 'When'),
-  overdue: about(flag, 'Whether it was overdue then'),
-  messages: about(listOf(sentNotificationSchema), 'What was sent to the owner; none to one without an address'),
+  overdue: about(flag, 'Whether it was overdue at that time'),
+  messages: about(listOf(sentNotificationSchema), 'Messages sent to the owner; none without an address'),
 });
 
 export const preventiveActionSchema = about(
   open({
-    action: about(text, 'Its name, unique in the problem'),
+    action: about(text, 'Name, unique within the problem'),
     description: about(text, 'What is to be done'),
-    owner: about(refer(personSchema), 'Who answers for it'),
-    dueAt: about(instant, 'When it is to be done by'),
+    owner: about(refer(personSchema), 'Who is responsible'),
+    dueAt: about(instant, 'Due date'),
     state: about(oneOf(ACTION_STATES), 'Where it stands'),
-    plannedAt: about(instant, 'When it was planned, or planned anew'),
+    plannedAt: about(instant, 'When it was planned or last replanned'),
     endedAt: optional(about(instant, 'When it was done or cancelled')),
     outcome: optional(about(text, 'What was done, or why it was cancelled')),
-    change: optional(about(changeSchema, 'The change that it was done by')),
-    reminded: optional(about(reminderSchema, 'The last time that its owner was reminded')),
+    change: optional(about(changeSchema, 'Change that implemented it')),
+    reminded: optional(about(reminderSchema, 'Last reminder to its owner')),
   }),
-  'What somebody does so that a problem does not come back',
+  'An action that keeps a problem from recurring',
 );
 
 export type PreventiveAction = Static<typeof preventiveActionSchema>;
@@ -57,7 +57,7 @@ export type Prevented = Static<typeof preventedSchema>;
 const whySchema = open({
   why: about(text, 'The question'),
   because: about(text, 'The answer'),
-  evidence: optional(about(listOf(text), 'What proves it: events as `ticket/<id>/<revision>` or `problem/<id>/<revision>`, or references')),
+  evidence: optional(about(listOf(text), 'Evidence: events as `ticket/<id>/<revision>` or `problem/<id>/<revision>`, or other references')),
 });
 
 /** A step of the chain of questions that leads to a root cause. */
@@ -66,29 +66,29 @@ export type Why = Static<typeof whySchema>;
 export const problemSchema = about(
   open({
     problemId: about(uuid, 'Id of the problem'),
-    client: about(text, 'Client (tenant) that it belongs to'),
-    title: about(text, 'What it is about, in a line'),
-    description: optional(about(text, 'What it is about, in full')),
+    client: about(text, 'Client (tenant) of the problem'),
+    title: about(text, 'One-line summary'),
+    description: optional(about(text, 'Full description')),
     service: optional(about(text, 'Affected service')),
     component: optional(about(text, 'Affected configuration item')),
     category: optional(about(text, 'Category of its tickets')),
     status: about(oneOf(PROBLEM_STATUSES), 'Where it stands'),
     tickets: about(listOf(uuid), 'Ids of its tickets, in the order in which they were linked'),
-    workaround: optional(about(text, 'How service is restored meanwhile: it makes the problem a known error')),
-    whys: optional(about(listOf(whySchema), 'From what happened to the root cause, question by question')),
-    rootCause: optional(about(text, 'Why the tickets came')),
-    fix: optional(about(changeSchema, 'What removes the root cause')),
+    workaround: optional(about(text, 'Workaround, which makes the problem a known error')),
+    whys: optional(about(listOf(whySchema), 'From the symptom to the root cause, question by question')),
+    rootCause: optional(about(text, 'Root cause of the tickets')),
+    fix: optional(about(changeSchema, 'Fix that removes the root cause')),
     fixedAt: optional(about(instant, 'When the fix was done')),
     failedFixes: about(listOf(failedFixSchema), 'Fixes that did not hold, oldest first'),
     prevented: optional(preventedSchema),
-    actions: about(listOf(preventiveActionSchema), 'What is done so that it does not come back, in the order in which it was planned'),
-    nextActionDueAt: optional(about(instant, 'When the first of its planned actions is due')),
-    nextReminderAt: optional(about(instant, 'When the owner of one is reminded next')),
+    actions: about(listOf(preventiveActionSchema), 'Preventive actions, in the order in which they were planned'),
+    nextActionDueAt: optional(about(instant, 'Due date of the first planned action')),
+    nextReminderAt: optional(about(instant, 'When the next reminder to an owner is due')),
     openedBy: about(refer(actorSchema), 'Who opened it'),
     openedAt: about(instant, 'When it was opened'),
-    closedAt: optional(about(instant, 'When it was closed, if it is')),
+    closedAt: optional(about(instant, 'When it was closed')),
   }),
-  'A problem: the cause of tickets, and what is done about it',
+  'A problem: the cause of tickets, and what is being done about it',
 );
 
 export type ProblemRecord = Static<typeof problemSchema>;

@@ -181,7 +181,7 @@ describe('a problem', () => {
     expect(events([opened], recurs('d', before))).toEqual(linked);
     expect(events([opened, link('d')], recurs('d', after))).toEqual([]);
     expect(events([opened, rootCause, fix], recurs('d', before))).toEqual(linked);
-    const reopened = { reason: 'A ticket like its tickets came after the fix', ticketId: 'd' };
+    const reopened = { reason: 'A similar ticket was opened after the fix', ticketId: 'd' };
     expect(events(closed, recurs('d', after))).toEqual([{ type: 'ProblemReopened', data: reopened }, ...linked]);
     expect(
       given(...closed)

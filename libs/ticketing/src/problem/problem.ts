@@ -19,17 +19,17 @@ import {
 } from './problem-record.js';
 
 @JSONSchema({
-  description: 'Opens a problem: the unknown cause of tickets. Its id is in the answer.',
+  description: 'Opens a problem: the unknown cause of tickets. The response has its id.',
   examples: [{ client: 'northwind', title: 'Printers of FIN stop after an update', category: 'hardware/printer' }],
 })
 export class OpenProblem {
-  @Name({ description: 'Client (tenant) that it belongs to', example: 'northwind' })
+  @Name({ description: 'Client (tenant) of the problem', example: 'northwind' })
   client!: string;
 
-  @Text({ description: 'What it is about, in a line', example: 'Printers of FIN stop after an update', max: 200 })
+  @Text({ description: 'One-line summary', example: 'Printers of FIN stop after an update', max: 200 })
   title!: string;
 
-  @Text({ description: 'What it is about, in full', max: 20_000, optional: true })
+  @Text({ description: 'Full description', max: 20_000, optional: true })
   description?: string;
 
   @Name({ description: 'Affected service', optional: true })
@@ -52,7 +52,7 @@ export class LinkTicketToProblem {
 }
 
 @JSONSchema({
-  description: 'Takes back that the problem caused a ticket.',
+  description: 'Unlinks a ticket from the problem.',
   examples: [{ ticketId: '00000000-0000-4000-8000-000000000001', reason: 'The cable was cut' }],
 })
 export class UnlinkTicketFromProblem {
@@ -64,7 +64,7 @@ export class UnlinkTicketFromProblem {
 }
 
 @JSONSchema({
-  description: 'Records how service is restored until there is a fix: the problem is a known error. What was recorded before is replaced.',
+  description: 'Records the workaround, which makes the problem a known error. Replaces any earlier one.',
   examples: [{ workaround: 'Restart the spooler' }],
 })
 export class RecordWorkaround {
@@ -73,30 +73,29 @@ export class RecordWorkaround {
 }
 
 @JSONSchema({
-  description: 'Records why the tickets came. What was recorded before is replaced.',
+  description: 'Records the root cause of the tickets. Replaces any earlier one.',
   examples: [{ rootCause: 'The driver leaks handles' }],
 })
 export class RecordRootCause {
-  @Text({ description: 'Why the tickets came', example: 'The driver leaks handles', max: 20_000 })
+  @Text({ description: 'Root cause of the tickets', example: 'The driver leaks handles', max: 20_000 })
   rootCause!: string;
 }
 
 @JSONSchema({
-  description:
-    'Records what removes the root cause, and by which change, with how it was before and is after it. What was recorded before is replaced.',
+  description: 'Records the fix and its change, with the state before and after. Replaces any earlier one.',
   examples: [{ description: 'Driver 4.2 on every print server', change: 'CHG-1042', before: 'Driver 4.1', after: 'Driver 4.2' }],
 })
 export class RecordFix {
   @Text({ description: 'What was changed', example: 'Driver 4.2 on every print server', max: 20_000 })
   description!: string;
 
-  @Name({ description: 'Reference of the change', example: 'CHG-1042' })
+  @Name({ description: 'Reference to the change', example: 'CHG-1042' })
   change!: string;
 
-  @Text({ description: 'How it was before the change', example: 'Driver 4.1', max: 2000, optional: true })
+  @Text({ description: 'State before the change', example: 'Driver 4.1', max: 2000, optional: true })
   before?: string;
 
-  @Text({ description: 'How it is after it', example: 'Driver 4.2', max: 2000, optional: true })
+  @Text({ description: 'State after the change', example: 'Driver 4.2', max: 2000, optional: true })
   after?: string;
 }
 
@@ -105,12 +104,12 @@ export class RecordFix {
   examples: [{}],
 })
 export class CloseProblem {
-  @Text({ description: 'What remains to be said', max: 2000, optional: true })
+  @Text({ description: 'Closing remarks', max: 2000, optional: true })
   note?: string;
 }
 
 @JSONSchema({
-  description: 'Reopens a problem that is fixed or closed: its fix did not hold, and is kept as one that failed.',
+  description: 'Reopens a fixed or closed problem: its fix did not hold and is kept as failed.',
   examples: [{ reason: 'The same fault under driver 4.2' }],
 })
 export class ReopenProblem {
@@ -221,7 +220,7 @@ export const problem = {
         const barred = (didNotHold ? undefined : unlessClosed(state)) ?? unlessFull(state);
         if (barred) return barred;
         const linked = { type: 'TicketLinkedToProblem' as const, data: { ticketId } };
-        const reopened = { type: 'ProblemReopened' as const, data: { reason: 'A ticket like its tickets came after the fix', ticketId } };
+        const reopened = { type: 'ProblemReopened' as const, data: { reason: 'A similar ticket was opened after the fix', ticketId } };
         return didNotHold ? [reopened, linked] : [linked];
       },
     }),
@@ -301,5 +300,5 @@ function failedFixesOf({ fix, fixedAt, failedFixes }: ProblemRecord): ProblemRec
 
 function unlessRecorded(state: ProblemRecord, ...fields: readonly ('rootCause' | 'fix')[]): Refusal<'problem-incomplete'> | undefined {
   const faults = fields.filter((field) => state[field] === undefined).map((field) => ({ field, message: 'must be recorded first' }));
-  return faults.length === 0 ? undefined : refuse('problem-incomplete', 'The problem lacks what must be recorded first', faults);
+  return faults.length === 0 ? undefined : refuse('problem-incomplete', 'The root cause and the fix must be recorded first', faults);
 }

@@ -105,7 +105,7 @@ export type Anchor = 'opened' | 'resolved' | 'closed' | 'life' | 'since-opening'
 /** A key performance indicator: what it means in words, and as code. */
 export interface Kpi<Related = unknown> {
   readonly id: string;
-  /** Raised when the formula changes: numbers of different versions are not the same number. */
+  /** Raised when the formula changes: figures of different versions are not comparable. */
   readonly version: number;
   readonly title: string;
   /** The formula, in words. */

@@ -20,7 +20,7 @@ export interface TallyAsked {
   readonly filters: Filters;
 }
 
-/** A number, with what it was made of. */
+/** A figure with its components. */
 export type Figure = Static<typeof figureSchema>;
 
 /** The number of one group: the value of each dimension, null where the facts have none. */

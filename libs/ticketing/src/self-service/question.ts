@@ -13,17 +13,17 @@ export const questionSchema = about(
     questionId: about(uuid, 'Id of the question'),
     client: about(text, 'Client (tenant) of who asked'),
     reporter: about(open({ id: about(text, 'Id of the person') }), 'Who asked'),
-    service: optional(about(text, 'Service that it is about')),
-    component: optional(about(text, 'Configuration item that it is about')),
-    category: optional(about(text, 'Category that it is about')),
+    service: optional(about(text, 'Affected service')),
+    component: optional(about(text, 'Affected configuration item')),
+    category: optional(about(text, 'Category')),
     articles: about(listOf(text), 'Ids of the articles that were suggested, best first'),
-    status: about(oneOf(QUESTION_STATUSES), 'What has come of it'),
+    status: about(oneOf(QUESTION_STATUSES), 'Outcome'),
     article: optional(about(text, 'The article that helped')),
     ticketId: optional(about(uuid, 'The ticket that was opened instead')),
     askedAt: about(instant, 'When it was asked'),
-    endedAt: optional(about(instant, 'When something came of it')),
+    endedAt: optional(about(instant, 'When the outcome was recorded')),
   }),
-  'A question of a requester: what was suggested, and what came of it. What they wrote is not kept, unless they open a ticket',
+  "A requester's question, the suggested articles and the outcome. The text is not kept, unless a ticket is opened",
 );
 
 export type Question = Static<typeof questionSchema>;
@@ -33,31 +33,31 @@ export type QuestionState = Question | null;
 
 @JSONSchema({
   description:
-    'Asks what the knowledge base knows: the answer suggests articles that requesters may read. What is written is not kept. `helped` tells that one of them solved it; a ticket that names the question has the articles attached.',
+    'Asks the knowledge base: the response suggests articles that requesters may read. The text is not kept. `helped` records that one of them solved it; a ticket that references the question gets the articles attached.',
   examples: [{ client: 'northwind', question: 'The printer queue hangs', service: 'printing', reporter: { id: 'j.doe' } }],
 })
 export class AskQuestion {
-  @Name({ description: 'Client (tenant) of who asks', example: 'northwind', max: 100 })
+  @Name({ description: 'Client (tenant) of the requester', example: 'northwind', max: 100 })
   client!: string;
 
-  @Text({ description: 'What they want to know, in their words', example: 'The printer queue hangs', max: 2000 })
+  @Text({ description: "The question in the requester's words", example: 'The printer queue hangs', max: 2000 })
   question!: string;
 
-  @Name({ description: 'Service that it is about', example: 'printing', optional: true })
+  @Name({ description: 'Affected service', example: 'printing', optional: true })
   service?: string;
 
-  @Name({ description: 'Configuration item that it is about', optional: true })
+  @Name({ description: 'Affected configuration item', optional: true })
   component?: string;
 
-  @Name({ description: 'Category that it is about', optional: true })
+  @Name({ description: 'Category', optional: true })
   category?: string;
 
-  @Part(() => PersonRef, { description: 'Who asks; the actor unless said otherwise', optional: true })
+  @Part(() => PersonRef, { description: 'Who asks; default: the actor', optional: true })
   reporter?: PersonRef;
 }
 
 @JSONSchema({
-  description: 'An article that was suggested has answered the question: no ticket is needed.',
+  description: 'Records that a suggested article answered the question: no ticket is needed.',
   examples: [{ article: 'KB-0042' }],
 })
 export class MarkHelpful {
@@ -122,8 +122,8 @@ export const question = {
         if (state.status === 'helped') return [];
         if (state.status === 'ticket') return refuse('question-ended', 'A ticket was opened for the question');
         if (!state.articles.includes(article))
-          return refuse('article-not-shown', 'The article was not suggested for the question', [
-            { field: 'article', message: 'must be one that was suggested' },
+          return refuse('article-not-shown', 'The article was not suggested for this question', [
+            { field: 'article', message: 'must be one of the suggested articles' },
           ]);
         return [{ type: 'QuestionAnswered', data: { article } }];
       },
@@ -145,10 +145,10 @@ export type QuestionCommands = CommandsOf<typeof question>;
 /** What came of some questions. */
 export const questionCountsSchema = open({
   asked: about(count, 'Questions'),
-  helped: about(count, 'Those that an article answered: deflections'),
-  tickets: about(count, 'Those that a ticket was opened for'),
-  open: about(count, 'Those of which nothing has come'),
-  deflection: about(nullable(number), 'Helped ÷ (helped + tickets); null where there are none'),
+  helped: about(count, 'Questions answered by an article (deflections)'),
+  tickets: about(count, 'Questions for which a ticket was opened'),
+  open: about(count, 'Questions without an outcome'),
+  deflection: about(nullable(number), 'Helped ÷ (helped + tickets); null if there are none'),
 });
 
 export type QuestionCounts = Static<typeof questionCountsSchema>;

@@ -31,28 +31,28 @@ const BOUNDED: ReadonlySet<string> = new Set(['text', 'long-text', 'number', 'ch
 
 const fieldSchema = withRule(
   fields({
-    name: about(matching(/^[a-z][a-zA-Z0-9]{0,49}$/, 'must be a name such as costCentre'), 'Names it in answers'),
-    label: about(name(100), 'What requesters read'),
-    kind: about(oneOf(FIELD_KINDS), 'What it takes'),
-    required: optional(about(flag, 'Whether it must be answered; it need not unless said')),
-    help: optional(about(name(500), 'What helps to answer it')),
-    options: optional(about(boundedList(name(100), 1, 100, 'options'), 'Of a choice, or several choices: what there is to choose from')),
-    min: optional(about(integer, 'The least number, the fewest characters of a text, or the fewest of several choices')),
-    max: optional(about(integer, 'The greatest number, the most characters of a text, or the most of several choices')),
+    name: about(matching(/^[a-z][a-zA-Z0-9]{0,49}$/, 'must be a name such as costCentre'), 'Name of the field in answers'),
+    label: about(name(100), 'Label shown to requesters'),
+    kind: about(oneOf(FIELD_KINDS), 'Type of answer'),
+    required: optional(about(flag, 'Whether an answer is required; default: no')),
+    help: optional(about(name(500), 'Help text')),
+    options: optional(about(boundedList(name(100), 1, 100, 'options'), 'Options of a choice or multiple choice')),
+    min: optional(about(integer, "Minimum: of a number, of a text's length, or of the number of choices")),
+    max: optional(about(integer, "Maximum: of a number, of a text's length, or of the number of choices")),
     onlyIf: optional(
       about(
-        fields({ field: about(text, 'Name of a field before it'), is: about(text, 'The answer; of a flag `true` or `false`') }),
-        'It is asked, and must be answered if it is required, only if another field is answered so',
+        fields({ field: about(text, 'Name of an earlier field'), is: about(text, 'The required answer; for a flag `true` or `false`') }),
+        'The field is shown, and required if so marked, only if another field has this answer',
       ),
     ),
   }),
   ({ kind, options, min, max }) => [
     ...((kind === 'choice' || kind === 'choices') === (options !== undefined)
       ? []
-      : [{ at: ['options'], message: 'must be there for a choice, and for nothing else' }]),
+      : [{ at: ['options'], message: 'is required for a choice and not allowed otherwise' }]),
     ...(options === undefined || new Set(options).size === options.length ? [] : [{ at: ['options'], message: 'must be different' }]),
     ...Object.entries({ min, max }).flatMap(([bound, value]) =>
-      value === undefined || BOUNDED.has(kind) ? [] : [{ at: [bound], message: `must not be there for a ${kind}` }],
+      value === undefined || BOUNDED.has(kind) ? [] : [{ at: [bound], message: `is not allowed for a ${kind}` }],
     ),
     ...(min !== undefined && max !== undefined && min > max ? [{ at: ['max'], message: 'must not be below min' }] : []),
   ],
@@ -68,7 +68,7 @@ const formFieldsSchema = withRule(boundedList(fieldSchema, 1, 50, 'fields'), (al
       ...(before.includes(name) ? [{ at: [index, 'name'], message: 'must not be the name of another field' }] : []),
       ...(onlyIf === undefined || before.includes(onlyIf.field)
         ? []
-        : [{ at: [index, 'onlyIf', 'field'], message: 'must be the name of a field before it' }]),
+        : [{ at: [index, 'onlyIf', 'field'], message: 'must be the name of an earlier field' }]),
     ];
   }),
 );
@@ -78,16 +78,16 @@ export const requestFormSchema = about(
     form: about(text, 'Its name'),
     version: about(count, 'Version of its fields, from 1'),
     title: about(text, 'What it is for'),
-    client: optional(about(text, 'The client that it is for; for all without one')),
-    service: about(text, 'The service that tickets of it are about'),
-    component: optional(about(text, 'The configuration item that they are about')),
-    category: optional(about(text, 'Their category')),
-    kind: about(oneOf(TICKET_KINDS), 'What they are'),
-    impact: about(oneOf(IMPACTS), 'Their impact'),
-    urgency: about(oneOf(URGENCIES), 'Their urgency'),
-    summary: about(text, 'Their summary; `{name}` stands for the answer to a field'),
-    fields: about(formFieldsSchema, 'What is asked, in order'),
-    withdrawn: about(flag, 'Whether it takes no more requests'),
+    client: optional(about(text, 'Client it is for; absent: all clients')),
+    service: about(text, 'Service of the resulting tickets'),
+    component: optional(about(text, 'Configuration item of the resulting tickets')),
+    category: optional(about(text, 'Category of the resulting tickets')),
+    kind: about(oneOf(TICKET_KINDS), 'Kind of the resulting tickets'),
+    impact: about(oneOf(IMPACTS), 'Impact of the resulting tickets'),
+    urgency: about(oneOf(URGENCIES), 'Urgency of the resulting tickets'),
+    summary: about(text, 'Summary of the resulting tickets; `{name}` stands for the answer to a field'),
+    fields: about(formFieldsSchema, 'Fields, in order'),
+    withdrawn: about(flag, 'Whether it is closed to new requests'),
   }),
   'A form whose answers open tickets',
 );
@@ -98,7 +98,7 @@ export type RequestForm = Static<typeof requestFormSchema>;
 export type RequestFormState = RequestForm | null;
 
 @JSONSchema({
-  description: 'Defines a form whose answers open tickets, or its next version.',
+  description: 'Defines a form whose answers open tickets, or a new version of it.',
   examples: [
     {
       title: 'A new laptop',
@@ -119,55 +119,59 @@ export class DefineForm {
   @Name({ description: 'What it is for', example: 'A new laptop' })
   title!: string;
 
-  @Name({ description: 'The client that it is for; for all unless said', max: 100, optional: true })
+  @Name({ description: 'Client it is for; default: all clients', max: 100, optional: true })
   client?: string;
 
-  @Name({ description: 'The service that tickets of it are about', example: 'workplace' })
+  @Name({ description: 'Service of the resulting tickets', example: 'workplace' })
   service!: string;
 
-  @Name({ description: 'The configuration item that they are about', optional: true })
+  @Name({ description: 'Configuration item of the resulting tickets', optional: true })
   component?: string;
 
-  @Name({ description: 'Their category', example: 'hardware/laptop', optional: true })
+  @Name({ description: 'Category of the resulting tickets', example: 'hardware/laptop', optional: true })
   category?: string;
 
-  @OneOf(TICKET_KINDS, { description: 'What they are', example: 'service-request' })
+  @OneOf(TICKET_KINDS, { description: 'Kind of the resulting tickets', example: 'service-request' })
   kind!: TicketKind;
 
-  @OneOf(IMPACTS, { description: 'Their impact', example: 'low' })
+  @OneOf(IMPACTS, { description: 'Impact of the resulting tickets', example: 'low' })
   impact!: Impact;
 
-  @OneOf(URGENCIES, { description: 'Their urgency', example: 'low' })
+  @OneOf(URGENCIES, { description: 'Urgency of the resulting tickets', example: 'low' })
   urgency!: Urgency;
 
-  @Text({ description: 'Their summary; `{name}` stands for the answer to a field', example: 'Laptop for {forWhom}', max: 200 })
+  @Text({
+    description: 'Summary of the resulting tickets; `{name}` stands for the answer to a field',
+    example: 'Laptop for {forWhom}',
+    max: 200,
+  })
   summary!: string;
 
-  @Fields({ description: 'What is asked, in order', list: true })
+  @Fields({ description: 'Fields, in order', list: true })
   fields!: readonly object[];
 }
 
-@JSONSchema({ description: 'A form takes no more requests, until it is defined anew.', examples: [{}] })
+@JSONSchema({ description: 'Closes a form to new requests until it is defined again.', examples: [{}] })
 export class WithdrawForm {
   @Text({ description: 'Why', max: 2000, optional: true })
   reason?: string;
 }
 
 @JSONSchema({
-  description: 'Answers a form: a ticket is opened that says what was answered.',
+  description: 'Submits a form: opens a ticket with the answers.',
   examples: [{ client: 'northwind', reporter: { id: 'j.doe', name: 'Jane Doe' }, answers: { forWhom: 'Ada', size: '13 inch' } }],
 })
 export class RequestByForm {
-  @Name({ description: 'The client (tenant) whose ticket it is', example: 'northwind', max: 100 })
+  @Name({ description: 'Client (tenant) of the ticket', example: 'northwind', max: 100 })
   client!: string;
 
   @Part(() => PersonRef, { description: 'Who asks' })
   reporter!: PersonRef;
 
-  @Fields({ description: 'An answer for each field, by its name' })
+  @Fields({ description: 'Answers by field name' })
   answers!: Readonly<Record<string, unknown>>;
 
-  @Uuid('a question', { description: 'The question that no article has answered', optional: true })
+  @Uuid('a question', { description: 'Question that no article answered', optional: true })
   question?: string;
 }
 
@@ -200,9 +204,9 @@ export const requestForm = {
         const unknown = [...summary.matchAll(PLACEHOLDER)].filter(([, name]) => !named.has(name));
         const faults = [
           ...faultsOf(formFieldsSchema, fields, 'fields'),
-          ...(unknown.length === 0 ? [] : [{ field: 'summary', message: `must not have ${unknown[0]?.[0]}: it is no field` }]),
+          ...(unknown.length === 0 ? [] : [{ field: 'summary', message: `must not have ${unknown[0]?.[0]}: there is no such field` }]),
           // Whose it is decides who sees its history.
-          ...(state === null || state.client === client ? [] : [{ field: 'client', message: 'must be as before' }]),
+          ...(state === null || state.client === client ? [] : [{ field: 'client', message: 'must not change' }]),
         ];
         if (faults.length > 0) return refuse('form-invalid', 'Invalid form', faults);
         const content = omitUndefined({

@@ -24,33 +24,33 @@ import {
   uuid,
 } from '../schema.js';
 
-const place = { tier: about(refer(tierSchema), 'At which tier'), team: optional(about(text, 'In which team')) };
+const place = { tier: about(refer(tierSchema), 'At which tier'), team: optional(about(text, 'Team')) };
 
 export const spentOnSchema = about(
   oneOfKinds('what', [
-    open({ what: about(literal('work'), 'Somebody of the tier worked on it'), ...place, agent: about(refer(personSchema), 'Who') }),
+    open({ what: about(literal('work'), 'Worked on at the tier'), ...place, agent: about(refer(personSchema), 'Who') }),
     open({
-      what: about(literal('queue'), 'It waited at the tier for somebody to pick it up'),
+      what: about(literal('queue'), 'Waiting at the tier to be picked up'),
       ...place,
-      agent: optional(about(refer(personSchema), 'To whom it was assigned')),
+      agent: optional(about(refer(personSchema), 'Assignee')),
     }),
     open({
-      what: about(literal('hand-off'), 'A hand-off waited to be accepted or returned'),
+      what: about(literal('hand-off'), 'A hand-off awaiting acceptance or return'),
       escalationId: about(uuid, 'Id of the hand-off'),
-      from: about(refer(tierSchema), 'From which tier'),
-      fromTeam: optional(about(text, 'From which team')),
-      to: about(refer(tierSchema), 'To which tier'),
-      toTeam: optional(about(text, 'To which team')),
+      from: about(refer(tierSchema), 'Sending tier'),
+      fromTeam: optional(about(text, 'Sending team')),
+      to: about(refer(tierSchema), 'Receiving tier'),
+      toTeam: optional(about(text, 'Receiving team')),
     }),
-    open({ what: about(oneOf(['customer', 'planned-change', 'onsite-visit']), 'It was on hold') }),
+    open({ what: about(oneOf(['customer', 'planned-change', 'onsite-visit']), 'On hold') }),
     open({
-      what: about(literal('vendor'), 'It was on hold for a vendor'),
-      vendor: optional(about(text, 'The one whom the last hand-off to a vendor named')),
+      what: about(literal('vendor'), 'On hold for a vendor'),
+      vendor: optional(about(text, 'Vendor named in the last hand-off to a vendor')),
     }),
-    open({ what: about(literal('resolved'), 'It was resolved, and reopened later: only on clocks that continue after a reopening') }),
-    open({ what: about(literal('closed-hours'), "Whatever was done then, the contract's calendar was closed") }),
+    open({ what: about(literal('resolved'), 'Resolved and reopened later; only for clocks that continue after a reopening') }),
+    open({ what: about(literal('closed-hours'), "Outside the hours of the contract's calendar, whatever was done then") }),
   ]),
-  'What the time went into',
+  'What the time was spent on',
 );
 
 /** What the time on a clock went into. */
@@ -59,11 +59,11 @@ export type SpentOn = Static<typeof spentOnSchema>;
 const spellSchema = open({
   from: about(instant, 'From when'),
   to: about(instant, 'Until when'),
-  event: about(count, 'Revision of the event that it began with, or that was the last before the clock started'),
+  event: about(count, 'Revision of the event it began with, or of the last one before the clock started'),
   spentOn: refer(spentOnSchema),
-  elapsed: about(count, 'Milliseconds of open time that are on the clock'),
-  paused: about(count, 'Milliseconds of open time during which the clock stood still'),
-  closed: about(count, 'Milliseconds outside of the hours of the calendar'),
+  elapsed: about(count, 'Milliseconds of open time counted by the clock'),
+  paused: about(count, 'Milliseconds of open time during which the clock was paused'),
+  closed: about(count, "Milliseconds outside the calendar's hours"),
 });
 
 /** A stretch of time that was spent on one thing. */
@@ -72,7 +72,7 @@ export type Spell = Static<typeof spellSchema>;
 const partSchema = open({
   spentOn: refer(spentOnSchema),
   duration: about(count, 'Milliseconds'),
-  elapsed: about(count, 'How many of them are on the clock'),
+  elapsed: about(count, 'Milliseconds counted by the clock'),
 });
 
 /** All that was spent on one thing. Milliseconds. */
@@ -81,12 +81,12 @@ export type Part = Static<typeof partSchema>;
 const clockAutopsySchema = open({
   ...parts(slaClockSchema, 'kind', 'tier', 'vendor', 'cycle', 'state', 'target', 'breachedAt', 'restated'),
   from: about(instant, 'When it started'),
-  to: about(instant, 'When it ended, else `asOf`'),
-  elapsed: about(count, 'Milliseconds of open time that it shows'),
-  paused: about(count, 'Milliseconds of open time during which it stood still'),
-  closed: about(count, 'Milliseconds outside of the hours of the calendar'),
-  parts: about(listOf(partSchema), 'Where the time went, what used most of the target first. They add up to all of it'),
-  spells: about(listOf(spellSchema), 'The same in the order of time, with the events that prove it'),
+  to: about(instant, 'When it ended, otherwise `asOf`'),
+  elapsed: about(count, 'Milliseconds of open time elapsed'),
+  paused: about(count, 'Milliseconds of open time during which it was paused'),
+  closed: about(count, "Milliseconds outside the calendar's hours"),
+  parts: about(listOf(partSchema), 'Where the time went, largest share of the target first. The parts add up exactly'),
+  spells: about(listOf(spellSchema), 'The same in chronological order, with the events that prove it'),
 });
 
 /**
@@ -99,9 +99,9 @@ export type ClockAutopsy = Static<typeof clockAutopsySchema>;
 export const ticketAutopsySchema = about(
   open({
     ticketId: about(uuid, 'Id of the ticket'),
-    revision: about(count, 'Revision of the last event that is in it'),
-    asOf: about(instant, 'What happened later is left out'),
-    clocks: about(listOf(clockAutopsySchema), 'Its clocks, in the order in which they started'),
+    revision: about(count, 'Revision of the last event included'),
+    asOf: about(instant, 'Later events are left out'),
+    clocks: about(listOf(clockAutopsySchema), 'Clocks, in the order in which they started'),
   }),
   "Where the time of a ticket's clocks went",
 );

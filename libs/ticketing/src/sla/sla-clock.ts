@@ -18,7 +18,7 @@ export const pauseSchema = open({
     'Why: on hold, while a hand-off waited to be accepted, or between a resolution and a reopening',
   ),
   from: about(instant, 'From when'),
-  to: optional(about(instant, 'Until when; absent while it stands still')),
+  to: optional(about(instant, 'End; absent while paused')),
 });
 
 /** A stretch during which a clock stood still. */
@@ -28,9 +28,9 @@ const restatedVerdictSchema = about(
   open({
     at: about(instant, 'When it was restated'),
     reason: about(text, 'Why'),
-    is: optional(about(refer(clockVerdictSchema), 'Absent where no such clock would have run under the corrected contract')),
+    is: optional(about(refer(clockVerdictSchema), 'Absent if no such clock would have run under the corrected contract')),
   }),
-  'What is known of an ended clock since the contract was corrected. The clock itself stays as it was known before',
+  'Corrected result of an ended clock. The clock itself stays as it was known before',
 );
 
 /** What is known of an ended clock since its client's contract was corrected. The clock beside it stays as it was known before. */
@@ -38,22 +38,22 @@ export type RestatedVerdict = Static<typeof restatedVerdictSchema>;
 
 const thresholdSchema = open({
   percent: about(count, 'Share of the target, in per cent'),
-  at: about(instant, 'When it is used up'),
+  at: about(instant, 'When it is reached'),
 });
 
 /** A share of a target, in per cent, with the instant at which it is used up. */
 export type Threshold = Static<typeof thresholdSchema>;
 
 const momentOfClock = {
-  terms: about(count, 'The terms of the clock then'),
-  effectiveAt: about(instant, 'When it was'),
-  target: about(count, 'The target then, in milliseconds of open time'),
-  dueAt: optional(about(instant, 'When the target would have been used up, as things stood then; absent while the clock stood still')),
+  terms: about(count, 'Terms of the clock at that time'),
+  effectiveAt: about(instant, 'When it happened'),
+  target: about(count, 'Target at that time, in milliseconds of open time'),
+  dueAt: optional(about(instant, 'When the target would have been used up, as things stood then; absent while the clock was paused')),
 };
 const clockMomentSchema = oneOfKinds('what', [
   open({
     what: about(literal('threshold'), 'A share of the target was used up'),
-    percent: about(count, 'Which share, in per cent'),
+    percent: about(count, 'The share, in per cent'),
     ...momentOfClock,
   }),
   open({ what: about(literal('breach'), 'The clock was breached'), ...momentOfClock }),
@@ -67,40 +67,36 @@ type MomentName = { readonly terms: number } & ({ readonly what: 'threshold'; re
 
 export const slaClockSchema = about(
   open({
-    kind: about(oneOf(CLOCK_KINDS), 'Promised to the client, between tiers, or by a vendor'),
-    tier: optional(about(refer(tierSchema), 'Whose promise it is, between tiers')),
-    vendor: optional(about(text, 'Whose promise it is, by a vendor who is known by name')),
+    kind: about(oneOf(CLOCK_KINDS), 'What is promised: to the client, between tiers, or by a vendor'),
+    tier: optional(about(refer(tierSchema), 'Tier that made the promise')),
+    vendor: optional(about(text, 'Vendor that made the promise, if known by name')),
     cycle: about(
       count,
-      'Of the resolution: 1, and one more for each reopening. Of tiers and vendors: 1, and one more each time it is theirs again',
+      'Resolution: 1, incremented with each reopening. Tiers and vendors: 1, incremented each time the ticket returns to them',
     ),
-    terms: about(count, '1, and one more each time its target was changed'),
-    state: about(oneOf(CLOCK_STATES), 'How it stands'),
+    terms: about(count, '1, incremented each time the target changes'),
+    state: about(oneOf(CLOCK_STATES), 'Current state'),
     target: about(count, 'Milliseconds of open time'),
     startedAt: about(instant, 'When it started'),
-    elapsed: about(count, 'Milliseconds of open time up to `runningSince`, or in all when it does not run'),
-    runningSince: optional(about(instant, 'Since when it runs')),
-    dueAt: optional(
-      about(instant, 'While it runs: when its target is used up, or was, if it is breached. Once it was stopped: when it would have been'),
-    ),
+    elapsed: about(count, 'Milliseconds of open time up to `runningSince`, or in total when not running'),
+    runningSince: optional(about(instant, 'When it started running; absent when not running')),
+    dueAt: optional(about(instant, 'While running: when its target is or was used up. Once stopped: when it would have been')),
     inTimeUntil: optional(
       about(
         instant,
-        'While it runs and the calendar closes at `dueAt`: when it opens next. Until then the target is used up, but not exceeded; after it, the clock is breached',
+        'While running, if the calendar closes at `dueAt`: when it next opens. Until then the target is used up but not exceeded; after that, the clock is breached',
       ),
     ),
-    thresholds: optional(about(listOf(thresholdSchema), 'While it runs: the shares of its target that are still ahead, in order')),
-    breachedAt: optional(about(instant, 'When it was breached, if it was')),
+    thresholds: optional(about(listOf(thresholdSchema), 'While running: warning thresholds still ahead, in order')),
+    breachedAt: optional(about(instant, 'When it was breached')),
     stoppedAt: optional(about(instant, 'When it was stopped')),
-    continuedIn: optional(about(count, 'It went on in this cycle after a reopening: the promise is counted there, once')),
-    contractVersion: optional(
-      about(count, "Once it has ended: version of the client's contract that it ended under, 0 for the default contract"),
-    ),
-    restated: optional(about(restatedVerdictSchema, 'Where its verdict was restated: the latest one')),
-    pauses: about(listOf(pauseSchema), 'When it stood still, oldest first'),
+    continuedIn: optional(about(count, 'Cycle in which it continued after a reopening; the promise is counted once, there')),
+    contractVersion: optional(about(count, "Once ended: version of the client's contract that it ended under; 0: the default contract")),
+    restated: optional(about(restatedVerdictSchema, 'Latest restatement of its verdict, if any')),
+    pauses: about(listOf(pauseSchema), 'Pauses, oldest first'),
     moments: about(listOf(clockMomentSchema), 'Warnings and breach up to its last change, in order'),
   }),
-  "A promise's clock",
+  'An SLA clock',
 );
 
 /**
@@ -110,11 +106,11 @@ export const slaClockSchema = about(
 export type SlaClock = Static<typeof slaClockSchema>;
 
 export const slaClocksSchema = open({
-  priority: about(refer(prioritySchema), 'The priority whose targets they have'),
-  clocks: about(listOf(slaClockSchema), 'Those that go on and those that have ended, in the order in which they started'),
+  priority: about(refer(prioritySchema), 'Priority whose targets apply'),
+  clocks: about(listOf(slaClockSchema), 'Active and ended clocks, in the order in which they started'),
   holds: optional(about(listOf(oneOf(HOLD_REASONS)), 'Why the ticket is on hold. More than one reason only in imported histories')),
-  handOffPending: optional(about(flag, 'Whether a hand-off waits to be accepted or returned')),
-  vendor: optional(about(text, 'The vendor of the last hand-off that named one')),
+  handOffPending: optional(about(flag, 'Whether a hand-off is awaiting acceptance or return')),
+  vendor: optional(about(text, 'Vendor named in the last hand-off that named one')),
 });
 
 /** The clocks of one ticket, a fold over its events. */

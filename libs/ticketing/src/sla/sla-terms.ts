@@ -21,16 +21,13 @@ import type { Tier } from '../vocabulary.js';
 
 export const pinnedClocksSchema = open({
   ...slaClocksSchema.entries,
-  contract: optional(about(pinnedContractSchema, 'The contract that they go by; absent: the default contract')),
-  defaultTerms: optional(about(count, 'Version of the default contract, where they go by that; absent: the first')),
-  told: about(
-    listOf(text),
-    'Keys of the warnings and breaches that are events and did happen: clock, tier or vendor, cycle, terms, threshold',
-  ),
+  contract: optional(about(pinnedContractSchema, 'Contract that applies; absent: the default contract')),
+  defaultTerms: optional(about(count, 'Version of the default contract, if that applies; absent: the first')),
+  told: about(listOf(text), 'Keys of recorded warnings and breaches that did happen: clock, tier or vendor, cycle, terms, threshold'),
   quietUntil: optional(
     about(
       instant,
-      'What happened up to then is not told: what an imported history had shown is no news, nor is what comes after a cancellation or a merge',
+      'Warnings and breaches up to then are not recorded: those in an imported history are not news, nor are those after a cancellation or merge',
     ),
   ),
 });

@@ -23,7 +23,7 @@ import {
 } from './guards.js';
 
 @JSONSchema({
-  description: 'Gives a ticket to a person, a team, or both, within its tier.',
+  description: 'Assigns a ticket to a person, a team, or both, within its tier.',
   examples: [{ team: 'service-desk', assignee: { id: 'ada', name: 'Ada Lovelace' } }],
 })
 export class AssignTicket extends TicketCommand {
@@ -35,7 +35,7 @@ export class AssignTicket extends TicketCommand {
 }
 
 @JSONSchema({
-  description: 'Takes a ticket from who has it. Where the contract assigns automatically, somebody else is then looked for.',
+  description: 'Unassigns a ticket. If the contract assigns automatically, another agent is then sought.',
   examples: [{ reason: 'Needs somebody who speaks Italian' }],
 })
 export class UnassignTicket extends TicketCommand {
@@ -48,23 +48,23 @@ export class UnassignTicket extends TicketCommand {
 }
 
 @JSONSchema({
-  description: 'An agent takes a ticket that nobody has. When several claim it at once one wins, and the others learn who.',
+  description: 'Claims an unassigned ticket. If several agents claim it at once, one wins and the others learn who.',
   examples: [{ agent: { id: 'ada', name: 'Ada Lovelace' } }],
 })
 export class ClaimTicket extends TicketCommand {
-  @Part(() => PersonRef, { description: 'Who takes it; the actor unless said otherwise', optional: true })
+  @Part(() => PersonRef, { description: 'Who takes it; default: the actor', optional: true })
   agent?: PersonRef;
 }
 
 @JSONSchema({
-  description: 'An agent takes a ticket over from who has it, and begins to work on it unless it is on hold or waits to be accepted.',
+  description: 'Takes a ticket over from its assignee and starts work on it, unless it is on hold or awaiting acceptance.',
   examples: [{ reason: 'Ada is in a meeting until noon', agent: { id: 'grace', name: 'Grace Hopper' } }],
 })
 export class TakeOverTicket extends TicketCommand {
-  @Text({ description: 'Why: the other one is told', max: 2000 })
+  @Text({ description: 'Reason; the previous assignee is notified', max: 2000 })
   reason!: string;
 
-  @Part(() => PersonRef, { description: 'Who takes it; the actor unless said otherwise', optional: true })
+  @Part(() => PersonRef, { description: 'Who takes it; default: the actor', optional: true })
   agent?: PersonRef;
 }
 
@@ -86,7 +86,7 @@ export const assignmentCommands = {
       const barred = unlessActive(ticket);
       if (barred) return barred;
       if (team === undefined && assignee === undefined) {
-        return refuse('assignment-empty', 'An assignment names a team, a person or both', [
+        return refuse('assignment-empty', 'An assignment must name a team, a person or both', [
           { field: 'team', message: 'name a team, an assignee or both' },
           { field: 'assignee', message: 'name a team, an assignee or both' },
         ]);
@@ -149,7 +149,7 @@ export const assignmentCommands = {
       const barred = unlessActive(ticket) ?? unlessLeft(who, context, known.left);
       if (barred) return barred;
       const { tier, team, assignee } = ticket;
-      if (assignee === undefined) return refuse('not-claimed', 'Nobody has the ticket: claim it, or start work on it');
+      if (assignee === undefined) return refuse('not-claimed', 'The ticket is unassigned: claim it, or start work on it');
       if (assignee.id === who.id) return [];
       return [
         ...endOfTouchOfHolder(ticket, context),

@@ -8,20 +8,20 @@ export class BatchItem {
   command!: PublicCommandName;
 
   /** Checked when its turn comes, as the body is: one that is none spoils only its own command. */
-  @Anything({ description: 'Id of the ticket; left out for OpenTicket alone', optional: true }, { type: 'string', format: 'uuid' })
+  @Anything({ description: 'Id of the ticket; omitted only for OpenTicket', optional: true }, { type: 'string', format: 'uuid' })
   ticketId?: unknown;
 
-  @Fields({ description: "The command's body; `{}` unless given", optional: true })
+  @Fields({ description: 'Body of the command; default: `{}`', optional: true })
   body?: object;
 
-  @WholeNumber({ description: 'Revision that the ticket must be at', min: 0, max: Number.MAX_SAFE_INTEGER, optional: true })
+  @WholeNumber({ description: 'Revision the ticket must be at', min: 0, max: Number.MAX_SAFE_INTEGER, optional: true })
   ifRevision?: number;
 }
 
 @JSONSchema({
   description:
-    'Runs up to 100 commands and answers what became of each. Those of one ticket are run in their order, those of different tickets side by side; ' +
-    'one that is refused does not hold up the others.',
+    'Runs up to 100 commands and returns the outcome of each. Commands for the same ticket run in order, those for different tickets in parallel; ' +
+    'a refused command does not hold up the others.',
   examples: [
     {
       items: [

@@ -18,7 +18,7 @@ import { beganAfter, endOfTouch, type TicketDecision } from './decisions.js';
 
 /** What every command may say. */
 export class TicketCommand {
-  @DateTime({ description: 'When it happened, if earlier than now: facts may arrive late. Not in the future.', optional: true })
+  @DateTime({ description: 'When it happened, if before now (late facts are allowed). Not in the future.', optional: true })
   effectiveAt?: string;
 }
 
@@ -118,7 +118,7 @@ function onExisting<Body extends object, Given>({
 
 function unlessInOrder({ movedAt }: ClockedTicket, { effectiveAt }: DecisionContext): Refusal | undefined {
   if (epochMillis(effectiveAt) >= epochMillis(movedAt) - CLOCK_SKEW) return undefined;
-  return refuse('out-of-order', `The ticket has moved on at ${movedAt}; what happened before that can no longer be told`, [
+  return refuse('out-of-order', `The ticket moved on at ${movedAt}; earlier facts can no longer be recorded`, [
     { field: 'effectiveAt', message: `must not be before ${movedAt}` },
   ]);
 }

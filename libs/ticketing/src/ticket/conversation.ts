@@ -8,15 +8,15 @@ import { asPerson, endOfHold, event, reopening } from './decisions.js';
 import { canBeReopened, OVER, unlessOver } from './guards.js';
 
 @JSONSchema({
-  description: 'Tells the requester something. The first public reply is a first response.',
+  description: 'Sends a reply to the requester. The first public reply is a first response.',
   examples: [{ text: 'We are looking into the print queue and will be back within the hour.' }],
 })
 export class SendPublicReply extends TicketCommand {
-  @Text({ description: 'What the requester reads', max: 20_000 })
+  @Text({ description: 'Text for the requester', max: 20_000 })
   text!: string;
 }
 
-@JSONSchema({ description: 'Adds a note that only the desk reads.', examples: [{ text: 'Third call about FIN-2 this week.' }] })
+@JSONSchema({ description: 'Adds an internal note, visible to the desk only.', examples: [{ text: 'Third call about FIN-2 this week.' }] })
 export class AddInternalNote extends TicketCommand {
   @Text({ description: 'The note', max: 20_000 })
   text!: string;
@@ -24,29 +24,29 @@ export class AddInternalNote extends TicketCommand {
 
 @JSONSchema({
   description:
-    "Records the requester's reply. It ends a hold for the customer. A reply to a resolved or closed ticket reopens it; after the reopening window it opens a ticket that follows this one. A contract may say otherwise.",
+    "Records the requester's reply. It ends a hold for the customer. A reply to a resolved or closed ticket reopens it; after the reopening window it opens a follow-up ticket. A contract may say otherwise.",
   examples: [{ text: 'I am back at the printer now.', author: { id: 'j.doe', name: 'Jane Doe' } }],
 })
 export class RecordRequesterReply extends TicketCommand {
   @Text({ description: 'The reply', max: 20_000 })
   text!: string;
 
-  @Part(() => PersonRef, { description: 'Who replied; the reporter unless said otherwise', optional: true })
+  @Part(() => PersonRef, { description: 'Who replied; default: the reporter', optional: true })
   author?: PersonRef;
 }
 
 @JSONSchema({
-  description: 'Records what a vendor says about its case: the one of the last hand-off to a vendor, or the one that is named.',
+  description: "Records a vendor's reply about its case: that of the last hand-off to a vendor, or the named one.",
   examples: [{ vendor: 'Contoso Printing', caseReference: 'CP-77123', text: 'Fixed in firmware 11.3.' }],
 })
 export class RecordVendorReply extends TicketCommand {
-  @Text({ description: 'What the vendor says', max: 20_000 })
+  @Text({ description: 'Text of the reply', max: 20_000 })
   text!: string;
 
-  @Name({ description: 'Vendor, unless it is the one that has the ticket', example: 'Contoso Printing', optional: true })
+  @Name({ description: 'Vendor; default: the one that has the ticket', example: 'Contoso Printing', optional: true })
   vendor?: string;
 
-  @Name({ description: "The vendor's case reference, unless it is the one of the hand-off", example: 'CP-77123', optional: true })
+  @Name({ description: "The vendor's case reference; default: that of the hand-off", example: 'CP-77123', optional: true })
   caseReference?: string;
 }
 
@@ -87,7 +87,7 @@ export const conversationCommands = {
         if (lateReplies?.after === 'refuse') {
           return refuse(
             'reopen-window-passed',
-            `A ticket can be replied to within ${reopenWindow / DAY} days of its resolution. Open a new one that follows it`,
+            `A ticket can be replied to within ${reopenWindow / DAY} days of its resolution. Open a follow-up ticket instead`,
           );
         }
         return [event('RequesterReplied', { ...said, followUp: ticket.followUp ?? deterministicId('follow-up', commandId) })];
@@ -109,7 +109,7 @@ export const conversationCommands = {
       if (vendor !== undefined && caseReference !== undefined) return [event('VendorReplied', { vendor, caseReference, text })];
       return refuse(
         'no-vendor-case',
-        'The ticket was never handed to a vendor: name the vendor and its case',
+        'The ticket was never handed to a vendor: name the vendor and the case',
         Object.entries({ vendor, caseReference }).flatMap(([field, value]) =>
           value === undefined ? [{ field, message: 'must be named' }] : [],
         ),

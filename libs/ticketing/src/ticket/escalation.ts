@@ -61,23 +61,23 @@ export class RecordNotification extends TicketCommand {
   /** Id of the message. */
   notification!: string;
   attempts!: number;
-  /** Why it did not get through; it did, where nothing is said. */
+  /** Why it could not be delivered; absent if it was. */
   failed?: { readonly because: Undelivered; readonly detail?: string };
 }
 
 @JSONSchema({
   description:
-    'Somebody sees to what an escalation policy tells of: it goes no further, or not for as long as an acknowledgement lasts. A second person takes it over.',
+    "Acknowledges an escalation: its policy stops, or pauses until the acknowledgement lapses. A second person's acknowledgement takes it over.",
   examples: [{ note: 'On my way' }],
 })
 export class AcknowledgeEscalation extends TicketCommand {
-  @Name({ description: 'Id of the chain, as the `why` of the ticket shows it; all that are at work unless said otherwise', optional: true })
+  @Name({ description: "Id of the chain, as shown in the ticket's `why`; default: all active chains", optional: true })
   chain?: string;
 
-  @Part(() => PersonRef, { description: 'Who; the actor unless said otherwise', optional: true })
+  @Part(() => PersonRef, { description: 'Who acknowledges; default: the actor', optional: true })
   by?: PersonRef;
 
-  @Text({ description: 'What is being done', max: 2000, optional: true })
+  @Text({ description: 'What is being done about it', max: 2000, optional: true })
   note?: string;
 }
 
@@ -145,7 +145,7 @@ export const escalationCommands = {
       if (open.length > 0) return [event('EscalationAcknowledged', omitUndefined({ chains: open, by: who, note }))];
       return acknowledgeable.some(({ acknowledged }) => acknowledged?.by.id === who.id)
         ? []
-        : refuse('no-escalation-at-work', 'No escalation policy that could be acknowledged is at work on the ticket');
+        : refuse('no-escalation-at-work', 'The ticket has no active escalation policy to acknowledge');
     },
   }),
 } satisfies TicketCommandDefinitions;
@@ -265,7 +265,7 @@ function handOffAutomatically(
   const to = nextTier(contract, ticket.tier);
   if (to === undefined) return refuse('tier-not-in-contract', `The contract has no tier above ${ticket.tier}`);
   const handOff = completeHandOff(omitUndefined({ summary: ticket.summary, vendor: to === 'L4' ? ticket.vendorCase : undefined }), ticket);
-  if (to === 'L4' && handOff.vendor === undefined) return refuse('no-vendor-case', 'It is not known which vendor would take it');
+  if (to === 'L4' && handOff.vendor === undefined) return refuse('no-vendor-case', 'The vendor that would take it is not known');
   const lacks = missingFromHandOff(ticket.tier, to, handOff, contract.handOffs).map(({ field }) => field.replace('handoff.', ''));
   return event(
     'TicketEscalated',

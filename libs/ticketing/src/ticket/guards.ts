@@ -44,7 +44,7 @@ export const HELD = ['already-claimed'] as const;
 /** What somebody else has is taken over by a command of its own. */
 export function unlessHeld({ assignee }: Ticket, { id }: Person): Barred<typeof HELD> {
   if (assignee === undefined || assignee.id === id) return undefined;
-  return refuse('already-claimed', `${assignee.name ?? assignee.id} has the ticket already`, undefined, {
+  return refuse('already-claimed', `${assignee.name ?? assignee.id} already has the ticket`, undefined, {
     holder: assignee.id,
   });
 }
@@ -57,7 +57,7 @@ export function unlessOver({ work }: Ticket): Barred<typeof OVER> {
     case 'cancelled':
       return refuse('ticket-cancelled', 'The ticket was cancelled');
     case 'merged':
-      return refuse('ticket-merged', `The ticket goes on in ${work.into}`, undefined, { mergedInto: work.into });
+      return refuse('ticket-merged', `The ticket was merged into ${work.into}`, undefined, { mergedInto: work.into });
     default:
       return undefined;
   }
@@ -67,7 +67,7 @@ export const CLOSED = ['ticket-closed', ...OVER] as const;
 
 export function unlessClosed(ticket: Ticket): Barred<typeof CLOSED> {
   return ticket.work.status === 'closed'
-    ? refuse('ticket-closed', 'The ticket is closed: reopen it, or open a new one that follows it')
+    ? refuse('ticket-closed', 'The ticket is closed: reopen it, or open a follow-up ticket')
     : unlessOver(ticket);
 }
 
@@ -104,7 +104,7 @@ export const UNNAMED = ['not-one'] as const;
 /** A command about one of several must say which: who reads a list may not see what was added to it since. @param ids of those that it may be about */
 export function unlessNamed(field: string, named: string | undefined, ids: readonly string[]): Barred<typeof UNNAMED> {
   if (named !== undefined || ids.length < 2) return undefined;
-  return refuse('not-one', `It may be about any of ${ids.length}: say which`, [{ field, message: `must be one of ${ids.join(', ')}` }]);
+  return refuse('not-one', `Any of ${ids.length} could be meant: say which`, [{ field, message: `must be one of ${ids.join(', ')}` }]);
 }
 
 export const ON_HOLD = ['ticket-on-hold'] as const;
@@ -118,7 +118,7 @@ export const ESCALATION_PENDING = ['escalation-pending'] as const;
 export function unlessAccepted({ work, tier }: Ticket): Barred<typeof ESCALATION_PENDING> {
   const active = work.status === 'on-hold' ? work.paused : work;
   return active.status === 'escalated'
-    ? refuse('escalation-pending', `The hand-off to ${tier} waits to be accepted or returned`)
+    ? refuse('escalation-pending', `The hand-off to ${tier} is awaiting acceptance or return`)
     : undefined;
 }
 
@@ -154,7 +154,7 @@ export function unlessInContract(
     !categories.some((known) => category === known || category.startsWith(`${known}/`))
   )
     return refuse('category-not-in-contract', `The contract has no category ${category}`, [
-      { field: 'category', message: 'must be one of the categories of the contract, or below one' },
+      { field: 'category', message: 'must be one of the categories of the contract, or a subcategory' },
     ]);
   if (services === undefined) return undefined;
   if (service !== undefined && !Object.hasOwn(services, service))

@@ -44,7 +44,7 @@ export class VendorCaseBody {
   @Name({ description: "The vendor's case reference", example: 'CP-77123' })
   caseReference!: string;
 
-  @Name({ description: 'Contract that the case runs under', example: 'UC-2026-04' })
+  @Name({ description: 'Contract that covers the case', example: 'UC-2026-04' })
   contract!: string;
 }
 
@@ -56,7 +56,7 @@ export class HandOffBody {
   @Text({ description: 'Summary for the receiver', max: 2000, optional: true })
   summary?: string;
 
-  @TextList({ description: 'Error messages, as they were shown', optional: true })
+  @TextList({ description: 'Error messages, as shown', optional: true })
   errorMessages?: string[];
 
   @TextList({ description: 'Logs: URLs or names of evidence; attached logs count too', optional: true })
@@ -77,24 +77,26 @@ export class HandOffBody {
   @Text({ description: 'Environment: versions, hosts, configuration', max: 5000, optional: true })
   environment?: string;
 
-  @Part(() => VendorCaseBody, { description: 'The case at the vendor, for L4', optional: true })
+  @Part(() => VendorCaseBody, { description: "Vendor's case, for L4", optional: true })
   vendor?: VendorCaseBody;
 }
 
 export class SolutionBody {
-  @OneOf(['solution', 'procedure'], { description: 'A solution for this ticket, or a procedure for all like it', example: 'procedure' })
+  @OneOf(['solution', 'procedure'], {
+    description: 'A solution for this ticket, or a procedure for all similar ones',
+    example: 'procedure',
+  })
   kind!: 'solution' | 'procedure';
 
-  @Text({ description: 'What to do', max: 10_000 })
+  @Text({ description: 'Instructions', max: 10_000 })
   text!: string;
 
-  @Name({ description: 'Knowledge article that holds it', example: 'KB-0107', optional: true })
+  @Name({ description: 'Knowledge article that contains it', example: 'KB-0107', optional: true })
   article?: string;
 }
 
 @JSONSchema({
-  description:
-    'Hands the work up to a tier, with what the hand-off contract of the step asks for. It waits there to be accepted or returned.',
+  description: 'Hands the work up to a tier, with what the hand-off contract requires. The tier then accepts or returns it.',
   examples: [
     {
       tier: 'L2',
@@ -119,13 +121,13 @@ export class EscalateToTier extends TicketCommand {
   @Text({ description: 'Why', max: 2000 })
   reason!: string;
 
-  @Part(() => HandOffBody, { description: 'What the receiver needs to go on', optional: true })
+  @Part(() => HandOffBody, { description: 'What the receiver needs to continue', optional: true })
   handoff?: HandOffBody;
 }
 
 @JSONSchema({ description: 'The receiving tier accepts the hand-off.', examples: [{ agent: { id: 'grace', name: 'Grace Hopper' } }] })
 export class AcceptEscalation extends TicketCommand {
-  @Part(() => PersonRef, { description: 'Who takes it; the actor unless said otherwise', optional: true })
+  @Part(() => PersonRef, { description: 'Who takes it; default: the actor', optional: true })
   agent?: PersonRef;
 }
 
@@ -134,12 +136,12 @@ export class AcceptEscalation extends TicketCommand {
   examples: [{ reason: 'The log does not cover the time of the fault' }],
 })
 export class ReturnEscalation extends TicketCommand {
-  @Text({ description: 'Why, and what is needed', max: 2000 })
+  @Text({ description: 'Reason, and what is needed', max: 2000 })
   reason!: string;
 }
 
 @JSONSchema({
-  description: 'Hands the work down to a lower tier, with the solution or procedure, so that it can do it alone next time.',
+  description: 'Hands the work down to a lower tier, with the solution or procedure, so that the tier can do it alone next time.',
   examples: [
     {
       tier: 'L1',
@@ -158,16 +160,16 @@ export class DeescalateToTier extends TicketCommand {
   @Text({ description: 'Why', max: 2000 })
   reason!: string;
 
-  @Part(() => SolutionBody, { description: 'What the lower tier is to do' })
+  @Part(() => SolutionBody, { description: 'What the lower tier should do' })
   solution!: SolutionBody;
 }
 
 @JSONSchema({
-  description: 'Tells someone higher up about the ticket; the work does not move.',
+  description: 'Notifies someone higher up about the ticket; the work does not move.',
   examples: [{ to: 'service-delivery-manager', reason: 'The client has called the board' }],
 })
 export class EscalateHierarchically extends TicketCommand {
-  @Name({ description: 'Role or person that is told', example: 'service-delivery-manager' })
+  @Name({ description: 'Role or person to notify', example: 'service-delivery-manager' })
   to!: string;
 
   @Text({ description: 'Why', max: 2000 })
@@ -179,10 +181,10 @@ export class EscalateHierarchically extends TicketCommand {
   examples: [{ tier: 'L3', team: 'print-platform', question: 'May we restart the spooler cluster during the day?' }],
 })
 export class RequestConsultation extends TicketCommand {
-  @OneOf(TIERS, { description: 'Tier that is asked', example: 'L3' })
+  @OneOf(TIERS, { description: 'Tier to ask', example: 'L3' })
   tier!: Tier;
 
-  @Name({ description: 'Team that is asked', optional: true })
+  @Name({ description: 'Team to ask', optional: true })
   team?: string;
 
   @Text({ description: 'The question', max: 5000 })
@@ -190,7 +192,7 @@ export class RequestConsultation extends TicketCommand {
 }
 
 @JSONSchema({
-  description: 'Answers the open consultation, or the one that is named. The answer can become a knowledge article.',
+  description: 'Answers the open consultation, or the named one. The answer can become a knowledge article.',
   examples: [{ answer: 'Yes, one node after the other.', article: 'KB-0110' }],
 })
 export class AnswerConsultation extends TicketCommand {
@@ -203,7 +205,7 @@ export class AnswerConsultation extends TicketCommand {
   @Text({ description: 'The answer', max: 10_000 })
   answer!: string;
 
-  @Name({ description: 'Knowledge article that it became', example: 'KB-0110', optional: true })
+  @Name({ description: 'Knowledge article it became', example: 'KB-0110', optional: true })
   article?: string;
 }
 
@@ -230,7 +232,7 @@ export const handOffCommands = {
       if (tier !== next && skipped === undefined) {
         return refuse(
           'tier-skipped',
-          `From ${ticket.tier} the work goes to ${next}. Only a major incident, a security incident or a recurrence of what was fixed before goes straight to L3`,
+          `From ${ticket.tier} the work goes to ${next}. Only a major incident, a security incident or the recurrence of a fixed fault goes straight to L3`,
           [{ field: 'tier', message: `must be ${next}` }],
         );
       }
@@ -386,7 +388,7 @@ export const handOffCommands = {
       );
       if (several) return several;
       const open = consultationId === undefined ? ticket.consultations[0] : ticket.consultations.find(({ id }) => id === consultationId);
-      if (open === undefined) return refuse('no-consultation-open', 'No such consultation waits for an answer');
+      if (open === undefined) return refuse('no-consultation-open', 'There is no such open consultation');
       const barred = unlessOver(ticket);
       if (barred) return barred;
       return [event('ConsultationAnswered', omitUndefined({ consultationId: open.id, by: asPerson(context.actor), answer, article }))];
@@ -402,13 +404,13 @@ function beyondPingPong(
   { pingPongLimit }: Contract,
 ): readonly EventOf<TicketEvents>[] {
   if (pingPong <= pingPongLimit) return [];
-  const reason = `Returned ${pingPong} times; the contract bears ${pingPongLimit}`;
+  const reason = `Returned ${pingPong} times; the contract allows ${pingPongLimit}`;
   return [event('HierarchicalEscalationRaised', { tier, cause: 'ping-pong-limit', to: `lead of ${team ?? tier}`, reason })];
 }
 
 /** The hand-off that waits to be accepted or returned. */
 function pending(ticket: Ticket): HandedOver | Refusal<(typeof NOT_PENDING)[number]> {
-  return handedOver(ticket) ?? unlessActive(ticket) ?? refuse('no-escalation-pending', 'No hand-off waits to be accepted or returned');
+  return handedOver(ticket) ?? unlessActive(ticket) ?? refuse('no-escalation-pending', 'No hand-off is awaiting acceptance or return');
 }
 
 function skipReason(ticket: ClockedTicket, to: Tier): SkipReason | undefined {

@@ -37,7 +37,7 @@ import {
 } from './guards.js';
 
 @JSONSchema({
-  description: 'Opens a ticket at its tier of entry. Its priority follows from impact and urgency.',
+  description: 'Opens a ticket at its tier of entry. Its priority is derived from impact and urgency.',
   examples: [
     {
       client: 'northwind',
@@ -53,16 +53,16 @@ import {
   ],
 })
 export class OpenTicket extends TicketCommand {
-  @Name({ description: 'The client (tenant) whose ticket it is', example: 'northwind', max: 100 })
+  @Name({ description: 'Client (tenant) of the ticket', example: 'northwind', max: 100 })
   client!: string;
 
-  @OneOf(TICKET_KINDS, { description: 'Incident: something is broken. Service request: something is wanted.', example: 'incident' })
+  @OneOf(TICKET_KINDS, { description: 'Incident: something is broken. Service request: something is needed.', example: 'incident' })
   kind!: TicketKind;
 
-  @Text({ description: 'What is wrong, in a line', example: 'Cannot print invoices', max: 200 })
+  @Text({ description: 'One-line summary of what is wrong', example: 'Cannot print invoices', max: 200 })
   summary!: string;
 
-  @Text({ description: 'What is wrong, in full', max: 20_000, optional: true })
+  @Text({ description: 'Full description of what is wrong', max: 20_000, optional: true })
   description?: string;
 
   @Part(() => PersonRef, { description: 'Who reported it' })
@@ -77,10 +77,10 @@ export class OpenTicket extends TicketCommand {
   @OneOf(URGENCIES, { description: 'How long it can wait', example: 'high' })
   urgency!: Urgency;
 
-  @OneOf(TIERS, { description: 'Tier of entry; L1 unless said otherwise', example: 'L1', optional: true })
+  @OneOf(TIERS, { description: 'Tier of entry; default: L1', example: 'L1', optional: true })
   tier?: Tier;
 
-  @Name({ description: 'Team that it goes to', example: 'service-desk', optional: true })
+  @Name({ description: 'Team it is assigned to', example: 'service-desk', optional: true })
   team?: string;
 
   @Name({ description: 'Affected service', example: 'printing', optional: true })
@@ -101,13 +101,13 @@ export class OpenTicket extends TicketCommand {
   articlesShown?: string[];
 
   @Uuid('a question', {
-    description: 'Id of the question that no article has answered: the articles that were suggested for it are attached',
+    description: 'Id of a question that no article answered; the suggested articles are attached',
     optional: true,
   })
   question?: string;
 
   @Uuid('a ticket', {
-    description: 'Id of the ticket that this one follows, when that one can no longer be reopened',
+    description: 'Id of the ticket this one follows up, if that one can no longer be reopened',
     optional: true,
   })
   follows?: string;
@@ -118,7 +118,7 @@ export class OpenTicket extends TicketCommand {
   @Flag({ description: 'Security is at stake: may enter at a tier up to L3', optional: true })
   securityIncident?: boolean;
 
-  @Text({ description: 'Why a lead lets it enter above L1 and above the tier of entry of its contract', max: 2000, optional: true })
+  @Text({ description: "Why a lead allows it to enter above L1 and above its contract's tier of entry", max: 2000, optional: true })
   entryReason?: string;
 
   /** The form that was filled in. Has no rule, and so cannot come from outside. */
@@ -142,17 +142,17 @@ export interface OpeningFacts {
 
 @JSONSchema({
   description:
-    'Classifies a ticket: category, impact and urgency (and so priority), what is affected, and the flags that let it skip tiers.',
+    'Classifies a ticket: category, impact and urgency (and so priority), what is affected, and the flags that allow it to skip tiers.',
   examples: [{ category: 'hardware/printer', impact: 'medium', urgency: 'high', service: 'printing', component: 'printer-FIN-2' }],
 })
 export class TriageTicket extends TicketCommand {
   @Name({ description: 'Category', example: 'hardware/printer' })
   category!: string;
 
-  @OneOf(IMPACTS, { description: 'How many are affected; as before unless said otherwise', example: 'medium', optional: true })
+  @OneOf(IMPACTS, { description: 'How many are affected; default: unchanged', example: 'medium', optional: true })
   impact?: Impact;
 
-  @OneOf(URGENCIES, { description: 'How long it can wait; as before unless said otherwise', example: 'high', optional: true })
+  @OneOf(URGENCIES, { description: 'How long it can wait; default: unchanged', example: 'high', optional: true })
   urgency?: Urgency;
 
   @Name({ description: 'Affected service', example: 'printing', optional: true })
@@ -168,7 +168,7 @@ export class TriageTicket extends TicketCommand {
   securityIncident?: boolean;
 
   @TextList({
-    description: 'Skills that its agent must have, for automatic assignment; those of its category in the contract unless said otherwise',
+    description: 'Skills required for automatic assignment; default: those of its category in the contract',
     max: 100,
     optional: true,
   })
@@ -341,13 +341,13 @@ function unlessMayEnter(
   const entry = entryTier(contract);
   if (splitFrom !== undefined || rank(tier) <= Math.max(rank('L1'), rank(entry))) return undefined;
   const fault = (message: string) => [{ field: 'tier', message }];
-  if (tier === 'L4') return refuse('tier-skipped', 'L4 is entered by a hand-off only', fault('must not be L4'));
+  if (tier === 'L4') return refuse('tier-skipped', 'A ticket reaches L4 only by a hand-off', fault('must not be L4'));
   const mayEnter = majorIncident || securityIncident || (entryReason !== undefined && byLead) || followed?.rootCause !== undefined;
   return mayEnter
     ? undefined
     : refuse(
         'tier-skipped',
-        `A ticket enters at ${entry}. Only a major or security incident or the recurrence of a closed root cause enters at ${tier}, or what a lead gives an entryReason for`,
+        `A ticket enters at ${entry}. Only a major or security incident or the recurrence of a closed root cause enters at ${tier}, or one for which a lead gives an entryReason`,
         fault(`must be ${[...new Set([entry, 'L1', 'L0'])].join(', ')}, unless a lead gives an entryReason`),
       );
 }
@@ -360,9 +360,9 @@ function unlessAsked(client: string, asked: OpeningFacts['question']): Refusal<'
 function unlessToReopen(followed: ClockedTicketState | undefined, at: Instant): Refusal<'can-be-reopened'> | undefined {
   if (!followed || followed.work.status === 'cancelled' || followed.work.status === 'merged') return undefined;
   const message = canBeReopened(followed, at)
-    ? 'The ticket that it follows can still be reopened: reopen it'
+    ? 'The ticket it follows can still be reopened: reopen it'
     : resolvedAt(followed.work) === undefined
-      ? 'The ticket that it follows is not resolved yet: go on there'
+      ? 'The ticket it follows is not resolved yet: continue there'
       : undefined;
   return message === undefined
     ? undefined

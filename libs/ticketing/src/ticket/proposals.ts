@@ -15,21 +15,21 @@ import { ResolveTicket, resolutionCommands } from './resolution.js';
 
 @JSONSchema({
   description:
-    'Proposes a reply to the requester. It is sent once a person approves it; at once, where the contract lets assistants reply alone.',
+    'Proposes a reply to the requester. It is sent once a person approves it, or at once if the contract lets assistants reply alone.',
   examples: [{ text: 'Please restart the spooler, and print again.' }],
 })
 export class ProposeReply extends SendPublicReply {}
 
 @JSONSchema({
   description:
-    'Proposes how to resolve the ticket, by the rules of its tier. It is resolved once a person approves it; at once, where the contract lets assistants resolve alone.',
+    "Proposes a resolution, by the rules of the ticket's tier. It takes effect once a person approves it, or at once if the contract lets assistants resolve alone.",
   examples: [{ category: 'hardware/printer', article: 'KB-0042' }],
 })
 export class ProposeResolution extends ResolveTicket {}
 
 @JSONSchema({
   description:
-    'Proposes to hand the work up, with what the hand-off contract of the step asks for. It is handed up once a person approves it; at once, where the contract lets assistants hand off alone.',
+    'Proposes to hand the work up, with what the hand-off contract requires. It is handed up once a person approves it, or at once if the contract lets assistants hand off alone.',
   examples: [
     {
       tier: 'L2',
@@ -46,20 +46,20 @@ export class ProposeResolution extends ResolveTicket {}
 export class ProposeHandOff extends EscalateToTier {}
 
 @JSONSchema({
-  description: 'Approves what was proposed: it is done, by the person who approves it.',
+  description: 'Approves a proposal: it is carried out in the name of the person who approves it.',
   examples: [{}],
 })
 export class ApproveProposal extends TicketCommand {
-  @Uuid('a proposal', { description: 'Id of the proposal; needed when several wait', optional: true })
+  @Uuid('a proposal', { description: 'Id of the proposal; needed if several are open', optional: true })
   proposalId?: string;
 }
 
 @JSONSchema({
-  description: 'Rejects what was proposed: it is not done.',
+  description: 'Rejects a proposal: it is not carried out.',
   examples: [{ reason: 'The printer is being replaced anyway' }],
 })
 export class RejectProposal extends TicketCommand {
-  @Uuid('a proposal', { description: 'Id of the proposal; needed when several wait', optional: true })
+  @Uuid('a proposal', { description: 'Id of the proposal; needed if several are open', optional: true })
   proposalId?: string;
 
   @Text({ description: 'Why', example: 'The printer is being replaced anyway', max: 2000 })
@@ -95,8 +95,7 @@ function proposing<Act extends AssistantAct, Body extends object>(
       if (ticket === null || isRefusal(done) || done.length === 0) return done;
       const may = termsOf(ticket).assistants?.[act] ?? 'approval';
       const isAssistant = context.actor.kind === 'assistant';
-      if (isAssistant && may === 'never')
-        return refuse('not-for-assistants', `By the contract, an assistant does not propose this: ${act}`);
+      if (isAssistant && may === 'never') return refuse('not-for-assistants', `The contract does not let assistants propose this: ${act}`);
       const content = asJson(without(given as Body & TicketCommand, 'effectiveAt'));
       if (ticket.proposals?.some((one) => one.act === act && same(one.body, content))) return [];
       const proposalId = deterministicId('proposal', context.commandId);
@@ -118,7 +117,7 @@ function proposalIn({ proposals = [] }: ClockedTicket, id: string | undefined): 
       proposals.map(({ proposalId }) => proposalId),
     ) ??
     proposals.find(({ proposalId }) => id === undefined || proposalId === id) ??
-    refuse('proposal-not-found', 'No such proposal waits for approval')
+    refuse('proposal-not-found', 'No such proposal is awaiting approval')
   );
 }
 

@@ -12,14 +12,14 @@ import { untoldEvents } from './sla.js';
 
 @JSONSchema({
   description:
-    'Says what the ticket is to another one: the other learns it too. A child follows its parent: what the requesters are told, major incidents, and the resolution.',
+    'Links the ticket to another one, on both sides. A child follows its parent: replies to the requesters, major incidents, and the resolution.',
   examples: [{ ticketId: '00000000-0000-4000-8000-000000000001', relation: 'relates-to' }],
 })
 export class LinkTicket extends TicketCommand {
   @Uuid('a ticket', { description: 'Id of the other ticket' })
   ticketId!: string;
 
-  @OneOf(LINK_RELATIONS, { description: 'What this ticket is to the other one', example: 'relates-to' })
+  @OneOf(LINK_RELATIONS, { description: 'Relation of this ticket to the other one', example: 'relates-to' })
   relation!: Relation;
 
   /** The other ticket said so first. Has no rule, and so cannot come from outside. */
@@ -27,14 +27,14 @@ export class LinkTicket extends TicketCommand {
 }
 
 @JSONSchema({
-  description: 'Takes a link back, on both sides.',
+  description: 'Removes a link, on both sides.',
   examples: [{ ticketId: '00000000-0000-4000-8000-000000000001', relation: 'relates-to', reason: 'Another printer after all' }],
 })
 export class UnlinkTicket extends TicketCommand {
   @Uuid('a ticket', { description: 'Id of the other ticket' })
   ticketId!: string;
 
-  @OneOf(LINK_RELATIONS, { description: 'What this ticket was to the other one', example: 'relates-to' })
+  @OneOf(LINK_RELATIONS, { description: 'Relation of this ticket to the other one', example: 'relates-to' })
   relation!: Relation;
 
   @Text({ description: 'Why', max: 2000, optional: true })
@@ -46,12 +46,12 @@ export class UnlinkTicket extends TicketCommand {
 
 @JSONSchema({
   description:
-    'Lets the ticket go on in another one, which takes it in within moments; then this one takes no more work. Both keep their events. ' +
-    'When the other one cannot take it, that is recorded and the work goes on here.',
+    'Merges the ticket into another one, which accepts it within moments; no more work is done on this one. Both keep their events. ' +
+    'If the other one refuses, that is recorded and work continues here.',
   examples: [{ into: '00000000-0000-4000-8000-000000000001', reason: 'The same fault, reported twice' }],
 })
 export class MergeTicket extends TicketCommand {
-  @Uuid('a ticket', { description: 'Id of the ticket that it goes on in' })
+  @Uuid('a ticket', { description: 'Id of the ticket to merge into' })
   into!: string;
 
   @Text({ description: 'Why', max: 2000 })
@@ -60,23 +60,23 @@ export class MergeTicket extends TicketCommand {
 
 @JSONSchema({
   description:
-    'Makes a ticket of its own of a part of this one: of the same client and reporter, at the same tier, linked to this one. Its id is in the event.',
+    'Splits part of this ticket off into a new one, of the same client and reporter, at the same tier, linked to this one. Its id is in the event.',
   examples: [{ summary: 'The scanner of FIN-2 does not answer', reason: 'Another device, another team' }],
 })
 export class SplitTicket extends TicketCommand {
-  @Text({ description: 'What the part is about, in a line', example: 'The scanner of FIN-2 does not answer', max: 200 })
+  @Text({ description: 'One-line summary of the new ticket', example: 'The scanner of FIN-2 does not answer', max: 200 })
   summary!: string;
 
-  @Text({ description: 'What the part is about, in full', max: 20_000, optional: true })
+  @Text({ description: 'Full description of the new ticket', max: 20_000, optional: true })
   description?: string;
 
-  @Name({ description: 'Category of the part', optional: true })
+  @Name({ description: 'Category of the new ticket', optional: true })
   category?: string;
 
-  @Name({ description: 'Affected service, unless it is the same', optional: true })
+  @Name({ description: 'Affected service; default: the same', optional: true })
   service?: string;
 
-  @Name({ description: 'Affected configuration item, unless it is the same', optional: true })
+  @Name({ description: 'Affected configuration item; default: the same', optional: true })
   component?: string;
 
   @Text({ description: 'Why', max: 2000 })
@@ -115,7 +115,7 @@ export const relationCommands = {
     decide({ ticketId, relation, mirrored }, ticket, { id }, _contract, other?: TicketState) {
       const barred = unlessOver(ticket);
       if (barred) return barred;
-      if (ticketId === id) return refuse('relation-to-itself', 'A ticket has no relation to itself');
+      if (ticketId === id) return refuse('relation-to-itself', 'A ticket cannot be linked to itself');
       if (hasLink(ticket, ticketId, relation)) return [];
       const behindWall = unlessOfOneCustomer(ticket, other, 'ticketId');
       if (behindWall) return behindWall;
@@ -202,7 +202,7 @@ export const relationCommands = {
       if (barred) return barred;
       return ticket.mergingInto === into
         ? [...untoldEvents(ticket, context), event('TicketMerged', { into })]
-        : refuse('no-merge-pending', 'The ticket is not about to be merged there');
+        : refuse('no-merge-pending', 'No merge into that ticket is in progress');
     },
   }),
 
@@ -217,7 +217,7 @@ export const relationCommands = {
 } satisfies TicketCommandDefinitions;
 
 function unlessMerging({ mergingInto }: Ticket): Refusal<'merge-pending'> | undefined {
-  return mergingInto === undefined ? undefined : refuse('merge-pending', `The ticket is about to be merged into ${mergingInto}`);
+  return mergingInto === undefined ? undefined : refuse('merge-pending', `The ticket is being merged into ${mergingInto}`);
 }
 
 function hasLink({ links }: Ticket, ticketId: string, relation: Relation): boolean {

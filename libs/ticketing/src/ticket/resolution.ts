@@ -35,7 +35,7 @@ export class KnowledgeArticleBody {
   @Name({ description: 'Id of the article', example: 'KB-0107' })
   id!: string;
 
-  @OneOf(['written', 'updated'], { description: 'Written anew or updated', example: 'written' })
+  @OneOf(['written', 'updated'], { description: 'Newly written or updated', example: 'written' })
   action!: 'written' | 'updated';
 }
 
@@ -50,29 +50,29 @@ export class RootCauseBody {
   @Text({ description: 'Permanent fix', max: 5000, optional: true })
   permanentFix?: string;
 
-  @Text({ description: 'Workaround, where there is no fix', max: 5000, optional: true })
+  @Text({ description: 'Workaround, if there is no fix', max: 5000, optional: true })
   workaround?: string;
 
   @PartList(() => PreventiveActionBody, { description: 'Preventive actions with their owners', optional: true })
   preventiveActions?: PreventiveActionBody[];
 
-  @Name({ description: 'Reference of the change, or `none`', example: 'CHG-2026-118', optional: true })
+  @Name({ description: 'Reference to the change, or `none`', example: 'CHG-2026-118', optional: true })
   changeReference?: string;
 
   @Part(() => KnowledgeArticleBody, { description: 'Knowledge article written or updated', optional: true })
   knowledgeArticle?: KnowledgeArticleBody;
 
-  @Flag({ description: 'Whether L1 or L2 can do it alone next time', optional: true })
+  @Flag({ description: 'Whether L1 or L2 can resolve it alone next time', optional: true })
   lowerTierCanResolve?: boolean;
 }
 
 @JSONSchema({
   description:
-    'Resolves a ticket at L0 to L2. L1 names category and article; L2 the cause and a fix or workaround. L3 resolves with a root cause.',
+    'Resolves a ticket at L0 to L2. L1 gives category and article; L2 gives the cause and a fix or workaround. L3 resolves with a root cause.',
   examples: [{ category: 'hardware/printer', article: 'KB-0107', cause: 'Driver 4.1 loses jobs', fix: 'Installed driver 4.2' }],
 })
 export class ResolveTicket extends TicketCommand {
-  @Name({ description: 'Category; as triaged unless said otherwise', optional: true })
+  @Name({ description: 'Category; default: as triaged', optional: true })
   category?: string;
 
   @Name({ description: 'Knowledge article that was used', example: 'KB-0107', optional: true })
@@ -126,7 +126,7 @@ export interface ResolveWithAlert extends TicketCommand {
 }
 
 @JSONSchema({
-  description: 'Opens a resolved or closed ticket again, within the window of the contract.',
+  description: "Reopens a resolved or closed ticket, within the contract's window.",
   examples: [{ reason: 'The fault is back' }],
 })
 export class ReopenTicket extends TicketCommand {
@@ -150,11 +150,11 @@ export class CancelTicket extends TicketCommand {
 }
 
 @JSONSchema({
-  description: "Records the requester's satisfaction: one answer for each resolution.",
+  description: "Records the requester's satisfaction: one rating per resolution.",
   examples: [{ score: 5, comment: 'Quick and friendly' }],
 })
 export class RecordSatisfaction extends TicketCommand {
-  @WholeNumber({ description: '1 very dissatisfied to 5 very satisfied', example: 5, min: 1, max: 5 })
+  @WholeNumber({ description: 'From 1 (very dissatisfied) to 5 (very satisfied)', example: 5, min: 1, max: 5 })
   score!: number;
 
   @Text({ description: 'Comment', max: 5000, optional: true })
@@ -280,9 +280,9 @@ export const resolutionCommands = {
     late: true,
     decide({ score, comment }, ticket) {
       if (resolvedAt(ticket.work) === undefined)
-        return unlessOver(ticket) ?? refuse('not-resolved', 'Satisfaction is asked for once the ticket is resolved');
+        return unlessOver(ticket) ?? refuse('not-resolved', 'Satisfaction can be recorded once the ticket is resolved');
       if (ticket.judgedCycles.includes(ticket.cycle))
-        return refuse('satisfaction-recorded', 'This resolution was judged already: one answer counts');
+        return refuse('satisfaction-recorded', 'This resolution has already been rated: only one rating counts');
       return [event('SatisfactionRecorded', omitUndefined({ cycle: ticket.cycle, score, comment }))];
     },
   }),
@@ -323,7 +323,7 @@ function completeRootCause(given: RootCauseBody, revisions: number): RootCause |
   need('permanentFix', permanentFix ?? workaround, 'a permanent fix or a workaround');
   need('preventiveActions', preventiveActions?.length ? preventiveActions : undefined, 'preventive actions with their owners');
   need('changeReference', changeReference, 'the reference of the change, or "none"');
-  need('knowledgeArticle', knowledgeArticle, 'the knowledge article that was written or updated');
+  need('knowledgeArticle', knowledgeArticle, 'the knowledge article written or updated');
   need('lowerTierCanResolve', lowerTierCanResolve, 'whether L1 or L2 can do it alone next time');
   if (
     faults.length > 0 ||

@@ -8,7 +8,7 @@ import { INACTIVE, UNNAMED, unlessActive, unlessNamed } from './guards.js';
 
 @JSONSchema({
   description:
-    'Starts the runbook of a published article on the ticket: its steps, as they are in that version, are ticked off there. Runners are asked to do theirs when their turn comes.',
+    'Starts the runbook of a published article on the ticket, with the steps of that version. Runners are asked to perform theirs in turn.',
   examples: [{ article: 'KB-0042' }],
 })
 export class StartRunbook extends TicketCommand {
@@ -17,12 +17,11 @@ export class StartRunbook extends TicketCommand {
 }
 
 @JSONSchema({
-  description:
-    'Ticks off a step of a runbook. What was done, or failed, is a diagnostic step of the ticket; a step that failed may be ticked off again.',
+  description: 'Ticks off a runbook step. A step done or failed is recorded as a diagnostic step; a failed step may be ticked off again.',
   examples: [{ step: 1, result: 'done', outcome: 'The spooler is running' }],
 })
 export class TickRunbookStep extends TicketCommand {
-  @Uuid('a run of a runbook', { description: 'Id of the run; needed when several are unfinished', optional: true })
+  @Uuid('a run of a runbook', { description: 'Id of the run; needed if several are unfinished', optional: true })
   run?: string;
 
   @WholeNumber({ description: 'Number of the step, from 1', example: 1, min: 1, max: 100 })
@@ -31,7 +30,7 @@ export class TickRunbookStep extends TicketCommand {
   @OneOf(STEP_RESULTS, { description: 'What became of it', example: 'done' })
   result!: StepResult;
 
-  @Text({ description: 'What came of it, or why it is skipped', example: 'The spooler is running', max: 2000 })
+  @Text({ description: 'Outcome, or why it is skipped', example: 'The spooler is running', max: 2000 })
   outcome!: string;
 }
 
@@ -56,7 +55,7 @@ export const runbookCommands = {
       const barred = unlessActive(ticket);
       if (barred) return barred;
       if (found === undefined || (found.client ?? ticket.client) !== ticket.client) {
-        return refuse('runbook-not-found', `${named} is no runbook that was published for this client`, [
+        return refuse('runbook-not-found', `${named} is not a runbook published for this client`, [
           { field: 'article', message: 'must be a published article with steps, for this client' },
         ]);
       }

@@ -23,15 +23,15 @@ export class RebaseSlaTerms extends TicketCommand {
 
 @JSONSchema({
   description:
-    "Recomputes the verdicts on the ticket's ended clocks by the contract that is now known to have been in force: agreed with effect in the past, or " +
-    'with a calendar put right. What changes is recorded beside what was known; what was told stays.',
+    "Recomputes the verdicts on the ticket's ended clocks by the contract now known to have been in force: agreed with effect in the past, or " +
+    'with a corrected calendar. Changes are recorded beside the earlier verdicts, which stay.',
   examples: [{ reason: 'Easter Monday was missing in the calendar' }],
 })
 export class RestateSla extends TicketCommand {
   @Text({ description: 'Why', max: 2000 })
   reason!: string;
 
-  @OneOf(CLOCK_KINDS, { description: 'Clocks of this kind only; all that have ended unless said otherwise', optional: true })
+  @OneOf(CLOCK_KINDS, { description: 'Clocks of this kind only; default: all that have ended', optional: true })
   clock?: ClockKind;
 }
 
@@ -69,7 +69,7 @@ export const slaCommands = {
       const { sla } = ticket;
       if (clock !== undefined && !sla?.clocks.some((one) => one.kind === clock && ended(one))) {
         return refuse('no-clock-ended', `No ${clock} clock of the ticket has ended: there is no verdict to restate`, [
-          { field: 'clock', message: 'must be a kind of which a clock has ended' },
+          { field: 'clock', message: 'must be a kind of clock that has ended' },
         ]);
       }
       // Without the contract as it is known now nothing is known to be otherwise.

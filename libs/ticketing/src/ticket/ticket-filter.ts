@@ -15,7 +15,7 @@ export const ticketFilterSchema = about(
     name: about(text, 'Name of the filter'),
     query: about(querySchema, 'Parameters of `GET /v1/tickets`, as text'),
     description: optional(about(text, 'What it is for')),
-    owner: about(refer(actorSchema), 'Who made it. The whole desk shares it, and anybody may change it'),
+    owner: about(refer(actorSchema), 'Who created it. The whole desk shares it, and anybody may change it'),
     savedBy: about(refer(actorSchema), 'Who last changed it'),
     savedAt: about(instant, 'When it was last changed'),
   }),
@@ -29,7 +29,7 @@ export type TicketFilter = Static<typeof ticketFilterSchema>;
 export type TicketFilterState = TicketFilter | 'deleted' | null;
 
 @JSONSchema({
-  description: 'Saves a filter of the ticket list under a name. What was saved under it before is replaced. All of the desk share it.',
+  description: 'Saves a filter of the ticket list under a name, replacing any earlier one. The whole desk shares it.',
   examples: [{ query: { status: 'open,in-progress', tier: 'L1', assigned: 'false', sort: 'priority' }, description: 'What L1 can take' }],
 })
 export class SaveTicketFilter {

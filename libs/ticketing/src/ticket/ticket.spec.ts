@@ -1356,7 +1356,7 @@ describe('MergeTicket', () => {
     ] as Step[])
       expect(when(name, command as never).refusal()).toMatchObject({
         refused: 'ticket-merged',
-        message: `The ticket goes on in ${one}`,
+        message: `The ticket was merged into ${one}`,
         details: { mergedInto: one },
       });
   });

@@ -24,16 +24,16 @@ import {
 } from './guards.js';
 
 @JSONSchema({
-  description: 'The person named, or else the actor, begins to work on the ticket.',
+  description: 'Starts work on the ticket, by the named person or else the actor.',
   examples: [{ agent: { id: 'ada', name: 'Ada Lovelace' } }],
 })
 export class StartWork extends TicketCommand {
-  @Part(() => PersonRef, { description: 'Who works on it; the actor unless said otherwise', optional: true })
+  @Part(() => PersonRef, { description: 'Who works on it; default: the actor', optional: true })
   agent?: PersonRef;
 }
 
 @JSONSchema({
-  description: 'Notes a step of the diagnosis and what came of it. Hand-offs carry all steps noted so far.',
+  description: 'Records a diagnostic step and its outcome. Hand-offs include all steps recorded so far.',
   examples: [{ action: 'Restarted the print spooler', outcome: 'Jobs still stay in the queue' }],
 })
 export class RecordDiagnosticStep extends TicketCommand {
@@ -61,11 +61,11 @@ export class AttachEvidence extends TicketCommand {
   @Name({ description: 'Name', example: 'spooler.log' })
   name!: string;
 
-  @OneOf(EVIDENCE_KINDS, { description: 'What it is; logs and diagnostic data count towards the hand-off contract', example: 'log' })
+  @OneOf(EVIDENCE_KINDS, { description: 'Kind of evidence; logs and diagnostic data count towards the hand-off contract', example: 'log' })
   kind!: EvidenceKind;
 
   @Pattern(/^[a-z][a-z0-9+.-]*:\S{1,2000}$/i, 'must be an absolute URL', {
-    description: 'Where it is kept; `attachment:<sha256>` for what was sent to /v1/attachments',
+    description: 'Where it is stored; `attachment:<sha256>` for files uploaded to /v1/attachments',
     example: 'https://files.example.com/spooler.log',
   })
   url!: string;
@@ -85,19 +85,19 @@ export class AttachEvidence extends TicketCommand {
 
 @JSONSchema({
   description:
-    'Pauses the work, for one of the listed reasons. Sent again for the same reason it changes nothing, its note included, unless it names another instant: ' +
-    'what is new is told by AddInternalNote.',
+    'Pauses the work, for one of the listed reasons. Repeating it with the same reason changes nothing, not even the note, unless `until` differs: ' +
+    'use AddInternalNote for news.',
   examples: [{ reason: 'customer', note: 'Waiting for the user to be back at the printer' }],
 })
 export class PutOnHold extends TicketCommand {
   @OneOf(HOLD_REASONS, { description: 'Reason', example: 'customer' })
   reason!: HoldReason;
 
-  @Text({ description: 'What is waited for', max: 2000 })
+  @Text({ description: 'What the ticket is waiting for', max: 2000 })
   note!: string;
 
   @DateTime({
-    description: 'Until when, if known: in the future. The hold ends then by itself; a later command may name another instant',
+    description: 'Expected end, if known, in the future. The hold then ends automatically; a later command may change it',
     optional: true,
   })
   until?: string;
@@ -118,7 +118,7 @@ export interface DeductTouchTime extends TicketCommand {
 export class Resume extends TicketCommand {}
 
 @JSONSchema({
-  description: 'Plans a visit on site.',
+  description: 'Plans an onsite visit.',
   examples: [{ agent: { id: 'ada', name: 'Ada Lovelace' }, location: 'Milan, 2nd floor', plannedFor: '2026-12-01T09:00:00+01:00' }],
 })
 export class PlanOnsiteVisit extends TicketCommand {
@@ -132,24 +132,24 @@ export class PlanOnsiteVisit extends TicketCommand {
   plannedFor!: string;
 }
 
-@JSONSchema({ description: 'The planned visit begins.', examples: [{}] })
+@JSONSchema({ description: 'Records that the planned visit has begun.', examples: [{}] })
 export class BeginOnsiteVisit extends TicketCommand {}
 
-@JSONSchema({ description: 'The visit is done.', examples: [{ outcome: 'Replaced the fuser' }] })
+@JSONSchema({ description: 'Records that the visit is done.', examples: [{ outcome: 'Replaced the fuser' }] })
 export class CompleteOnsiteVisit extends TicketCommand {
   @Text({ description: 'What came of it', max: 5000 })
   outcome!: string;
 }
 
 @JSONSchema({
-  description: 'States time that an agent spent on the ticket.',
+  description: 'Records time an agent spent on the ticket.',
   examples: [{ minutes: 15, activity: 'Looked through the spooler log' }],
 })
 export class RecordTouchTime extends TicketCommand {
   @WholeNumber({ description: 'Minutes', example: 15, min: 1, max: 1440 })
   minutes!: number;
 
-  @Part(() => PersonRef, { description: 'Who; the actor unless said otherwise', optional: true })
+  @Part(() => PersonRef, { description: 'Who acknowledges; default: the actor', optional: true })
   agent?: PersonRef;
 
   @Text({ description: 'What was done', max: 2000, optional: true })
@@ -157,20 +157,20 @@ export class RecordTouchTime extends TicketCommand {
 }
 
 @JSONSchema({
-  description: 'An agent turns to the ticket: time is measured until it is stopped, or the ticket is held, handed over, resolved or ended.',
+  description: "Starts measuring an agent's time on the ticket, until it is stopped or the ticket is held, handed over, resolved or ended.",
   examples: [{ agent: { id: 'ada', name: 'Ada Lovelace' } }],
 })
 export class StartTouchTime extends TicketCommand {
-  @Part(() => PersonRef, { description: 'Who; the actor unless said otherwise', optional: true })
+  @Part(() => PersonRef, { description: 'Who acknowledges; default: the actor', optional: true })
   agent?: PersonRef;
 }
 
 @JSONSchema({
-  description: 'The agent turns away from the ticket again.',
+  description: "Stops measuring the agent's time on the ticket.",
   examples: [{ agent: { id: 'ada', name: 'Ada Lovelace' }, activity: 'Looked through the spooler log' }],
 })
 export class StopTouchTime extends TicketCommand {
-  @Part(() => PersonRef, { description: 'Who; the actor unless said otherwise', optional: true })
+  @Part(() => PersonRef, { description: 'Who acknowledges; default: the actor', optional: true })
   agent?: PersonRef;
 
   @Text({ description: 'What was done', max: 2000, optional: true })
@@ -214,8 +214,8 @@ export const workCommands = {
       if (barred) return barred;
       // An attachment's name is the hash of its content.
       if (url.startsWith('attachment:') && url !== `attachment:${sha256}`) {
-        return refuse('attachment-mismatch', `${url} is not the content with the SHA-256 ${sha256}`, [
-          { field: 'sha256', message: 'must be the one that the url names' },
+        return refuse('attachment-mismatch', `${url} does not have the SHA-256 ${sha256}`, [
+          { field: 'sha256', message: 'must match the url' },
         ]);
       }
       const evidence = { name, kind, url, mediaType, sha256, bytes };
@@ -286,7 +286,7 @@ export const workCommands = {
       const barred = unlessActive(ticket) ?? unlessLeft(agent, context, left);
       if (barred) return barred;
       if (ticket.onsiteVisit !== undefined)
-        return refuse('onsite-visit-open', `A visit is ${ticket.onsiteVisit.status} already: complete it first`);
+        return refuse('onsite-visit-open', `A visit is already ${ticket.onsiteVisit.status}: complete it first`);
       const at = parseInstant(plannedFor);
       if (at === undefined)
         return refuse('invalid-body', 'The visit needs a date-time with an offset', [

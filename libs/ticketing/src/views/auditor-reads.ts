@@ -12,7 +12,7 @@ const readSchema = open({
   clients: about(orAll(text), 'Clients whose data the reader may see, or `all`'),
 });
 
-/** Something that an auditor or an administrator read. */
+/** A read by an auditor or an administrator. */
 export type Read = Static<typeof readSchema>;
 
 /** What is recorded of those who may read everything. */

@@ -59,5 +59,5 @@ export const flowReportSchema = about(
   'How tickets moved through the tiers',
 );
 
-/** How tickets went through the tiers. */
+/** How tickets moved through the tiers. */
 export type FlowReport = Static<typeof flowReportSchema>;

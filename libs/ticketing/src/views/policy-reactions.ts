@@ -48,7 +48,7 @@ export const policyReactionSchema = about(
   'How a policy reacted to an event',
 );
 
-/** What a policy did about an event. */
+/** How a policy reacted to an event. */
 export type PolicyReaction = Static<typeof policyReactionSchema>;
 
 /** One document an event that a policy reacted to, by the id of its record. */

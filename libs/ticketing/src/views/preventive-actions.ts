@@ -12,5 +12,5 @@ export const actionOfProblemSchema = about(
   'A preventive action and its problem',
 );
 
-/** A preventive action, with the problem that it belongs to. */
+/** A preventive action and its problem. */
 export type ActionOfProblem = Static<typeof actionOfProblemSchema>;

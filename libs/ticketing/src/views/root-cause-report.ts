@@ -89,7 +89,7 @@ export const rootCauseReportSchema = about(
           dueAt: optional(about(instant, 'Due date')),
           state: optional(about(oneOf(ACTION_STATES), 'State of the action; absent if it is not tracked')),
           outcome: optional(about(text, 'What was done, or why it was cancelled')),
-          change: optional(about(text, 'Reference of the change that implemented it')),
+          change: optional(about(text, 'Reference to the change that implemented it')),
         }),
       ),
       'Actions that prevent a recurrence',

@@ -54,7 +54,7 @@ export const detailFactsSchema = open({
         comment: optional(about(text, "The requester's comment")),
       }),
     ),
-    'What the requester said of each resolution',
+    "The requester's rating of each resolution",
   ),
   stays: about(listOf(staySchema), 'Stays at tiers and teams, oldest first'),
   articlesShown: optional(
@@ -77,11 +77,11 @@ export type ReaderFacts = Static<typeof detailFactsSchema> & {
   /** The latest instant at which any event took effect: notes may be told late. */
   readonly latestAt: Instant;
   readonly queueState: QueueState;
-  /** When it came to this tier. */
+  /** When it reached this tier. */
   readonly atTierSince: Instant;
-  /** When it came to this state at this tier. */
+  /** When it entered this state at this tier. */
   readonly since: Instant;
-  /** When the assignee, or the last one, was given it. */
+  /** When it was assigned to the current or most recent assignee. */
   readonly assignedAt?: Instant;
   /** Every word that was said about it: see search-words.ts. */
   readonly words: readonly string[];

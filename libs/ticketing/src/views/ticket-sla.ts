@@ -14,7 +14,7 @@ export const ticketSlaSchema = about(
   open({
     ...ticketPromisesSchema.entries,
     ...parts(openingSchema, 'client'),
-    contractVersion: about(count, "Version of the client's contract that it goes by, 0 for the default contract"),
+    contractVersion: about(count, "Version of the client's contract that applies; 0: the default contract"),
     open: about(flag, 'Whether any clock is active'),
     nextDueAt: optional(about(instant, 'Earliest due time among running clocks that are not breached')),
     nextMomentAt: optional(about(instant, 'When the next warning or breach is due to be recorded')),
@@ -52,7 +52,7 @@ export function clocksAt(sla: ClocksUnderContract, at: Instant): TicketSlaNow['c
   });
 }
 
-/** The clocks of a ticket under its contract. */
+/** SLA clocks of a ticket under its contract. */
 export type TicketSla = Static<typeof ticketSlaSchema>;
 
 function sla({ ticket: { client, work }, promises }: TicketFold): TicketSla {

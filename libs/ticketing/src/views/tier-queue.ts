@@ -28,7 +28,7 @@ export const queueEntrySchema = about(
   "A ticket's place in its tier's queue. Finished tickets keep their document but are in no queue",
 );
 
-/** A ticket's place in the queue of the tier that has it. Tickets that are done keep their document, out of every queue. */
+/** A ticket's place in its tier's queue. Finished tickets keep their document but are in no queue. */
 export type QueueEntry = Static<typeof queueEntrySchema>;
 
 function entry({ ticket, facts: { queueState, assignedAt, atTierSince, since, openedAt } }: TicketFold): QueueEntry {

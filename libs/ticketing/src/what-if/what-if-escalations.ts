@@ -13,10 +13,10 @@ import { about, count, instant, oneOf, open, optional, refer, type Static, text 
 
 const firedEscalation = {
   policy: about(text, 'Name of the policy'),
-  time: about(count, 'Which time the policy was at work on the ticket, counted from 1'),
+  time: about(count, 'Run of the policy on the ticket, counted from 1'),
   ...stepPlaceSchema.entries,
-  kind: about(oneOf(['hierarchical', 'functional']), '`hierarchical`: somebody was told; `functional`: the work was handed on'),
-  to: optional(about(refer(tierSchema), 'The tier that the work was handed on to')),
+  kind: about(oneOf(['hierarchical', 'functional']), '`hierarchical`: somebody was notified; `functional`: the work was handed on'),
+  to: optional(about(refer(tierSchema), 'Tier the work was handed to')),
 };
 export const firedEscalationSchema = open({ ...firedEscalation, at: about(instant, 'When it fired') });
 
@@ -25,7 +25,7 @@ export type FiredEscalation = Static<typeof firedEscalationSchema>;
 
 export const firedRuleSchema = open({
   rule: about(text, 'Name of the rule'),
-  on: about(text, 'The event that it would have followed'),
+  on: about(text, 'Event that would have triggered it'),
   at: about(instant, 'When'),
 });
 
@@ -143,7 +143,7 @@ export const escalationComparisonSchema = open({
   actual: optional(about(instant, 'When it fired')),
   proposed: optional(about(instant, 'When it would have fired')),
   escalation: optional(
-    about(oneOf(['gained', 'lost']), '`gained`: it fires under the proposed contract only; `lost`: under the actual one only'),
+    about(oneOf(['gained', 'lost']), '`gained`: fires only under the proposed contract; `lost`: only under the actual one'),
   ),
 });
 

@@ -40,21 +40,21 @@ export type Verdict = (typeof VERDICTS)[number];
 
 const outcomeSchema = about(
   open({
-    verdict: about(oneOf(VERDICTS), 'What became of it; `open`: it goes on, in time so far'),
+    verdict: about(oneOf(VERDICTS), 'Outcome; `open`: still active and in time so far'),
     target: about(count, 'Milliseconds of open time'),
     breachedAt: optional(about(instant, 'When it was breached')),
   }),
-  'What became of a clock under a contract',
+  'Outcome of a clock under a contract',
 );
 
 export type Outcome = Static<typeof outcomeSchema>;
 
 const clockComparisonSchema = open({
   ...parts(slaClockSchema, 'kind', 'tier', 'vendor', 'cycle'),
-  actual: optional(about(outcomeSchema, 'Under the contract that the ticket had; absent where that promises nothing')),
-  proposed: optional(about(outcomeSchema, 'Under the proposed contract; absent where that promises nothing')),
+  actual: optional(about(outcomeSchema, "Under the ticket's actual contract; absent if that promises nothing")),
+  proposed: optional(about(outcomeSchema, 'Under the proposed contract; absent if that promises nothing')),
   breach: optional(
-    about(oneOf(['gained', 'lost']), '`gained`: it is breached under the proposed contract only; `lost`: under the actual one only'),
+    about(oneOf(['gained', 'lost']), '`gained`: breached only under the proposed contract; `lost`: only under the actual one'),
   ),
 });
 
@@ -64,10 +64,10 @@ export type ClockComparison = Static<typeof clockComparisonSchema>;
 const ticketComparisonSchema = open({
   ticketId: about(uuid, 'Id of the ticket'),
   client: about(text, 'The client (tenant)'),
-  priority: about(refer(prioritySchema), 'At the end, under the contract that it had'),
+  priority: about(refer(prioritySchema), "At the end, under the ticket's actual contract"),
   openedAt: about(instant, 'When it was opened'),
   clocks: about(listOf(clockComparisonSchema), 'Its clocks'),
-  escalations: about(listOf(escalationComparisonSchema), 'What escalation policies did, or would have done'),
+  escalations: about(listOf(escalationComparisonSchema), 'Escalations that happened or would have happened'),
   rules: about(listOf(firedRuleSchema), 'Rules of the proposed contract that would have fired'),
 });
 
@@ -76,7 +76,7 @@ export type TicketComparison = Static<typeof ticketComparisonSchema>;
 
 @JSONSchema({
   description:
-    'What would have become of the clocks of past tickets under another contract, and what its escalation policies would have done: replays them under it and under the one that they had. Nothing is changed.',
+    'Simulates how the clocks of past tickets and the escalation policies would have turned out under another contract, by replaying the tickets under it and under their actual contract. Nothing is changed.',
   examples: [
     {
       terms: { reopen: 'continue', calendar: { zone: 'Europe/Rome', week: { monday: [{ from: '08:00', to: '18:00' }] } } },
@@ -87,27 +87,27 @@ export type TicketComparison = Static<typeof ticketComparisonSchema>;
   ],
 })
 export class SimulateContract {
-  @Fields({ description: 'The terms of the proposed contract. What is left out is as in the default contract.' })
+  @Fields({ description: 'Terms of the proposed contract. Omitted terms are those of the default contract.' })
   terms!: Readonly<Record<string, unknown>>;
 
   @DateOrTime({
-    description: "Tickets opened then or later; a date begins in the zone of the terms' calendar",
+    description: "Tickets opened at this time or later; a date starts in the time zone of the terms' calendar",
     until: 'to',
     optional: true,
   })
   from?: string;
 
-  @DateOrTime({ description: 'Tickets opened before then', optional: true })
+  @DateOrTime({ description: 'Tickets opened before this time', optional: true })
   to?: string;
 
   @Name({ description: 'Tickets of this client (tenant)', max: 100, optional: true })
   client?: string;
 
-  @DateTime({ description: 'What happened later is left out; now unless given. Not in the future.', optional: true })
+  @DateTime({ description: 'Later events are left out; default: now. Not in the future.', optional: true })
   asOf?: string;
 
   @WholeNumber({
-    description: 'How many tickets with a difference to list at most; 100 unless given. The sums are always of all.',
+    description: 'Maximum number of tickets with a difference to list; default: 100. The totals always cover all tickets.',
     min: 0,
     max: 1000,
     optional: true,
@@ -225,12 +225,12 @@ export function isChanged({ clocks, escalations, rules }: TicketComparison): boo
   );
 }
 
-const byVerdictSchema = about(forEach(VERDICTS, about(count, 'How many')), 'Clocks by what became of them');
+const byVerdictSchema = about(forEach(VERDICTS, about(count, 'Number of clocks')), 'Clocks by outcome');
 const tallySchema = open({
-  actual: about(byVerdictSchema, 'Under the contracts that the tickets had'),
+  actual: about(byVerdictSchema, "Under the tickets' actual contracts"),
   proposed: about(byVerdictSchema, 'Under the proposed contract'),
-  gained: about(count, 'Clocks that are breached under the proposed contract only'),
-  lost: about(count, 'Clocks that are breached under the actual contract only'),
+  gained: about(count, 'Clocks breached only under the proposed contract'),
+  lost: about(count, 'Clocks breached only under the actual contract'),
 });
 
 /** How many clocks came to what, and how many breaches the proposed contract adds and takes away. */
@@ -241,8 +241,8 @@ const escalationTallySchema = open({
   policy: about(text, 'Name of the policy'),
   actual: about(count, 'Steps that fired, had the timekeeper never been late'),
   proposed: about(count, 'Steps that would have fired'),
-  gained: about(count, 'Steps that fire under the proposed contract only'),
-  lost: about(count, 'Steps that fire under the actual contract only'),
+  gained: about(count, 'Steps that fire only under the proposed contract'),
+  lost: about(count, 'Steps that fire only under the actual contract'),
 });
 
 /** How many steps of escalation policies fired, and how many the proposed contract adds and takes away. */
@@ -250,13 +250,13 @@ export type EscalationTally = Static<typeof escalationTallySchema>;
 
 const tallyBy = <Entries extends ObjectEntries>(entries: Entries) => listOf(open({ ...tallySchema.entries, ...entries }));
 const totalsSchema = open({
-  tickets: about(count, 'Tickets that were replayed'),
-  changed: about(count, 'Tickets with a breach or an escalation that was gained or lost, or with a rule that fires'),
+  tickets: about(count, 'Tickets replayed'),
+  changed: about(count, 'Tickets with a breach or an escalation gained or lost, or with a rule that fires'),
   ...tallySchema.entries,
-  escalations: about(listOf(escalationTallySchema), 'Of each policy by name, those told and the work handed on'),
-  rules: about(listOf(ruleTallySchema), 'Of each rule of the proposed contract that would have fired, by name'),
+  escalations: about(listOf(escalationTallySchema), 'By policy name: notifications and hand-offs'),
+  rules: about(listOf(ruleTallySchema), 'By name of each rule of the proposed contract that would have fired'),
   byKind: about(tallyBy(parts(slaClockSchema, 'kind')), 'By kind of clock'),
-  byTier: about(tallyBy({ tier: refer(tierSchema) }), 'By tier, of the clocks between tiers'),
+  byTier: about(tallyBy({ tier: refer(tierSchema) }), 'By tier, for clocks between tiers'),
   byPriority: about(tallyBy({ priority: refer(prioritySchema) }), 'By priority'),
   byClient: about(tallyBy({ client: about(text, 'The client (tenant)') }), 'By client'),
 });
@@ -266,14 +266,14 @@ export type SimulationTotals = Static<typeof totalsSchema>;
 
 export const simulationSchema = about(
   open({
-    asOf: about(instant, 'What happened later is left out'),
-    totals: about(totalsSchema, 'Of all tickets that were replayed'),
+    asOf: about(instant, 'Later events are left out'),
+    totals: about(totalsSchema, 'For all replayed tickets'),
     items: about(
       listOf(ticketComparisonSchema),
-      'Tickets with a breach or an escalation that was gained or lost, or with a rule that fires, each with just those, in the order in which they were recorded',
+      'Tickets with a breach or an escalation gained or lost, or with a rule that fires, each with only those, in recording order',
     ),
   }),
-  'What would have become of the clocks of past tickets under another contract',
+  'How the clocks of past tickets would have turned out under another contract',
 );
 
 export type Simulation = Static<typeof simulationSchema>;
