@@ -42,6 +42,6 @@ export const refuseTimeSeries = (outer: Fields, strict: boolean): void => {
   if (strict && (meta === '_id' || meta === time)) throw new ServerError(72, `'metaField' can be neither '_id' nor the 'timeField'`);
   if (span !== rounding) throw new ServerError(72, `'bucketMaxSpanSeconds' and 'bucketRoundingSeconds' must be the same`);
   if (span !== undefined && granularity !== undefined)
-    throw new ServerError(72, `'bucketMaxSpanSeconds' cannot be told together with 'granularity'`);
+    throw new ServerError(72, `'bucketMaxSpanSeconds' cannot be combined with 'granularity'`);
   throw new ServerError(238, `${options.name} is not supported by this node`);
 };
