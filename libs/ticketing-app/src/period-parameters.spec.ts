@@ -35,7 +35,7 @@ describe('periods', () => {
     [{ to: '2026-11' }, 'to must be a date'],
     [{ to: '2026-11-01T10:00:00' }, 'to must be a date'],
     [{ from: '0000-01-01', zone: 'Asia/Tokyo' }, 'from must be a date'],
-    [{ from: '2026-11-01', zone: '+01:00' }, 'zone must be the name of a zone in the IANA database'],
+    [{ from: '2026-11-01', zone: '+01:00' }, 'zone must be an IANA time zone'],
   ])('refuse %j', (query, fault) => {
     expect(faulty(query)).toEqual([fault]);
   });
