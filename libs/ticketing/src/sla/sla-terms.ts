@@ -143,8 +143,7 @@ function withFact(sla: PinnedClocks, fact: ClockFact, { effectiveAt, recordedAt,
   }
   const place = sla.facts.findLastIndex(({ at }, index) => index === 0 || at <= fact.at) + 1;
   const facts = sla.facts.toSpliced(place, 0, fact);
-  const [opening, ...rest] = facts as [ClockFact, ...ClockFact[]];
-  const folded = rest.reduce((clocks, one) => after(clocks, one), opened(opening));
+  const folded = foldedFrom(facts);
   const clocks = folded.clocks.map((clock) => {
     const restated = sla.clocks.find((one) => isSameClock(one, clock))?.restated;
     return restated === undefined ? clock : { ...clock, restated };
@@ -160,8 +159,7 @@ export function contractAt({ facts }: Pick<PinnedClocks, 'facts'>, at: Instant):
 
 /** The tier that the ticket was at in truth at an instant. */
 export function tierAt({ facts }: Pick<PinnedClocks, 'facts'>, at: Instant): Tier | undefined {
-  const [opening, ...rest] = facts as [ClockFact, ...ClockFact[]];
-  return rest.filter((fact) => fact.at <= at).reduce((clocks, fact) => after(clocks, fact), opened(opening)).tier;
+  return foldedFrom(facts.filter((fact, index) => index === 0 || fact.at <= at)).tier;
 }
 
 /** When the work was first taken out of the hands of those who were at it, in truth, after an instant. */
@@ -173,6 +171,12 @@ export function touchEndAfter({ facts }: Pick<PinnedClocks, 'facts'>, at: Instan
     folded = after(folded, fact);
   }
   return undefined;
+}
+
+/** What follows from facts in order, the opening first. */
+function foldedFrom(facts: readonly ClockFact[]): Folded {
+  const [opening, ...rest] = facts as [ClockFact, ...ClockFact[]];
+  return rest.reduce((clocks, fact) => after(clocks, fact), opened(opening));
 }
 
 function opened(fact: ClockFact): Folded {
