@@ -18,15 +18,14 @@ import { dateBegins, hourOfDay, periodAt } from '../periods.js';
 import { omitUndefined, same, without } from '../plain-json.js';
 import {
   about,
+  boundedList,
   count,
   faultsOf,
-  boundedList,
   fields,
   instant,
   listOf,
   literal,
   matching,
-  withRule,
   oneOf,
   oneOfKinds,
   open,
@@ -34,6 +33,7 @@ import {
   refer,
   type Static,
   text,
+  withRule,
 } from '../schema.js';
 import { actorSchema } from '../vocabulary.js';
 
@@ -110,7 +110,7 @@ export const reportRunSchema = open({
 export type ReportRun = Static<typeof reportRunSchema>;
 
 const requestSchema = open({
-  request: about(count, 'Number of the run, from 1'),
+  request: about(count, 'Number of the request, from 1'),
   from: about(instant, 'Start of the period'),
   to: about(instant, 'End of the period (exclusive)'),
   at: about(instant, 'When it was requested'),

@@ -141,7 +141,7 @@ export type ProblemOfTicket = Static<typeof problemOfTicketSchema>;
 
 const proposalSchema = open({
   proposalId: about(uuid, 'Id of the proposal'),
-  act: about(oneOf(ASSISTANT_ACTS), 'What needs to be done'),
+  act: about(oneOf(ASSISTANT_ACTS), 'Proposed action'),
   body: about(anyObject, 'Content: the body of the command that carries it out'),
   by: about(refer(actorSchema), 'Who proposed it'),
   at: about(instant, 'When'),

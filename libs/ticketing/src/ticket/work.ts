@@ -149,7 +149,7 @@ export class RecordTouchTime extends TicketCommand {
   @WholeNumber({ description: 'Minutes', example: 15, min: 1, max: 1440 })
   minutes!: number;
 
-  @Part(() => PersonRef, { description: 'Who acknowledges; default: the actor', optional: true })
+  @Part(() => PersonRef, { description: 'Agent; default: the actor', optional: true })
   agent?: PersonRef;
 
   @Text({ description: 'What was done', max: 2000, optional: true })
@@ -161,7 +161,7 @@ export class RecordTouchTime extends TicketCommand {
   examples: [{ agent: { id: 'ada', name: 'Ada Lovelace' } }],
 })
 export class StartTouchTime extends TicketCommand {
-  @Part(() => PersonRef, { description: 'Who acknowledges; default: the actor', optional: true })
+  @Part(() => PersonRef, { description: 'Agent; default: the actor', optional: true })
   agent?: PersonRef;
 }
 
@@ -170,7 +170,7 @@ export class StartTouchTime extends TicketCommand {
   examples: [{ agent: { id: 'ada', name: 'Ada Lovelace' }, activity: 'Looked through the spooler log' }],
 })
 export class StopTouchTime extends TicketCommand {
-  @Part(() => PersonRef, { description: 'Who acknowledges; default: the actor', optional: true })
+  @Part(() => PersonRef, { description: 'Agent; default: the actor', optional: true })
   agent?: PersonRef;
 
   @Text({ description: 'What was done', max: 2000, optional: true })

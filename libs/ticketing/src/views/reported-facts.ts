@@ -23,7 +23,7 @@ export const reportedFactsSchema = open({
         at: about(instant, 'When it was resolved'),
         tier: about(refer(tierSchema), 'Tier that resolved it'),
         team: optional(about(text, 'Team at that tier')),
-        agent: optional(about(text, 'Id of the assigned agent')),
+        agent: optional(about(text, 'Id of the agent who was assigned then')),
         by: about(text, 'Id of the person, assistant or policy that resolved it'),
         closedAt: optional(about(instant, 'When this resolution became final')),
         closedBy: optional(about(text, 'Id of the person, assistant or policy that closed it')),

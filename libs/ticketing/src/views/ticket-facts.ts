@@ -61,7 +61,7 @@ export const ticketFactsDocumentSchema = about(
     resolvedAt: optional(about(instant, 'When it was resolved; absent while unresolved, also after a reopening')),
     resolvedTier: optional(about(refer(tierSchema), 'Tier that resolved it')),
     resolvedTeam: optional(about(text, 'Team at that tier')),
-    resolvedAgent: optional(about(text, 'Id of the assigned agent')),
+    resolvedAgent: optional(about(text, 'Id of the agent who was assigned when it was resolved')),
     article: optional(about(text, 'Knowledge article used to resolve it')),
     rootCause: optional(
       about(
