@@ -1,3 +1,5 @@
+// Generated from the types of the events; do not edit: `UPDATE_DOCS=1 npm test -- test/event-schemas` writes it anew.
+
 const L1Schema = {
   type: 'array',
   items: {
@@ -489,10 +491,7 @@ const termsSchema = {
   required: ['tiers', 'priorities', 'calendar', 'targets', 'thresholds', 'pausedBy', 'reopen', 'pingPongLimit', 'reopenWindow'],
 };
 
-/**
- * The JSON Schema (2020-12) of what other services read of each type of event. Generated from the types of the events; do not edit:
- * `UPDATE_DOCS=1 npm test -- test/event-schemas` writes it anew.
- */
+/** The JSON Schema (2020-12) of what other services read of each type of event. */
 export const publicEventSchemas = {
   TicketOpened: {
     type: 'object',
