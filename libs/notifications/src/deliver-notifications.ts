@@ -153,6 +153,7 @@ export function deliverNotifications({
 
   async function settled({ body }: Parcel, outcome: Tried['outcome'], attempts: number, last: Attempt): Promise<void> {
     const sent = JSON.parse(body) as Sent;
+    // Recording another outcome under the same command id would be refused.
     if (!(await isOnItsWay(store, sent))) return;
     const { field, record, id } = subjectOf(sent);
     const told = { notification: sent.id, attempts, ...(outcome !== 'taken' && { failed: failureOf(outcome, last) }) };
