@@ -19,7 +19,7 @@ import type { Aggregate, Route } from '#eventsourcing';
 import { JsonBody, QueryParameters } from '#http';
 import { ticket } from '#ticketing';
 import { RunCommand } from '#ticketing-nest';
-import { callerOf, answerAborted, whenLeft } from './caller.js';
+import { answerAborted, callerOf, whenLeft } from './caller.js';
 import { answerWithTag, sentWith } from './command-answer.js';
 import { documented } from './documented.js';
 import { PathName } from './path-name.js';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { isRefusal } from '#eventsourcing';
 import { problemOfStores, RateLimits } from '#http';
-import { asOperator, issueLink, databaseAnswer } from '#ticketing-app';
+import { asOperator, databaseAnswer, issueLink } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
 import { keyFor, openingOf, type RunningApi, send, startApi } from './testing/running-api.js';
 

@@ -4,11 +4,11 @@ import { EventStore, formatPosition } from '#eventsourcing';
 import { policies, projectionGroups } from '#ticketing';
 import { sealingHealth } from '#sealing';
 import {
+  databaseAnswer,
   followersOfOtherLog,
   groupHealth,
   healthOfDeliveries,
   policyHealth,
-  databaseAnswer,
   ReadModels,
   sealedCategories,
 } from '#ticketing-app';

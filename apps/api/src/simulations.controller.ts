@@ -6,7 +6,7 @@ import { JsonBody, Problem, QueryParameters } from '#http';
 import { contractTerms, momentIn, SimulateContract, type Simulation } from '#ticketing';
 import { queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
-import { Caller, type Known, answerAborted, whenLeft } from './caller.js';
+import { answerAborted, Caller, type Known, whenLeft } from './caller.js';
 import { documented } from './documented.js';
 import { unlessRefused } from './ticket-problems.js';
 

@@ -1,4 +1,4 @@
-import { isName, singleLine, isVisibleText } from './text.js';
+import { isName, isVisibleText, singleLine } from './text.js';
 
 describe('a text that looks empty is empty', () => {
   it.each([

@@ -4,13 +4,13 @@ import {
   comparePlaces,
   derivedEvents,
   type EventFilter,
+  eventPredicate,
   type FeedPosition,
   isDerived,
   type PublicEvent,
   publicEvent,
   publicStreamPrefixes,
   ticket,
-  eventPredicate,
 } from '#ticketing';
 import { TicketLives } from './ticket-lives.js';
 

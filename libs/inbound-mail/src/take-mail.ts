@@ -4,10 +4,10 @@ import {
   type EventStore,
   isName,
   isRefusal,
-  singleLine,
+  isVisibleText,
   readAggregate,
   type Refusal,
-  isVisibleText,
+  singleLine,
 } from '#eventsourcing';
 import type { Mongo } from '#mongo';
 import type { PersonalKeys, SealedBlobs } from '#privacy';

@@ -1,6 +1,6 @@
 import type { Blob } from '#blobs';
 import { isDuplicateKey, type Mongo } from '#mongo';
-import { type DataKey, DURABLE, type KeyOwner, type PersonalKeys, orStoreUnavailable } from './personal-keys.js';
+import { type DataKey, DURABLE, type KeyOwner, orStoreUnavailable, type PersonalKeys } from './personal-keys.js';
 import { openBox, type SealedBox, sealBox } from './sealed-box.js';
 
 /** Content that is kept encrypted. */

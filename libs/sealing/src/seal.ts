@@ -1,7 +1,7 @@
 import { equal, noteText, parseNote, parseTreeHead, sign, type SignerKey, type TreeHead, treeHeadText, verifierKeyText } from '#audit';
 import { type EventStore, instantFrom, RevisionConflict } from '#eventsourcing';
 import { type LogTree, tree, TreeMoves, type TreeState } from './log-tree.js';
-import { publish, publishedHeads, type Publishing, cosigned } from './publish.js';
+import { cosigned, publish, publishedHeads, type Publishing } from './publish.js';
 import { addHead, introduceKey, readSealLog, type SealLog } from './seal-log.js';
 import { SealingKeyUnusable } from './sealing-key.js';
 

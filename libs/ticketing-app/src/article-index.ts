@@ -1,5 +1,5 @@
 import type MiniSearch from 'minisearch';
-import { QUERY_WITHIN_MS, ReadModels, databaseAnswer } from './read-model-database.js';
+import { databaseAnswer, QUERY_WITHIN_MS, ReadModels } from './read-model-database.js';
 import { type Article, articles } from '#ticketing';
 
 type Indexed = Article & { readonly _id: string; readonly position: number };

@@ -1,7 +1,7 @@
 import { type Instant, isRefusal, readAggregate, refuse, type Refusal } from '#eventsourcing';
 import { type Article, article, articles, type ArticleStatus, omitUndefined, shownArticle } from '#ticketing';
 import type { AtRevision } from './at-revision.js';
-import { type ByName, find, type Page, databaseAnswer, readByName, readOne, type Sources } from './read-models.js';
+import { type ByName, databaseAnswer, find, type Page, readByName, readOne, type Sources } from './read-models.js';
 import { readTicketDetails } from './ticket-queries.js';
 
 /** Which articles are asked for: those that have all of it. */

@@ -1,7 +1,7 @@
 import { refuse, type Refusal } from '#eventsourcing';
 import { automation, type AutomationTask, automationTasks, omitUndefined, type TASK_STATUSES } from '#ticketing';
 import { type AtRevision, readKnown } from './at-revision.js';
-import { type ByName, find, type Page, databaseAnswer, readByName, type Sources } from './read-models.js';
+import { type ByName, databaseAnswer, find, type Page, readByName, type Sources } from './read-models.js';
 
 /** Which tasks are asked for: those that have all of it. */
 export interface AutomationTasksAsked extends ByName {

@@ -16,7 +16,7 @@ import {
   teams,
 } from '#ticketing';
 import { openedTickets, positionFor } from './kpi-query.js';
-import { find, databaseAnswer, type Sources } from './read-models.js';
+import { databaseAnswer, find, type Sources } from './read-models.js';
 
 export interface CapacityAsked {
   readonly from: Instant;

@@ -43,7 +43,7 @@ import {
 } from '#ticketing';
 import { type AtRevision, readKnown } from './at-revision.js';
 import { evaluatedAt, isPast, readPast, type When } from './past.js';
-import { type ByName, find, type Page, databaseAnswer, readByIds, readByName, readParts, type Sources } from './read-models.js';
+import { type ByName, databaseAnswer, find, type Page, readByIds, readByName, readParts, type Sources } from './read-models.js';
 import { noFilter, readTicketFilter, savedTicketList } from './saved-filters.js';
 import type { TicketListAsked } from './ticket-list-parameters.js';
 import { whoIsOnCall } from './who-is-on-call.js';

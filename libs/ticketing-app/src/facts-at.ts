@@ -1,7 +1,7 @@
 import type { Position } from '#eventsourcing';
 import { datesBy } from '#mongo';
 import { type Facts, foldTicket, ticketFacts, type TicketFacts, type TicketFold } from '#ticketing';
-import { find, findMany, databaseAnswer, type Sources } from './read-models.js';
+import { databaseAnswer, find, findMany, type Sources } from './read-models.js';
 import { readTicketEvents } from './ticket-events.js';
 
 /** Few enough that what is decoded of them dies young. */

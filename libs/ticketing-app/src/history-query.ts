@@ -1,6 +1,6 @@
 import { type Instant, refuse, type Refusal, streamId } from '#eventsourcing';
 import { type Audited, type AuditedEvent, type HistoryStep, inWords, policyReactions, type PolicyReaction } from '#ticketing';
-import { find, type Page, databaseAnswer, type Sources } from './read-models.js';
+import { databaseAnswer, find, type Page, type Sources } from './read-models.js';
 
 /** Which events: all conditions hold at once. Periods begin with `From` and end before `To`. */
 export interface HistoryFilter {

@@ -27,7 +27,7 @@ import {
   usualContext,
 } from '#ticketing';
 import { factsAt, type PlacedFacts } from './facts-at.js';
-import { find, positionOfViews, databaseAnswer, type Sources, waitForPosition } from './read-models.js';
+import { databaseAnswer, find, positionOfViews, type Sources, waitForPosition } from './read-models.js';
 
 export interface KpiAsked {
   readonly id: string;

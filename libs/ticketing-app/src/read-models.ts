@@ -49,7 +49,7 @@ import {
 import { deliveries, type DeliveryDocument, deliveryHealth, type DeliveryState, type Progress, progress } from '#webhooks';
 import { INBOUND_MAIL, type InboundMailDocument } from './inbound-mail-records.js';
 import { ArticleIndex } from './article-index.js';
-import { QUERY_WITHIN_MS, ReadModels, databaseAnswer } from './read-model-database.js';
+import { databaseAnswer, QUERY_WITHIN_MS, ReadModels } from './read-model-database.js';
 import { ScopedEvents, ScopedFeed } from './scoped-events.js';
 import { TICKET_INSTANTS, TicketInstants } from './ticket-instants.js';
 

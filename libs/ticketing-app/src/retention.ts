@@ -4,7 +4,7 @@ import { streamsWithKeys } from '#privacy';
 import { DAY, type ErasedBecause, privacies, type Privacy, ticket, ticketFacts, type TicketKind } from '#ticketing';
 import { readPrivacy } from './desk-queries.js';
 import { type Erasing, tellErased } from './erasures.js';
-import { databaseOf, databaseAnswer, type Sources } from './read-models.js';
+import { databaseAnswer, databaseOf, type Sources } from './read-models.js';
 
 /** Tickets that are looked at together. */
 const PAGE = 500;

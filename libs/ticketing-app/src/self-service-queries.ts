@@ -13,7 +13,7 @@ import {
 } from '#ticketing';
 import { bestFirst } from './article-queries.js';
 import { type AtRevision, readKnown } from './at-revision.js';
-import { type ByName, find, type Page, databaseAnswer, readByName, readOne, type Sources } from './read-models.js';
+import { type ByName, databaseAnswer, find, type Page, readByName, readOne, type Sources } from './read-models.js';
 
 /** An article that may answer a question. */
 export interface Suggestion {

@@ -14,7 +14,7 @@ import {
   type Tier,
 } from '#ticketing';
 import { type ChangesAsked, type ComingAndGoing, readChanged } from './changed-documents.js';
-import { find, type Page, databaseAnswer, readTickets, type Sources, waitForPosition } from './read-models.js';
+import { databaseAnswer, find, type Page, readTickets, type Sources, waitForPosition } from './read-models.js';
 
 export interface BoardFilter {
   readonly client?: string | undefined;

@@ -1,6 +1,6 @@
 import { type EventStore, type Instant, readAggregate } from '#eventsourcing';
 import { contract, contractInForce, type MajorIncident, maintenance, majorIncidents, type StatusPage, statusPageOf } from '#ticketing';
-import { find, databaseAnswer, type Sources } from './read-models.js';
+import { databaseAnswer, find, type Sources } from './read-models.js';
 
 /** Major incidents that are looked at. */
 const MOST_INCIDENTS = 100;

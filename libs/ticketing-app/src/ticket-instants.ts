@@ -21,7 +21,7 @@ import {
 } from '#ticketing';
 import { LRUCache } from 'lru-cache';
 import { isDuplicateKey } from '#mongo';
-import { QUERY_WITHIN_MS, type ReadModels, databaseAnswer } from './read-model-database.js';
+import { databaseAnswer, QUERY_WITHIN_MS, type ReadModels } from './read-model-database.js';
 
 /** Name of the collection. */
 export const TICKET_INSTANTS = 'tickets__instants';

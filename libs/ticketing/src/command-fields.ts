@@ -19,7 +19,7 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { isName, parseInstant, isVisibleText, SHOWN } from '#eventsourcing';
+import { isName, isVisibleText, parseInstant, SHOWN } from '#eventsourcing';
 import { momentIn } from './periods.js';
 
 /** An id of ours, in lower case. */

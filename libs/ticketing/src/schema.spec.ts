@@ -1,4 +1,4 @@
-import { anyObject, count, unionOf, faultsOf, fields, instant, integer, literal, oneOfKinds, text } from './schema.js';
+import { anyObject, count, faultsOf, fields, instant, integer, literal, oneOfKinds, text, unionOf } from './schema.js';
 
 describe('what is wrong with a value', () => {
   const kinds = oneOfKinds('do', [fields({ do: literal('note'), text }), fields({ do: literal('ask') })]);

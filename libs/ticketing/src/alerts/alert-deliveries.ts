@@ -1,10 +1,10 @@
-import { type Fault, type Instant, instantFrom, isName, singleLine, parseInstant, isVisibleText } from '#eventsourcing';
+import { type Fault, type Instant, instantFrom, isName, isVisibleText, parseInstant, singleLine } from '#eventsourcing';
 import { fieldsOf, isFields, omitUndefined } from '../plain-json.js';
 import {
   about,
+  boundedList,
   count,
   faultsOf,
-  boundedList,
   literal,
   nullable,
   oneOf,

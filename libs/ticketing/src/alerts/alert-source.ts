@@ -5,14 +5,13 @@ import { DAY } from '../contract/contract.js';
 import { omitUndefined, same, without } from '../plain-json.js';
 import {
   about,
-  faultsOf,
   boundedList,
+  faultsOf,
   fields,
   flag,
   instant,
   matching,
   name,
-  withRule,
   oneOf,
   open,
   optional,
@@ -21,6 +20,7 @@ import {
   type Static,
   text,
   whole,
+  withRule,
 } from '../schema.js';
 import { actorSchema, IMPACTS, TIERS, URGENCIES } from '../vocabulary.js';
 

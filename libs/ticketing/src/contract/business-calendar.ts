@@ -3,19 +3,19 @@ import { Temporal } from 'temporal-polyfill';
 import {
   about,
   type Breach,
-  unionOf,
   faultsOf,
   forSome,
   listOf,
   literal,
   matching,
-  withRule,
   open,
   optional,
   refer,
   type Static,
   text,
   that,
+  unionOf,
+  withRule,
 } from '../schema.js';
 
 /** Monday first, as ISO 8601 numbers them. */

@@ -7,17 +7,15 @@ import { without } from '../plain-json.js';
 import {
   about,
   asOne,
+  boundedList,
   type Breach,
   count,
-  unionOf,
-  boundedList,
   fields,
   forEach,
   forSome,
   listOf,
   matching,
   name,
-  withRule,
   oneOf,
   open,
   optional,
@@ -26,7 +24,9 @@ import {
   type Static,
   text,
   that,
+  unionOf,
   whole,
+  withRule,
 } from '../schema.js';
 import {
   type AssistantAct,

@@ -1,5 +1,5 @@
 import { singleLine } from '#eventsourcing';
-import { about, fields, matching, name, withRule, open, optional, type Static, text } from '../schema.js';
+import { about, fields, matching, name, open, optional, type Static, text, withRule } from '../schema.js';
 
 /** What braces of a template may stand for. */
 const PLACEHOLDERS = ['summary', 'ticket', 'client', 'priority', 'tier', 'policy', 'step', 'due'] as const;

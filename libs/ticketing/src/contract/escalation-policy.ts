@@ -2,14 +2,13 @@ import { calendarSchema } from './business-calendar.js';
 import {
   about,
   asOne,
-  type Breach,
   boundedList,
+  type Breach,
   fields,
   flag,
   listOf,
   literal,
   name,
-  withRule,
   oneOf,
   oneOfKinds,
   open,
@@ -18,6 +17,7 @@ import {
   type Static,
   text,
   whole,
+  withRule,
 } from '../schema.js';
 import { CLOCK_KINDS, PRIORITIES, prioritySchema, tierSchema } from '../vocabulary.js';
 

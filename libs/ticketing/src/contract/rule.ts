@@ -1,12 +1,11 @@
 import {
   about,
+  boundedList,
   type Breach,
   count,
-  boundedList,
   fields,
   literal,
   name,
-  withRule,
   oneOf,
   oneOfKinds,
   open,
@@ -17,6 +16,7 @@ import {
   that,
   uuid,
   whole,
+  withRule,
 } from '../schema.js';
 import { CLOCK_KINDS, IMPACTS, LINK_RELATIONS, URGENCIES } from '../vocabulary.js';
 

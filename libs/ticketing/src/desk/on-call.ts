@@ -28,8 +28,8 @@ import { omitUndefined, same } from '../plain-json.js';
 import {
   about,
   asOne,
-  faultsOf,
   boundedList,
+  faultsOf,
   fields,
   instant,
   listOf,

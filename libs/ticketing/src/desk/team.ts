@@ -32,18 +32,18 @@ import { contactOf, contactSchema, type Contact, SetTeamContact } from './contac
 import {
   about,
   asOne,
+  boundedList,
   type Breach,
   faultsOf,
-  boundedList,
   fields,
   instant,
   listOf,
   name,
-  withRule,
   open,
   optional,
   type Static,
   text,
+  withRule,
 } from '../schema.js';
 import { type Tier, tierSchema, TIERS } from '../vocabulary.js';
 

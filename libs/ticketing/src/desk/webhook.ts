@@ -14,7 +14,7 @@ import { Flag, Name, Pattern, SomeOf, Text, TextList, Uuid } from '../command-fi
 import { HOUR } from '../contract/contract.js';
 import { CLIENTS_NOT_NAMED, clientsNamed } from '../identity/principal.js';
 import { omitUndefined, without } from '../plain-json.js';
-import { about, count, unionOf, instant, listOf, literal, oneOf, open, optional, refer, type Static, text } from '../schema.js';
+import { about, count, instant, listOf, literal, oneOf, open, optional, refer, type Static, text, unionOf } from '../schema.js';
 import { actorSchema, PRIORITIES, type Priority, prioritySchema, type Tier, TIERS, tierSchema } from '../vocabulary.js';
 
 /** How long the secret before the last rotation still signs, too. */

@@ -1,5 +1,5 @@
 import type { Actor, Fault } from '#eventsourcing';
-import { about, unionOf, flag, listOf, literal, oneOf, open, optional, type Static, text } from '../schema.js';
+import { about, flag, listOf, literal, oneOf, open, optional, type Static, text, unionOf } from '../schema.js';
 import { tierSchema } from '../vocabulary.js';
 
 /**

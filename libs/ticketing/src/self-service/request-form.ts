@@ -5,20 +5,20 @@ import { isDate } from '../contract/business-calendar.js';
 import { omitUndefined, same } from '../plain-json.js';
 import {
   about,
+  boundedList,
   count,
   faultsOf,
-  boundedList,
   fields,
   flag,
   integer,
   matching,
   name,
-  withRule,
   oneOf,
   open,
   optional,
   type Static,
   text,
+  withRule,
 } from '../schema.js';
 import { type Impact, IMPACTS, TICKET_KINDS, type TicketKind, type Urgency, URGENCIES } from '../vocabulary.js';
 import type { OpenTicket } from '../ticket/intake.js';
