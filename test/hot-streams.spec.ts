@@ -9,6 +9,7 @@ import {
   type FeedFilter,
   type FeedItem,
   FoldedStreams,
+  foldedStreamsOf,
   type Instant,
   instantFrom,
   isRefusal,
@@ -32,13 +33,17 @@ afterAll(() => events.close());
 /** Of nobody else on a shared server. */
 const client = `client-${randomUUID()}`;
 
-/** A process with what it knows of streams, which counts how often it reads one. */
+/** A process with what it knows of streams, which counts how often it reads one, and how many events. */
 class Process extends EventStore {
   reads = 0;
+  eventsRead = 0;
 
-  readStream(stream: string, fromRevision?: number): AsyncIterable<StoredEvent> {
+  async *readStream(stream: string, fromRevision?: number): AsyncIterable<StoredEvent> {
     this.reads++;
-    return events.store.readStream(stream, fromRevision);
+    for await (const event of events.store.readStream(stream, fromRevision)) {
+      this.eventsRead++;
+      yield event;
+    }
   }
   seal(stream: string, sealed: readonly NewEvent[]) {
     return events.store.seal(stream, sealed);
@@ -100,6 +105,7 @@ class Process extends EventStore {
   readSince(): number {
     const { reads } = this;
     this.reads = 0;
+    this.eventsRead = 0;
     return reads;
   }
 }
@@ -138,6 +144,52 @@ describe('a stream that this process has used lately', () => {
     expect(await one.send(id, 'RecordDiagnosticStep', step('a'))).toMatchObject({ refused: 'ticket-cancelled' });
     expect(one.readSince()).toBe(1);
     expect((await streamOf(id)).map(({ type }) => type)).toEqual(['TicketOpened', 'TicketCancelled']);
+  });
+
+  it('is read from the last known event on', async () => {
+    const [one, other] = [new Process(), new Process()];
+    const id = await one.open();
+    for (const action of ['a', 'b', 'c', 'd', 'e']) await one.send(id, 'RecordDiagnosticStep', step(action));
+    await other.send(id, 'StartWork', {});
+    await other.send(id, 'PutOnHold', { reason: 'customer', note: 'n' });
+    expect(other.eventsRead).toBe(6);
+
+    expect(await one.send(id, 'Resume', {})).toMatchObject({ revision: 8 });
+    expect([one.eventsRead, one.readSince()]).toEqual([3, 1]);
+    expect(await one.send(id, 'CloseTicket', {})).toMatchObject({ refused: 'not-resolved' });
+    expect([one.eventsRead, one.readSince()]).toEqual([1, 1]);
+    const known = await readAggregate(one, ticket, id, { maxAgeMs: 60_000 });
+    expect(known.state).toEqual((await readAggregate(events.store, ticket, id)).state);
+  });
+
+  it('is read as a whole where something else has become of it than what is known', async () => {
+    const one = new Process();
+    const id = await one.open();
+    const stream = streamName(ticket, id);
+    const known = foldedStreamsOf(one).get(ticket, stream)!;
+    foldedStreamsOf(one).put(ticket, stream, { ...known, state: null, chain: { hash: 'another', revision: 0, begun: true } });
+    expect(await one.send(id, 'StartWork', {})).toMatchObject({ revision: 1, events: [{ type: 'WorkStarted' }] });
+    expect(one.readSince()).toBe(2);
+  });
+
+  it('is read as a whole once personal data in it was erased', async () => {
+    const [one, other] = [new Process(), new Process()];
+    const id = await one.open();
+    for (const action of ['a', 'b']) await one.send(id, 'RecordDiagnosticStep', step(action));
+    await other.send(id, 'TellErased', { because: 'retention' });
+    for (const process of [one, other]) {
+      process.readSince();
+      await process.send(id, 'RecordDiagnosticStep', step('c'));
+      expect(process.eventsRead).toBeGreaterThanOrEqual(4);
+    }
+  });
+
+  it('is not read for commands that this process is sent at once: they take turns', async () => {
+    const one = new Process();
+    const id = await one.open();
+    const sent = Array.from({ length: 12 }, (_, index) => one.send(id, 'RecordDiagnosticStep', step(String(index))));
+    expect((await Promise.all(sent)).map((done) => (isRefusal(done) ? done : done.revision))).toEqual(sent.map((_, index) => index + 1));
+    expect(one.readSince()).toBe(0);
   });
 
   it('is read before a refusal is answered, which another process may have made untrue', async () => {
@@ -241,6 +293,22 @@ describe('what a process knows of streams', () => {
     expect([streams.streams, streams.weight]).toEqual([1, 9_500]);
     streams.put(ticket, 'too heavy', folded(600, 10_001));
     expect(streams.get(ticket, 'too heavy')).toBeUndefined();
+  });
+
+  it('lets one after the other use a stream, and the next one too when one fails', async () => {
+    const streams = new FoldedStreams();
+    const done: string[] = [];
+    const use = (name: string, stream: string) =>
+      streams.inTurn(stream, async () => {
+        done.push(`${name} begins`);
+        await Promise.resolve();
+        done.push(`${name} ends`);
+        if (name === 'b') throw new Error('It fails');
+      });
+    const used = await Promise.allSettled([use('a', 's'), use('b', 's'), use('c', 's'), use('d', 'another')]);
+    expect(used.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
+    expect(done.filter((line) => !line.startsWith('d'))).toEqual(['a', 'b', 'c'].flatMap((name) => [`${name} begins`, `${name} ends`]));
+    expect(done.indexOf('d begins')).toBeLessThan(done.indexOf('b begins'));
   });
 
   it('never goes back', () => {

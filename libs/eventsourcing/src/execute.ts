@@ -1,4 +1,4 @@
-import { type BrokenChain, type Chain, isBroken, NO_EVENTS } from '#audit';
+import { type BrokenChain, isBroken, NO_EVENTS } from '#audit';
 import {
   type Aggregate,
   type AnyEvent,
@@ -17,7 +17,7 @@ import type { Actor, EventMap, EventOf, NewEvent, Position, RecordedEvent, Using
 import { type Folded, foldedStreamsOf, WEIGHT_OF_STREAM, weightOfEvent } from './folded-streams.js';
 import { eventIdFor } from './ids.js';
 import type { Instant } from './instant.js';
-import { personalFieldsOf } from './personal.js';
+import { PERSONAL_DATA_ERASED, personalFieldsOf } from './personal.js';
 import { isRefusal, refuse, type Refusal } from './refusal.js';
 import { schemaVersion, upcast } from './upcasting.js';
 
@@ -76,18 +76,32 @@ const ATTEMPTS = 32;
  * A command id that the stream already holds is answered with what it did then. On a conflict it reads and decides again, up to 32 times.
  *
  * A stream that was used lately is not read: the decision is made on the state that this process knows, and appended at its revision, so that
- * it fails when another process was faster. What no append guards (a refusal, no change, a repeated command) is never answered before
- * the stream has been read.
+ * it fails when another process was faster: then what was appended since is read. What no append guards (a refusal, no change, a repeated
+ * command) is never answered before that has been read. Commands of this process on one stream take turns.
  * @throws StoreUnavailable when the store is out of reach (repeating the command with its id is safe), StreamDeleted, RevisionConflict when others were faster every time
  */
-export async function execute<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
+export function execute<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
   store: EventStore,
   aggregate: Of,
   id: string,
   name: Name,
   command: CommandsOf<Of>[Name],
   context: CommandContext,
-  { access = EVERYTHING, opens = false, given }: ExecuteOptions<StateOf<Of>, GivenOf<Of, Name>> = {},
+  options: ExecuteOptions<StateOf<Of>, GivenOf<Of, Name>> = {},
+): Promise<Executed<EventsOf<Of>> | Refusal<CodesOf<Of, Name> | AnyRefusalCode>> {
+  return foldedStreamsOf(store).inTurn(streamName(aggregate, id), () =>
+    decideAndAppend(store, aggregate, id, name, command, context, options),
+  );
+}
+
+async function decideAndAppend<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
+  store: EventStore,
+  aggregate: Of,
+  id: string,
+  name: Name,
+  command: CommandsOf<Of>[Name],
+  context: CommandContext,
+  { access = EVERYTHING, opens = false, given }: ExecuteOptions<StateOf<Of>, GivenOf<Of, Name>>,
 ): Promise<Executed<EventsOf<Of>> | Refusal<CodesOf<Of, Name> | AnyRefusalCode>> {
   const stream = streamName(aggregate, id);
   const streams = foldedStreamsOf(store);
@@ -95,12 +109,14 @@ export async function execute<Of extends Aggregate, Name extends keyof CommandsO
   const definition = aggregate.commands[name] as Of['commands'][string];
 
   let known: Folded<StateOf<Of>> | undefined = opens ? empty(aggregate) : streams.get<StateOf<Of>>(aggregate, stream);
+  /** The newest that was known or read: only what follows it has to be read. */
+  let newest = known;
   if (known?.commandIds.has(commandId)) known = undefined;
   for (let conflicts = 0; ;) {
     let folded = known;
     if (folded === undefined) {
-      const read = await readFolded(store, aggregate, stream, commandId);
-      folded = read.folded;
+      const read = await readFolded(store, aggregate, stream, commandId, newest);
+      newest = folded = read.folded;
       streams.put(aggregate, stream, folded);
       const [first] = read.done;
       // Who did it is told what became of it even when they may not do it again, and nobody else.
@@ -142,14 +158,17 @@ export async function execute<Of extends Aggregate, Name extends keyof CommandsO
     try {
       const confirmedAt = performance.now();
       const appended = await appendChained(store, stream, chain, events);
-      streams.put(aggregate, stream, {
-        state: after,
-        revision: appended.revision,
-        chain: appended.chain,
-        commandIds: folded.commandIds.add(commandId),
-        weight: events.reduce((weight, { data }) => weight + weightOfEvent(data), folded.weight),
-        confirmedAt,
-      });
+      // What was personal in the events before is still in the state.
+      if (events.some(({ type }) => type === PERSONAL_DATA_ERASED)) streams.forget(stream);
+      else
+        streams.put(aggregate, stream, {
+          state: after,
+          revision: appended.revision,
+          chain: appended.chain,
+          commandIds: folded.commandIds.add(commandId),
+          weight: events.reduce((weight, { data }) => weight + weightOfEvent(data), folded.weight),
+          confirmedAt,
+        });
       const { position } = appended;
       return {
         revision: appended.revision,
@@ -189,15 +208,37 @@ function empty<Of extends Aggregate>(aggregate: Of): Folded<StateOf<Of>> {
   };
 }
 
-/** Folds a stream, and finds in it the events of a command. */
-async function readFolded<Of extends Aggregate>(store: EventStore, aggregate: Of, stream: string, commandId?: string) {
+/**
+ * Folds a stream, and finds in it the events of a command.
+ * @param known of the stream: unless it holds the command or something else has become of it, only the events after it are read
+ */
+async function readFolded<Of extends Aggregate>(
+  store: EventStore,
+  aggregate: Of,
+  stream: string,
+  commandId?: string,
+  known?: Folded<StateOf<Of>>,
+): Promise<{ readonly folded: Folded<StateOf<Of>>; readonly done: readonly RecordedEvent<EventsOf<Of>>[] }> {
   const confirmedAt = performance.now();
-  const { commandIds, ...start } = empty(aggregate);
-  let { state, revision, weight } = start;
-  let chain: Chain | BrokenChain = start.chain;
+  const canGoOn = known !== undefined && known.revision >= 0 && !isBroken(known.chain) && known.chain.begun;
+  const start = canGoOn && !known.commandIds.has(commandId ?? '') ? known : empty(aggregate);
+  const { commandIds } = start;
+  let { state, revision, chain, weight } = start;
   const done: RecordedEvent<EventsOf<Of>>[] = [];
-  for await (const stored of store.readStream(stream)) {
+  // The last known event is read again: it shows that this is still the stream that is known.
+  let goesOn = start !== known;
+  for await (const stored of store.readStream(stream, Math.max(start.revision, 0))) {
+    if (!goesOn) {
+      if (stored.revision !== start.revision || isBroken(chain) || stored.metadata.hash !== chain.hash) break;
+      goesOn = true;
+      continue;
+    }
     if (!isBroken(chain)) chain = followChain(chain, stored);
+    // What was personal in the known events is no longer there, or they are not those that this one follows.
+    if (start === known && (stored.type === PERSONAL_DATA_ERASED || isBroken(chain))) {
+      goesOn = false;
+      break;
+    }
     const event = upcast(aggregate, stored);
     state = evolve(aggregate, state, event, event.metadata);
     revision = event.revision;
@@ -205,8 +246,8 @@ async function readFolded<Of extends Aggregate>(store: EventStore, aggregate: Of
     weight += weightOfEvent(event.data);
     if (event.metadata.commandId === commandId) done.push(event);
   }
-  const folded: Folded<StateOf<Of>> = { state, revision, chain, commandIds, weight, confirmedAt };
-  return { folded, done };
+  if (!goesOn) return readFolded(store, aggregate, stream, commandId);
+  return { folded: { state, revision, chain, commandIds, weight, confirmedAt }, done };
 }
 
 /**

@@ -30,6 +30,8 @@ export interface FoldedStreamsLimits {
  */
 export class FoldedStreams {
   readonly #entries: LRUCache<string, Folded<unknown> & { readonly of: Aggregate }>;
+  /** The end of what was last begun on each stream. */
+  readonly #turns = new Map<string, Promise<void>>();
 
   constructor({ streams, weight }: FoldedStreamsLimits = { streams: 10_000, weight: 64 * 1024 * 1024 }) {
     this.#entries = new LRUCache({ max: streams, maxSize: weight, sizeCalculation: (entry) => entry.weight });
@@ -51,6 +53,22 @@ export class FoldedStreams {
     this.#entries.delete(stream);
   }
 
+  /**
+   * Runs what reads a stream and appends to it, once what this process began earlier on the same stream has ended: if both ran at once, one of
+   * them would have to read and decide again.
+   */
+  async inTurn<T>(stream: string, run: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(stream);
+    const turn = before === undefined ? run() : before.then(run);
+    const ended = turn.then(ignore, ignore);
+    this.#turns.set(stream, ended);
+    try {
+      return await turn;
+    } finally {
+      if (this.#turns.get(stream) === ended) this.#turns.delete(stream);
+    }
+  }
+
   get streams(): number {
     return this.#entries.size;
   }
@@ -59,6 +77,8 @@ export class FoldedStreams {
     return this.#entries.calculatedSize;
   }
 }
+
+const ignore = () => {};
 
 const kept = new WeakMap<EventStore, FoldedStreams>();
 
