@@ -22,11 +22,12 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import { isName, isVisibleText, parseInstant, SHOWN } from '#eventsourcing';
 import { momentIn } from './periods.js';
 
-/** An id of ours, in lower case. */
+/** An id of this product, in lower case. */
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * Field decorators of the command classes. Each sets the rule and its documentation together, so that what OpenAPI says is what is checked.
+ * Field decorators of the command classes. Each sets the rule and its documentation together, so the OpenAPI document states exactly what
+ * is checked.
  */
 
 interface About {
@@ -46,12 +47,12 @@ function field(
   };
 }
 
-/** Text that says something, of limited length (characters). */
+/** Non-blank text of limited length (characters). */
 export function Text(about: About & { readonly max: number }): PropertyDecorator {
   return field([IsString(), IsNotEmpty(), ofText('must not be blank', isVisibleText), MaxLength(about.max)], about);
 }
 
-/** What somebody or something is called, or is referred to by: on one line, without controls, direction signs and signs that nobody sees. */
+/** A name or reference: one line, without control characters, direction marks or invisible characters. */
 export function Name(about: About & { readonly max?: number }): PropertyDecorator {
   const { max = 200 } = about;
   const plain = ofText('must be one line without invisible characters', (text) => !isVisibleText(text) || isName(text, Infinity));
@@ -88,7 +89,7 @@ export function OneOf(words: readonly string[], about: About): PropertyDecorator
   return field([IsIn([...words])], about);
 }
 
-/** Some of a list of words, each at most once, and one at least. */
+/** One or more words of a list, each at most once. */
 export function SomeOf(words: readonly string[], about: About): PropertyDecorator {
   return field([IsArray(), ArrayMinSize(1), ArrayUnique(), IsIn([...words], { each: true })], about);
 }
@@ -109,7 +110,7 @@ export function Pattern(pattern: RegExp, message: string, about: About): Propert
   return field([Matches(pattern, { message: `$property ${message}` })], about, { pattern: pattern.source });
 }
 
-/** A UUID, in whatever case; in lower case from here on. */
+/** A UUID in any case; converted to lower case. */
 export function Uuid(of: string, about: About): PropertyDecorator {
   const rules = [
     Matches(UUID, { message: `$property must be the id of ${of}` }),
@@ -118,7 +119,7 @@ export function Uuid(of: string, about: About): PropertyDecorator {
   return field(rules, about, { type: 'string', format: 'uuid' });
 }
 
-/** Anything: what it must be is looked at elsewhere. */
+/** Any value: it is checked elsewhere. */
 export function Anything(about: About, schema: object): PropertyDecorator {
   return field([Allow()], about, schema);
 }
@@ -136,8 +137,8 @@ export function DateTime(about: About): PropertyDecorator {
 }
 
 /**
- * Begin or end of a period: an instant, or a date, which is read in a zone that the command knows (see `momentIn`).
- * @param until of a begin: the field with the end, which is not before it
+ * Start or end of a period: an instant, or a date, which is read in a zone that the command knows (see `momentIn`).
+ * @param until for a start: the field with the end, which must not be earlier
  */
 export function DateOrTime({ until, ...about }: About & { readonly until?: string }): PropertyDecorator {
   const isMoment = ValidateBy({
@@ -155,7 +156,7 @@ export function DateOrTime({ until, ...about }: About & { readonly until?: strin
         const end = (args?.object as Readonly<Record<string, unknown>> | undefined)?.[until ?? ''];
         if (typeof value !== 'string' || typeof end !== 'string') return true;
         const [first, last] = [momentIn('UTC', value), momentIn('UTC', end)];
-        // In which zone a date begins is not known here: it cannot be compared with an instant.
+        // The zone in which a date begins is not known here, so it cannot be compared with an instant.
         return first === undefined || last === undefined || value.includes('T') !== end.includes('T') || first <= last;
       },
       defaultMessage: (args) => `${args?.property} must not be after ${until}`,
@@ -167,12 +168,12 @@ export function DateOrTime({ until, ...about }: About & { readonly until?: strin
   });
 }
 
-/** An object, or a list of them, whose fields are checked elsewhere. */
+/** An object, or a list of objects, whose fields are checked elsewhere. */
 export function Fields({ list = false, ...about }: About & { readonly list?: boolean }): PropertyDecorator {
   const rules = field(list ? [IsArray(), ArrayMaxSize(100)] : [IsObjectLiteral()], about);
   return (target, property) => {
     rules(target, property);
-    // In place of what is derived: its class would be taken for `Object`, which no schema describes.
+    // Replaces the derived schema: its class would be taken for `Object`, which no schema describes.
     JSONSchema(() => ({ type: list ? 'array' : 'object', ...(list ? { items: { type: 'object' } } : {}), description: about.description }))(
       target,
       property as string,
@@ -180,7 +181,7 @@ export function Fields({ list = false, ...about }: About & { readonly list?: boo
   };
 }
 
-/** An object with fields of its own. */
+/** A nested object. */
 export function Part(type: () => new () => object, about: About): PropertyDecorator {
   return field([ValidateNested(), IsObjectLiteral(), Type(type)], about);
 }
@@ -192,7 +193,7 @@ export function PartList(type: () => new () => object, about: About & { readonly
   );
 }
 
-/** ValidateNested alone lets arrays and `null` prototypes through. */
+/** ValidateNested alone accepts arrays and objects with a `null` prototype. */
 function IsObjectLiteral(): PropertyDecorator {
   return ValidateBy({
     name: 'isObjectLiteral',

@@ -3,7 +3,7 @@ import type { GenericSchema } from 'valibot';
 
 const config = { target: 'draft-2020-12', ignoreActions: ['raw_check', 'check'] } satisfies ConversionConfig;
 
-/** The JSON Schema (2020-12) of a schema, whole: without references. Rules across fields are code, and not in it. */
+/** The JSON Schema (2020-12) of a schema, without references. Rules across fields are code, and not included. */
 export function jsonSchema(schema: GenericSchema): JsonSchema {
   const { $schema: _schema, $defs: parts = {}, ...whole } = toJsonSchema(schema, config);
   return inlined(whole, parts) as JsonSchema;
@@ -18,9 +18,9 @@ function inlined(schema: unknown, parts: Readonly<Record<string, unknown>>): unk
 }
 
 /**
- * JSON Schemas (2020-12) of named schemas, which refer to each other by name. Rules across fields are code, and not in them.
+ * JSON Schemas (2020-12) of named schemas, which refer to each other by name. Rules across fields are code, and not included.
  * @param refer the reference to a name, such as `#/components/schemas/Contract`
- * @throws Error when one refers to a schema without a name
+ * @throws Error if one refers to a schema without a name
  */
 export function jsonSchemas(
   named: Readonly<Record<string, GenericSchema>>,

@@ -4,7 +4,7 @@ import { Temporal } from 'temporal-polyfill';
 export const PERIODS = ['hour', 'day', 'week', 'month'] as const;
 export type Period = (typeof PERIODS)[number];
 
-/** A half-open stretch of time, in milliseconds since 1970, with its name. */
+/** A named half-open span of time, in milliseconds since 1970. */
 export interface Bucket {
   readonly key: string;
   readonly from: number;
@@ -12,15 +12,15 @@ export interface Bucket {
 }
 
 /**
- * The hours, days, ISO weeks or months of a zone that a period touches, clipped to it, in order. An hour's name has its offset, so that the one
- * that a zone has twice is two.
+ * The hours, days, ISO weeks or months of a zone that overlap a period: clipped to it, in order. The name of an hour includes its offset,
+ * which tells the two repeated hours apart.
  * @param from, to milliseconds since 1970, half-open
  */
 export function bucketsOf(period: Period, zone: string, from: number, to: number): readonly Bucket[] {
   const buckets: Bucket[] = [];
   let begin = beginOf(period, Temporal.Instant.fromEpochMilliseconds(from).toZonedDateTimeISO(zone));
   while (begin.epochMilliseconds < to) {
-    // Where the zone's offset changes, an hour begins anew.
+    // An hour begins again when the zone's offset changes.
     const next = beginOf(period, begin.add({ [`${period}s`]: 1 }));
     const end = next.epochMilliseconds > begin.epochMilliseconds ? next : begin.add({ hours: 1 });
     buckets.push({ key: nameOf(period, begin), from: Math.max(from, begin.epochMilliseconds), to: Math.min(to, end.epochMilliseconds) });
@@ -29,7 +29,7 @@ export function bucketsOf(period: Period, zone: string, from: number, to: number
   return buckets;
 }
 
-/** The whole hour, day, ISO week or month of a zone that an instant is in. @param at milliseconds since 1970 */
+/** The hour, day, ISO week or month of a zone that contains an instant, unclipped. @param at milliseconds since 1970 */
 export function periodAt(period: Period, zone: string, at: number): Bucket {
   const begin = beginOf(period, Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(zone));
   const end = beginOf(period, begin.add({ [`${period}s`]: 1 }));
@@ -37,7 +37,8 @@ export function periodAt(period: Period, zone: string, at: number): Bucket {
 }
 
 /**
- * When clocks in a zone show an hour on the day of an instant; where they skip it, the moment after the gap, and where they show it twice, the first.
+ * When clocks in a zone show an hour on the day of an instant: the moment after the gap if they skip it, the first time if they show it
+ * twice.
  * @param at milliseconds since 1970
  */
 export function hourOfDay(zone: string, at: number, hour: number): number {
@@ -45,7 +46,7 @@ export function hourOfDay(zone: string, at: number, hour: number): number {
   return day.toZonedDateTime({ timeZone: zone, plainTime: { hour } }).epochMilliseconds;
 }
 
-/** The first moment of a date of a zone, in milliseconds since 1970; undefined for what is no date. @param date `YYYY-MM-DD` */
+/** The first moment of a date in a zone, in milliseconds since 1970; undefined if it is not a date. @param date `YYYY-MM-DD` */
 export function dateBegins(zone: string, date: string): number | undefined {
   try {
     return Temporal.PlainDate.from(date, { overflow: 'reject' }).toZonedDateTime({ timeZone: zone }).epochMilliseconds;
@@ -54,11 +55,11 @@ export function dateBegins(zone: string, date: string): number | undefined {
   }
 }
 
-/** Reads an instant, or a date, which stands for its first moment in a zone; undefined for what is neither. */
+/** Reads an instant, or a date, which means its first moment in a zone; undefined for anything else. */
 export function momentIn(zone: string, given: string): Instant | undefined {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(given)) return parseInstant(given);
   const begins = dateBegins(zone, given);
-  // Instants are of the years 0 to 9999 in UTC, which the first and the last day of a zone may not be.
+  // Instants have years 0 to 9999 in UTC; the first and the last day of a zone may be outside.
   return begins === undefined ? undefined : parseInstant(new Date(begins).toISOString());
 }
 
@@ -89,7 +90,7 @@ function nameOf(period: Period, begin: Temporal.ZonedDateTime): string {
   }
 }
 
-/** Index of the bucket that an instant is in; -1 when it is in none. Buckets follow each other without gaps. */
+/** Index of the bucket with an instant; -1 if there is none. Buckets follow each other without gaps. */
 export function bucketAt(buckets: readonly Bucket[], at: number): number {
   let [low, high] = [0, buckets.length];
   while (low < high) {

@@ -1,20 +1,20 @@
-/** Events are JSON: a field that has no value is not there. */
+/** Events are JSON: a field without a value is left out. */
 export function omitUndefined<Fields extends object>(fields: Fields): Fields {
-  // A plain loop: every event and document passes here, and Object.fromEntries is several times slower.
+  // A plain loop: every event and document passes through here, and Object.fromEntries is several times slower.
   const kept: Partial<Fields> = {};
   for (const key in fields) if (fields[key] !== undefined) kept[key] = fields[key];
   return kept as Fields;
 }
 
-/** The same without some fields. */
+/** A copy without some fields. */
 export function without<Fields extends object, Key extends keyof Fields>(fields: Fields, ...keys: readonly Key[]): Fields {
-  // Built anew: an object from which fields were deleted is slow to copy ever after.
+  // Copied field by field: an object from which fields were deleted stays slow to copy.
   const kept: Partial<Fields> = {};
   for (const key in fields) if (!keys.includes(key as unknown as Key)) kept[key] = fields[key];
   return kept as Fields;
 }
 
-/** JSON text that is the same for the same content, in whatever order its fields were given. */
+/** JSON text that is the same for the same content, whatever the order of its fields. */
 export function canonicalJson(content: object): string {
   return JSON.stringify(content, (_key, value: unknown) =>
     typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -23,7 +23,7 @@ export function canonicalJson(content: object): string {
   );
 }
 
-/** Whether two JSON values have the same content, in whatever order of fields. */
+/** Whether two JSON values have the same content, whatever the order of their fields. */
 export function same(one: object, other: object): boolean {
   return canonicalJson(one) === canonicalJson(other);
 }
@@ -33,7 +33,7 @@ export function isFields(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The fields of a value of unknown shape: none, where it is no object. */
+/** The fields of a value of unknown shape; none if it is not an object. */
 export function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
   return isFields(value) ? value : {};
 }

@@ -3,11 +3,11 @@ import { type Fault, type Instant, isName } from '#eventsourcing';
 import { isFields } from './plain-json.js';
 
 /**
- * The vocabulary that terms, schedules and documents are declared in. One declaration is the type (`Static`), the check (`faultsOf`)
+ * The vocabulary in which terms, schedules and documents are declared. One declaration gives the type (`Static`), the check (`faultsOf`)
  * and the JSON Schema (json-schema.ts). A message continues the name of its field: 'must be a whole number from 1 to 100'.
  */
 
-/** The type of what a schema accepts: plain JSON, never changed. */
+/** The type of what a schema accepts: plain JSON, immutable. */
 export type Static<S extends v.GenericSchema> = Frozen<v.InferOutput<S>>;
 type Frozen<T> = T extends string | number | boolean | null | undefined
   ? T
@@ -17,7 +17,7 @@ type Frozen<T> = T extends string | number | boolean | null | undefined
       ? { readonly [Key in keyof T]: Frozen<T[Key]> }
       : T;
 
-/** Where a schema has no message of its own: in the same words, and without what was sent. */
+/** Fallback for schemas without a message, in the same wording, without quoting the input. */
 v.setGlobalMessage(({ expected }) => {
   const words = (expected ?? 'valid').replace(/^\(|\)$/g, '').split(' | ');
   return `must be ${words.length > 1 ? 'one of ' : ''}${words.join(', ').replaceAll('"', '')}`;
@@ -38,7 +38,7 @@ export const instant = piped(
   v.isoTimestamp('must be an instant'),
 ) as v.GenericSchema<Instant>;
 
-/** What somebody or something is called: one line of limited length (characters), without signs that nobody sees. */
+/** A name: one line of limited length (characters), without invisible characters. */
 export function name(max: number, message = `must be text of 1 to ${max} characters, not blank, on one line`) {
   return that(piped(v.string(message), v.regex(/\S/, message), v.maxLength(max, message)), (text) => isName(text, max), message);
 }
@@ -58,7 +58,7 @@ export const count = whole(0, Number.MAX_SAFE_INTEGER, 'must be a whole number, 
 /** Any number. */
 export const number = v.number('must be a number') as v.GenericSchema<number>;
 
-/** Null where there is no value. */
+/** Null if there is no value. */
 export const nullable = v.nullable;
 
 /** Any whole number. */
@@ -68,7 +68,7 @@ export function oneOf<const Word extends string>(words: readonly Word[]) {
   return v.picklist(words, `must be one of ${words.join(', ')}`);
 }
 
-/** @param what its items, as messages name them: 'holidays' */
+/** @param what name of the items in messages: 'holidays' */
 export function listOf<Item extends v.GenericSchema>(item: Item, what = 'items') {
   return v.array(item, `must be a list of ${what}`);
 }
@@ -79,7 +79,7 @@ export function boundedList<Item extends v.GenericSchema>(item: Item, min: numbe
   return piped(v.array(item, message), v.minLength(min, message), v.maxLength(max, message));
 }
 
-/** The same schema, but whatever is wrong inside is told of the whole. */
+/** The same schema, but with one message for the whole, whatever is wrong inside. */
 export function asOne<S extends v.GenericSchema>(schema: S, message: string): S {
   return withRun(schema, (dataset, config) => {
     const { typed, value, issues } = schema['~run'](dataset, config);
@@ -87,31 +87,31 @@ export function asOne<S extends v.GenericSchema>(schema: S, message: string): S 
   });
 }
 
-/** An object with these fields, and no others. */
+/** An object with exactly these fields. */
 export function fields<const Entries extends v.ObjectEntries>(entries: Entries) {
   return strict(entries, 'must be an object', 'is not a known field');
 }
 
-/** An object with these fields. Others are left alone. */
+/** An object with these fields. Others are ignored. */
 export function open<const Entries extends v.ObjectEntries>(entries: Entries, message = 'must be an object') {
   return ofJson(v.object(entries, objectMessage(message)), () => undefined);
 }
 
-/** An object that has all of the keys, each with the same kind of value. */
+/** An object with all of the keys and one type of value. */
 export function forEach<const Key extends string, Value extends v.GenericSchema>(keys: readonly Key[], value: Value) {
   const words = keys.join(', ');
   return strict(v.entriesFromList(keys, value), `must be an object with ${words}`, `must be one of ${words}`);
 }
 
-/** An object that may have each of the keys. */
+/** An object with any of the keys. */
 export function forSome<const Key extends string, Value extends v.GenericSchema>(keys: readonly Key[], value: Value) {
   const words = keys.join(', ');
   return strict(v.entriesFromList(keys, v.optional(value)), `must be an object with some of ${words}`, `must be one of ${words}`);
 }
 
-/** An object with keys of one's own. */
+/** An object with arbitrary keys. */
 export function recordOf<Value extends v.GenericSchema>(value: Value, message = 'must be an object', key: v.GenericSchema<string> = text) {
-  // Valibot passes over names such as `constructor`: each key that is there is checked as a field.
+  // Valibot skips names such as `constructor`: each existing key is checked as a field.
   return ofJson(v.record(key, value, message), (input) => ({
     ...Object.fromEntries(Object.keys(input).map((name) => [name, v.is(key, name) ? value : refused(key, name)])),
   }));
@@ -129,7 +129,7 @@ export function parts<Entries extends v.ObjectEntries, Name extends keyof Entrie
   return Object.fromEntries(names.map((name) => [name, entries[name]])) as Pick<Entries, Name>;
 }
 
-/** One of several kinds of object, told apart by a field. */
+/** One of several kinds of object, distinguished by a field. */
 export const oneOfKinds = v.variant;
 
 /** The first schema that accepts it. */
@@ -137,23 +137,23 @@ export function unionOf<const Options extends v.UnionOptions>(options: Options, 
   return v.union(options, message);
 }
 
-/** What a field says: meaning and units. */
+/** The description of a field: meaning and units. */
 export function about<S extends v.GenericSchema>(schema: S, description: string): S {
   return piped(schema, v.description(description));
 }
 
-/** A schema that has a name of its own in the published documents, which then refer to it instead of repeating it. */
+/** A schema that is published under its own name: documents refer to it instead of repeating it. */
 export function refer<S extends v.GenericSchema>(schema: S) {
   return v.lazy(() => schema);
 }
 
-/** What breaks a rule across fields, and where, from the value that the rule is about. */
+/** A broken rule across fields, and where, relative to the value that the rule checks. */
 export interface Breach {
   readonly at: readonly (string | number)[];
   readonly message: string;
 }
 
-/** A rule across the fields of a value, as code. It is asked once the shape is right. */
+/** A rule across the fields of a value, as code. It is checked once the shape is right. */
 export function withRule<S extends v.GenericSchema>(schema: S, rule: (value: Static<S>) => readonly Breach[]): S {
   const check = v.rawCheck<unknown>(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
@@ -173,8 +173,8 @@ export function that<S extends v.GenericSchema>(schema: S, holds: (value: Static
 }
 
 /**
- * All that is wrong with a value that came from outside, each fault with its field. None means that it is of the schema's type.
- * @param field where the value stands in what was sent, such as `terms`
+ * All faults of a value from outside, each with its field. None means that it has the schema's type.
+ * @param field where the value is in the input, such as `terms`
  */
 export function faultsOf(schema: v.GenericSchema, value: unknown, field = ''): readonly Fault[] {
   const seen = new Set<string>();
@@ -188,25 +188,25 @@ export function faultsOf(schema: v.GenericSchema, value: unknown, field = ''): r
 
 function toldOf(issue: v.BaseIssue<unknown>, base: string): readonly Fault[] {
   const field = (issue.path ?? []).reduce((path, { type, key }) => pathTo(path, type === 'array' ? Number(key) : String(key)), base);
-  // Of several shapes it is meant to have the one of which a field is there.
+  // Of several shapes, the one meant is the one with a field that is present.
   const inside = issue.issues?.filter(({ path }) => path?.[0].value !== undefined) ?? [];
   return inside.length > 0 ? inside.flatMap((one) => toldOf(one, field)) : [{ field, message: issue.message }];
 }
 
-/** JSON path of a field or an item of what stands at another one. */
+/** JSON path of a field or item below another path. */
 export function pathTo(path: string, key: string | number): string {
   if (typeof key === 'number') return `${path}[${key}]`;
   return path === '' ? key : `${path}.${key}`;
 }
 
-/** A pipe is of the type of the schema that it begins with: Valibot's own types name every step of it, which nobody can read. */
+/** A pipe has the type of its first schema: Valibot's own types name every step, which makes them unreadable. */
 function piped<S extends v.GenericSchema>(schema: S, ...steps: readonly object[]): S {
   return v.pipe(schema, ...(steps as v.GenericMetadata[])) as never;
 }
 
 function strict<const Entries extends v.ObjectEntries>(entries: Entries, message: string, unknownField: string) {
   return ofJson(v.strictObject(entries, objectMessage(message, unknownField)), (input) => {
-    // Valibot names the first unknown field only.
+    // Valibot names only the first unknown field.
     const unknown = Object.keys(input).filter((key) => !Object.hasOwn(entries, key));
     return unknown.length < 2 ? undefined : { ...entries, ...Object.fromEntries(unknown.map((key) => [key, v.never(unknownField)])) };
   });
@@ -217,8 +217,8 @@ function objectMessage(message: string, unknownField = message) {
 }
 
 /**
- * Objects are JSON objects: Valibot takes arrays for objects, too.
- * @param fieldsOf fields to check in place of those of the schema
+ * Objects are JSON objects: Valibot also accepts arrays.
+ * @param fieldsOf fields to check instead of the schema's
  */
 function ofJson<S extends v.GenericSchema & { readonly message: unknown }>(
   schema: S,

@@ -1,6 +1,6 @@
 import { about, oneOf, open, optional, type Static, text } from './schema.js';
 
-/** The words of the trade (ITIL): each list is the one declaration that types, validation and documentation derive from. */
+/** The vocabulary of the trade (ITIL): each list is the one declaration from which types, validation and documentation are derived. */
 
 /** Support tiers from self-service to vendor, lowest first. */
 export const TIERS = ['L0', 'L1', 'L2', 'L3', 'L4'] as const;
@@ -10,7 +10,7 @@ export const tierSchema = oneOf(TIERS);
 export const TICKET_KINDS = ['incident', 'service-request'] as const;
 export type TicketKind = (typeof TICKET_KINDS)[number];
 
-/** How many are affected. `major` is a whole service or many users. */
+/** How many people are affected. `major` is an entire service or many users. */
 export const IMPACTS = ['low', 'medium', 'high', 'major'] as const;
 export type Impact = (typeof IMPACTS)[number];
 
@@ -30,15 +30,15 @@ export type Channel = (typeof CHANNELS)[number];
 export const HOLD_REASONS = ['customer', 'vendor', 'planned-change', 'onsite-visit'] as const;
 export type HoldReason = (typeof HOLD_REASONS)[number];
 
-/** Why a ticket was taken from who had it. */
+/** Why a ticket was taken from its assignee. */
 export const UNASSIGNED_BECAUSE = ['requested', 'left', 'absent', 'removed-from-team'] as const;
 export type UnassignedBecause = (typeof UNASSIGNED_BECAUSE)[number];
 
-/** What decides between those who could be given a ticket automatically. */
+/** What decides between the candidates for automatic assignment. */
 export const ASSIGNMENT_RULES = ['only-candidate', 'least-loaded', 'longest-since-assigned', 'first-by-id'] as const;
 export type AssignmentRule = (typeof ASSIGNMENT_RULES)[number];
 
-/** Why nobody was found: the first of these that holds. */
+/** Why nobody was found: the first of these that applies. */
 export const NOBODY_REASONS = ['no-team', 'no-members', 'nobody-skilled', 'nobody-on-shift', 'all-absent'] as const;
 export type NobodyReason = (typeof NOBODY_REASONS)[number];
 
@@ -51,11 +51,11 @@ export type TicketStatus = (typeof TICKET_STATUSES)[number];
 export const ANALYSIS_METHODS = ['5-whys', 'narrative'] as const;
 export type AnalysisMethod = (typeof ANALYSIS_METHODS)[number];
 
-/** Of a problem: `known-error` once there is a workaround, `fixed` once a fix is recorded, `closed` when it is done with. */
+/** Status of a problem: `known-error` once there is a workaround, `fixed` once a fix is recorded, `closed` at the end. */
 export const PROBLEM_STATUSES = ['open', 'known-error', 'fixed', 'closed'] as const;
 export type ProblemStatus = (typeof PROBLEM_STATUSES)[number];
 
-/** What an assistant may propose, and do alone where a contract says so. */
+/** What an assistant may propose, or do alone if a contract allows it. */
 export const ASSISTANT_ACTS = ['reply', 'resolution', 'hand-off'] as const;
 export type AssistantAct = (typeof ASSISTANT_ACTS)[number];
 
@@ -63,22 +63,22 @@ export type AssistantAct = (typeof ASSISTANT_ACTS)[number];
 export const SERVED_BY = ['nobody', 'people', 'assistants', 'both'] as const;
 export type ServedBy = (typeof SERVED_BY)[number];
 
-/** Why a hand-off may leave tiers out on its way up. */
+/** Why a hand-off may skip tiers on its way up. */
 export const SKIP_REASONS = ['major-incident', 'security-incident', 'recurrence'] as const;
 export type SkipReason = (typeof SKIP_REASONS)[number];
 
 /**
- * What is promised to the client (SLA): a first response, and a resolution. Between tiers (OLA): `tier-accept`, from when the work comes
- * to a tier until somebody there takes it or passes it on; `tier-work`, from when it is taken until it leaves. By a vendor (UC):
- * `vendor`, while the ticket is on hold for one.
+ * Promised to the client (SLA): a first response, and a resolution. Between tiers (OLA): `tier-accept`, from the arrival of work at a tier
+ * until someone there takes it or passes it on; `tier-work`, from then until it leaves. By a vendor (UC): `vendor`, while the ticket is on
+ * hold for one.
  */
 export const CLOCK_KINDS = ['response', 'resolution', 'tier-accept', 'tier-work', 'vendor'] as const;
 export type ClockKind = (typeof CLOCK_KINDS)[number];
 
-/** What can be made of an ended clock. A breach stays one, whatever came after it. */
+/** Possible outcomes of an ended clock. A breach stays one, whatever comes after it. */
 export const CLOCK_VERDICTS = ['met', 'breached', 'cancelled'] as const;
 
-/** What a ticket is to another one, and, by the same place in the list, what that one then is to it. */
+/** What a ticket is to another one and, at the same index, what that one then is to it. */
 const INVERSES = [
   ['relates-to', 'relates-to'],
   ['duplicate-of', 'duplicated-by'],
@@ -95,7 +95,7 @@ const INVERSES = [
 export type Relation = (typeof INVERSES)[number][0];
 export const RELATIONS: readonly Relation[] = INVERSES.map(([relation]) => relation);
 
-/** Relations that somebody may declare. The others come of a split, or of a ticket that follows another one. */
+/** Relations that someone may declare. The others result from a split, or from a ticket that follows another one. */
 export const LINK_RELATIONS = ['relates-to', 'duplicate-of', 'duplicated-by', 'child-of', 'parent-of', 'caused-by', 'cause-of'] as const;
 
 const inverses = new Map<Relation, Relation>(INVERSES);
@@ -105,7 +105,7 @@ export function inverseOf(relation: Relation): Relation {
   return inverses.get(relation) ?? relation;
 }
 
-/** Position in a list of ordered words: L0 is 0. */
+/** Position in an ordered list: L0 is 0. */
 export function rank(tier: Tier): number {
   return TIERS.indexOf(tier);
 }

@@ -29,7 +29,7 @@ import type { Condition, Row } from './condition.js';
 
 type Rows<Of extends Aggregate> = { readonly [Name in keyof CommandsOf<Of>]: Row<StateOf<Of>, CommandsOf<Of>[Name]> };
 
-/** Of one's own: a ticket that the sender reported. */
+/** The sender's own: a ticket that they reported. */
 const ownTicket: Condition<ClockedTicketState, object> = hiddenUnless({
   needs: 'for tickets that they reported',
   holds: ({ state, actor }) => state === null || state.reporter.id === actor.id,
@@ -44,7 +44,7 @@ const ownReport: Condition<ClockedTicketState, Reported> = {
   holds: ({ body, actor }) => body.reporter.id === actor.id,
 };
 
-/** One that the sender has asked. */
+/** A question that the sender asked. */
 const ownQuestion: Condition<QuestionState, object> = hiddenUnless({
   needs: 'for their own questions',
   holds: ({ state, actor }) => state === null || state.reporter.id === actor.id,
@@ -55,7 +55,7 @@ const askedByThemselves: Condition<unknown, { readonly reporter?: { readonly id:
   holds: ({ body, actor }) => body.reporter === undefined || body.reporter.id === actor.id,
 };
 
-/** At a tier of one's own: the one that has it, or handed it over, or is asked. */
+/** The sender's tier has the ticket, handed it over, or is being consulted. */
 const ownTier: Condition<ClockedTicketState, object> = {
   needs: 'for tickets of their tiers',
   holds: ({ state, principal: { tiers }, actor }) =>
@@ -66,13 +66,13 @@ interface Flagged {
   readonly majorIncident?: boolean;
 }
 
-/** Who declares a major incident by its own command may do so with another one. */
+/** Someone who may declare a major incident by its own command may also do it through another command. */
 const declaresNothing: Condition<ClockedTicketState, Flagged> = {
   needs: 'without declaring a major incident',
   holds: ({ state, body }) => body.majorIncident !== true || state?.majorIncident === true,
 };
 
-/** The same of standing it down. */
+/** Likewise for standing a major incident down. */
 const standsNothingDown: Condition<ClockedTicketState, Flagged> = {
   needs: 'without standing a major incident down',
   holds: ({ state, body }) => body.majorIncident !== false || state?.majorIncident !== true,
@@ -85,7 +85,7 @@ function tiersOf({ tier, work, consultations }: NonNullable<ClockedTicketState>)
 
 const oneself: Condition<unknown, object> = { needs: 'for themselves', holds: ({ id, actor }) => id === actor.id };
 
-/** Nobody gives away more than they have. */
+/** Nobody grants more access than they have. */
 const withinReach: Condition<unknown, { readonly principal: Principal }> = {
   needs: 'for their own clients',
   holds: ({ principal, body }) => isWithinReach(principal, body.principal),
@@ -101,21 +101,22 @@ const accountBefore = hiddenUnless<AccountState, object>({
   holds: ({ principal, state }) => state === null || isWithinReach(principal, state.principal),
 });
 
-/** Within reach before and after: nobody makes of an account more than they are. */
+/** Within the sender's reach before and after: nobody gives an account more access than they have themselves. */
 const accountAfter: Condition<AccountState, { readonly clients?: readonly string[]; readonly allClients?: boolean }> = {
   ...accountBefore,
   holds: (asking) => accountBefore.holds(asking) && isWithinReach(asking.principal, { clients: asking.body.clients ?? 'all' }),
 };
 
-/** Whom a named thing is for: some clients, or the whole desk. */
+/** Whom a named item serves: certain clients, or the whole desk. */
 interface Serving {
   readonly clients?: readonly string[] | undefined;
 }
 
 /**
- * For clients of one's own, before and after. What is for the whole desk is changed by anybody at the desk, and taken from it by who sees all clients.
- * @param before whom it is for; null where there is no such thing
- * @param after whom it is for once the command is done
+ * For the sender's own clients, before and after. Anyone at the desk may change what serves the whole desk; restricting it to clients takes
+ * access to all clients.
+ * @param before whom it serves now; null if it does not exist
+ * @param after whom it serves after the command
  */
 function forTheirClients<State, Body extends object>(
   things: string,
@@ -145,13 +146,13 @@ const theirFilterAfter = forTheirClients<TicketFilterState, { readonly query: Ti
   servingOfQuery(query),
 );
 
-/** A session that one has logged in to, oneself. */
+/** A session that the sender logged in to. */
 const ownSession: Condition<CredentialState, object> = hiddenUnless({
   needs: 'for their own sessions',
   holds: ({ state, principal }) => state === null || isSamePrincipal(state.principal, principal),
 });
 
-/** All conditions together; what one of them hides is hidden. */
+/** All of the conditions; whatever one of them hides is hidden. */
 function every<State, Body>(...conditions: readonly Condition<State, Body>[]): Condition<State, Body> {
   return {
     needs: conditions.map(({ needs }) => needs).join(', '),
@@ -167,7 +168,7 @@ function hiddenUnless<State, Body>(condition: Condition<State, Body>): Condition
   return { ...condition, hides: (asking) => !condition.holds(asking) };
 }
 
-/** Nobody subscribes to more than they see. */
+/** Nobody subscribes to more clients than they can see. */
 const clientsWithinReach: Condition<unknown, Pick<SubscribeWebhook, 'clients'>> = {
   needs: 'for their own clients',
   holds: ({ principal, body: { clients } }) => isWithinReach(principal, { clients: clients ?? 'all' }),
@@ -178,7 +179,7 @@ const ownWebhook: Condition<WebhookState, object> = hiddenUnless({
   holds: ({ state, principal }) => state === null || isWithinReach(principal, state === 'deleted' ? { clients: 'all' } : state),
 });
 
-/** Nobody lets somebody be told of more than they see, nor takes away what is beyond that. */
+/** Nobody sets a contact for clients that they cannot see, or removes such a contact. */
 const contactWithinReach: Condition<AgentState, Pick<SetAgentContact, 'clients' | 'allClients'>> = {
   needs: 'for their own clients',
   holds: ({ principal, state, body: { clients = [], allClients } }) =>
@@ -187,16 +188,16 @@ const contactWithinReach: Condition<AgentState, Pick<SetAgentContact, 'clients' 
     ),
 };
 
-/** What nobody is asked for: policies, timers and the API itself send it. */
+/** Open to no role: sent by policies, timers and the API itself. */
 const system = {};
 const administrator = { administrator: true } as const;
 const leads = { lead: true, administrator: true } as const;
 const desk = { agent: true, lead: true, administrator: true } as const;
-/** Whoever subscribes addresses to events. */
+/** Roles that may subscribe addresses to events. */
 const subscriber = { service: ownWebhook, administrator: ownWebhook } as const;
-/** What an agent does at their tier alone. */
+/** What an agent may do only at their own tier. */
 const tier = { agent: ownTier, lead: true, administrator: true } as const;
-/** What an assistant may do, too: what can be undone, and tells the requester nothing. */
+/** Open to assistants too: can be undone and tells the requester nothing. */
 const assisted = { ...desk, assistant: true } as const;
 
 const rows = {
@@ -408,21 +409,21 @@ const rows = {
   } satisfies Rows<typeof account>,
 };
 
-/** Aggregate → command → role → always, or when: who may do what. */
+/** Who may do what: aggregate → command → role → always, or under a condition. */
 export const commandAccess: Readonly<Record<string, Readonly<Record<string, Row<unknown, object>>>>> = rows as never;
 
-/** Why somebody may not do something, and what it would take. */
+/** Why someone may not do something, and what it would take. */
 export type Forbidden = Refusal<'forbidden'>;
 
-/** What somebody may do to an aggregate. */
+/** What someone may do to an aggregate. */
 export interface CommandGrant {
-  /** Whether the aggregate in this state is there, as far as the sender can know. */
+  /** Whether the sender may know that an aggregate in this state exists. */
   sees(state: unknown): boolean;
-  /** Why this may not be done to an aggregate in this state; undefined when it may. */
+  /** Why this may not be done to an aggregate in this state; undefined if it may. */
   refuses(state: unknown): Forbidden | undefined;
 }
 
-/** Who sends what to which aggregate. */
+/** Who sends which command to which aggregate. */
 export interface Sending {
   readonly aggregate: Aggregate;
   readonly name: string;
@@ -432,14 +433,14 @@ export interface Sending {
   readonly body: object;
 }
 
-/** What a principal may do with a command; refused where none of their roles ever may, whatever it is about. */
+/** What a principal may do with a command; refused if none of their roles ever may, whatever the target. */
 export function commandGrant({ aggregate, name, ...asking }: Sending): CommandGrant | Forbidden {
   const { principal, body } = asking;
   if (principal.kind === 'system') return ANYTHING;
   const row = commandAccess[aggregate.category]?.[name] ?? {};
   const grants = principal.roles.flatMap((role) => row[role] ?? []);
   if (grants.length === 0) return forbidden(row);
-  // A contract has its client for an id.
+  // A contract's id is its client.
   const client = 'client' in body ? body.client : aggregate.idName === 'client' ? asking.id : undefined;
   if (typeof client === 'string' && !seesClient(principal, client)) return elsewhere();
   const conditions = grants.filter((grant) => grant !== true);
@@ -456,7 +457,7 @@ export function commandGrant({ aggregate, name, ...asking }: Sending): CommandGr
 
 const ANYTHING: CommandGrant = { sees: () => true, refuses: () => undefined };
 
-/** @param row the roles that would do */
+/** @param row the roles that would be sufficient */
 export function forbidden(row: Row<unknown, object>): Forbidden {
   const roles = ROLES.flatMap((role) => inWords(role, row[role]) ?? []);
   return refuse('forbidden', roles.length === 0 ? 'Only the system itself may do this' : `This requires the role ${roles.join(', or ')}`);
@@ -466,7 +467,7 @@ function inWords(role: Role, grant: true | Condition<unknown, object> | undefine
   return grant === undefined ? undefined : grant === true ? role : `${role} (${grant.needs})`;
 }
 
-/** Says nothing about whether there is such a client. */
+/** Does not reveal whether the client exists. */
 export function elsewhere(): Forbidden {
   return refuse('forbidden', 'This requires access to that client');
 }

@@ -1,14 +1,14 @@
 import { type Forbidden, forbidden } from './command-access.js';
 import { type Principal, type Role, type Scope } from '../identity/principal.js';
 
-/** What a role may read: all of its clients, or only the tickets that it reported. */
+/** What a role may read: everything of its clients, or only the tickets that it reported. */
 type Reads = 'all' | 'own';
 
 const reader = { auditor: 'all', agent: 'all', lead: 'all', administrator: 'all' } as const;
 const desk = { ...reader, assistant: 'all' } as const;
 const everybody = { ...desk, service: 'all' } as const;
 
-/** Query → role → what: who may read what. */
+/** Who may read what: query → role → extent. */
 export const queryAccess = {
   tickets: { ...everybody, requester: 'own' },
   ticket: everybody,
@@ -97,12 +97,12 @@ export const queryAccess = {
 
 export type QueryName = keyof typeof queryAccess;
 
-/** The queries that answer histories. */
+/** The queries that return histories. */
 export type HistoryName = Extract<QueryName, 'history' | `${string}History`>;
 
 /**
- * What a principal sees through a query; refused where none of their roles may ask.
- * @param reporter whose tickets are their own: on whose behalf they ask, if they do
+ * What a principal sees through a query; refused if none of their roles may ask.
+ * @param reporter whose tickets count as their own: the person on whose behalf they ask, if any
  */
 export function queryScope(principal: Principal, name: QueryName, reporter: string = principal.id): Scope | Forbidden {
   const { clients } = principal;

@@ -19,27 +19,27 @@ import {
 import type { OpenTicket } from '../ticket/intake.js';
 import type { AlertSource, JsonFields } from './alert-source.js';
 
-/** What a source says of an alert: that it fires, or does no more. */
+/** What a source reports about an alert: that it is firing, or has stopped. */
 export interface AlertFact {
   readonly fingerprint: string;
   readonly status: 'firing' | 'resolved';
   readonly startsAt: Instant;
-  /** Of one that is resolved: when it is told, unless its source says when. */
+  /** When a resolved alert ended; the time of delivery unless its source says otherwise. */
   readonly endsAt?: Instant;
 }
 
-/** An alert that was delivered, with the ticket that it opens if it opens one. */
+/** A delivered alert, with the ticket that it opens, if any. */
 export interface DeliveredAlert extends AlertFact {
   readonly opening: OpenTicket;
   readonly flapping?: { readonly firings: number; readonly within: number };
 }
 
-/** Alerts that go to one ticket. */
+/** Alerts that share one ticket. */
 export interface AlertGroup {
   /** The fingerprint of the alert, or the key of the group. */
   readonly key: string;
   readonly alerts: readonly DeliveredAlert[];
-  /** How many alerts the sender left out of the delivery. */
+  /** Number of alerts that the sender left out of the delivery. */
   readonly truncatedAlerts: number;
 }
 
@@ -59,7 +59,7 @@ const dateTime = about(
   'A date-time',
 );
 const key = that(text, (given) => isVisibleText(given) && given.length <= LONGEST_KEY, `must be text of 1 to ${LONGEST_KEY} characters`);
-/** Alertmanager writes maps without entries as null. */
+/** Alertmanager writes empty maps as null. */
 const labels = optional(nullable(recordOf(text, 'must be an object with text')));
 
 const alertmanagerSchema = open({
@@ -84,7 +84,7 @@ const alertmanagerSchema = open({
   ),
 });
 
-/** The alerts of a delivery, by what goes to one ticket; or all that is wrong with it, by field. */
+/** The alerts of a delivery, grouped by ticket; or all of its faults, by field. */
 export function readDelivery(source: AlertSource, body: unknown): readonly AlertGroup[] | { readonly faults: readonly Fault[] } {
   const { fields } = source.settings;
   const read = fields === undefined ? fromAlertmanager(body) : fromJson(fields, body);
@@ -168,7 +168,7 @@ function factOf(fingerprint: string, status: AlertFact['status'], startsAt = ins
   return { fingerprint, status, startsAt, endsAt: endsAt < startsAt ? startsAt : endsAt };
 }
 
-/** What stands at a path of JSON, by own fields alone. */
+/** The value at a path of JSON; own properties only. */
 function valueAt(value: unknown, path: string): unknown {
   return path.split('.').reduce<unknown>((at, name) => (isFields(at) && Object.hasOwn(at, name) ? at[name] : undefined), value);
 }
@@ -177,7 +177,7 @@ function asText(value: unknown): string | undefined {
   return typeof value === 'string' ? value : typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
 }
 
-/** Seconds since 1970 have fewer digits than milliseconds for as long as anybody cares. */
+/** Seconds since 1970 have fewer digits than milliseconds, and will for millennia. */
 function asInstant(value: unknown): Instant | undefined {
   if (typeof value === 'string') return parseInstant(value);
   if (typeof value !== 'number' || !(value >= 0 && value < 1e14)) return undefined;
@@ -192,7 +192,7 @@ function labelsOf(value: unknown): Readonly<Record<string, string>> {
   return Object.fromEntries(entries);
 }
 
-/** The ticket that an alert opens, as the source says. */
+/** The ticket that an alert opens, by the settings of its source. */
 function openingOf({ source, client, settings: { ticket, labels: named = {}, rules = [] } }: AlertSource, alert: ReadAlert): OpenTicket {
   const { labels, fingerprint, summary } = alert;
   const byLabel = Object.fromEntries(

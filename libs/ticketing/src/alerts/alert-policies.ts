@@ -6,7 +6,7 @@ import { alert, type AlertCommands, type AlertEvents, type AlertState } from './
 
 type Commands = TicketCommands & AlertCommands;
 
-/** Opens the tickets of alerts, notes on them what fires again, and resolves them where their source says so. */
+/** Opens tickets for alerts, adds a note to them when an alert fires again, and resolves them if the source is set up to. */
 export const alertsToTickets = withItsCause<AlertEvents, AlertState, Commands>({
   name: 'alerts-to-tickets',
   aggregate: alert,
@@ -25,7 +25,7 @@ export const alertsToTickets = withItsCause<AlertEvents, AlertState, Commands>({
   },
   refused: ({ id, name, body }, { refused: code, message }, { stream }) => {
     if (name !== 'OpenTicket') return [];
-    // The contract may know nothing of what the labels say, or have no such tier.
+    // The contract may not know what the labels name, or may have no such tier.
     const plain = without(body as TicketCommands['OpenTicket'], 'category', 'service', 'component', 'tier');
     const refusal = { ticketId: id, code, message };
     return [

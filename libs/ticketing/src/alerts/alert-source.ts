@@ -42,7 +42,7 @@ const jsonFieldsSchema = fields({
   labels: optional(about(path, 'Path of an object with further labels')),
 });
 
-/** Where a body of JSON says what: paths such as `event.id`. */
+/** Paths to the fields of a JSON body, such as `event.id`. */
 export type JsonFields = Static<typeof jsonFieldsSchema>;
 
 const ticketFields = {
@@ -99,7 +99,7 @@ export const alertSettingsSchema = withRule(
       : [{ at: ['fields'], message: settings.format === 'json' ? 'is missing' : 'must be omitted with alertmanager' }],
 );
 
-/** How alerts of a source are read, and what becomes of them. */
+/** How the alerts of a source are read and handled. */
 export type AlertSettings = Static<typeof alertSettingsSchema>;
 
 export const alertSourceSchema = about(
@@ -157,7 +157,7 @@ const events = {
 
 const command = commandsOn<AlertSourceState, EventsOf<{ readonly events: typeof events }>>();
 
-/** Something that watches services and sends alerts. One stream a source: `alertsource-<name>`. */
+/** A system that watches services and sends alerts. One stream per source: `alertsource-<name>`. */
 export const alertSource = {
   category: 'alertsource',
   noun: 'alert source',

@@ -16,10 +16,10 @@ import type { OpenTicket } from '../ticket/intake.js';
 import type { AlertFact, AlertGroup, DeliveredAlert } from './alert-deliveries.js';
 import { maintenanceAt, type MaintenanceState } from './maintenance.js';
 
-/** Why an alert that fires has no ticket. */
+/** Why a firing alert has no ticket. */
 const HELD_BACK_BY = ['maintenance', 'flapping', 'refused'] as const;
 
-/** What is decided about an alert that was delivered. */
+/** Decisions about a delivered alert. */
 export const ALERT_DECISIONS = ['opened', 'deduplicated', 'silenced', 'damped', 'resolved', 'ignored'] as const;
 export type AlertDecision = (typeof ALERT_DECISIONS)[number];
 
@@ -51,7 +51,7 @@ export type Alert = Static<typeof alertSchema>;
 export type AlertState = Alert | null;
 type Occurrence = Alert['occurrences'][number];
 
-/** Alerts of one source that go to one ticket. */
+/** Alerts of one source that share one ticket. */
 export interface RecordAlerts extends AlertGroup {
   readonly client: string;
   readonly source: string;
@@ -64,22 +64,22 @@ export interface RecordAlertTicketRefused {
   readonly message: string;
 }
 
-/** What is known outside an alert when it is delivered. */
+/** What a decision needs to know from outside the alert. */
 export interface AlertFacts {
   readonly maintenance: MaintenanceState;
-  /** Whether its ticket is resolved, cancelled or merged. */
+  /** Whether its ticket has been resolved, cancelled or merged. */
   readonly ticketIsOver: boolean;
 }
 
-/** Id of the alert that has a key at a source. */
+/** Id of the alert with a key at a source. */
 export function alertId({ client, source, key }: Pick<Alert, 'client' | 'source' | 'key'>): string {
   return deterministicId('alert', client, source, key);
 }
 
-/** More are not remembered. */
+/** Number of occurrences kept. */
 const MOST_OCCURRENCES = 500;
 
-/** What is known once a fact is told: the same in whatever order facts come, and however often. */
+/** The occurrences after one more fact: the same in whatever order facts come, and however often. */
 function withOccurrence(known: readonly Occurrence[], { fingerprint, startsAt, endsAt }: AlertFact): readonly Occurrence[] {
   const isSame = (one: Occurrence) => one.fingerprint === fingerprint && one.startsAt === startsAt;
   const before = known.find(isSame);
@@ -102,7 +102,7 @@ function anyFires(known: readonly Occurrence[]): boolean {
   return [...latest.values()].some(({ endsAt }) => endsAt === undefined);
 }
 
-/** How often an alert has begun to fire in the time before an instant, that instant included. */
+/** How often an alert started firing in the time up to and including an instant. */
 function firingsBefore(known: readonly Occurrence[], { fingerprint }: AlertFact, until: Instant, within: number): number {
   const end = epochMillis(until);
   return known.filter((one) => {
@@ -173,8 +173,8 @@ type AlertEvent = EventOf<EventsOf<{ readonly events: typeof events }>>;
 const command = commandsOn<AlertState, EventsOf<{ readonly events: typeof events }>>();
 
 /**
- * What is known of an alert, or of a group that has one ticket, and what was decided about it. One stream each: `alert-<id>`. Deliveries come
- * again and out of order: what is told that is known already leads to nothing.
+ * An alert, or a group of alerts that share one ticket, with the decisions about it. One stream each: `alert-<id>`. Deliveries may be
+ * repeated and out of order: a fact that is already known changes nothing.
  */
 export const alert = {
   category: 'alert',
@@ -227,7 +227,7 @@ interface Deciding {
   readonly maintenance: MaintenanceState;
 }
 
-/** What becomes of an alert that was delivered; undefined where nothing is new. */
+/** The event that follows from a delivered alert; undefined if it brings nothing new. */
 function decide(alert: Alert, delivered: DeliveredAlert, deciding: Deciding): AlertEvent | undefined {
   const { fingerprint, status, startsAt } = delivered;
   const known = alert.occurrences.find((one) => one.fingerprint === fingerprint && one.startsAt === startsAt);
@@ -235,7 +235,7 @@ function decide(alert: Alert, delivered: DeliveredAlert, deciding: Deciding): Al
   const endsAt = status === 'firing' ? undefined : (delivered.endsAt ?? known?.endsAt ?? (startsAt > deciding.at ? startsAt : deciding.at));
   const fact = omitUndefined({ fingerprint, status, startsAt, endsAt });
   if (known !== undefined && status === 'firing') {
-    // It fires still, and what held it back may be over.
+    // It is still firing, and the reason for holding it back may be gone.
     const waits = alert.heldBackBy !== undefined && known === latest && known.endsAt === undefined;
     return waits ? attend(alert, delivered, fact, deciding, alert.heldBackBy) : undefined;
   }

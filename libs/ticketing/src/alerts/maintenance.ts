@@ -14,7 +14,7 @@ const windowSchema = open({
   plannedBy: about(refer(actorSchema), 'Who planned it'),
 });
 
-/** A stretch of time in which services are worked on: alerts about them open nothing. */
+/** A period of work on services: alerts about them open no tickets. */
 export type MaintenanceWindow = Static<typeof windowSchema>;
 
 export const maintenanceSchema = about(
@@ -66,7 +66,7 @@ export class EndMaintenance {
   reason?: string;
 }
 
-/** Windows that are remembered. */
+/** Number of windows kept. */
 const MOST_WINDOWS = 200;
 
 const events = {
@@ -91,7 +91,7 @@ const events = {
 
 const command = commandsOn<MaintenanceState, EventsOf<{ readonly events: typeof events }>>();
 
-/** When services of a client are worked on. One stream a client: `maintenance-<client>`. */
+/** The maintenance windows of a client. One stream per client: `maintenance-<client>`. */
 export const maintenance = {
   category: 'maintenance',
   noun: 'maintenance',
@@ -129,7 +129,7 @@ export const maintenance = {
 
 export type MaintenanceEvents = EventsOf<typeof maintenance>;
 
-/** The window that a service is in at an instant. */
+/** The maintenance window that covers a service at an instant. */
 export function maintenanceAt(state: MaintenanceState, service: string | undefined, at: Instant): MaintenanceWindow | undefined {
   const now = epochMillis(at);
   return state?.windows.find(

@@ -7,7 +7,9 @@ import { toTicket, withItsCause } from '../ticket/ticket-policies.js';
 import { ticket, type TicketCommands } from '../ticket/ticket.js';
 import { automation, type AutomationCommands, type AutomationEvents, type AutomationState } from './automation.js';
 
-/** What runners answer becomes a diagnostic step of the ticket, with its evidence; what they do not do is for a person. */
+/**
+ * Turns a runner's result into a diagnostic step of the ticket, with its evidence. Tasks that runners fail or leave undone go to a person.
+ */
 export const automationToTickets = withItsCause<AutomationEvents, AutomationState, TicketCommands>({
   name: 'automation-to-tickets',
   aggregate: automation,
@@ -33,7 +35,9 @@ export const automationToTickets = withItsCause<AutomationEvents, AutomationStat
   },
 });
 
-/** Asks a runner for the next step of a runbook, where that is one for runners. Each step is asked for once: one that failed is for a person. */
+/**
+ * Asks a runner for the next step of a runbook, if that step is automated. Each step is requested once: a failed one is left to a person.
+ */
 function askForNext(run: string, state: TicketState, ticketId: string): readonly Reaction<AutomationCommands>[] {
   const started = state?.runbooks?.find((one) => one.run === run);
   const next = started && nextStep(started);
@@ -44,7 +48,7 @@ function askForNext(run: string, state: TicketState, ticketId: string): readonly
   return [{ category: automation.category, id: deterministicId('runbook-step', run, String(step)), name: 'AskRunner', body }];
 }
 
-/** Asks runners for the steps of runbooks that they do, each when those before it are done or skipped. */
+/** Asks runners for the automated steps of runbooks, each once the steps before it are done or skipped. */
 export const runbooksToRunners = withItsCause<TicketEvents, TicketState, AutomationCommands>({
   name: 'runbooks-to-runners',
   aggregate: ticket,

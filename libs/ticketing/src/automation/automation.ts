@@ -19,8 +19,8 @@ import { AttachEvidence } from '../ticket/work.js';
 import { actorSchema } from '../vocabulary.js';
 
 /**
- * `waiting` for a runner; `claimed` by one under a lease, and `waiting` again when that runs out without an answer; `done` or `failed` as it says;
- * `expired` when nobody took it in time, or the lease of its last attempt ran out.
+ * `waiting` for a runner; `claimed` by one under a lease, and `waiting` again if the lease ends without an answer; `done` or `failed`, as
+ * the runner reports; `expired` if nobody claimed it in time, or the lease of the last attempt ended.
  */
 export const TASK_STATUSES = ['waiting', 'claimed', 'done', 'failed', 'expired'] as const;
 
@@ -169,9 +169,9 @@ const events = {
 };
 
 const command = commandsOn<AutomationState, EventsOf<{ readonly events: typeof events }>>();
-/** How long a task waits for a runner before it is for a person, in milliseconds. */
+/** How long a task waits for a runner before it goes to a person, in milliseconds. */
 const WAITS = HOUR;
-/** How many times a task may be claimed unless its asker says otherwise. */
+/** Number of times a task may be claimed; default. */
 const ATTEMPTS = 3;
 
 const after = (at: Instant, milliseconds: number): Instant => instantFrom(epochMillis(at) + milliseconds);

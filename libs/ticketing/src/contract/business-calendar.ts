@@ -18,7 +18,7 @@ import {
   withRule,
 } from '../schema.js';
 
-/** Monday first, as ISO 8601 numbers them. */
+/** Starts with Monday, as in ISO 8601. */
 export const WEEKDAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] as const;
 export type Weekday = (typeof WEEKDAYS)[number];
 
@@ -33,10 +33,10 @@ const interval = open(
   'must be an interval: from and to',
 );
 
-/** Hours of one day by the wall clock, half-open: `from` is in, `to` is not. `HH:MM`. Overnight is two of them. */
+/** Opening hours of one day by the wall clock, `HH:MM`, half-open: `from` is included, `to` is not. Overnight hours take two of these. */
 export type OpenHours = Static<typeof interval>;
 
-/** Intervals of a day that were not looked at together: they may overlap, or end before they begin. */
+/** Intervals of a day before any check across them: they may overlap, or end before they begin. */
 export const intervalsSchema = listOf(interval, 'intervals');
 
 export const hoursSchema = about(
@@ -64,7 +64,7 @@ const holiday = open(
   'must be a holiday: a date, and hours if any',
 );
 
-/** A date on which the week's hours do not hold. Without hours of its own it is closed. */
+/** A date on which the weekly hours do not apply. Closed, unless it has hours of its own. */
 export type Holiday = Static<typeof holiday>;
 
 export const holidaysSchema = withRule(listOf(holiday, 'holidays'), (holidays) =>
@@ -75,7 +75,7 @@ export const holidaysSchema = withRule(listOf(holiday, 'holidays'), (holidays) =
   ),
 );
 
-/** Hours of each weekday, or always. @param hours those of a day */
+/** Hours for each weekday, or `24x7`. @param hours schema for the hours of a day */
 export function weekOf(hours: typeof intervalsSchema) {
   return unionOf(
     [
@@ -106,11 +106,11 @@ export const calendarSchema = about(
 );
 
 /**
- * When a promise's clock may run. Plain JSON. A moment is open exactly when a wall clock in the zone shows a time within the hours of
- * the date that it shows. So on a day of 23 hours the skipped hour is not there to be open, and on a day of 25 hours the repeated one
- * is open both times or closed both times; a date that a zone skipped altogether has no moment.
+ * When the clock of a promise may run. Plain JSON. A moment is open exactly when the zone's wall clock shows a time within the hours of the
+ * date that it shows. So on a day of 23 hours the skipped hour does not exist; on a day of 25 hours the repeated hour is open both times or
+ * closed both times; a date that a zone skipped has no moments.
  *
- * Holidays are dates, not rules or countries: what is promised for a day must not change because a library was updated.
+ * Holidays are dates, not rules or countries: a promise for a day must not change because a library was updated.
  */
 export type BusinessCalendar = Static<typeof calendarSchema>;
 
@@ -119,19 +119,19 @@ const DAY = 86_400_000;
 const LONGEST_OFFSET = DAY;
 
 /**
- * Open time is laid out in stretches of this length when somebody asks about them, and kept: 400 days, so that most questions stay
- * within one, and a stretch costs about as much as the two or three changes of offset in it.
+ * Open time is computed on demand in stretches of this length, and cached. With 400 days most questions stay within one stretch, and a
+ * stretch contains only two or three changes of offset.
  */
 const STRETCH = 400 * DAY;
 
-/** The last instant that can be written with a year of four digits, and so compared as text. */
+/** The last instant with a year of four digits, which can be compared as text. */
 const END_OF_TIME = Date.parse('9999-12-31T23:59:59.999Z');
 
-/** The open intervals of a stretch, clipped to it, disjoint, never touching, in order. */
+/** The open intervals of a stretch: clipped to it, disjoint, not touching, in order. */
 interface Stretch {
   readonly starts: readonly number[];
   readonly ends: readonly number[];
-  /** Open time of the stretch before each interval. */
+  /** Open time in the stretch before each interval. */
   readonly before: readonly number[];
   readonly total: number;
   /** Number of a local day (0 is 1970-01-01) → end of its last open interval within the stretch. */
@@ -139,23 +139,23 @@ interface Stretch {
   readonly offsets: readonly OffsetPeriod[];
 }
 
-/** How far a zone's wall clock is ahead of UTC until a moment. All in milliseconds. */
+/** How far a zone's wall clock is ahead of UTC, and until when. All in milliseconds. */
 interface OffsetPeriod {
   readonly until: number;
   readonly offset: number;
 }
 
-/** A calendar that is ready to be asked. Make it once and keep it: it remembers what it has worked out. */
+/** A calendar that is ready for queries. Make it once and keep it: it caches what it computes. */
 export interface CompiledCalendar {
   readonly definition: BusinessCalendar;
   readonly alwaysOpen: boolean;
-  /** The `index`-th stretch from 1970 on. */
+  /** The `index`-th stretch since 1970. */
   stretch(index: number): Stretch;
 }
 
 /**
- * Makes a calendar ready to be asked.
- * @throws RangeError when the definition is invalid: see `calendarSchema`
+ * Compiles a calendar.
+ * @throws RangeError if the definition is invalid: see `calendarSchema`
  */
 export function compileCalendar(definition: BusinessCalendar): CompiledCalendar {
   const [fault] = faultsOf(calendarSchema, definition, 'calendar');
@@ -220,7 +220,7 @@ export function compileCalendar(definition: BusinessCalendar): CompiledCalendar 
   };
 }
 
-/** Open milliseconds from one instant up to another; 0 when the second is not later. */
+/** Open milliseconds from one instant to another; 0 if the second is not later. */
 export function openTimeBetween(calendar: CompiledCalendar, from: Instant, to: Instant): number {
   const start = epochMillis(from);
   const end = epochMillis(to);
@@ -234,8 +234,8 @@ export function openTimeBetween(calendar: CompiledCalendar, from: Instant, to: I
 }
 
 /**
- * The earliest instant at which so much open time has passed: the moment of closing rather than the next opening, and `from` itself
- * when there is nothing to add. Never later than the year 9999.
+ * The earliest instant at which the given open time has passed: closing time rather than the next opening, and `from` itself if there is
+ * nothing to add. Never later than the year 9999.
  */
 export function addOpenTime(calendar: CompiledCalendar, from: Instant, millis: number): Instant {
   const start = epochMillis(from);
@@ -247,7 +247,7 @@ export function addOpenTime(calendar: CompiledCalendar, from: Instant, millis: n
   for (; index * STRETCH < END_OF_TIME; index++) {
     const stretch = calendar.stretch(index);
     if (needed <= stretch.total) {
-      // The last interval with less open time before it than is needed: it is in this one that the rest passes.
+      // The last interval with less open time before it than needed: the rest passes within it.
       const place = lastBelow(stretch.before, needed);
       return instantFrom(Math.min(END_OF_TIME, (stretch.starts[place] ?? 0) + needed - (stretch.before[place] ?? 0)));
     }
@@ -256,7 +256,7 @@ export function addOpenTime(calendar: CompiledCalendar, from: Instant, millis: n
   return instantFrom(END_OF_TIME);
 }
 
-/** The open intervals between two instants, clipped to them, in order; those that touch are one. */
+/** The open intervals between two instants: clipped to them, in order, touching ones joined. */
 export function openIntervals(
   calendar: CompiledCalendar,
   from: Instant,
@@ -283,9 +283,9 @@ export function openIntervals(
 }
 
 /**
- * The end of open time on the `days`-th business day after an instant: what "within two business days" means to a service desk. A business
- * day is a local date with open time; the date of the instant itself never counts, however early it is. With overnight hours a
- * date ends at its midnight. Never later than the year 9999.
+ * The end of open time on the `days`-th business day after an instant: what a service desk means by "within two business days". A business
+ * day is a local date with open time; the date of the instant itself never counts, however early it is. With overnight hours a date ends at
+ * midnight. Never later than the year 9999.
  * @param days a whole number from 1
  */
 export function endOfBusinessDay(calendar: CompiledCalendar, from: Instant, days: number): Instant {
@@ -298,18 +298,16 @@ export function endOfBusinessDay(calendar: CompiledCalendar, from: Instant, days
   return instantFrom(END_OF_TIME);
 }
 
-/**
- * What the wall clock in the calendar's zone shows, in milliseconds: 0 is midnight on 1970-01-01. It jumps where the zone's offset changes.
- */
+/** The wall clock in the calendar's zone, in milliseconds: 0 is midnight on 1970-01-01. It jumps when the zone's offset changes. */
 export function wallClock(calendar: CompiledCalendar, at: Instant): number {
   const millis = epochMillis(at);
   return millis + (calendar.stretch(Math.floor(millis / STRETCH)).offsets.find(({ until }) => millis < until)?.offset ?? 0);
 }
 
 /**
- * The first instant at which the wall clock shows a time or a later one: the first of two where it shows the time twice, and the end of the gap
- * where it skips it. Never earlier for a later time, so that such instants divide all time.
- * @param shown as `wallClock` has it
+ * The first instant at which the wall clock shows a time or a later one: the first of two if it shows the time twice, and the end of the
+ * gap if it skips it. Never decreases as the time grows, so these instants partition time.
+ * @param shown as `wallClock` returns it
  */
 export function firstShown(calendar: CompiledCalendar, shown: number): Instant {
   let begins = shown - LONGEST_OFFSET;
@@ -327,7 +325,7 @@ function localDay(calendar: CompiledCalendar, millis: number): number {
   return Math.floor(wallClock(calendar, instantFrom(millis)) / DAY);
 }
 
-/** When a local day closes; undefined when it does not open. Offsets go up to a day, so a local day may reach into two stretches. */
+/** When a local day closes; undefined if it does not open. Offsets can be up to a day, so a local day may reach into two stretches. */
 function closing(calendar: CompiledCalendar, day: number): number | undefined {
   const first = Math.floor(((day - 1) * DAY) / STRETCH);
   const last = Math.floor(((day + 2) * DAY) / STRETCH);
@@ -340,7 +338,7 @@ function openBefore({ starts, ends, before }: Stretch, millis: number): number {
   return (before[place] ?? 0) + Math.min(millis, ends[place] ?? 0) - (starts[place] ?? 0);
 }
 
-/** Place of the last number that is less than a value; -1 when there is none. */
+/** Index of the last number below a value; -1 if there is none. */
 function lastBelow(sorted: readonly number[], value: number): number {
   let low = 0;
   let high = sorted.length;
@@ -352,7 +350,7 @@ function lastBelow(sorted: readonly number[], value: number): number {
   return low - 1;
 }
 
-/** Hours in milliseconds of the wall clock since midnight, in order. */
+/** Hours as milliseconds of the wall clock since midnight, in order. */
 function spans(hours: readonly OpenHours[]): readonly (readonly [number, number])[] {
   return hours.map(({ from, to }) => [timeOfDay(from) ?? 0, timeOfDay(to) ?? 0] as const).sort(([a], [b]) => a - b);
 }
@@ -365,7 +363,7 @@ function timeOfDay(text: unknown): number | undefined {
   return match[1] === undefined ? DAY : Number(match[1]) * 3_600_000 + Number(match[2]) * 60_000;
 }
 
-/** What is wrong between the fields of a calendar. */
+/** Faults across the fields of a calendar. */
 export function calendarBreaches({
   week,
   holidays,
@@ -383,12 +381,12 @@ function hoursBreaches(hours: readonly OpenHours[]): readonly Breach[] {
   return intervalsBreaches(intervals, 'must end after it starts: overnight hours are two intervals, one to 24:00 and one from 00:00');
 }
 
-/** Whether both times are valid: what is wrong with them is told of the times themselves. */
+/** Whether both times are valid. Invalid times are reported on their own. */
 export function hasTimes({ from, to }: OpenHours): boolean {
   return OPENING.test(from) && CLOSING.test(to);
 }
 
-/** Intervals of one day that end before they begin, or begin before an earlier one ends. */
+/** Intervals of a day that end before they begin, or overlap an earlier one. */
 export function intervalsBreaches(intervals: readonly PlacedHours[], backwards: string): readonly Breach[] {
   // `HH:MM` sorts and compares as time does.
   const sound = intervals.filter(hasTimes);
@@ -406,10 +404,10 @@ export function intervalsBreaches(intervals: readonly PlacedHours[], backwards: 
   ];
 }
 
-/** Hours, with where they are in what was given, and as what a message names them. */
+/** Hours with their place in the input, and their name in messages. */
 export type PlacedHours = OpenHours & Pick<Breach, 'at'> & { readonly words: string };
 
-/** Names only: offsets such as +02:00 know no summer time, and Temporal would take a whole date-time for its zone. */
+/** Names only: offsets such as +02:00 have no daylight saving time, and Temporal would accept a whole date-time as a zone. */
 export function isZone(zone: unknown): zone is string {
   if (typeof zone !== 'string' || !/^[A-Za-z][\w+-]*(?:\/[\w+-]+)*$/.test(zone)) return false;
   try {
@@ -420,7 +418,7 @@ export function isZone(zone: unknown): zone is string {
   }
 }
 
-/** Whether a value is a date that exists, as `YYYY-MM-DD`. */
+/** Whether a value is an existing date, `YYYY-MM-DD`. */
 export function isDate(date: unknown): date is string {
   if (typeof date !== 'string' || !/^\d{4}-\d{2}-\d{2}$/.test(date)) return false;
   try {

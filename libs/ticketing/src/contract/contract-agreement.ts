@@ -44,16 +44,16 @@ export const contractNowSchema = about(
 
 export type ContractNow = Static<typeof contractNowSchema>;
 
-/** All versions of what was agreed with a client, oldest first. */
+/** All versions of the agreement with a client, oldest first. */
 export type ClientContract = Static<typeof clientContractSchema>;
 
-/** A rule as it was last simulated under its name. */
+/** A rule as last simulated under its name. */
 interface SimulatedRule {
   readonly rule: Rule;
   readonly at: Instant;
 }
 
-/** Nothing yet, or all versions, oldest first; none while rules were only simulated. */
+/** Nothing yet, or all versions, oldest first; no versions if rules have only been simulated. */
 export type ContractState = (ClientContract & { readonly simulated?: readonly SimulatedRule[] }) | null;
 
 @JSONSchema({
@@ -139,12 +139,12 @@ export class SimulateRules {
   to?: string;
 }
 
-/** What rules would have done to past tickets, or why that is not known. */
+/** What rules would have done to past tickets, or why this is not known. */
 export type RulesReplayed =
   | Pick<RulesSimulated, 'rules' | 'from' | 'to' | 'tickets' | 'touched'>
   | Refusal<'contract-invalid' | 'simulation-too-long' | 'too-many-simulations'>;
 
-/** Terms in which the public holidays that the calendar asks for are dates, or what is wrong with what it asks for. */
+/** Terms with the requested public holidays as dates, or the faults of the request. */
 export type TermsWithHolidays = { readonly terms: Readonly<Record<string, unknown>> } | { readonly faults: readonly Fault[] };
 
 const events = {
@@ -163,23 +163,23 @@ const events = {
   }),
 };
 
-/** Which rules were replayed on which past tickets of a client, and how many each of them would have touched. */
+/** Which rules were replayed on which past tickets of a client, and how many tickets each would have changed. */
 interface RulesSimulated {
   readonly client: string;
   readonly rules: readonly Rule[];
-  /** Tickets opened then or later; all, unless given. */
+  /** Only tickets opened at this time or later; default: all. */
   readonly from?: Instant;
   /** Tickets opened before this time; default: all. */
   readonly to?: Instant;
-  /** How many were replayed. */
+  /** Number of tickets replayed. */
   readonly tickets: number;
-  /** What each rule would have done to them. */
+  /** What each rule would have done. */
   readonly touched: readonly RuleTally[];
 }
 
 const command = commandsOn<ContractState, EventsOf<{ readonly events: typeof events }>>();
 
-/** What is agreed with a client, version by version. One stream a client: `contract-<client>`. */
+/** The agreement with a client, version by version. One stream per client: `contract-<client>`. */
 export const contract = {
   category: 'contract',
   noun: 'contract',
@@ -192,7 +192,7 @@ export const contract = {
       body: AgreeContract,
       route: 'POST /v1/contracts',
       refuses: ['contract-invalid', 'rules-not-simulated'],
-      // The terms with the public holidays that their calendar asks for, or what is wrong with what it asks for.
+      // The terms with the public holidays that their calendar requests, or the faults of the request.
       needs: 'public-holidays',
       decide({ client, terms: asked, effectiveFrom: from, note }, state, { effectiveAt }, given?: TermsWithHolidays) {
         if (given !== undefined && 'faults' in given) return refuse('contract-invalid', 'Unknown public holidays', given.faults);
@@ -228,7 +228,7 @@ export const contract = {
         const { rules, from, to, tickets, touched } = replayed;
         if (rules.length === 0)
           return refuse('contract-invalid', 'Nothing to simulate', [{ field: 'terms.rules', message: 'must have at least one rule' }]);
-        // A client who has no tickets yet has nothing to try rules on; whoever names a period wants to see some.
+        // A client without tickets has nothing to try rules on; someone who names a period expects tickets in it.
         if (tickets === 0 && (from !== undefined || to !== undefined)) {
           const field = from === undefined ? 'to' : 'from';
           return refuse('contract-invalid', 'Nothing was simulated', [
@@ -243,7 +243,7 @@ export const contract = {
   },
 } satisfies Aggregate<ContractState>;
 
-/** Rules that neither stood in an earlier version nor were simulated as they are. */
+/** Rules that were neither in an earlier version nor simulated in this form. */
 function notSimulated(rules: readonly Rule[], state: ContractState): readonly Fault[] {
   const agreed = (state?.versions ?? []).flatMap(({ terms }) => terms.rules ?? []);
   const simulated = (state?.simulated ?? []).map(({ rule }) => rule);
@@ -260,9 +260,9 @@ export type ContractCommands = CommandsOf<typeof contract>;
 /** Characters of JSON. */
 const LARGEST = 64 * 1024;
 
-/** Terms as they are given: what is left out is as in the default contract. Refused (`contract-invalid`) with each fault, under `terms`. */
+/** Terms as given; omitted ones are taken from the default contract. Refused (`contract-invalid`) with each fault, under `terms`. */
 export function contractTerms(given: Readonly<Record<string, unknown>>): Contract | Refusal<'contract-invalid'> {
-  // What is promised by tiers that the contract leaves out is not promised.
+  // Promises of tiers that the contract leaves out are dropped.
   const left = Array.isArray(given['tiers']) ? TIERS.filter((tier) => !(given['tiers'] as readonly unknown[]).includes(tier)) : [];
   const terms: object = { ...defaultContract, tierTargets: without(defaultContract.tierTargets, ...left), ...given };
   const faults = faultsOf(contractSchema, terms, 'terms');
@@ -274,24 +274,24 @@ export function contractTerms(given: Readonly<Record<string, unknown>>): Contrac
   ]);
 }
 
-/** What is agreed with a client; null while nothing is. */
+/** The agreement with a client; null if there is none. */
 export function agreedWith(state: ContractState): ClientContract | null {
   return state === null || state.versions.length === 0 ? null : { client: state.client, versions: state.versions };
 }
 
-/** The version that holds at an instant: the newest of those that have begun. Undefined where none has: the default contract holds. */
+/** The version in force at an instant: the newest of those that have begun. Undefined if none has: the default contract applies. */
 export function contractInForce(state: { readonly versions: readonly ContractVersion[] } | null, at: Instant): ContractVersion | undefined {
   return state?.versions.findLast(({ effectiveFrom }) => effectiveFrom <= at);
 }
 
-/** A version of a client's contract, with from when on it is known to have been in force. */
+/** A version of a client's contract, with the time from which it is known to have been in force. */
 export interface InForce {
   readonly from: Instant;
   readonly contract: PinnedContract;
 }
 
 /**
- * What was in force when, as it is known now, oldest first: a version that was agreed with effect from before an older one began replaces it.
+ * What was in force when, as known now, oldest first. A version that took effect before the start of an older one replaces it.
  * @param tzdata version of the time zone data, such as `2025b`
  */
 export function everInForce(state: { readonly versions: readonly ContractVersion[] } | null, tzdata: string): readonly InForce[] {

@@ -47,7 +47,7 @@ export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 
-/** A promise for longer than this is a slip of the keyboard. */
+/** A longer promise is a typing error. */
 const LONGEST = 3650 * DAY;
 
 const millisecondsSchema = whole(1, LONGEST, 'must be a whole number of milliseconds above 0, at most 3650 days');
@@ -63,7 +63,7 @@ export const targetSchema = about(
   'Target time: milliseconds of open time, or business days. Two business days are not sixteen hours',
 );
 
-/** How long a promise gives: milliseconds of open time, or a number of business days (see `endOfBusinessDay`). */
+/** How long a promise allows: milliseconds of open time, or a number of business days (see `endOfBusinessDay`). */
 export type Target = Static<typeof targetSchema>;
 
 export const clientTargetsSchema = fields({
@@ -86,7 +86,7 @@ export const tierTargetsSchema = withRule(
 /** The OLA of a tier for a priority. */
 export type TierTargets = Static<typeof tierTargetsSchema>;
 
-/** `quietTime` of a contract that names none, in milliseconds. */
+/** Default of `quietTime`, in milliseconds. */
 export const QUIET_TIME = 120_000;
 
 export const ASSIGNMENTS = ['manual', 'automatic'] as const;
@@ -256,10 +256,10 @@ const terms = fields({
   ),
 });
 
-/** What was agreed with a client: plain JSON. */
+/** The terms agreed with a client: plain JSON. */
 export type Contract = Static<typeof terms>;
 
-/** What a contract is, with the rules across its terms. */
+/** The schema of a contract, with the rules across its terms. */
 export const contractSchema = about(withRule(terms, contractBreaches), "Promises to a client and rules for working the client's tickets");
 
 export const pinnedContractSchema = open({
@@ -268,30 +268,30 @@ export const pinnedContractSchema = open({
   terms: about(refer(contractSchema), 'Full terms'),
 });
 
-/** Which contract a ticket goes by, in full: what a ticket was promised must not change because something else did. */
+/** The contract that a ticket goes by, in full: what was promised for a ticket must not change because something else did. */
 export type PinnedContract = Static<typeof pinnedContractSchema>;
 
-/** What a ticket goes by: the contract that it pins, or the default one as it was when the ticket was opened. */
+/** The terms of a ticket: of its pinned contract, or of the default contract as it was when the ticket was opened. */
 export function termsOf({ contract, defaultTerms }: { readonly contract?: PinnedContract; readonly defaultTerms?: number }): Contract {
   return contract?.terms ?? (defaultTerms === undefined ? firstDefault : defaultContract);
 }
 
-/** Whether tickets are of one client, or of clients that are one customer by the contracts of both. */
+/** Whether two tickets belong to one client, or to clients that are one customer by the contracts of both. */
 export function areOfOneCustomer(one: Belonging, other: Belonging): boolean {
   const { customer } = termsOf(one);
   return one.client === other.client || (customer !== undefined && customer === termsOf(other).customer);
 }
 
-/** Whose a ticket is. */
+/** The owner of a ticket. */
 export interface Belonging {
   readonly client: string;
   readonly contract?: PinnedContract;
 }
 
-/** Version of the default contract, which tickets that are opened under it pin. */
+/** Version of the default contract; tickets opened under it pin it. */
 export const DEFAULT_TERMS = 2;
 
-/** The figures of the field's practice, for every client that has agreed nothing else. */
+/** Customary figures, for every client without an agreement. */
 export const defaultContract: Contract & {
   readonly targets: Readonly<Record<Priority, { readonly response: number; readonly resolution: number }>>;
   readonly tierTargets: NonNullable<Contract['tierTargets']>;
@@ -337,33 +337,33 @@ export const defaultContract: Contract & {
   reopenWindow: 14 * DAY,
 };
 
-/** The default contract before it had targets for the tiers: what was promised then stays as it was. */
+/** The default contract before it had targets for tiers: earlier promises stay as they were. */
 const firstDefault: Contract = without(defaultContract, 'tierTargets');
 
-/** The next higher tier that the contract has. */
+/** The next higher tier in the contract. */
 export function nextTier(contract: Contract, tier: Tier): Tier | undefined {
   return contract.tiers.find((other) => rank(other) > rank(tier));
 }
 
-/** Where a ticket enters when nobody says otherwise: the lowest tier with people in it. */
+/** Where a ticket enters by default: the lowest tier with people in it. */
 export function entryTier(contract: Contract): Tier {
   return contract.tiers.find((tier) => tier !== 'L0') ?? 'L1';
 }
 
-/** By object, and by content: every ticket brings its contract along, and most of them the same. */
+/** Cached by object and by content: every ticket carries its contract, and most carry the same one. */
 const compiled = new WeakMap<BusinessCalendar, CompiledCalendar>();
 const compiledByContent = new Map<string, CompiledCalendar>();
 const MOST_CALENDARS = 1_000;
 
 /**
- * The contract's calendar, ready to be asked: compiled when it is first needed, once for what it says.
- * @throws RangeError when the calendar is invalid
+ * The contract's compiled calendar: compiled when first needed, once per content.
+ * @throws RangeError if the calendar is invalid
  */
 export function calendarOf({ calendar }: Contract): CompiledCalendar {
   return calendarFor(calendar);
 }
 
-/** @throws RangeError when the calendar is invalid */
+/** @throws RangeError if the calendar is invalid */
 export function calendarFor(calendar: BusinessCalendar): CompiledCalendar {
   let ready = compiled.get(calendar);
   if (ready === undefined) {

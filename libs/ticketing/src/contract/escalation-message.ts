@@ -1,7 +1,7 @@
 import { singleLine } from '#eventsourcing';
 import { about, fields, matching, name, open, optional, type Static, text, withRule } from '../schema.js';
 
-/** What braces of a template may stand for. */
+/** Placeholders in the braces of a template. */
 const PLACEHOLDERS = ['summary', 'ticket', 'client', 'priority', 'tier', 'policy', 'step', 'due'] as const;
 type Placeholder = (typeof PLACEHOLDERS)[number];
 
@@ -22,7 +22,7 @@ export const messageTemplateSchema = fields({
   ),
 });
 
-/** How messages about escalations read, where it is not as usual. */
+/** The wording of messages about escalations, if it is not the usual one. */
 export type MessageTemplate = Static<typeof messageTemplateSchema>;
 
 export const messageSchema = open({
@@ -30,7 +30,7 @@ export const messageSchema = open({
   text: about(text, 'Plain text, several lines'),
 });
 
-/** What a step of an escalation policy tells. */
+/** The message of a step of an escalation policy. */
 export type Message = Static<typeof messageSchema>;
 
 const SUBJECT = '[{priority}] {summary}';
@@ -42,14 +42,14 @@ Escalation policy: {policy}, step {step}, due {due}`;
 
 const LONGEST_SUBJECT = 200;
 
-/** The message that a template makes of what holds now. */
+/** The message from a template and the current values. */
 export function escalationMessage(template: MessageTemplate | undefined, values: Readonly<Record<Placeholder, string>>): Message {
   const { subject = SUBJECT, text = TEXT } = template ?? {};
   const filled = (text: string) => text.replace(PLACEHOLDER, (braces, word: string) => (isPlaceholder(word) ? values[word] : braces));
   return { subject: subjectLine(filled(subject)), text: filled(text) };
 }
 
-/** Text as the subject of a message: on one line, not too long. */
+/** Text as the subject of a message: one line of limited length. */
 export function subjectLine(text: string): string {
   return [...singleLine(text)].slice(0, LONGEST_SUBJECT).join('');
 }

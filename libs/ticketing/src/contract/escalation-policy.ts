@@ -82,12 +82,12 @@ export const escalationTargetSchema = oneOfKinds(
   'must be one of person, team, assignee, on-call',
 );
 
-/** Whom a step tells. `assignee` is whoever has the ticket then; `on-call` whoever is on call in a schedule then. */
+/** Whom a step notifies. `assignee` is whoever has the ticket at the time; `on-call` whoever is on call in a schedule at the time. */
 export type EscalationTarget = Static<typeof escalationTargetSchema>;
 
 /**
- * Why a target is nobody: no assignee; who has left, or is absent and named no deputy who is there; a team or a schedule without anybody; who may not
- * be told of this client's tickets.
+ * Why a target is nobody: no assignee; the person has left, or is absent without a deputy who is there; an empty team or schedule; the
+ * person may not see this client's tickets.
  */
 export const NOBODY_TO_TELL = ['no-assignee', 'left', 'absent', 'no-members', 'all-absent', 'nobody-on-call', 'not-of-client'] as const;
 export type NobodyToTell = (typeof NOBODY_TO_TELL)[number];
@@ -97,10 +97,10 @@ export const passedOverSchema = open({
   because: about(oneOf(NOBODY_TO_TELL), 'Why nobody was found'),
 });
 
-/** A target that was nobody when it was to be told. */
+/** A target with nobody to notify. */
 export type PassedOver = Static<typeof passedOverSchema>;
 
-/** By what messages go. */
+/** How messages are sent. */
 const MEANS = ['email', 'chat'] as const;
 export type Means = (typeof MEANS)[number];
 
@@ -111,12 +111,12 @@ export const notificationSchema = open({
   channel: optional(about(text, 'Name of the chat channel')),
 });
 
-/** A message to a target of a step, to one of its addresses. */
+/** A message to one address of a step's target. */
 export type Notification = Static<typeof notificationSchema>;
 
 /**
- * Why a message did not get through: its receiver refused it; it failed for too long; its address, or what would send it, is there no longer; its
- * receiver may no longer be told of this client's tickets.
+ * Why a message was not delivered: refused by its receiver; failed for too long; its address or channel no longer exists; its receiver may
+ * no longer see this client's tickets.
  */
 export const UNDELIVERED = ['refused', 'given-up', 'no-address', 'not-configured', 'not-of-client'] as const;
 export type Undelivered = (typeof UNDELIVERED)[number];
@@ -127,10 +127,10 @@ export const sentNotificationSchema = open({
   because: optional(about(oneOf(UNDELIVERED), 'Why it could not be delivered')),
 });
 
-/** A message, and what became of it. */
+/** A message and its outcome. */
 export type SentNotification = Static<typeof sentNotificationSchema>;
 
-/** Tells what became of a message. Sent by whoever delivers them. */
+/** Reports the outcome of a message. Sent by the deliverer. */
 export interface NotificationOutcome {
   /** Id of the message. */
   readonly notification: string;
@@ -182,7 +182,7 @@ export const escalationPolicySchema = about(
   'Escalation policies: what happens, step by step, until somebody responds',
 );
 
-/** Escalation policies: what happens, step by step, until somebody responds. */
+/** Escalation policies: what happens, step by step, until someone responds. */
 export type EscalationPolicy = Static<typeof escalationPolicySchema>;
 
 export const escalationPoliciesSchema = withRule(boundedList(escalationPolicySchema, 0, 50, 'policies'), (policies) =>
@@ -197,7 +197,7 @@ export const escalationPoliciesSchema = withRule(boundedList(escalationPolicySch
   ]),
 );
 
-/** Whether following `then` from a policy comes back to it. */
+/** Whether following `then` from a policy leads back to it. */
 function formsCycle(policies: readonly EscalationPolicy[], start: string): boolean {
   const nextOf = (name: string) => policies.find((policy) => policy.name === name)?.then;
   let next = nextOf(start);

@@ -4,7 +4,7 @@ import { rank, type Tier } from '../vocabulary.js';
 
 export const diagnosticStepSchema = open({ action: about(text, 'What was tried'), outcome: about(text, 'What came of it') });
 
-/** What was tried before the work was handed on, and what came of it. */
+/** What was tried before the hand-off, and the result. */
 export type DiagnosticStep = Static<typeof diagnosticStepSchema>;
 
 export const vendorCaseSchema = open({
@@ -16,7 +16,7 @@ export const vendorCaseSchema = open({
 /** A vendor's case that an L4 hand-off refers to. */
 export type VendorCase = Static<typeof vendorCaseSchema>;
 
-/** What travels with a ticket to a higher tier. Which parts are required depends on the step: see hand-off.ts. */
+/** What goes with a ticket to a higher tier. Which parts are required depends on the step: see hand-off.ts. */
 export interface HandOff {
   readonly summary?: string;
   readonly errorMessages?: readonly string[];
@@ -32,7 +32,7 @@ export interface HandOff {
   readonly vendor?: VendorCase;
 }
 
-/** What a hand-off may be asked to carry: what is said when it does not, and where it is found. */
+/** The items that a hand-off may be required to carry: the message when one is missing, and where it is found. */
 const items = {
   summary: need('summary', 'a summary', (h) => h.summary),
   errorMessages: need('errorMessages', 'the error messages, or why there are none', (h) => h.errorMessages),
@@ -57,10 +57,10 @@ export const RECEIVING_TIERS = ['L1', 'L2', 'L3', 'L4'] as const;
 
 export const handOffRequirementsSchema = forSome(RECEIVING_TIERS, listOf(oneOf(HAND_OFF_ITEMS), HAND_OFF_ITEMS.join(', ')));
 
-/** What a hand-off must carry to enter a tier from below. */
+/** What a hand-off to a tier from below must carry. */
 export type HandOffRequirements = Static<typeof handOffRequirementsSchema>;
 
-/** What is asked where a contract asks nothing else. */
+/** Required unless the contract says otherwise. */
 const customary: HandOffRequirements = {
   L2: ['summary', 'errorMessages', 'logs', 'stepsTried'],
   L3: ['reproduction', 'diagnosticData', 'environment'],
@@ -77,9 +77,9 @@ function need(field: string, what: string, value: (handOff: HandOff) => string |
 }
 
 /**
- * What is missing from a hand-off. The step to L3 also requires all that the step to L2 does; a hand-off that skips tiers requires
+ * What is missing from a hand-off. The step to L3 also requires everything that the step to L2 does; a hand-off that skips tiers requires
  * what every tier on its way does.
- * @param asked what the contract asks for each tier; a tier that it leaves out asks for what is customary
+ * @param asked what the contract requires for each tier; the customary items for a tier that it leaves out
  */
 export function missingFromHandOff(from: Tier, to: Tier, handOff: HandOff, asked?: HandOffRequirements): readonly Fault[] {
   return requiredBy(from, to, asked).flatMap((check) => check(handOff) ?? []);
@@ -93,7 +93,7 @@ function requiredBy(from: Tier, to: Tier, asked: HandOffRequirements = {}) {
   return [...new Set(names)].map((name) => items[name]);
 }
 
-/** What a receiver is glad of, required or not. */
+/** What helps a receiver, required or not. */
 const appreciated: readonly ((handOff: HandOff) => boolean)[] = [
   (h) => h.summary !== undefined,
   (h) => h.errorMessages !== undefined,
@@ -105,10 +105,10 @@ const appreciated: readonly ((handOff: HandOff) => boolean)[] = [
 ];
 
 /**
- * Quality of a hand-off, 0 to 100, by which reports rank teams: 60 for carrying what its step customarily requires, whatever the client's
- * contract asks, so that the figures compare (in proportion where an imported one
- * does not), and up to 40 for what a receiver is glad of (summary, error messages, logs, three or more steps tried, steps to reproduce,
- * diagnostic data, environment), in proportion. Reports halve it when the hand-off was returned.
+ * Quality of a hand-off, 0 to 100, by which reports rank teams. It gives 60 for the items that the step customarily requires, whatever the
+ * client's contract says, so that figures are comparable (in proportion if an imported hand-off lacks some). It gives up to 40 for what
+ * helps a receiver, in proportion: summary, error messages, logs, three or more steps tried, steps to reproduce, diagnostic data,
+ * environment. Reports halve it if the hand-off was returned.
  */
 export function handOffQuality(from: Tier, to: Tier, handOff: HandOff): number {
   const required = requiredBy(from, to);

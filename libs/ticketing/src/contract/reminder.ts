@@ -3,23 +3,23 @@ import { omitUndefined, without } from '../plain-json.js';
 import type { Person } from '../vocabulary.js';
 import type { Notification, NotificationOutcome, SentNotification, Undelivered } from './escalation-policy.js';
 
-/** A reminder that somebody was sent: in a message by each means that they are reached by. */
+/** A reminder to someone: one message by each means that reaches them. */
 interface Reminder {
   readonly messages: readonly SentNotification[];
 }
 
-/** A message of which it is known what became of it. */
+/** A message with a known outcome. */
 export type SettledNotification = Notification & { readonly attempts: number };
 
-/** Why a message did not get through. */
+/** Why a message was not delivered. */
 export interface NotThrough {
   readonly because: Undelivered;
   readonly detail?: string;
 }
 
 /**
- * The messages to somebody, by each means that they are reached by; none where they are not.
- * @param about what they are reminded of, and when: the same has the same ids
+ * The messages to someone, one by each means that reaches them; none if nothing does.
+ * @param about what they are reminded of, and when: the same input gives the same ids
  */
 export function notificationsTo(
   person: Person,
@@ -33,18 +33,18 @@ export function notificationsTo(
   }));
 }
 
-/** Messages as they are when they are sent. */
+/** Messages as they are when sent. */
 export function onTheirWay(notifications: readonly Notification[] = []): readonly SentNotification[] {
   return notifications.map((sent) => ({ ...sent, state: 'on-its-way' }));
 }
 
-/** A reminder of which it is known what became of one message. @param because why it did not get through; it did, where nothing is said */
+/** A reminder with the outcome of one message. @param because why it was not delivered; omitted if it was */
 export function settled<Of extends Reminder>(reminder: Of, id: string, because?: Undelivered): Of {
   const became = because === undefined ? { state: 'delivered' as const } : { state: 'failed' as const, because };
   return { ...reminder, messages: reminder.messages.map((sent) => (sent.id === id ? { ...sent, ...became } : sent)) };
 }
 
-/** What is told of one message of a reminder; undefined where it is not, or no longer, on its way. */
+/** The outcome of one message of a reminder; undefined if the message is not, or no longer, on its way. */
 export function outcomeIn(
   reminder: Reminder | undefined,
   { notification, attempts, failed }: NotificationOutcome,

@@ -20,7 +20,7 @@ import {
 } from '../schema.js';
 import { CLOCK_KINDS, IMPACTS, LINK_RELATIONS, URGENCIES } from '../vocabulary.js';
 
-/** Events of tickets that rules may be about. */
+/** Ticket events that can trigger rules. */
 export const RULE_TRIGGERS = [
   'TicketOpened',
   'TicketTriaged',
@@ -36,7 +36,7 @@ export const RULE_TRIGGERS = [
 ] as const;
 export type RuleTrigger = (typeof RULE_TRIGGERS)[number];
 
-/** What conditions look at: of the ticket right after the event; of an SLA moment its `clock`, and of a warning its `percent`. */
+/** What conditions test: the ticket right after the event; also `clock` for an SLA event, and `percent` for a warning. */
 export const RULE_FIELDS = [
   'kind',
   'channel',
@@ -144,7 +144,7 @@ export const ruleSchema = about(
   'Automation rules: what is done automatically when something happens to a ticket',
 );
 
-/** Automation rules: what is done automatically when something happens to a ticket. */
+/** Automation rules: what happens automatically after an event of a ticket. */
 export type Rule = Static<typeof ruleSchema>;
 
 export const rulesSchema = withRule(boundedList(ruleSchema, 0, 50, 'rules'), (rules) =>
@@ -162,7 +162,7 @@ export const ruleTallySchema = open({
 /** What a rule would have done to past tickets. */
 export type RuleTally = Static<typeof ruleTallySchema>;
 
-/** A condition on a clock or a threshold must be able to hold: it would never fire otherwise, and nobody would notice. */
+/** A condition on a clock or threshold must be satisfiable: otherwise the rule would never fire, and nobody would notice. */
 function momentBreaches(on: RuleTrigger, condition: RuleCondition, at: readonly (string | number)[]): readonly Breach[] {
   const { field } = condition;
   if (field === 'percent' && on !== 'SlaThresholdReached')
@@ -177,7 +177,7 @@ function momentBreaches(on: RuleTrigger, condition: RuleCondition, at: readonly 
   );
 }
 
-/** The thresholds that rules wait for must be among those of the contract. */
+/** The thresholds that rules wait for must be thresholds of the contract. */
 export function thresholdBreaches(rules: readonly Rule[], thresholds: readonly number[]): readonly Breach[] {
   return rules.flatMap(({ if: conditions = [] }, rule) =>
     conditions.flatMap((condition, index) =>
@@ -190,7 +190,7 @@ export function thresholdBreaches(rules: readonly Rule[], thresholds: readonly n
   );
 }
 
-/** The values that a field must have, or must not have, and where each stands in the condition. */
+/** The values that a field must or must not have, and where each is in the condition. */
 function namedValues(condition: RuleCondition): readonly { readonly value: string; readonly place: readonly [string, number] }[] {
   return (['is', 'isNot'] as const).flatMap((operator) =>
     (condition[operator] ?? []).map((value, index) => ({ value, place: [operator, index] as const })),

@@ -26,7 +26,7 @@ const absenceSchema = open({
   handBack: about(flag, "Whether the agent's open tickets are reassigned when it begins"),
 });
 
-/** A time in which an agent does not work: from the first instant up to the second, which is not in it. */
+/** A time in which an agent does not work, half-open. */
 export type Absence = Static<typeof absenceSchema>;
 
 const agentContactSchema = open({
@@ -34,7 +34,7 @@ const agentContactSchema = open({
   clients: about(orAll(text), 'Clients whose tickets the messages may concern, or `all`'),
 });
 
-/** Where messages about escalations go, and about whose tickets. */
+/** Where an agent gets messages about escalations, and for which clients' tickets. */
 export type AgentContact = Static<typeof agentContactSchema>;
 
 export const agentSchema = about(
@@ -138,7 +138,7 @@ const events = {
     evolve: (state, { absence: { id } }) =>
       state && { ...state, absences: state.absences.map((one) => (one.id === id ? { ...one, begun: true } : one)) },
   }),
-  /** At its end, or before; called off, if it had not begun. */
+  /** At its end or earlier; called off if it had not begun. */
   AgentAbsenceEnded: event<AgentState, { readonly agent: string; readonly absenceId: string }>({
     evolve: (state, { absenceId }) =>
       state && { ...state, absences: state.absences.filter(({ id }) => id !== absenceId), endedAbsence: absenceId },
@@ -156,7 +156,7 @@ const command = commandsOn<AgentState, EventsOf<{ readonly events: typeof events
 const MOST_ABSENCES = 100;
 const noAgent = () => refuse('agent-not-found', 'There is no such agent');
 
-/** A member of the service desk, of no client. One stream an agent: `agent-<id>`. */
+/** A member of the service desk; belongs to no client. One stream per agent: `agent-<id>`. */
 export const agent = {
   category: 'agent',
   noun: 'agent',
@@ -250,7 +250,7 @@ export const agent = {
         return state.active ? [{ type: 'AgentLeft', data: omitUndefined({ agent: state.agent, reason }) }] : [];
       },
     }),
-    /** Records which absences have begun and ended by now. Sent by the timekeeper. */
+    /** Records the absences that have begun or ended by now. Sent by the timekeeper. */
     RecordAbsenceMoments: command({
       refuses: [],
       decide(_command: Readonly<Record<never, never>>, state, { effectiveAt: now }) {
@@ -278,7 +278,7 @@ export function absenceAt({ absences }: Agent, at: Instant): Absence | undefined
   return absences.find(({ from, until }) => from <= at && (until === undefined || at < until));
 }
 
-/** When an absence begins or ends next, of those of which that was not told yet: what the timekeeper looks for. */
+/** When an absence next begins or ends, among those moments not yet recorded. The timekeeper waits for it. */
 export function nextAbsenceMoment({ absences }: Agent): Instant | undefined {
   return absences.flatMap(({ begun, from, until }) => (begun ? (until ?? []) : from)).sort()[0];
 }

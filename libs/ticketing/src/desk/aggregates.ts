@@ -22,7 +22,7 @@ import { requestForm } from '../self-service/request-form.js';
 import { ticketFilter } from '../ticket/ticket-filter.js';
 import { ticket } from '../ticket/ticket.js';
 
-/** Every aggregate: routes, documentation and the checks of fixtures follow from this list. */
+/** Every aggregate: routes, documentation and fixture checks are derived from this list. */
 export const aggregates = [
   ticket,
   contract,

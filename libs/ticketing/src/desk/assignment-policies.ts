@@ -9,20 +9,20 @@ import type { TicketState } from '../events/ticket.js';
 import type { UnassignedBecause } from '../vocabulary.js';
 
 /**
- * What the desk's policies ask of whoever knows the roster and the workloads. The last is about an agent, the others are about a ticket; all
- * end in commands of tickets.
+ * What the desk's policies ask of the code that knows rosters and workloads. The last one is about an agent, the others about a ticket; all
+ * of them end in commands to tickets.
  */
 export interface AssignmentTasks {
-  /** Finds an agent for a ticket, and sends AssignAutomatically. */
+  /** Finds an agent for a ticket and sends AssignAutomatically. */
   FindAgent: Readonly<Record<never, never>>;
-  /** Takes a ticket from its assignee with UnassignTicket, if that one has left, or is absent and wants it so. */
+  /** Takes a ticket from its assignee with UnassignTicket, if they have left, or are absent and want their tickets released. */
   ReleaseIfAway: { readonly assignee: string };
-  /** Takes the open tickets of an agent (of one team, if it is named) with UnassignTicket, if it is still so. */
+  /** Takes the open tickets of an agent (in one team, if named) with UnassignTicket, if the reason still holds. */
   ReleaseTickets: {
     readonly because: Exclude<UnassignedBecause, 'requested'>;
     readonly reason: string;
     readonly team?: string;
-    /** Where in the log it became so: what was assigned before is to be seen. */
+    /** Position in the log where the reason arose; earlier assignments must be visible. */
     readonly since: Position;
   };
 }
@@ -36,7 +36,7 @@ function findAgent({ stream }: Pick<RecordedEvent<TicketEvents>, 'stream'>, stat
   return asks ? [{ category: ticket.category, id: streamId(stream), name: 'FindAgent', body: {} }] : [];
 }
 
-/** A ticket that nobody has, of a client whose contract assigns automatically, is given to somebody. */
+/** Assigns a ticket that nobody has, if the client's contract assigns automatically. */
 export const automaticAssignment: Policy<TicketEvents, TicketState, AssignmentTasks> = {
   name: 'automatic-assignment',
   aggregate: ticket,
@@ -61,13 +61,16 @@ function releaseIfAway({ stream }: Pick<RecordedEvent<TicketEvents>, 'stream'>, 
 
 type ToldOfTicket = Pick<RecordedEvent<TicketEvents>, 'stream' | 'metadata'>;
 
-/** Who was given a ticket, or began to work on it, may have gone away by the time it is told. */
+/** By the time an assignment or a start of work is recorded, the agent may have gone away. */
 function releaseIfToldLate(event: ToldOfTicket, state: TicketState): readonly Reaction<AssignmentTasks>[] {
   const { effectiveAt, recordedAt } = event.metadata;
   return effectiveAt < recordedAt ? releaseIfAway(event, state) : [];
 }
 
-/** A ticket that comes back to who had it, or is told late to have been given to somebody, does not stay with who has gone away meanwhile. */
+/**
+ * A ticket that returns to its last holder, or whose assignment is recorded late, does not stay with someone who has gone away in the
+ * meantime.
+ */
 export const ticketsThatComeBack: Policy<TicketEvents, TicketState, AssignmentTasks> = {
   name: 'tickets-that-come-back',
   aggregate: ticket,
@@ -81,13 +84,13 @@ export const ticketsThatComeBack: Policy<TicketEvents, TicketState, AssignmentTa
   },
 };
 
-/** Who leaves, or is absent and wants it so, has no open tickets. */
+/** Takes the open tickets of agents who leave, or are absent and want their tickets released. */
 export const ticketsOfTheAway: Policy<AgentEvents, AgentState, AssignmentTasks> = {
   name: 'tickets-of-the-away',
   aggregate: agent,
   react: {
     AgentLeft: ({ data, position }) => releaseTickets(data.agent, { because: 'left', reason: 'Has left the desk', since: position }),
-    // The reason of an absence is the agent's own business: tickets are read by many.
+    // The reason for an absence is private to the agent: many people read tickets.
     AgentAbsenceBegun: ({ data: { agent, absence }, position }) =>
       absence.handBack
         ? releaseTickets(agent, {
@@ -99,7 +102,7 @@ export const ticketsOfTheAway: Policy<AgentEvents, AgentState, AssignmentTasks> 
   },
 };
 
-/** Who is of a team no longer has no open tickets of it. */
+/** Takes the open tickets of a team from agents who are no longer its members. */
 export const ticketsOfFormerMembers: Policy<TeamEvents, TeamState, AssignmentTasks> = {
   name: 'tickets-of-former-members',
   aggregate: team,

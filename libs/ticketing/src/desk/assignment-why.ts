@@ -6,7 +6,7 @@ import { escalationAnswerSchema } from '../escalation/escalation-why.js';
 import { raisedAnswersSchema } from './raised-why.js';
 import { about, count, instant, listOf, open, type Static, text, uuid } from '../schema.js';
 
-/** Who was given a ticket, from whom it was taken, or why nobody was found. */
+/** Who was given a ticket, who lost it, or why nobody was found. */
 const assignmentAnswerSchema = open({
   revision: about(count, 'Revision of the event that proves it'),
   at: about(instant, 'When'),
@@ -29,7 +29,7 @@ export const ticketWhySchema = about(
 
 export type TicketWhy = Static<typeof ticketWhySchema>;
 
-/** Why a ticket was with whom it was, as one of its events tells; undefined for events that tell nothing of it. */
+/** Why a ticket was with its holder, from one of its events; undefined for events that say nothing about it. */
 export function whyAssigned(event: RecordedEvent<TicketEvents>): AssignmentAnswer | undefined {
   const answer = inWords(event);
   return answer === undefined ? undefined : { revision: event.revision, at: event.metadata.effectiveAt, answer };

@@ -5,22 +5,22 @@ import { omitUndefined } from '../plain-json.js';
 import { nextShiftOf, nextStartOf, serves, shiftAt, type Team } from './team.js';
 import type { Candidate, NobodyFound, AssignmentChoice } from '../events/assignment.js';
 
-/** Automatic assignment: who is given a ticket. All of it is pure; who asks brings the roster and the workloads. */
+/** Automatic assignment: who is given a ticket. Pure; the caller brings the roster and the workloads. */
 
-/** Teams and agents as they are known. */
+/** The known teams and agents. */
 export interface Roster {
   readonly teams: readonly Team[];
   readonly agents: readonly Agent[];
 }
 
 export interface Workload {
-  /** Tickets that the agent has and that are not done. */
+  /** Unfinished tickets of the agent. */
   readonly openTickets: number;
-  /** When a ticket that the agent has, or had last, was assigned; absent for who never had one. */
+  /** When the agent's latest ticket was assigned; absent if they never had one. */
   readonly lastAssignedAt?: Instant;
 }
 
-/** Who could be given a ticket now, by id: agents of the teams in question with the skills, on shift and not absent. */
+/** Who could be given a ticket now, by id: agents of the eligible teams with the skills, on shift and not absent. */
 export function candidatesFor(request: AssignmentRequest, { teams, agents }: Roster, at: Instant): readonly Candidate[] | NobodyFound {
   const { client, tier, team, skills, declinedBy = [] } = request;
   const asked = teams
@@ -50,13 +50,13 @@ export function candidatesFor(request: AssignmentRequest, { teams, agents }: Ros
   }
   const byId = new Map<string, Candidate>();
   for (const { team: of, agent, shift } of there) {
-    // Of two teams the first counts.
+    // The first team counts for an agent in several.
     if (!byId.has(agent.agent)) byId.set(agent.agent, { agent: { id: agent.agent, name: agent.name }, team: of.team, shift: shift.name });
   }
   return [...byId.values()].sort(byAgentId);
 }
 
-/** When an agent is on shift in a team and not absent, after an instant at which that is not so; undefined when it is not known. */
+/** When an agent who is unavailable at an instant is next on shift and not absent; undefined if unknown. */
 function nextAvailableAt(team: Team, agent: Agent, at: Instant): Instant | undefined {
   const { agent: id } = agent;
   const back = absenceAt(agent, at)?.until;
@@ -64,7 +64,7 @@ function nextAvailableAt(team: Team, agent: Agent, at: Instant): Instant | undef
   return moments.sort().find((moment) => shiftAt(team, id, moment) !== undefined && absenceAt(agent, moment) === undefined);
 }
 
-/** Those with the fewest open tickets. */
+/** The candidates with the fewest open tickets. */
 export function leastLoaded(candidates: readonly Candidate[], openTickets: ReadonlyMap<string, number>): readonly Candidate[] {
   const load = ({ agent }: Candidate) => openTickets.get(agent.id) ?? 0;
   const least = Math.min(...candidates.map(load));
@@ -72,9 +72,9 @@ export function leastLoaded(candidates: readonly Candidate[], openTickets: Reado
 }
 
 /**
- * The one with the fewest open tickets; of several the one whose last assignment is longest ago (who never had one first), then the first
- * by id.
- * @returns undefined when there are no candidates
+ * The candidate with the fewest open tickets; among several, the one whose last assignment is longest ago (never assigned comes first),
+ * then the first by id.
+ * @returns undefined without candidates
  */
 export function chooseAgent(candidates: readonly Candidate[], workloads: ReadonlyMap<string, Workload>): AssignmentChoice | undefined {
   const openTickets = new Map([...workloads].map(([id, workload]) => [id, workload.openTickets]));
@@ -99,7 +99,7 @@ function byAgentId(one: Candidate, other: Candidate): number {
   return one.agent.id < other.agent.id ? -1 : 1;
 }
 
-/** When somebody comes on shift or back next, after an instant, as far as is known: tickets that found nobody are tried again then. */
+/** When an agent next comes on shift or back after an instant, as far as known. Unassigned tickets are tried again then. */
 export function nextRosterMoment({ teams, agents }: Roster, after: Instant): Instant | undefined {
   const shifts = teams.flatMap((team) => team.shifts.flatMap((shift) => nextStartOf(shift, after) ?? []));
   const returns = agents.flatMap(({ absences }) => absences.flatMap(({ until }) => (until !== undefined && until > after ? until : [])));

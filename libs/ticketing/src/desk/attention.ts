@@ -2,22 +2,22 @@ import { type Aggregate, type CommandsOf, commandsOn, epochMillis, event, type E
 import { omitUndefined } from '../plain-json.js';
 import type { Tier } from '../vocabulary.js';
 
-/** What the touch time of an agent is measured on. */
+/** What an agent's touch time is currently measured on. */
 export interface Attention {
   readonly agent: string;
-  /** Tickets, in the order in which they were told. */
+  /** Tickets, in the order in which they were recorded. */
   readonly on: readonly Turned[];
-  /** The latest stretches that tickets have counted, in the order in which they were told. */
+  /** The latest stretches that tickets have counted, in the order in which they were recorded. */
   readonly counted?: readonly Stretch[];
   /** When the agent last left or became absent. */
   readonly away?: Pick<GoAway, 'at' | 'because'>;
 }
 
-/** A ticket that an agent works on. */
+/** A ticket that an agent is working on. */
 interface Turned {
   readonly ticketId: string;
   readonly since: Instant;
-  /** The ticket's contract lets its agents work on several at once. */
+  /** The ticket's contract lets agents work on several tickets at once. */
   readonly shared?: true;
 }
 
@@ -27,13 +27,13 @@ interface Stretch extends Pick<Turned, 'shared'> {
   readonly to: Instant;
 }
 
-/** More than an agent has in a week: what is told later than that may be counted twice. */
+/** More than an agent has in a week. A stretch recorded later than that may be counted twice. */
 const MOST_COUNTED = 200;
 
-/** Nothing yet, or what an agent has worked on. */
+/** Nothing yet, or an agent's work. */
 export type AttentionState = Attention | null;
 
-/** Why touch time ended: at its ticket, or because of something else. */
+/** Why touch time ended: stopped on its ticket, or for another reason. */
 export const TURNED_AWAY_BECAUSE = ['stopped', 'other-ticket', 'left', 'absent'] as const;
 export type TurnedAwayBecause = (typeof TURNED_AWAY_BECAUSE)[number];
 
@@ -56,9 +56,9 @@ interface TurnedAway {
   readonly ticketId: string;
   readonly at: Instant;
   readonly because: TurnedAwayBecause;
-  /** What the ticket has counted, once it has stopped there. */
+  /** The stretch that the ticket counted, once stopped there. */
   readonly stretch?: Stretch;
-  /** Seconds of the stretch that were counted before, elsewhere or on the same ticket. */
+  /** Seconds of the stretch that were already counted, elsewhere or on the same ticket. */
   readonly twice?: { readonly tier: Tier; readonly seconds: number };
 }
 
@@ -74,7 +74,7 @@ const events = {
   }),
   AgentTurnedAway: event<AttentionState, TurnedAway>({
     evolve: (state, { agent, ticketId, stretch }) => {
-      // A stretch that was told late ends before the one that goes on there.
+      // A stretch that was recorded late ends before the one that is running there.
       const on = (state?.on ?? []).filter((one) => one.ticketId !== ticketId || (stretch !== undefined && one.since > stretch.from));
       const counted = stretch === undefined ? state?.counted : [...(state?.counted ?? []), stretch].slice(-MOST_COUNTED);
       return omitUndefined({ ...state, agent, on, counted });
@@ -91,7 +91,7 @@ function turnedAwayEvent(agent: string, ticketId: string, at: Instant, because: 
   return { type: 'AgentTurnedAway' as const, data: { agent, ticketId, at, because } };
 }
 
-/** Seconds of a stretch that others cover, each second once. */
+/** Seconds of a stretch that others cover; each second counts once. */
 function secondsCovered({ from, to }: Stretch, others: readonly Stretch[]): number {
   let millis = 0;
   let until = epochMillis(from);
@@ -105,8 +105,8 @@ function secondsCovered({ from, to }: Stretch, others: readonly Stretch[]): numb
 }
 
 /**
- * What an agent works on now, over all tickets: so that nobody's minutes are counted twice. Follows the tickets' touch time by a policy, in
- * whatever order it comes to know of them. One stream an agent: `attention-<id>`.
+ * What an agent works on now, over all tickets, so that no minute is counted twice. A policy feeds it with the tickets' touch time, in
+ * whatever order events arrive. One stream per agent: `attention-<id>`.
  */
 export const attention = {
   category: 'attention',
@@ -116,7 +116,7 @@ export const attention = {
   client: () => '',
   events,
   commands: {
-    /** Ends the time on what the agent turned to before, or that on this ticket where the agent has turned to another one since. */
+    /** Ends the time on the agent's previous ticket, or on this one if the agent has turned to another since. */
     TurnTo: command({
       refuses: [],
       decide({ agent, ticketId, since, shared }: TurnTo, state) {
@@ -139,7 +139,7 @@ export const attention = {
         ];
       },
     }),
-    /** Takes down what a ticket has counted; says how much of it was counted before. */
+    /** Records the stretch that a ticket has counted, and reports how much of it was already counted. */
     TurnAway: command({
       refuses: [],
       decide({ agent, ticketId, tier, ...stretch }: TurnAway, state) {
@@ -158,7 +158,7 @@ export const attention = {
       refuses: [],
       decide({ agent, at, because }: GoAway, state) {
         const on = state?.on ?? [];
-        // An absence that was told late: what the agent has begun since ends as it began.
+        // For an absence that was recorded late, stretches that began afterwards end as they began.
         const ends = on.map(({ ticketId, since }) => turnedAwayEvent(agent, ticketId, since > at ? since : at, because));
         return [...ends, { type: 'AgentWentAway' as const, data: { agent, at, because } }];
       },

@@ -3,7 +3,7 @@ import { Name, Pattern } from '../command-fields.js';
 import { omitUndefined } from '../plain-json.js';
 import { about, open, optional, type Static, text } from '../schema.js';
 
-/** One mailbox, without a name, quotes or comments: nothing that could be read as a second address or another header. */
+/** One mailbox, without a display name, quotes or comments: nothing that could be read as a second address or a header. */
 const ADDRESS = /^[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[a-zA-Z0-9-]{1,63}(?:\.[a-zA-Z0-9-]{1,63})+$/;
 
 export const contactSchema = open({
@@ -11,7 +11,7 @@ export const contactSchema = open({
   channel: optional(about(text, 'Name of a configured chat channel')),
 });
 
-/** Where messages about escalations go: to each of what it names. */
+/** Where messages about escalations go: to every address named here. */
 export type Contact = Static<typeof contactSchema>;
 
 @JSONSchema({
@@ -26,7 +26,7 @@ export class SetTeamContact {
   channel?: string;
 }
 
-/** The contact that a command names; undefined for none. */
+/** The contact in a command; undefined if there is none. */
 export function contactOf({ email, channel }: SetTeamContact): Contact | undefined {
   return email === undefined && channel === undefined ? undefined : omitUndefined({ email, channel });
 }

@@ -69,7 +69,7 @@ export const onCallRotationSchema = about(
   'People who take turns. Several rotations in different time zones give follow-the-sun coverage',
 );
 
-/** People who take turns. Several rotations in different time zones give follow-the-sun coverage. */
+/** People who take turns. Rotations in several time zones give follow-the-sun coverage. */
 export type OnCallRotation = Static<typeof onCallRotationSchema>;
 
 const rotationsSchema = boundedList(onCallRotationSchema, 1, 20, 'rotations');
@@ -80,7 +80,7 @@ const overrideEntries = {
   to: about(instant, 'End (exclusive)'),
 };
 
-/** Somebody answers for a while, whatever the rotations say: from the first instant up to the second, which is not in it. */
+/** Someone is on call for a while, whatever the rotations say. Half-open. */
 export interface OnCallOverride {
   readonly person: Person;
   readonly from: Instant;
@@ -177,7 +177,7 @@ export class EndOnCallOverride {
   at?: string;
 }
 
-/** Takes an override back: one that has not begun is called off, one that lasts ends. */
+/** Withdraws an override: one that has not begun is called off, a current one ends. */
 export interface CallOffOnCallOverride {
   readonly schedule: string;
   readonly overrideId: string;
@@ -187,7 +187,7 @@ const noSchedule = () => refuse('on-call-not-found', 'There is no such schedule'
 const noOverride = () => refuse('override-not-found', 'The schedule has no such override');
 const isOver = ({ endedAt, calledOff }: KeptOverride): boolean => endedAt !== undefined || calledOff === true;
 
-/** The overrides, one of them changed. */
+/** The overrides, with one of them changed. */
 function changed(state: OnCallSchedule, overrideId: string, change: Partial<KeptOverride>): OnCallSchedule {
   return state && { ...state, overrides: state.overrides.map((one) => (one.id === overrideId ? { ...one, ...change } : one)) };
 }
@@ -213,7 +213,7 @@ const events = {
 
 const command = commandsOn<OnCallSchedule, EventsOf<{ readonly events: typeof events }>>();
 
-/** Who is on call when; of no client. One stream a schedule: `oncall-<name>`. */
+/** Who is on call when; belongs to no client. One stream per schedule: `oncall-<name>`. */
 export const onCall = {
   category: 'oncall',
   noun: 'schedule',
@@ -287,16 +287,16 @@ export const onCall = {
 export type OnCallEvents = EventsOf<typeof onCall>;
 export type OnCallCommands = CommandsOf<typeof onCall>;
 
-/** Who answers, and who would have if they had been there. */
+/** Who is on call, and who would have been if they were not away. */
 export interface Answering {
-  /** Absent when nobody answers. */
+  /** Absent if nobody is on call. */
   readonly person?: Person;
   readonly passedOver: readonly Person[];
 }
 
 /**
- * Who is on call at an instant: the first who is there; where nobody is, the first who stands in for one of them.
- * @param standIn the deputy of somebody absent, if that one is there
+ * Who is on call at an instant: the first one present; if nobody is, the first deputy of one of them.
+ * @param standIn the deputy of an absent person, if the deputy is present
  */
 export function answersAt(
   state: OnCallSchedule,
@@ -316,12 +316,12 @@ export function answersAt(
   return { passedOver };
 }
 
-/** Who is on call at an instant if everybody is there; undefined when nobody is. */
+/** Who is on call at an instant, assuming that nobody is away; undefined if nobody is scheduled. */
 export function onCallAt(state: OnCallSchedule, at: Instant): Person | undefined {
   return answersAt(state, at, () => true).person;
 }
 
-/** All who could have to answer at an instant, who comes first at the beginning. */
+/** Everyone who may have to answer at an instant, in order of precedence. */
 export function* inOrder(state: OnCallSchedule, at: Instant): Generator<Person> {
   if (state === null) return;
   for (const { person, from, to, endedAt, calledOff } of state.overrides.toReversed())
@@ -337,28 +337,28 @@ export function* inOrder(state: OnCallSchedule, at: Instant): Generator<Person> 
 const DAY = 86_400_000;
 
 /**
- * Turns whose hours are looked at one by one, which is a hundred years of days. Of later ones only the weekdays count, and not what a change of
- * offset makes of their hours, so that who answers in the year 9999 can be told too.
+ * Turns whose hours are examined one by one: a hundred years of days. For later turns only the weekdays count, not the effect of offset
+ * changes, so that even the year 9999 can be answered.
  */
 const MOST_TURNS = 36_525;
 
-/** How many turns the rotation has passed on before an instant; undefined when it does not answer then. */
+/** How many turns the rotation has passed before an instant; undefined if it does not cover the instant. */
 function turnAt(rotation: OnCallRotation, at: Instant): number | undefined {
   const { startsOn, handOverAt, days } = rotation;
   const hours = calendarFor({ zone: rotation.zone, week: rotation.hours ?? '24x7' });
   if (openTimeBetween(hours, at, instantFrom(epochMillis(at) + 1)) === 0) return undefined;
   const first = Date.parse(`${startsOn}T${handOverAt}Z`);
-  /** A turn begins when the wall clock first shows the time of handing over, and ends where the next one begins. */
+  /** A turn begins when the wall clock first shows the hand-over time, and ends when the next one begins. */
   const begins = (turn: number) => firstShown(hours, first + turn * days * DAY);
   let turn = Math.floor((wallClock(hours, at) - first) / (days * DAY));
-  // The wall clock shows some hours twice, and none while it jumps.
+  // The wall clock shows some hours twice, and skips others.
   while (begins(turn) > at) turn--;
   while (begins(turn + 1) <= at) turn++;
   if (turn < 0) return undefined;
   return coveredTurns(rotation, hours, begins, turn);
 }
 
-/** How many of the first turns had time that somebody answers for: only these pass the turn on. */
+/** How many of the first turns had covered time: only these pass the turn on. */
 function coveredTurns(
   { startsOn, handOverAt, days, hours }: OnCallRotation,
   calendar: CompiledCalendar,
@@ -374,7 +374,7 @@ function coveredTurns(
     from = to;
   }
   if (looked === turns) return covered;
-  // In UTC no offset changes: whether a turn has hours repeats with the week.
+  // UTC has no offset changes, so the pattern of turns with hours repeats weekly.
   const plain = calendarFor({ zone: 'UTC', week: hours ?? '24x7' });
   const first = Date.parse(`${startsOn}T${handOverAt}Z`);
   const byWeekday = Array.from({ length: 7 }, (_, turn) => {

@@ -15,7 +15,7 @@ import { childrenFollow, ticketLinks, ticketMerges } from '../ticket/ticket-poli
 import { touchTimeElsewhere, touchTimeOfAgents, touchTimeOfTheAway, touchTimeOfWorkBegun } from './touch-time-policies.js';
 import { automaticAssignment, ticketsOfFormerMembers, ticketsOfTheAway, ticketsThatComeBack } from './assignment-policies.js';
 
-/** Every policy: what the worker runs. */
+/** Every policy that the worker runs. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has events and commands of its own
 export const policies: readonly Policy<any, any, any>[] = [
   ticketLinks,

@@ -31,7 +31,7 @@ export const privacySchema = about(
 
 export type Privacy = Static<typeof privacySchema>;
 
-/** Nothing yet, or what was done. */
+/** Nothing yet, or the record. */
 export type PrivacyState = Privacy | null;
 
 @JSONSchema({
@@ -47,7 +47,7 @@ export class ForgetPerson {
   reason!: string;
 }
 
-/** A century: more is for good. */
+/** A century: longer means forever. */
 const MOST_DAYS = 36_500;
 
 @JSONSchema({
@@ -79,7 +79,7 @@ const events = {
 
 const command = commandsOn<PrivacyState, EventsOf<{ readonly events: typeof events }>>();
 
-/** The privacy of a client's people. One stream a client: `privacy-<client>`. */
+/** Privacy settings and erasures of a client. One stream per client: `privacy-<client>`. */
 export const privacy = {
   category: 'privacy',
   noun: 'privacy',
@@ -92,7 +92,7 @@ export const privacy = {
       body: ForgetPerson,
       route: 'POST /v1/privacy/{client}/forgotten-persons',
       refuses: [],
-      // Also who was forgotten before: they may have come back.
+      // Also someone who was forgotten before: they may have come back.
       decide({ person, reason }, _state, { id: client = '' }) {
         return [{ type: 'PersonForgotten', data: { client, person, reason } }];
       },

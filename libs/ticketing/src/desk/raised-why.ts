@@ -14,7 +14,7 @@ const raisedAnswerSchema = open({
   answer: about(text, 'In a sentence'),
 });
 
-/** Why somebody higher up was told of a ticket other than by an escalation policy. */
+/** Why someone higher up was told of a ticket, other than by an escalation policy. */
 export type RaisedAnswer = Static<typeof raisedAnswerSchema>;
 
 export const raisedAnswersSchema = about(

@@ -37,12 +37,12 @@ import {
 } from '../schema.js';
 import { actorSchema } from '../vocabulary.js';
 
-/** What a report is of. */
+/** Period of a report. */
 export const REPORT_PERIODS = ['day', 'week', 'month'] as const;
 
-/** The hour at which a report is made, unless said: what was told late in the night is in it. */
+/** Default hour at which a report is made, late enough to include events recorded during the night. */
 const USUAL_HOUR = 6;
-/** After a downtime no more periods than this are made up for, the last ones. */
+/** After a downtime at most this many missed periods are reported, the latest ones. */
 const MOST_MADE_UP = 31;
 
 const WEBHOOK = /^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/;
@@ -106,7 +106,7 @@ export const reportRunSchema = open({
   deliveries: optional(about(listOf(deliverySchema), 'Deliveries and failures')),
 });
 
-/** A report that was made. */
+/** A finished report. */
 export type ReportRun = Static<typeof reportRunSchema>;
 
 const requestSchema = open({
@@ -126,7 +126,7 @@ const scheduleSchema = open({
   deliverTo: optional(about(listOf(refer(deliveryTargetSchema)), 'Delivery targets')),
 });
 
-/** What one says of a scheduled report. */
+/** The settings of a scheduled report. */
 type Schedule = Static<typeof scheduleSchema>;
 
 export const reportSchema = about(
@@ -144,16 +144,16 @@ export const reportSchema = about(
   'A scheduled report for a client',
 );
 
-/** A scheduled report as it is shown. */
+/** A scheduled report, for display. */
 export type ReportNow = Static<typeof reportSchema>;
 
-/** A scheduled report, with all that were made. */
+/** A scheduled report with all of its runs. */
 export interface Report extends Omit<ReportNow, 'dueAt' | 'lastRun'> {
   readonly runs: readonly ReportRun[];
 }
 export type ReportState = Report | null;
 
-/** The period that is to be reported on next. */
+/** The next period to report on. */
 export type DueRun = Pick<ReportRun, 'from' | 'to' | 'request'>;
 
 @JSONSchema({
@@ -203,13 +203,13 @@ export class RequestReportRun {
   on?: string;
 }
 
-/** What only the maker of reports says: what it made. */
+/** What only the report maker reports: the result. */
 export type RecordReportRun = Omit<ReportRun, 'run' | 'zone' | 'madeAt' | 'deliverTo' | 'deliveries'>;
 
-/** What only the deliverer says: what came of a target of a run. */
+/** What only the deliverer reports: the outcome for one target of a run. */
 export type RecordReportDelivery = Omit<NonNullable<ReportRun['deliveries']>[number], 'at'> & Pick<ReportRun, 'run'>;
 
-/** What is to be known of others for a schedule: the zone, unless one is named, and what is wrong with the webhooks that it names. */
+/** What a schedule needs from elsewhere: the default zone, and the faults of the webhooks it names. */
 export interface ReportFacts {
   readonly zone: string;
   readonly faults: readonly Fault[];
@@ -262,7 +262,7 @@ const events = {
   })),
 };
 
-/** What is to be made by an instant: first what was asked for, then each period that has ended, the oldest first. */
+/** What must be made by an instant: requests first, then each period that has ended, oldest first. */
 export function dueRun(report: Report, at: Instant): DueRun | undefined {
   const [asked] = report.requests;
   if (asked !== undefined) return { from: asked.from, to: asked.to, request: asked.request };
@@ -280,14 +280,14 @@ export function dueRun(report: Report, at: Instant): DueRun | undefined {
   return first && { from: instantFrom(first.from), to: instantFrom(first.to) };
 }
 
-/** When the next one is due; undefined where none will be. */
+/** When the next run is due; undefined if there will be none. */
 export function reportDueAt(report: Report): Instant | undefined {
   const [asked] = report.requests;
   if (asked !== undefined) return asked.at;
   return report.state === 'active' ? instantFrom(madeAt(report, nextPeriod(report))) : undefined;
 }
 
-/** The period of the same length that ended when another one began. */
+/** The period of the same length that ended at the start of another one. */
 export function periodBefore(
   { every, zone }: Pick<Report, 'every' | 'zone'>,
   { from }: Pick<ReportRun, 'from'>,
@@ -295,7 +295,7 @@ export function periodBefore(
   return { from: instantFrom(periodAt(every, zone, epochMillis(from) - 1).from), to: from };
 }
 
-/** The first and the last date of a run's period, in its zone. */
+/** The first and last date of a run's period, in its zone. */
 export function datesOf({ from, to, zone = 'UTC' }: Pick<ReportRun, 'from' | 'to' | 'zone'>): {
   readonly first: string;
   readonly last: string;
@@ -310,7 +310,7 @@ export function datesInWords(run: Parameters<typeof datesOf>[0]): string {
   return first === last ? first : `${first} to ${last}`;
 }
 
-/** Which targets of a run are a webhook, by their places. */
+/** Indexes of a run's targets that are this webhook. */
 export function targetsAt(webhook: string, { deliverTo = [] }: Pick<ReportRun, 'deliverTo'>): readonly number[] {
   return deliverTo.flatMap((target, index) => (target.by === 'webhook' && target.webhook === webhook ? [index] : []));
 }
@@ -323,7 +323,7 @@ function madeAt({ zone, hour }: Pick<Report, 'zone' | 'hour'>, { to }: { readonl
   return hourOfDay(zone, to, hour);
 }
 
-/** A report begins with the period in which it is defined, changed or resumed. */
+/** A report starts with the period in which it is defined, changed or resumed. */
 function beginNow({ every, zone }: Pick<Report, 'every' | 'zone'>, at: Instant): Instant {
   return instantFrom(periodAt(every, zone, epochMillis(at)).from);
 }
@@ -333,7 +333,7 @@ const noReport = () => refuse('report-not-found', 'There is no such report');
 const invalid = (...faults: readonly Fault[]) => refuse('report-invalid', 'Invalid report', faults);
 type Nothing = Readonly<Record<never, never>>;
 
-/** A report about a client that is made again and again. One stream a report: `report-<name>`. */
+/** A recurring report about a client. One stream per report: `report-<name>`. */
 export const report = {
   category: 'report',
   noun: 'report',
@@ -416,7 +416,7 @@ export const report = {
       decide(made: RecordReportRun, state, { effectiveAt }) {
         if (state === null) return noReport();
         const due = dueRun(state, effectiveAt);
-        // Another process has made it, or it is not wanted any more.
+        // Another process has made it, or it is no longer wanted.
         if (due?.from !== made.from || due.to !== made.to || due.request !== made.request) return [];
         const run = (state.runs.at(-1)?.run ?? 0) + 1;
         const { report, zone, deliverTo } = state;
@@ -428,7 +428,7 @@ export const report = {
       decide({ run, target, failed }: RecordReportDelivery, state) {
         const made = state?.runs.find((one) => one.run === run);
         if (state === null || made === undefined) return refuse('report-run-not-found', 'There is no such report run');
-        // What was given up may be sent again by hand, and arrive.
+        // A delivery that was given up may be sent again by hand, and arrive.
         if (made.deliveries?.some((one) => one.target === target && (one.failed === undefined || failed !== undefined))) return [];
         const told = { report: state.report, run, target };
         return [
@@ -442,7 +442,7 @@ export const report = {
 export type ReportEvents = EventsOf<typeof report>;
 export type ReportCommands = CommandsOf<typeof report>;
 
-/** Whether it is there, and not retired. */
+/** Whether it exists and is not retired. */
 export function isKept(state: ReportState): state is Report {
   return state !== null && state.state !== 'retired';
 }

@@ -67,7 +67,7 @@ const shift = fields({
   ),
 });
 
-/** Hours of the week, by the wall clock of a zone, in which some of a team work. Unlike those of a contract they may run over midnight. */
+/** Weekly hours, by the wall clock of a zone, of some of a team. Unlike a contract's hours they may cross midnight. */
 export type Shift = Static<typeof shift>;
 
 export const shiftSchema = about(withRule(shift, shiftBreaches), 'Working hours of some or all members of a team');
@@ -190,7 +190,7 @@ const command = commandsOn<TeamState, EventsOf<{ readonly events: typeof events 
 
 const noTeam = () => refuse('team-not-found', 'There is no such team');
 
-/** A group of agents who serve the same tiers; of no client. One stream a team: `team-<id>`. */
+/** A group of agents who serve the same tiers; belongs to no client. One stream per team: `team-<id>`. */
 export const team = {
   category: 'team',
   noun: 'team',
@@ -275,10 +275,10 @@ export function shiftAt({ shifts, members }: Team, agent: string, at: Instant): 
   return shifts.find((shift) => isOnShift(shift, agent) && openTimeBetween(hoursOf(shift), at, instantFrom(epochMillis(at) + 1)) > 0);
 }
 
-/** Shifts recur by the week; only holidays can put one off for longer. */
+/** Shifts recur weekly; only holidays can delay one for longer. */
 const FORESIGHT = 35 * DAY;
 
-/** When the next shift of an agent in a team begins, after an instant; undefined when none does within 35 days. */
+/** When the next shift of an agent in a team begins after an instant; undefined if none does within 35 days. */
 export function nextShiftOf({ shifts, members }: Team, agent: string, after: Instant): Instant | undefined {
   if (!members.includes(agent)) return undefined;
   return shifts
@@ -287,7 +287,7 @@ export function nextShiftOf({ shifts, members }: Team, agent: string, after: Ins
     .sort()[0];
 }
 
-/** When a shift begins next, after an instant; undefined when it does not within 35 days. */
+/** When a shift next begins after an instant; undefined if it does not within 35 days. */
 export function nextStartOf(shift: Shift, after: Instant): Instant | undefined {
   const until = instantFrom(epochMillis(after) + FORESIGHT);
   return openIntervals(hoursOf(shift), after, until).find(({ from }) => from > after)?.from;
@@ -306,7 +306,7 @@ function hoursOf(shift: Shift): CompiledCalendar {
   return calendar;
 }
 
-/** The hours of a week with those that run over midnight cut there, as a calendar wants them. */
+/** Weekly hours with those over midnight cut at midnight, as calendars require. */
 function byDate(week: Exclude<Shift['week'], '24x7'>): Readonly<Partial<Record<Weekday, readonly PlacedHours[]>>> {
   const given = WEEKDAYS.flatMap((day) =>
     (week[day] ?? []).map(({ from, to }, index) => ({ day, from, to, at: ['week', day, index], words: `${from} to ${to} of ${day}` })),

@@ -11,7 +11,7 @@ function ofAgent<Name extends keyof AttentionCommands>(name: Name, body: Attenti
   return { category: attention.category, id: body.agent, name, body } as Reaction<AttentionCommands>;
 }
 
-/** Ends the touch time of an agent on a ticket, as of when it ended in truth. */
+/** Ends the touch time of an agent on a ticket, as of when it really ended. */
 function stopTouchTime(ticketId: string, id: string, at: Instant): Reaction<TicketCommands> {
   return { category: ticket.category, id: ticketId, name: 'StopTouchTime', body: { agent: { id }, effectiveAt: at } };
 }
@@ -20,7 +20,7 @@ function deductTouchTime(ticketId: string, body: TicketCommands['DeductTouchTime
   return { category: ticket.category, id: ticketId, name: 'DeductTouchTime', body };
 }
 
-/** Tells what an agent works on, over all tickets. */
+/** Tracks what an agent works on, over all tickets. */
 export const touchTimeOfAgents: Policy<TicketEvents, TicketState, AttentionCommands> = {
   name: 'touch-time-of-agents',
   aggregate: ticket,
@@ -52,7 +52,7 @@ function isShared(ticket: TicketState): true | undefined {
   return ticket !== null && termsOf(ticket).touchTime === 'several-tickets' ? true : undefined;
 }
 
-/** Whoever leaves or becomes absent works on nothing. */
+/** Agents who leave or become absent stop working. */
 export const touchTimeOfTheAway: Policy<AgentEvents, AgentState, AttentionCommands> = {
   name: 'touch-time-of-the-away',
   aggregate: agent,
@@ -62,10 +62,7 @@ export const touchTimeOfTheAway: Policy<AgentEvents, AgentState, AttentionComman
   },
 };
 
-/**
- * Ends the touch time on what an agent has turned away from, because of another ticket, or having left or become absent; takes off what was
- * counted twice.
- */
+/** Ends touch time when an agent has turned to another ticket, left or become absent; deducts what was counted twice. */
 export const touchTimeElsewhere: Policy<AttentionEvents, AttentionState, TicketCommands> = {
   name: 'touch-time-elsewhere',
   aggregate: attention,
@@ -80,7 +77,7 @@ export const touchTimeElsewhere: Policy<AttentionEvents, AttentionState, TicketC
   },
 };
 
-/** Whoever begins work on a ticket works on no other, although no touch time is measured on it yet. */
+/** An agent who begins work on a ticket stops work on all others, although no touch time is measured on the new one yet. */
 export const touchTimeOfWorkBegun: Policy<TicketEvents, TicketState, TicketCommands> = {
   name: 'touch-time-of-work-begun',
   aggregate: ticket,

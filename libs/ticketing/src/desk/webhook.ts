@@ -17,11 +17,11 @@ import { omitUndefined, without } from '../plain-json.js';
 import { about, count, instant, listOf, literal, oneOf, open, optional, refer, type Static, text, unionOf } from '../schema.js';
 import { actorSchema, PRIORITIES, type Priority, prioritySchema, type Tier, TIERS, tierSchema } from '../vocabulary.js';
 
-/** How long the secret before the last rotation still signs, too. */
+/** How long the previous secret still signs after a rotation. */
 const OVERLAP = 24 * HOUR;
-/** Secrets that sign at once: a request has a signature of each in its header. */
+/** Secrets that sign at the same time: each request has one signature per secret in its header. */
 const MOST_SECRETS = 10;
-/** Requests to send dead letters again that are remembered: the worker takes them up within seconds. */
+/** Pending requests to resend dead letters that are kept: the worker handles them within seconds. */
 const MOST_REPLAYS = 100;
 
 const filterSchema = open({
@@ -129,16 +129,16 @@ export class ReplayDeadLetters {
   events?: readonly string[];
 }
 
-/** Ids of the events that were named and are dead letters. */
+/** Ids of the named events that are dead letters. */
 export type DeadLetters = ReadonlySet<string>;
 
-/** What is to be known of the log and of events for a subscription. */
+/** What a subscription needs from the log and the event types. */
 export interface FeedFacts {
-  /** The stored names of the types that were named. */
+  /** Stored names of the event types that were named. */
   readonly types?: readonly string[];
-  /** The place or instant that was named, as it is stored. */
+  /** The start that was named, as a place or instant, in stored form. */
   readonly from: string;
-  /** Of the place, of types and of the address. */
+  /** Faults of the start, the types and the address. */
   readonly faults: readonly Fault[];
 }
 
@@ -188,7 +188,10 @@ const command = commandsOn<WebhookState, EventsOf<{ readonly events: typeof even
 const noWebhook = () => refuse('webhook-not-found', 'There is no such webhook');
 type Nothing = Readonly<Record<never, never>>;
 
-/** A subscription that sends events to an address; of no client, though it sends only those of its clients. One stream each: `webhook-<id>`. */
+/**
+ * A subscription that sends events to an address. It belongs to no client, but sends only events of its clients. One stream each:
+ * `webhook-<id>`.
+ */
 export const webhook = {
   category: 'webhook',
   noun: 'webhook',
@@ -294,7 +297,7 @@ export const webhook = {
 
 export type WebhookEvents = EventsOf<typeof webhook>;
 
-/** The secrets before the present one that sign at an instant as well, the latest first. */
+/** The earlier secrets that also sign at an instant, latest first. */
 export function secretsBefore(
   { secretVersion, overlapUntil, olderSecrets = [] }: Pick<Webhook, 'secretVersion' | 'overlapUntil' | 'olderSecrets'>,
   at: Instant,

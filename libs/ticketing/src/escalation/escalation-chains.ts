@@ -21,7 +21,7 @@ import { about, count, instant, listOf, literal, oneOf, oneOfKinds, open, option
 
 export const stepPlaceSchema = open({ round: about(count, 'From 0'), step: about(count, 'From 0') });
 
-/** Where a step of a chain stands: which round, which step of it, both from 0. */
+/** Position in a chain: round and step, both from 0. */
 export type StepPlace = Static<typeof stepPlaceSchema>;
 
 const outcome = {
@@ -39,7 +39,7 @@ const notifiedSchema = open({
   because: optional(about(oneOf(UNDELIVERED), 'Why it could not be delivered')),
 });
 
-/** A message of a step, and what became of it. */
+/** A message of a step, and its outcome. */
 export type Notified = Static<typeof notifiedSchema>;
 
 export const notifications = optional(about(listOf(notifiedSchema), 'Messages sent, and their outcomes'));
@@ -61,10 +61,10 @@ const stepOutcomeSchema = oneOfKinds('outcome', [
   }),
 ]);
 
-/** What became of a step. */
+/** Outcome of a step. */
 export type StepOutcome = Static<typeof stepOutcomeSchema>;
 
-/** Why a chain came to its end. */
+/** Why a chain ended. */
 export const CHAIN_ENDS = [
   'acknowledged',
   'responded',
@@ -150,7 +150,7 @@ type TicketEvent = EventOf<TicketEvents>;
 type Facts = Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'imported'>;
 
 /**
- * The chains after one more event of the ticket. Imported facts set nothing going.
+ * The chains after one more event of the ticket. Imported facts start nothing.
  * @param sla the clocks after the event
  * @param revision of the event
  * @param priority of the ticket before the event, if it was open
@@ -199,7 +199,7 @@ function started(policy: EscalationPolicy, type: string, revision: number, at: I
   });
 }
 
-/** What a chain that the event sets going is about, '' for nothing in particular; undefined when the event sets nothing going. */
+/** What a chain that the event starts is about, '' for nothing in particular; undefined if the event starts nothing. */
 function triggeredBy(trigger: EscalationTrigger, event: TicketEvent, before: Priority | undefined): string | undefined {
   switch (trigger.on) {
     case 'threshold':
@@ -210,7 +210,7 @@ function triggeredBy(trigger: EscalationTrigger, event: TicketEvent, before: Pri
       return event.type === 'SlaBreached' && event.data.clock === trigger.clock ? clockKey(event.data) : undefined;
     case 'opened':
       if (event.type === 'TicketOpened') return isOf(trigger, event.data.priority) ? '' : undefined;
-      // The event that brings the priority, if the ticket did not open with it.
+      // The event that sets the priority, unless the ticket opened with it.
       return event.type === 'TicketTriaged' && isOf(trigger, event.data.priority) && !isOf(trigger, before) ? '' : undefined;
     case 'handed-over':
       return event.type === 'TicketEscalated' && (trigger.to ?? event.data.to) === event.data.to ? event.data.escalationId : undefined;
@@ -244,7 +244,7 @@ function evolveChain(
     return event.data.chain === chain.id ? notified(chain, event, at) : chain;
   if (event.type === 'SlaRestated' && clockKey(event.data) === chain.about) return restated(chain, event.data, at, revision);
   if (chain.ended !== undefined && !(chain.ended.because === 'acknowledged' && event.type === 'EscalationAcknowledged')) {
-    // A ticket from before a priority's policy ended with it may have steps that were dispatched later: they were told all the same.
+    // Tickets from before policies ended with their priority may have later dispatched steps: these were sent all the same.
     const told = event.type === 'EscalationStepDispatched' && event.data.chain === chain.id;
     return told ? { ...chain, steps: [...chain.steps, dispatched(event.data, at, recordedAt, revision)] } : chain;
   }
@@ -257,7 +257,7 @@ function evolveChain(
     case 'EscalationStepDispatched': {
       if (event.data.chain !== chain.id) return chain;
       const { round, step } = event.data;
-      // The next delay counts from when somebody could know of this one, so that a late step does not bring the next along.
+      // The next delay counts from when this step was recorded, so that a late step does not bring the next one along.
       const steps = [...chain.steps, dispatched(event.data, at, recordedAt, revision)];
       return advanced({ ...without(chain, 'atOnce'), from: recordedAt, steps }, { round, step });
     }
@@ -302,7 +302,7 @@ function dispatched(
   return omitUndefined({ round, step, at, revision, outcome: 'dispatched' as const, targets, passedOver, toldAt, notifications: sent });
 }
 
-/** What became of a message is known. Where a step has reached nobody, the one after it comes at once. */
+/** Records the outcome of a message. If a step reached nobody, the next one follows at once. */
 function notified(
   chain: EscalationChain,
   { type, data }: Extract<TicketEvent, { readonly type: 'NotificationDelivered' | 'NotificationFailed' }>,
@@ -325,7 +325,7 @@ function notified(
   return goesOn && reachedNobody ? { ...chain, steps, atOnce: true, from: at } : { ...chain, steps };
 }
 
-/** Whether every target of a step was sent messages, and none got through. */
+/** Whether messages went to every target of a step, and none was delivered. */
 function hasReachedNobody({ targets, notifications = [] }: Extract<StepOutcome, { readonly outcome: 'dispatched' }>): boolean {
   return (
     notifications.every(({ state }) => state === 'failed') &&
@@ -343,7 +343,7 @@ function restated(chain: EscalationChain, { is, moment }: TicketEvents['SlaResta
   return { ...chain, steps, restated: { never: true, at, revision }, ended: chain.ended ?? { because: 'restated', at, revision } };
 }
 
-/** The chain once a step is behind it. */
+/** The chain after a step. */
 function advanced(chain: EscalationChain, { round, step }: StepPlace): EscalationChain {
   const { next: _, ...rest } = chain;
   if (step + 1 < chain.policy.steps.length) return { ...rest, next: { round, step: step + 1 } };
@@ -373,7 +373,7 @@ function endOf({ policy, about }: EscalationChain, event: TicketEvent, sla: SlaC
   }
 }
 
-/** When the chain does something next by itself; undefined when it does not. */
+/** When the chain next does something by itself; undefined if it does not. */
 export function nextOf(chain: EscalationChain): Instant | undefined {
   if (chain.ended !== undefined || chain.next === undefined) return undefined;
   if (chain.acknowledged !== undefined) return chain.acknowledged.until;
@@ -381,22 +381,22 @@ export function nextOf(chain: EscalationChain): Instant | undefined {
   return step && dueAt(chain.atOnce ? { ...step, after: 0 } : step, chain.from);
 }
 
-/** When a step is due: after its delay, or when its window opens next after that. */
+/** When a step is due: after its delay, or when its window next opens after that. */
 function dueAt({ after, window }: EscalationStep, from: Instant): Instant {
   const due = instantFrom(epochMillis(from) + after);
-  // The first millisecond that is open from then on begins one before it ends.
+  // The first open millisecond from then on begins one before it ends.
   return window === undefined ? due : instantFrom(epochMillis(addOpenTime(calendarFor(window), due, 1)) - 1);
 }
 
-/** The earliest of what the chains do next. */
+/** The earliest next action of the chains. */
 export function nextStepAt(chains: readonly EscalationChain[]): Instant | undefined {
   return chains.flatMap((chain) => nextOf(chain) ?? []).sort()[0];
 }
 
-/** Why a step is skipped that an earlier chain of the policy has told of: the next one waits for its delay as if this one had told. */
+/** Why a step is skipped that an earlier chain of the policy has sent: the next step waits for its delay as if this one had been sent. */
 export const TOLD_ALREADY = 'told-already';
 
-/** Whether an earlier chain of the same policy has told this level within the window that an instant is in: with no window, whenever it was. */
+/** Whether an earlier chain of the same policy has notified this level within the window at an instant; without a window, ever. */
 export function toldAlready(chains: readonly EscalationChain[], chain: EscalationChain, { round, step }: StepPlace, at: Instant): boolean {
   const window = chain.policy.steps[step]?.window;
   return chains.some(
@@ -415,7 +415,7 @@ export function toldAlready(chains: readonly EscalationChain[], chain: Escalatio
   );
 }
 
-/** Whom the steps may tell that are due by then, or that come at once after one that finds nobody. */
+/** Whom the steps due by then may notify, including steps that follow at once after one that finds nobody. */
 export function targetsDue(chains: readonly EscalationChain[], until: Instant): readonly EscalationTarget[] {
   const due = chains.filter((chain) => {
     const at = nextOf(chain);

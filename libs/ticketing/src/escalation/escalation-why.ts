@@ -39,7 +39,7 @@ const stepAnswerSchema = oneOfKinds('fired', [
   }),
 ]);
 
-/** What became of a step, or will, and why. Revisions are those of the ticket's events that prove it. */
+/** Outcome of a step, past or expected, with the reason. Revisions are those of the ticket's events that prove it. */
 export type StepAnswer = Static<typeof stepAnswerSchema>;
 
 export const escalationAnswerSchema = open({
@@ -52,10 +52,10 @@ export const escalationAnswerSchema = open({
   answer: about(text, 'In a sentence'),
 });
 
-/** Why a policy escalated a ticket, or did not. */
+/** Why a policy did or did not escalate a ticket. */
 export type EscalationAnswer = Static<typeof escalationAnswerSchema>;
 
-/** Why each escalation policy of a ticket did, or did not, what it could have done: from its events alone. */
+/** Why each escalation policy of a ticket acted or did not: from its events alone. */
 export function whyEscalated(promises: TicketPromises, asOf: Instant): readonly EscalationAnswer[] {
   const idle = (termsOf(promises).escalationPolicies ?? []).filter(
     ({ name }) => !promises.chains.some(({ policy }) => policy.name === name),
@@ -147,7 +147,7 @@ function ofChain(chain: EscalationChain, asOf: Instant): EscalationAnswer {
   });
 }
 
-/** Who answers for it, and whom they have taken it over from. */
+/** Who answers for it, and from whom they took over. */
 function acknowledgedBy({ acknowledged, takenOver = [] }: EscalationChain): string {
   const nameOf = ({ by }: { readonly by: Person }) => by.name ?? by.id;
   const from = takenOver.length === 0 ? '' : `, taking over from ${takenOver.map(nameOf).join(', ')}`;

@@ -10,11 +10,11 @@ export const ticketPromisesSchema = open({
   chains: about(listOf(escalationChainSchema), 'Escalation policies that are or were active'),
 });
 
-/** The clocks with the escalation policies that are, or were, at work. */
+/** The clocks and the escalation policies that are, or were, at work. */
 export type TicketPromises = PinnedClocks & Pick<Static<typeof ticketPromisesSchema>, 'chains'>;
 
 /**
- * The clocks, and the escalation policies at work, after one more event of the ticket; null before its opening.
+ * The clocks and escalation policies after one more event of the ticket; null before its opening.
  * @param revision of the event
  */
 export function evolvePromises(

@@ -3,7 +3,7 @@ import type { AssignmentRule, NobodyReason, Person, Tier, UnassignedBecause } fr
 import { move, note } from './definition.js';
 import { type ActiveWork, moveTo, type Work } from './ticket.js';
 
-/** Somebody who could be given a ticket now. */
+/** Someone who could be given a ticket now. */
 export interface Candidate {
   readonly agent: Person;
   readonly team: string;
@@ -14,15 +14,17 @@ export interface Candidate {
 export interface AssignmentChoice extends Candidate {
   readonly rule: AssignmentRule;
   readonly candidates: number;
-  /** Open tickets of the chosen one, before this one. */
+  /** Open tickets of the chosen agent, without this one. */
   readonly openTickets: number;
 }
 
 export interface NobodyFound {
   readonly because: NobodyReason;
-  /** Ids of the teams that would do. */
+  /** Ids of the eligible teams. */
   readonly teams: readonly string[];
-  /** When somebody with the skills comes on shift or back next, as far as is known; it is tried again whenever the roster changes. */
+  /**
+   * When someone with the skills next comes on shift or back, as far as known; assignment is also tried again whenever the roster changes.
+   */
   readonly retryAt?: Instant;
 }
 
@@ -31,7 +33,7 @@ export const assignmentEvents = {
     readonly tier: Tier;
     readonly team?: string;
     readonly assignee?: Person;
-    /** It was assigned automatically: what decided, between how many, and what was asked for. */
+    /** Present if assigned automatically: what decided, among how many, and what was asked for. */
     readonly automatic?: Omit<AssignmentChoice, 'agent' | 'team'> & { readonly skills: readonly string[] };
   }>({
     says: 'it was assigned to a person, a team or both, within the tier; `automatic` explains an automatic assignment',
@@ -40,7 +42,7 @@ export const assignmentEvents = {
       ...(automatic !== undefined && (ticket.team === undefined || ticket.teamChosen) ? { teamChosen: true as const } : {}),
       work: givenTo(ticket.work, assignee),
     }),
-    // Somebody is looked for where nobody has it; a rule gives it away whoever has it.
+    // Automatic assignment looks for someone only if nobody has the ticket; a rule assigns it whoever has it.
     supposes: ({ tier, automatic }) => (automatic === undefined ? { tier } : { tier, assignee: null }),
     endsTouch: false,
     firstResponse: false,
@@ -50,9 +52,9 @@ export const assignmentEvents = {
 
   TicketUnassigned: move<{
     readonly tier: Tier;
-    /** The team that it stays with, if somebody gave it to one. */
+    /** The team that it stays with, if someone assigned it to one. */
     readonly team?: string;
-    /** Who had it. */
+    /** The previous assignee. */
     readonly assignee: Person;
     readonly because: UnassignedBecause;
     readonly reason: string;
@@ -73,7 +75,7 @@ export const assignmentEvents = {
   TicketTakenOver: move<{
     readonly tier: Tier;
     readonly team?: string;
-    /** Who had it, and is told. */
+    /** The previous assignee, who is notified. */
     readonly from: Person;
     readonly agent: Person;
     readonly reason: string;
@@ -95,7 +97,7 @@ export const assignmentEvents = {
   }),
 };
 
-/** Work that is given to somebody else waits until they start. */
+/** Work that is given to someone else waits until they start. */
 function givenTo(work: Work, assignee: Person | undefined): Work {
   if (work.status === 'on-hold') return { ...work, paused: givenTo(work.paused, assignee) as ActiveWork };
   return work.status === 'in-progress' && work.agent.id !== assignee?.id ? { status: 'open' } : work;

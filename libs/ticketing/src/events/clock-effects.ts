@@ -1,45 +1,45 @@
 import type { ClockKind, HoldReason, Priority, Tier } from '../vocabulary.js';
 
-/** A clock that an event starts, unless one like it is still open. Cycles of tiers and vendors are counted where the clocks are kept. */
+/** A clock that an event starts, unless one like it is still open. Cycles of tiers and vendors are counted by the clocks' fold. */
 export type ClockStart =
   | { readonly clock: 'response' }
   | { readonly clock: 'resolution'; readonly cycle: number }
   /** `unlessWorking`: not while the tier's `tier-work` clock is open. */
   | { readonly clock: 'tier-accept' | 'tier-work'; readonly tier: Tier; readonly unlessWorking?: true }
-  /** Of the vendor that the last hand-off named. */
+  /** Of the vendor named in the last hand-off. */
   | { readonly clock: 'vendor' };
 
-/** Clocks that an event stops, with a verdict: all of a kind, except those of one tier. */
+/** Clocks that an event stops, with a verdict: all clocks of a kind, except those of one tier. */
 export interface ClockStop {
   readonly clock: ClockKind;
   readonly except?: Tier;
 }
 
-/** What a policy or time went by when it moved a ticket: what is left out it did not ask. */
+/** What a policy or the timekeeper relied on when it moved a ticket. What is omitted did not matter. */
 export interface Supposed {
-  /** The tier that the ticket was at. */
+  /** The tier of the ticket. */
   readonly tier?: Tier;
-  /** Id of who had the ticket; null: nobody. */
+  /** Id of the assignee; null: nobody. */
   readonly assignee?: string | null;
-  /** What the ticket was on hold for. */
+  /** Why the ticket was on hold. */
   readonly hold?: HoldReason;
 }
 
-/** What an event does to the clocks of its ticket. What is left out stays as it is. */
+/** What an event does to the clocks of its ticket. What is omitted stays as it is. */
 export interface ClockEffects {
   readonly starts?: readonly ClockStart[];
   readonly stops?: readonly ClockStop[] | 'all';
   /** All clocks end without a verdict. */
   readonly cancels?: true;
-  /** Nothing more is told of its clocks. */
+  /** No further moments of its clocks are recorded. */
   readonly silences?: true;
   /** The priority, which sets the targets. */
   readonly priority?: Priority;
-  /** A hold begins: it pauses the clocks that the contract says. */
+  /** A hold begins: it pauses the clocks listed in the contract. */
   readonly holds?: HoldReason;
   readonly endsHolds?: true;
-  /** A hand-off waits to be accepted, or no longer does: it pauses the sender's `tier-work` clock. */
+  /** Whether a hand-off now waits to be accepted: this pauses the sender's `tier-work` clock. */
   readonly handOffPending?: boolean;
-  /** The vendor that has the case now. */
+  /** The vendor that now has the case. */
   readonly vendor?: string;
 }

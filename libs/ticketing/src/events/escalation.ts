@@ -3,7 +3,7 @@ import type { EscalationTarget, Notification, PassedOver, Undelivered } from '..
 import type { Person } from '../vocabulary.js';
 import { note, unchanged } from './definition.js';
 
-/** A step of an escalation policy at work. Round and step are counted from 0. */
+/** A step of a running escalation policy. Round and step are counted from 0. */
 export interface ChainStep {
   readonly chain: string;
   readonly policy: string;
@@ -11,18 +11,18 @@ export interface ChainStep {
   readonly step: number;
 }
 
-/** What became of a message. */
+/** Outcome of a message. */
 type Notified = Notification & { readonly attempts: number };
 
 export const escalationEvents = {
   EscalationStepDispatched: note<
     ChainStep & {
       readonly targets: readonly EscalationTarget[];
-      /** Targets that were nobody: the step reached only the others. */
+      /** Targets with nobody to notify: the step reached only the others. */
       readonly passedOver?: readonly PassedOver[];
-      /** Why the step did not hand the work on as it was to. */
+      /** Why the step did not hand the work on as configured. */
       readonly notHandedOn?: string;
-      /** The messages that are sent, to targets that have addresses, and what they say. Others learn of the step by this event alone. */
+      /** The messages to targets with addresses, and their text. Other targets learn of the step only through this event. */
       readonly notifications?: readonly Notification[];
       readonly message?: Message;
     }

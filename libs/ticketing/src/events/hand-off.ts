@@ -14,7 +14,7 @@ export const handOffEvents = {
     readonly reason: string;
     readonly skipped?: SkipReason;
     readonly handOff: HandOff;
-    /** A policy handed it on: which, and what the hand-off lacks that the contract asks for. */
+    /** Set if a policy handed it on: which one, and what the contract requires but the hand-off lacks. */
     readonly automatic?: { readonly policy: string; readonly chain: string; readonly lacks: readonly string[] };
   }>({
     says: 'functional escalation: the work was handed up, with the full hand-off, and awaits acceptance; `skipped` if it skipped a tier',
@@ -44,7 +44,7 @@ export const handOffEvents = {
     readonly tier: Tier;
     readonly team?: string;
     readonly agent: Person;
-    /** Tickets on which the agent's touch time ran, and ends. */
+    /** Tickets on which the agent's touch time was running, and now ends. */
     readonly turnedFrom?: readonly string[];
   }>({
     says: 'the receiving tier accepted it',
@@ -98,7 +98,7 @@ export const handOffEvents = {
     readonly toTeam?: string;
     readonly reason: string;
     readonly solution: { readonly kind: 'solution' | 'procedure'; readonly text: string; readonly article?: string };
-    /** How many times it went back to a tier that had handed it up, when it does so now. */
+    /** How many times it has gone back to a tier that had handed it up, if it does so now. */
     readonly pingPong?: number;
   }>({
     says:

@@ -6,7 +6,7 @@ import type { Opening, OpeningFlags } from './ticket.js';
 export const intakeEvents = {
   TicketOpened: move<Opening & OpeningFlags>({
     says: 'a ticket was opened: what is wrong, for whom, through which channel, at which tier and priority, under which contract version',
-    // What it does to a ticket that is open already: a second opening is stored, and changes nothing. See `openedTicket`.
+    // Effect on a ticket that is already open: a second opening is stored but changes nothing. See `openedTicket`.
     evolve: unchanged,
     personal: { of: 'reporter', fields: ['reporter.name', 'summary', 'description'] },
     endsTouch: false,
@@ -27,13 +27,13 @@ export const intakeEvents = {
     readonly component?: string;
     readonly majorIncident: boolean;
     readonly securityIncident: boolean;
-    /** What its agent must be able to do, instead of what the contract asks for in the category. */
+    /** Skills that its agent needs, in place of those that the contract requires for the category. */
     readonly skills?: readonly string[];
-    /** What it was about before, where that was something else. */
+    /** The previous values, if they were different. */
     readonly before?: Pick<Opening, 'category' | 'service' | 'component'>;
   }>({
     says: 'it was classified: category, impact, urgency, priority, what is affected, the flags that allow it to skip tiers',
-    // It is told in full: a component that is not told of is not affected any more.
+    // Complete: a component that is not named is no longer affected.
     evolve: (ticket, { before: _, ...data }) => ({ ...(data.component === undefined ? without(ticket, 'component') : ticket), ...data }),
     endsTouch: false,
     firstResponse: false,

@@ -12,7 +12,7 @@ export const privacyEvents = {
   }),
 };
 
-/** Without the personal data that it has taken over from events: who reads them from now on reads the same. */
+/** Without the personal data that it took over from events, as if folded from the erased events. */
 function erased(ticket: Ticket): Ticket {
   const { reporter, description, evidence } = ticket;
   return {

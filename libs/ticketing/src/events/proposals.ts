@@ -8,7 +8,7 @@ interface Settled {
   readonly act: AssistantAct;
 }
 
-/** The ticket without a proposal that was decided on. */
+/** The ticket without a proposal that has been decided. */
 function settled(ticket: Ticket, { proposalId }: Settled): Ticket {
   const others = ticket.proposals?.filter((one) => one.proposalId !== proposalId) ?? [];
   return others.length === 0 ? without(ticket, 'proposals') : { ...ticket, proposals: others };

@@ -7,7 +7,7 @@ export const relationEvents = {
   TicketLinked: note<{
     readonly ticketId: string;
     readonly relation: Relation;
-    /** The other one said so first. */
+    /** Recorded first by the other ticket. */
     readonly mirrored?: true;
   }>({
     says: 'it was linked to another ticket; `mirrored` if the other ticket linked first',

@@ -14,10 +14,10 @@ export const runbookStepSchema = open({
   runner: optional(about(runnerStepSchema, 'Runner that performs it; absent: done by a person')),
 });
 
-/** A step of a runbook as its article has it. */
+/** A step of a runbook, as in its article. */
 export type RunbookStep = Static<typeof runbookStepSchema>;
 
-/** How a step was ticked off. One that failed may be tried again. */
+/** Result of a step. A failed step may be tried again. */
 export const STEP_RESULTS = ['done', 'failed', 'skipped'] as const;
 export type StepResult = (typeof STEP_RESULTS)[number];
 
@@ -40,7 +40,7 @@ export const runbookRunSchema = open({
   steps: about(listOf(stepOfRunSchema), 'Its steps, in order'),
 });
 
-/** A runbook that is followed on a ticket. */
+/** A runbook being followed on a ticket. */
 export type RunbookRun = Static<typeof runbookRunSchema>;
 
 /** A step of a run, by its number from 1. */
@@ -56,7 +56,7 @@ interface Tick {
   readonly at: Instant;
 }
 
-/** The runs once a step is ticked off. */
+/** The runs after a step is ticked off. */
 export function ticked(runs: readonly RunbookRun[], { run, step }: StepRef, { result, ...tick }: Tick): readonly RunbookRun[] {
   return runs.map((one) =>
     one.run === run
@@ -70,7 +70,7 @@ const isOpen = ({ status }: RunbookRun['steps'][number]): boolean => status === 
 /** Whether a run has steps left to do. */
 export const isUnfinished = ({ steps }: RunbookRun): boolean => steps.some(isOpen);
 
-/** The article whose runbook was followed to its end last, in this cycle of the ticket. */
+/** The article whose runbook was completed last in this cycle of the ticket. */
 export function articleFollowed({ runbooks = [], cycle }: { readonly runbooks?: readonly RunbookRun[]; readonly cycle: number }) {
   const followed = (run: RunbookRun) => run.cycle === cycle && !isUnfinished(run) && run.steps.some(({ status }) => status === 'done');
   return runbooks.findLast(followed)?.article;

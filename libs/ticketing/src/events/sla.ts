@@ -4,7 +4,7 @@ import { CLOCK_VERDICTS, type ClockKind, type Tier } from '../vocabulary.js';
 import { note, unchanged } from './definition.js';
 import { about, count, instant, oneOf, open, optional, type Static } from '../schema.js';
 
-/** What tells a clock from every other of its ticket. */
+/** What identifies a clock within its ticket. */
 export interface ClockIdentity {
   readonly clock: ClockKind;
   readonly tier?: Tier;
@@ -21,10 +21,10 @@ export const clockVerdictSchema = open({
   breachedAt: optional(about(instant, 'When it was breached')),
 });
 
-/** What was made of an ended clock, and by which contract. */
+/** The verdict on an ended clock, and the contract it is based on. */
 export type ClockVerdict = Static<typeof clockVerdictSchema>;
 
-/** What is told of the clocks themselves. How the clocks take it: see sla/sla-terms.ts. */
+/** Events about the clocks themselves. For their effect on the clocks see sla/sla-terms.ts. */
 export const slaEvents = {
   SlaThresholdReached: note<
     ClockIdentity & { readonly terms: number; readonly percent: number; readonly target: number; readonly dueAt?: Instant }
@@ -48,15 +48,18 @@ export const slaEvents = {
 
   SlaRestated: note<
     ClockIdentity & {
-      /** The verdict that was known of the clock. */
+      /** The previous verdict. */
       readonly was?: ClockVerdict;
-      /** Absent where no such clock would have run, or it has not ended. */
+      /** Absent if there would have been no such clock, or it has not ended. */
       readonly is?: ClockVerdict;
-      /** A warning or a breach that was told of the clock, ended or not: when it was said to have happened, and when it did, if it did. */
+      /**
+       * A warning or breach that was recorded of the clock, ended or not: when it was said to have happened, and when it really did, if it
+       * did.
+       */
       readonly moment?: { readonly terms: number; readonly percent?: number; readonly was: Instant; readonly is?: Instant };
-      /** Revision and type of the event, in this stream, that was told late and shows it. */
+      /** Revision and type of the late event in this stream that shows it. */
       readonly because?: { readonly revision: number; readonly type: string };
-      /** Version of the time zone data that it was recomputed with; absent under the default contract. */
+      /** Version of the time zone data used for recomputing; absent under the default contract. */
       readonly tzdata?: string;
       readonly reason: string;
     }

@@ -40,21 +40,21 @@ export type TicketEventType = keyof Definitions;
 /** Event type → its data. */
 export type TicketEvents = { readonly [Type in TicketEventType]: Parameters<Definitions[Type]['evolve']>[1] };
 
-/** All that is true of a type of event, whatever its data. */
+/** The definition of a type of event, without the type of its data. */
 export const definitionOf = (type: string): TicketEventDefinition<unknown> =>
   ticketEvents[type as TicketEventType] as TicketEventDefinition<unknown>;
 
-/** What an event does to its ticket's clocks; null: nothing. */
+/** What an event does to its ticket's clocks; null if nothing. */
 export function clockEffectsOf({ type, data }: EventOf<TicketEvents>): ClockEffects | null {
   return definitionOf(type).clocks?.(data) ?? null;
 }
 
-/** What a policy or time goes by that brings an event about. */
+/** What the policy or timekeeper behind an event relied on. */
 export function supposedBy({ type, data }: EventOf<TicketEvents>): Supposed | undefined {
   return definitionOf(type).supposes?.(data);
 }
 
-/** The ticket after one more event. @param more what it carries besides, as it is after the event */
+/** The ticket after one more event. @param more additional fields, as of after the event */
 export function evolveTicket<Kind extends Ticket>(
   ticket: Kind,
   type: TicketEventType,
@@ -67,8 +67,8 @@ export function evolveTicket<Kind extends Ticket>(
 }
 
 /**
- * What people tell comes before what policies and time did later, also where it is told after that: the ticket as it was before the first
- * of their moves is kept until people have moved it on past them, so that a late fact can take its place.
+ * What people report takes precedence over what policies and time did later, even if reported after it. So the ticket before the first
+ * automatic move is kept until people have moved it past these moves, and a late fact can take its place.
  */
 function afterEvent(ticket: Ticket, event: TicketMove, more: object = {}): Ticket {
   const { automatic } = ticket;
@@ -83,32 +83,32 @@ function afterEvent(ticket: Ticket, event: TicketMove, more: object = {}): Ticke
     return { ...after, automatic: { before: told, moves: later } };
   }
   if (!isAutomatic(event.facts)) return { ...apply(without(ticket, 'automatic'), event), movedAt: event.facts.effectiveAt };
-  // What the ticket carries besides is kept in one place, the ticket as it is.
+  // The additional fields are kept only once, in the current ticket.
   const { before = without(ticket, ...(Object.keys(more) as never[])), moves = [] } = automatic ?? {};
   return { ...apply(ticket, event), automatic: { before, moves: [...moves, kept(event)] } };
 }
 
-/** A move that moved something: the ticket before it and after it. */
+/** A move that had an effect: the ticket before and after it. */
 export interface Step {
   readonly move: TicketMove;
   readonly before: Ticket;
   readonly after: Ticket;
 }
 
-/** What happened since `automatic.before`, once an event that was told late has taken its place before some moves of policies and time. */
+/** What happened since `automatic.before`, after a late event has taken its place before some automatic moves. */
 export interface Retelling {
-  /** Up to what people told, and with it; none where a policy's own move took its place. */
+  /** Up to and including the late event; empty if a policy's own move took its place. */
   readonly steps: readonly Step[];
-  /** The ticket right after them. */
+  /** The ticket right after these steps. */
   readonly told: Ticket;
-  /** The moves that come after them, whether they moved anything or not. */
+  /** The moves after them, whether or not they had an effect. */
   readonly later: readonly TicketMove[];
-  /** Those that moved something. */
+  /** The later moves that had an effect. */
   readonly laterSteps: readonly Step[];
   readonly after: Ticket;
 }
 
-/** @returns undefined where the event comes after all moves of policies and time */
+/** @returns undefined if the event comes after all automatic moves */
 export function retelling({ automatic }: Ticket, event: TicketMove): Retelling | undefined {
   const { effectiveAt, recordedAt } = event.facts;
   if (automatic === undefined || effectiveAt >= recordedAt || definitionOf(event.type).note) return undefined;
@@ -133,7 +133,7 @@ export function retelling({ automatic }: Ticket, event: TicketMove): Retelling |
   };
 }
 
-/** With no more of its metadata than evolving asks for. */
+/** With only the metadata that evolving needs. */
 function kept({ type, data, facts: { actor, effectiveAt, recordedAt, commandId } }: TicketMove): TicketMove {
   return { type, data, facts: { actor, effectiveAt, recordedAt, commandId } };
 }
@@ -142,7 +142,7 @@ function apply(ticket: Ticket, { type, data, facts }: TicketMove): Ticket {
   return definitionOf(type).evolve(ticket, data, facts);
 }
 
-/** Where the ticket was over in truth when a policy moved it, or was not what the policy supposed, it moved nothing. */
+/** A policy's move had no effect if the ticket was really over by then, or was not as the policy supposed. */
 function stepsOf(ticket: Ticket, moves: readonly TicketMove[]): readonly Step[] {
   const steps: Step[] = [];
   for (const move of moves) {
@@ -171,7 +171,7 @@ function movesAfter({ moves }: Automatic, at: Instant): readonly TicketMove[] {
   return moves.filter(({ facts }) => facts.effectiveAt > at);
 }
 
-/** The ticket as it was in truth at an instant: without what policies and time did to it later. */
+/** The ticket as it really was at an instant: without what policies and time did to it later. */
 export function inTruthAt(ticket: Ticket, at: Instant): Ticket {
   const { automatic, movedAt, revisions } = ticket;
   if (automatic === undefined || movesAfter(automatic, at).length === 0) return ticket;
@@ -179,10 +179,10 @@ export function inTruthAt(ticket: Ticket, at: Instant): Ticket {
   return { ...truth, movedAt, revisions };
 }
 
-/** The events as a fold over another state than the ticket's. */
+/** The events folded over a state other than the ticket's. */
 export type Folding<State> = { readonly [Type in TicketEventType]: EventDefinition<State, TicketEvents[Type]> };
 
-/** @param evolve the state after an event of a type; what cannot be (an event before the opening, say) changes nothing */
+/** @param evolve the state after an event of a type; an impossible event (one before the opening, say) changes nothing */
 export function folding<State>(evolve: (state: State, type: TicketEventType, data: unknown, facts: EventFacts) => State): Folding<State> {
   const entries = (Object.keys(ticketEvents) as TicketEventType[]).map((type) => {
     const { upcasters, personal } = definitionOf(type);
@@ -191,7 +191,7 @@ export function folding<State>(evolve: (state: State, type: TicketEventType, dat
   return Object.fromEntries(entries) as Folding<State>;
 }
 
-/** A ticket without its clocks: what views need. */
+/** A ticket without its clocks, as views need it. */
 export const ticketWithoutClocks = {
   events: folding<TicketState>((ticket, type, data, facts) => {
     if (ticket !== null) return evolveTicket(ticket, type, data, facts);

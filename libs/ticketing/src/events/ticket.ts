@@ -66,7 +66,7 @@ export const openingSchema = open({
 
 /** What a ticket is opened with. */
 export type Opening = Static<typeof openingSchema> & {
-  /** The contract that it goes by; absent where the client has none: the default contract holds. */
+  /** The contract that it goes by; absent if the client has none: the default contract applies. */
   readonly contract?: PinnedContract;
 };
 
@@ -118,7 +118,7 @@ export const rootCauseSchema = open({
   lowerTierCanResolve: about(flag, 'Whether L1 or L2 can resolve it alone next time'),
 });
 
-/** Root cause analysis as L3 must give it. */
+/** Root cause analysis as required of L3. */
 export type RootCause = Static<typeof rootCauseSchema>;
 
 export const earlierFixSchema = open({
@@ -136,7 +136,7 @@ const problemOfTicketSchema = open({
   fixedAt: optional(about(instant, 'When it was last fixed, whether or not the fix held')),
 });
 
-/** A problem as its tickets know it. */
+/** A problem as seen from its tickets. */
 export type ProblemOfTicket = Static<typeof problemOfTicketSchema>;
 
 const proposalSchema = open({
@@ -158,7 +158,7 @@ const handedOverSchema = open({
   at: about(instant, 'When it was handed over'),
 });
 
-/** A hand-off that waits to be accepted, with where it goes back to when it is returned. */
+/** A hand-off that waits to be accepted, with the place that a return leads back to. */
 export type HandedOver = Static<typeof handedOverSchema>;
 
 const activeWorkSchema = oneOfKinds('status', [
@@ -170,7 +170,7 @@ const activeWorkSchema = oneOfKinds('status', [
   }),
 ]);
 
-/** Work at a tier: nobody's yet, or somebody's. */
+/** Work at a tier, assigned or not. */
 export type ActiveWork = Static<typeof activeWorkSchema>;
 
 export const workSchema = oneOfKinds('status', [
@@ -188,10 +188,10 @@ export const workSchema = oneOfKinds('status', [
   open({ status: about(literal('merged'), 'Merged into another ticket'), into: about(uuid, 'Id of that ticket') }),
 ]);
 
-/** Where a ticket stands in its life. */
+/** Where a ticket is in its life. */
 export type Work = Static<typeof workSchema>;
 
-/** What is known of a ticket that was opened, without its clocks, its contract and what it was opened with. */
+/** An open ticket, without its clocks, contract and opening data. */
 export const ticketFactsSchema = open({
   assignee: optional(about(refer(personSchema), 'Assignee')),
   teamChosen: optional(
@@ -272,10 +272,10 @@ export const ticketFactsSchema = open({
   movedAt: about(instant, 'Effective time of the last move made by a person; notes, policies and the timekeeper do not count'),
 });
 
-/** What is known of a ticket that was opened, without its clocks. */
+/** An open ticket, without its clocks. */
 export type Ticket = Opening &
   Static<typeof ticketFactsSchema> & {
-    /** What policies and time did to it since people last moved it, which facts that are told late come before. */
+    /** What policies and time did to it since people last moved it; late facts are placed before these moves. */
     readonly automatic?: Automatic;
   };
 
@@ -295,19 +295,19 @@ export interface Automatic {
 /** No ticket yet, or one. */
 export type TicketState = Ticket | null;
 
-/** What an opening tells besides what the ticket is opened with. */
+/** What an opening records in addition to the ticket's own data. */
 export interface OpeningFlags {
   readonly majorIncident?: true;
   readonly securityIncident?: true;
-  /** Why a lead let it enter above the usual tiers. */
+  /** A lead's reason for letting it enter above the usual tiers. */
   readonly entryReason?: string;
   /** Knowledge articles that L0 showed without success. */
   readonly articlesShown?: readonly string[];
-  /** Those of them that were not suggested for its question, where it names one: the others are counted with the question. */
+  /** Those of them that were not suggested for its question, if it names one: the suggested ones are counted with the question. */
   readonly articlesBesides?: readonly string[];
 }
 
-/** A ticket right after its opening. Which articles were shown and why it entered where it did is history, and no part of its state. */
+/** A ticket right after its opening. The articles shown and the reason for its tier of entry are history, not part of its state. */
 export function openedTicket(
   {
     articlesShown: _articles,
@@ -339,7 +339,7 @@ export function openedTicket(
   };
 }
 
-/** The work as it goes on when a hold ends. */
+/** The work as it continues when a hold ends. */
 export function activeWork(work: Work): ActiveWork {
   switch (work.status) {
     case 'on-hold':
@@ -354,7 +354,7 @@ export function activeWork(work: Work): ActiveWork {
   }
 }
 
-/** The work as it is once what is done at the tier has changed: a hold goes on. */
+/** The work after a change of the active work at its tier: a hold continues. */
 export function withActiveWork(work: Work, active: ActiveWork): Work {
   return work.status === 'on-hold' ? { ...work, paused: active } : active;
 }
@@ -375,12 +375,12 @@ export function resolvedAt(work: Work): Instant | undefined {
   return work.status === 'resolved' || work.status === 'closed' ? work.resolvedAt : undefined;
 }
 
-/** Ids of the tickets that this one has a relation to: those that it is `parent-of` are its children. */
+/** Ids of the tickets to which this one has a relation: `parent-of` gives its children. */
 export function linkedBy(relation: Relation, { links }: Ticket): readonly string[] {
   return links.flatMap((link) => (link.relation === relation ? [link.ticketId] : []));
 }
 
-/** The ticket at a tier, with this team and this assignee, or with none. */
+/** The ticket at a tier, with this team and assignee, or none. */
 export function moveTo(ticket: Ticket, tier: Tier, team?: string, assignee?: Person): Ticket {
   return {
     ...without(ticket, 'team', 'assignee', 'teamChosen', 'nobodyFound', ...(tier === ticket.tier ? [] : ['declinedBy' as const])),

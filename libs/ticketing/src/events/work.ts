@@ -11,7 +11,7 @@ export const workEvents = {
     readonly tier: Tier;
     readonly team?: string;
     readonly agent: Person;
-    /** Tickets on which the agent's touch time ran, and ends. */
+    /** Tickets on which the agent's touch time was running, and now ends. */
     readonly turnedFrom?: readonly string[];
   }>({
     says: 'somebody started working on it; the first time is a first response',

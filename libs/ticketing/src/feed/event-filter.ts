@@ -4,7 +4,9 @@ import { ticket } from '../ticket/ticket.js';
 import type { Priority, Tier } from '../vocabulary.js';
 import { cloudEventType, type PublicEvent, type PublicEvents, type PublicEventType } from './public-events.js';
 
-/** Which public events a reader wants: those that meet everything that is named. Tier, team and priority are those of the ticket right after the event. */
+/**
+ * Which public events a reader wants: those that match every field. Tier, team and priority are those of the ticket right after the event.
+ */
 export interface EventFilter {
   readonly types?: readonly PublicEventType[];
   readonly client?: string;
@@ -12,7 +14,10 @@ export interface EventFilter {
   readonly tiers?: readonly Tier[];
   readonly team?: string;
   readonly priorities?: readonly Priority[];
-  /** A webhook: runs of reports that are delivered to it are wanted, too, whatever else is named but `client` and `since`. Not beside `ticket`. */
+  /**
+   * A webhook: the runs of reports that are delivered to it match too, whatever else is set except `client` and `since`. Not combined with
+   * `ticket`.
+   */
   readonly reportsTo?: string;
   /** Recorded at this instant or later. */
   readonly since?: Instant;
@@ -20,7 +25,7 @@ export interface EventFilter {
 
 const RUN = cloudEventType('ReportRunCompleted');
 
-/** The test that a filter stands for. */
+/** The predicate of a filter. */
 export function eventPredicate({
   types,
   client,

@@ -88,16 +88,6 @@ const data4Schema = {
   },
   required: ['name', 'kind', 'url', 'mediaType', 'sha256', 'bytes'],
 };
-const factSchema = {
-  type: 'object',
-  properties: {
-    fingerprint: { type: 'string' },
-    status: { enum: ['resolved', 'firing'] },
-    startsAt: { type: 'string', format: 'date-time' },
-    endsAt: { description: 'Of one that is resolved: when it is told, unless its source says when.', type: 'string', format: 'date-time' },
-  },
-  required: ['fingerprint', 'status', 'startsAt'],
-};
 const lowSchema = {
   type: 'object',
   properties: {
@@ -109,6 +99,20 @@ const lowSchema = {
     },
   },
   required: ['response', 'resolution'],
+};
+const factSchema = {
+  type: 'object',
+  properties: {
+    fingerprint: { type: 'string' },
+    status: { enum: ['resolved', 'firing'] },
+    startsAt: { type: 'string', format: 'date-time' },
+    endsAt: {
+      description: 'When a resolved alert ended; the time of delivery unless its source says otherwise.',
+      type: 'string',
+      format: 'date-time',
+    },
+  },
+  required: ['fingerprint', 'status', 'startsAt'],
 };
 const data3Schema = {
   type: 'object',
@@ -516,18 +520,18 @@ export const publicEventSchemas = {
       follows: { type: 'string' },
       defaultTerms: { type: 'number' },
       contract: {
-        description: 'The contract that it goes by; absent where the client has none: the default contract holds.',
+        description: 'The contract that it goes by; absent if the client has none: the default contract applies.',
         type: 'object',
         properties: { version: { type: 'number' }, tzdata: { type: 'string' }, terms: termsSchema },
         required: ['version', 'tzdata', 'terms'],
       },
       majorIncident: { const: true },
       securityIncident: { const: true },
-      entryReason: { description: 'Why a lead let it enter above the usual tiers.', type: 'string' },
+      entryReason: { description: "A lead's reason for letting it enter above the usual tiers.", type: 'string' },
       articlesShown: { description: 'Knowledge articles that L0 showed without success.', type: 'array', items: { type: 'string' } },
       articlesBesides: {
         description:
-          'Those of them that were not suggested for its question, where it names one: the others are counted with the question.',
+          'Those of them that were not suggested for its question, if it names one: the suggested ones are counted with the question.',
         type: 'array',
         items: { type: 'string' },
       },
@@ -546,12 +550,12 @@ export const publicEventSchemas = {
       majorIncident: { type: 'boolean' },
       securityIncident: { type: 'boolean' },
       skills: {
-        description: 'What its agent must be able to do, instead of what the contract asks for in the category.',
+        description: 'Skills that its agent needs, in place of those that the contract requires for the category.',
         type: 'array',
         items: { type: 'string' },
       },
       before: {
-        description: 'What it was about before, where that was something else.',
+        description: 'The previous values, if they were different.',
         type: 'object',
         properties: { service: { type: 'string' }, component: { type: 'string' }, category: { type: 'string' } },
       },
@@ -594,7 +598,7 @@ export const publicEventSchemas = {
         },
       },
       automatic: {
-        description: 'A policy handed it on: which, and what the hand-off lacks that the contract asks for.',
+        description: 'Set if a policy handed it on: which one, and what the contract requires but the hand-off lacks.',
         type: 'object',
         properties: { policy: { type: 'string' }, chain: { type: 'string' }, lacks: { type: 'array', items: { type: 'string' } } },
         required: ['policy', 'chain', 'lacks'],
@@ -609,7 +613,11 @@ export const publicEventSchemas = {
       tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
       team: { type: 'string' },
       agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-      turnedFrom: { description: "Tickets on which the agent's touch time ran, and ends.", type: 'array', items: { type: 'string' } },
+      turnedFrom: {
+        description: "Tickets on which the agent's touch time was running, and now ends.",
+        type: 'array',
+        items: { type: 'string' },
+      },
     },
     required: ['escalationId', 'tier', 'agent'],
   },
@@ -736,11 +744,14 @@ export const publicEventSchemas = {
       round: { type: 'number' },
       step: { type: 'number' },
       targets: targetsSchema,
-      passedOver: { description: 'Targets that were nobody: the step reached only the others.', type: 'array', items: passedOverSchema },
-      notHandedOn: { description: 'Why the step did not hand the work on as it was to.', type: 'string' },
+      passedOver: {
+        description: 'Targets with nobody to notify: the step reached only the others.',
+        type: 'array',
+        items: passedOverSchema,
+      },
+      notHandedOn: { description: 'Why the step did not hand the work on as configured.', type: 'string' },
       notifications: {
-        description:
-          'The messages that are sent, to targets that have addresses, and what they say. Others learn of the step by this event alone.',
+        description: 'The messages to targets with addresses, and their text. Other targets learn of the step only through this event.',
         type: 'array',
         items: notifications2Schema,
       },
@@ -850,7 +861,7 @@ export const publicEventSchemas = {
       vendor: { type: 'string' },
       cycle: { type: 'number' },
       was: {
-        description: 'The verdict that was known of the clock.',
+        description: 'The previous verdict.',
         type: 'object',
         properties: {
           contractVersion: { type: 'number' },
@@ -863,7 +874,7 @@ export const publicEventSchemas = {
         required: ['contractVersion', 'verdict', 'target', 'elapsed'],
       },
       is: {
-        description: 'Absent where no such clock would have run, or it has not ended.',
+        description: 'Absent if there would have been no such clock, or it has not ended.',
         type: 'object',
         properties: {
           contractVersion: { type: 'number' },
@@ -877,7 +888,7 @@ export const publicEventSchemas = {
       },
       moment: {
         description:
-          'A warning or a breach that was told of the clock, ended or not: when it was said to have happened, and when it did, if it did.',
+          'A warning or breach that was recorded of the clock, ended or not: when it was said to have happened, and when it really did, if it\ndid.',
         type: 'object',
         properties: {
           terms: { type: 'number' },
@@ -888,15 +899,12 @@ export const publicEventSchemas = {
         required: ['terms', 'was'],
       },
       because: {
-        description: 'Revision and type of the event, in this stream, that was told late and shows it.',
+        description: 'Revision and type of the late event in this stream that shows it.',
         type: 'object',
         properties: { revision: { type: 'number' }, type: { type: 'string' } },
         required: ['revision', 'type'],
       },
-      tzdata: {
-        description: 'Version of the time zone data that it was recomputed with; absent under the default contract.',
-        type: 'string',
-      },
+      tzdata: { description: 'Version of the time zone data used for recomputing; absent under the default contract.', type: 'string' },
       reason: { type: 'string' },
     },
     required: ['clock', 'cycle', 'reason'],
@@ -920,7 +928,7 @@ export const publicEventSchemas = {
           'split-into',
         ],
       },
-      mirrored: { description: 'The other one said so first.', const: true },
+      mirrored: { description: 'Recorded first by the other ticket.', const: true },
     },
     required: ['ticketId', 'relation'],
   },
@@ -1077,7 +1085,7 @@ export const publicEventSchemas = {
         properties: { kind: { enum: ['solution', 'procedure'] }, text: { type: 'string' }, article: { type: 'string' } },
         required: ['kind', 'text'],
       },
-      pingPong: { description: 'How many times it went back to a tier that had handed it up, when it does so now.', type: 'number' },
+      pingPong: { description: 'How many times it has gone back to a tier that had handed it up, if it does so now.', type: 'number' },
     },
     required: ['from', 'to', 'reason', 'solution'],
   },
@@ -1118,7 +1126,11 @@ export const publicEventSchemas = {
       tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
       team: { type: 'string' },
       agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-      turnedFrom: { description: "Tickets on which the agent's touch time ran, and ends.", type: 'array', items: { type: 'string' } },
+      turnedFrom: {
+        description: "Tickets on which the agent's touch time was running, and now ends.",
+        type: 'array',
+        items: { type: 'string' },
+      },
     },
     required: ['tier', 'agent'],
   },
@@ -1254,13 +1266,13 @@ export const publicEventSchemas = {
       team: { type: 'string' },
       assignee: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
       automatic: {
-        description: 'It was assigned automatically: what decided, between how many, and what was asked for.',
+        description: 'Present if assigned automatically: what decided, among how many, and what was asked for.',
         type: 'object',
         properties: {
           shift: { type: 'string' },
           rule: { enum: ['only-candidate', 'least-loaded', 'longest-since-assigned', 'first-by-id'] },
           candidates: { type: 'number' },
-          openTickets: { description: 'Open tickets of the chosen one, before this one.', type: 'number' },
+          openTickets: { description: 'Open tickets of the chosen agent, without this one.', type: 'number' },
           skills: { type: 'array', items: { type: 'string' } },
         },
         required: ['shift', 'rule', 'candidates', 'openTickets', 'skills'],
@@ -1272,9 +1284,9 @@ export const publicEventSchemas = {
     type: 'object',
     properties: {
       tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-      team: { description: 'The team that it stays with, if somebody gave it to one.', type: 'string' },
+      team: { description: 'The team that it stays with, if someone assigned it to one.', type: 'string' },
       assignee: {
-        description: 'Who had it.',
+        description: 'The previous assignee.',
         type: 'object',
         properties: { id: { type: 'string' }, name: { type: 'string' } },
         required: ['id'],
@@ -1290,7 +1302,7 @@ export const publicEventSchemas = {
       tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
       team: { type: 'string' },
       from: {
-        description: 'Who had it, and is told.',
+        description: 'The previous assignee, who is notified.',
         type: 'object',
         properties: { id: { type: 'string' }, name: { type: 'string' } },
         required: ['id'],
@@ -1304,10 +1316,10 @@ export const publicEventSchemas = {
     type: 'object',
     properties: {
       because: { enum: ['no-team', 'no-members', 'nobody-skilled', 'nobody-on-shift', 'all-absent'] },
-      teams: { description: 'Ids of the teams that would do.', type: 'array', items: { type: 'string' } },
+      teams: { description: 'Ids of the eligible teams.', type: 'array', items: { type: 'string' } },
       retryAt: {
         description:
-          'When somebody with the skills comes on shift or back next, as far as is known; it is tried again whenever the roster changes.',
+          'When someone with the skills next comes on shift or back, as far as known; assignment is also tried again whenever the roster changes.',
         type: 'string',
         format: 'date-time',
       },
@@ -1333,11 +1345,11 @@ export const publicEventSchemas = {
     properties: {
       client: { type: 'string' },
       rules: rulesSchema,
-      from: { description: 'Tickets opened then or later; all, unless given.', type: 'string', format: 'date-time' },
+      from: { description: 'Only tickets opened at this time or later; default: all.', type: 'string', format: 'date-time' },
       to: { description: 'Tickets opened before this time; default: all.', type: 'string', format: 'date-time' },
-      tickets: { description: 'How many were replayed.', type: 'number' },
+      tickets: { description: 'Number of tickets replayed.', type: 'number' },
       touched: {
-        description: 'What each rule would have done to them.',
+        description: 'What each rule would have done.',
         type: 'array',
         items: {
           type: 'object',
@@ -1565,7 +1577,7 @@ export const publicEventSchemas = {
   },
   ProblemReopened: {
     type: 'object',
-    properties: { reason: { type: 'string' }, ticketId: { description: 'The ticket that came although there was a fix.', type: 'string' } },
+    properties: { reason: { type: 'string' }, ticketId: { description: 'The ticket that came in despite the fix.', type: 'string' } },
     required: ['reason'],
   },
   ReportRunCompleted: {
@@ -1653,12 +1665,15 @@ export const publicEventSchemas = {
           securityIncident: { type: 'boolean' },
           entryReason: { type: 'string' },
           form: {
-            description: 'The form that was filled in. Has no rule, and so cannot come from outside.',
+            description: 'The completed form. Has no validation rule, so cannot be sent from outside.',
             type: 'object',
             properties: { form: { type: 'string' }, version: { type: 'number' } },
             required: ['form', 'version'],
           },
-          splitFrom: { description: 'The ticket that it was a part of. Has no rule, and so cannot come from outside.', type: 'string' },
+          splitFrom: {
+            description: 'The ticket that it was split from. Has no validation rule, so cannot be sent from outside.',
+            type: 'string',
+          },
           effectiveAt: { type: 'string' },
         },
         required: ['client', 'kind', 'summary', 'reporter', 'channel', 'impact', 'urgency'],

@@ -1,8 +1,8 @@
 import { formatPosition, parsePosition, type Position } from '#eventsourcing';
 
 /**
- * A place among the public events. Events that are derived from a stored one come right before it, in parts from 1: a place with a part is after that
- * part, one without is after the stored event too. Any position of the log is a place.
+ * A place among the public events. Events derived from a stored one come right before it, in parts from 1: a place with a part is after
+ * that part, a place without one is after the stored event too. Every position in the log is a place.
  */
 export interface FeedPosition extends Position {
   readonly part?: number;
@@ -20,7 +20,7 @@ export function formatPlace({ part, ...position }: FeedPosition): string {
   return part === undefined ? formatPosition(position) : `${formatPosition(position)}/${part}`;
 }
 
-/** Undefined when the text is no place. */
+/** Undefined if the text is not a place. */
 export function parsePlace(text: string): FeedPosition | undefined {
   const [, position = '', part] = /^(\d+\/\d+)(?:\/([1-9]\d{0,2}))?$/.exec(text) ?? [];
   const parsed = parsePosition(position);

@@ -32,9 +32,9 @@ type Events = TicketEvents &
   AutomationEvents &
   ArticleEvents;
 
-/** What other services are told of an event where that is not all of its data. */
+/** The public data of an event, if it is not all of its data. */
 const shown = {
-  /** The contract, in full, is the client's own: its version tells it from others. */
+  /** The full contract is private to the client; its version identifies it. */
   TicketOpened: (data: Events['TicketOpened']) => ({ ...without(data, 'contract'), contractVersion: data.contract?.version ?? 0 }),
   SlaTermsRebased: ({ contract, clocks }: Events['SlaTermsRebased']) => ({ contractVersion: contract.version, clocks }),
   /** The mail server's own words stay inside. */
@@ -42,22 +42,22 @@ const shown = {
   ProblemReminderFailed: (data: Events['ProblemReminderFailed']) => without(data, 'detail'),
   IncidentReminderFailed: (data: Events['IncidentReminderFailed']) => without(data, 'detail'),
   ArticleReminderFailed: (data: Events['ArticleReminderFailed']) => without(data, 'detail'),
-  /** Only the desk reads what is not said yet, or a note. */
+  /** Notes, and replies not yet sent, are for the desk only. */
   ActProposed: ({ proposalId, act }: Events['ActProposed']) => ({ proposalId, act }),
   InternalNoteAdded: ({ author }: Events['InternalNoteAdded']) => ({ author }),
-  /** Where its document is, below the address of the API. */
+  /** The path of its document, below the API's base address. */
   ReportRunCompleted: (data: Events['ReportRunCompleted']) => ({
     ...data,
     document: `/v1/reports/${encodeURIComponent(data.report)}/runs/${data.run}/document`,
     mediaType: 'text/html',
   }),
-  /** What the ticket is opened with is in its own `TicketOpened`. */
+  /** The ticket's own `TicketOpened` has its opening data. */
   AlertOpened: (data: Events['AlertOpened']) => without(data, 'opening'),
-  /** The parameters are for the runner that claims the task: they may hold what nobody else is to know. */
+  /** The parameters are only for the runner that claims the task: they may be confidential. */
   AutomationAsked: (data: Events['AutomationAsked']) => without(data, 'input'),
 };
 
-/** Nobody else's business: rows of an imported record that changed nothing, addresses of the desk, schedules of reports, what articles say. */
+/** Not public: rows of an imported record that changed nothing, addresses of the desk, schedules of reports, the text of articles. */
 const internal = [
   'ImportedNoteRecorded',
   'AgentContactSet',
@@ -79,14 +79,14 @@ const internal = [
   'ArticleJudged',
 ] as const satisfies readonly (keyof Events)[];
 
-/** What other services are told that no stored event says. */
+/** Public events that are not stored. */
 interface DerivedEvents {
   readonly SlaMet: SlaMet;
 }
 
 const derived = ['SlaMet'] as const satisfies readonly (keyof DerivedEvents)[];
 
-/** Event type → what other services read of its data. */
+/** Event type → its public data. */
 export type PublicEvents = {
   readonly [Type in Exclude<keyof Events, (typeof internal)[number]> | keyof DerivedEvents]: Type extends keyof typeof shown
     ? ReturnType<(typeof shown)[Type]>
@@ -112,11 +112,14 @@ export function isDerived(type: PublicEventType): type is keyof DerivedEvents {
   return (derived as readonly string[]).includes(type);
 }
 
-/** Version of the public shape of an event's data. It rises where a change would break readers; the version before is then served as well. */
+/**
+ * Version of the public shape of an event's data. It rises with changes that would break readers; the previous version is then still
+ * served.
+ */
 const PUBLIC_VERSION = 1;
 
 /**
- * The name of an event for other services: `TicketEscalated` is `com.tierline.ticket.escalated.v1`, `SlaBreached` `com.tierline.sla.breached.v1`,
+ * The public name of an event type: `TicketEscalated` is `com.tierline.ticket.escalated.v1`, `SlaBreached` `com.tierline.sla.breached.v1`,
  * `WorkStarted` `com.tierline.ticket.work-started.v1`, `UpdateBroadcast` `com.tierline.majorincident.update-broadcast.v1`.
  */
 export function cloudEventType(type: PublicEventType): string {
@@ -148,15 +151,15 @@ function aboutItsSubject(type: PublicEventType): string {
 
 const byCloudEventType = new Map(publicEventTypes.map((type) => [cloudEventType(type), type]));
 
-/** The event type that a name stands for: its own, or the one that other services know it by. */
+/** The event type with a name: its own, or its public one. */
 export function publicEventType(name: string): PublicEventType | undefined {
   return byCloudEventType.get(name) ?? publicEventTypes.find((type) => type === name);
 }
 
-/** An event as other services read it: CloudEvents 1.0, with what it happened to and who did it as extensions. */
+/** An event as other services read it: CloudEvents 1.0, with its subject and actor as extensions. */
 export interface PublicEvent {
   readonly specversion: '1.0';
-  /** The id of the stored event: the same however often it is delivered. */
+  /** The id of the stored event: the same on every delivery. */
   readonly id: string;
   readonly source: string;
   readonly type: string;
@@ -166,14 +169,14 @@ export interface PublicEvent {
   readonly time: Instant;
   readonly datacontenttype: 'application/json';
   readonly dataschema: string;
-  /** When it was told: later than `time` where it was told late. */
+  /** When it was recorded: later than `time` for a late fact. */
   readonly recordedtime: Instant;
-  /** Its place among the public events, and the number of its event in the stream of its subject. */
+  /** Its place among the public events, and the revision of its event in the subject's stream. */
   readonly position: string;
   readonly revision: number;
-  /** The client (tenant) that it belongs to; empty for what is of the whole desk. */
+  /** The client (tenant) that it belongs to; empty if it concerns the whole desk. */
   readonly client: string;
-  /** Of a ticket's event: the tier, team and priority of the ticket right after it. */
+  /** For a ticket's event: the tier, team and priority of the ticket right after it. */
   readonly tier?: Tier;
   readonly team?: string;
   readonly priority?: Priority;
@@ -181,29 +184,29 @@ export interface PublicEvent {
   readonly actorkind: string;
   readonly correlationid: string;
   readonly causationid: string;
-  /** The system that it was imported from; absent for what happened here. */
+  /** The system that it was imported from; absent for events recorded here. */
   readonly importedfrom?: string;
   readonly data: unknown;
 }
 
-/** Where a ticket is and how urgent. */
+/** Where a ticket is and how urgent it is. */
 export type TicketPlace = Pick<PublicEvent, 'tier' | 'team' | 'priority'>;
 
-/** Where the schemas of the data are served, and what names this product among sources of events. */
+/** Where the schemas of the data are served; also identifies this product as a source of events. */
 export const SCHEMAS_PATH = '/schemas';
 const SOURCE = '/tierline';
 
-/** The URI of the schema of a type's data: the same wherever the events are served. */
+/** The URI of the schema of a type's data: the same wherever events are served. */
 export function schemaUri(name: string): string {
   return `urn:tierline:schema:${name}`;
 }
 
-/** The streams that hold what other services may follow, by how their names begin. */
+/** Prefixes of the streams with public events. */
 export const publicStreamPrefixes: readonly string[] = published.map(({ category }) => `${category}-`);
 
 /**
- * An event as other services read it; undefined for what is nobody else's business.
- * @param place of a ticket's event: where the ticket is right after it
+ * An event as other services read it; undefined if it is not public.
+ * @param place for a ticket's event: where the ticket is right after it
  */
 export function publicEvent(stored: StoredEvent, place: TicketPlace = {}): PublicEvent | undefined {
   const aggregate: Aggregate | undefined = (published as readonly Aggregate[]).find(({ category }) =>
@@ -216,7 +219,7 @@ export function publicEvent(stored: StoredEvent, place: TicketPlace = {}): Publi
   return inEnvelope(type as PublicEventType, aggregate, event, place, show === undefined ? data : show(data));
 }
 
-/** What follows from a ticket's event, in parts from 1: the clocks that it has ended in time. */
+/** The events derived from a ticket's event, in parts from 1: the clocks that it ended in time. */
 export function derivedEvents(stored: StoredEvent, place: TicketPlace, met: readonly SlaMet[]): readonly PublicEvent[] {
   return met.map((clock, index) => ({
     ...inEnvelope('SlaMet', ticket, stored, place, clock),

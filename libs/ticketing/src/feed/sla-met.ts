@@ -5,8 +5,8 @@ import { clockName, ended } from '../sla/sla-clock.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
 
 /**
- * A clock has ended in time. No stored event says so: it follows from the ticket's events up to the one that ended the clock, and from nothing later, so it
- * reads the same whenever it is derived. What a late fact changes about it is told by `SlaRestated`, which is stored.
+ * A clock has ended in time. No stored event says so: it is derived from the ticket's events up to the one that ended the clock, and from
+ * nothing later, so it is the same whenever derived. If a late fact changes it, the stored event `SlaRestated` says so.
  */
 export interface SlaMet extends ClockIdentity {
   readonly terms: number;
@@ -21,7 +21,7 @@ export interface SlaMet extends ClockIdentity {
   readonly stoppedAt: Instant;
 }
 
-/** The clocks that an event has ended in time, from the ticket before and after it. */
+/** The clocks that an event ended in time, from the ticket before and after it. */
 export function clocksMet(before: ClockedTicketState, after: ClockedTicketState): readonly SlaMet[] {
   const known = before?.sla?.clocks ?? [];
   const now = after?.sla?.clocks ?? [];

@@ -35,55 +35,58 @@ export const accountSchema = about(
   'Account of a person without an identity provider',
 );
 
-/** An account as it is shown. */
+/** An account, for display. */
 export type Account = Static<typeof accountSchema>;
 
-/** An account, with what is in no answer. */
+/** An account with its secrets. */
 export type AccountState = (Account & AccountSecrets) | null;
 
 interface AccountSecrets {
-  /** Of the password. */
+  /** Hash of the password. */
   readonly hash?: string;
   readonly totp?: Totp;
-  /** What passkeys are checked with, by their ids. */
+  /** Keys to verify passkeys, by their ids. */
   readonly passkeyKeys?: Readonly<Record<string, PasskeyKey>>;
-  /** When the challenge was made of the last log-in with a passkey, in milliseconds since 1970: none of then or earlier is taken again. */
+  /**
+   * When the challenge for the last log-in with a passkey was issued, in milliseconds since 1970: challenges from then or earlier are
+   * refused.
+   */
   readonly challengedAt?: number;
 }
 
 interface PasskeyKey {
-  /** The id that its authenticator has given it. */
+  /** The id assigned by its authenticator. */
   readonly credential: string;
   /** As COSE, in base64url. */
   readonly publicKey: string;
-  /** How often its authenticator says that it was used; 0 where it does not count. */
+  /** Number of uses, as counted by its authenticator; 0 if it does not count. */
   readonly counter: number;
 }
 
-/** A passkey that a browser has made. */
+/** A passkey created by a browser. */
 export interface NewPasskey extends PasskeyKey {
   readonly passkey: string;
 }
 
-/** That a passkey was used: its owner was there and verified. */
+/** Use of a passkey: its owner was present and verified. */
 export interface PasskeyUse {
   readonly passkey: string;
   readonly counter: number;
   readonly challengedAt: number;
 }
 
-/** An authenticator that was enrolled. Its secret follows from the id of the enrolment, and is in no event. */
+/** An enrolled authenticator. Its secret is derived from the id of the enrolment, and is in no event. */
 interface Totp {
   readonly enrolment: string;
-  /** The last step of time of which a code was used: none of it or of an earlier one is taken again. */
+  /** The time step of the last code used: codes of this step or an earlier one are refused. */
   readonly lastStep: number;
-  /** SHA-256 of each recovery code, in lower-case hexadecimal; null once it was used. */
+  /** SHA-256 of each recovery code, in lower-case hexadecimal; null once used. */
   readonly recoveryHashes: readonly (string | null)[];
 }
 
 /**
- * What was given besides a link or a password: the step of time that a code is of, or which of the recovery codes. Undefined for nothing. A passkey
- * stands for both factors.
+ * What was given in addition to a link or password: the time step of a code, or the index of a recovery code. Undefined if nothing. A
+ * passkey counts as both factors.
  */
 export type SecondFactor = { readonly totpStep: number } | { readonly recoveryCode: number } | PasskeyUse | undefined;
 
@@ -138,15 +141,15 @@ interface Told {
 interface LoggedIn extends Partial<PasskeyUse> {
   readonly account: string;
   readonly by: (typeof LOG_IN_METHODS)[number];
-  /** The step of time of the code that was given. */
+  /** The time step of the given code. */
   readonly totpStep?: number;
-  /** Which of the recovery codes was given in its place. */
+  /** Index of the recovery code given instead. */
   readonly recoveryCode?: number;
 }
 
 interface TotpEnrolment {
   readonly enrolment: string;
-  /** The step of time of the code that it was confirmed with. */
+  /** The time step of the confirming code. */
   readonly totpStep: number;
   readonly recoveryHashes: readonly string[];
 }
@@ -206,7 +209,7 @@ const events = {
 
 const command = commandsOn<AccountState, EventsOf<{ readonly events: typeof events }>>();
 
-/** Whether there is an account that somebody may log in to. */
+/** Whether this is an account that someone can log in to. */
 export function isActiveAccount(state: AccountState): state is NonNullable<AccountState> {
   return state !== null && state.suspendedAt === undefined;
 }
@@ -218,8 +221,8 @@ const removal = ({ account, totp }: NonNullable<AccountState>) =>
   totp === undefined ? [] : [{ type: 'AccountTotpRemoved' as const, data: { account } }];
 
 /**
- * Whether what was given besides a link or a password is enough: where an authenticator is enrolled, a code that was not used before. A passkey is
- * enough by itself, for a challenge that is newer than the last one.
+ * Whether the second factor is sufficient: with an enrolled authenticator, an unused code. A passkey is sufficient by itself, if its
+ * challenge is newer than the last one.
  */
 function isSufficient({ totp, passkeyKeys = {}, challengedAt = -Infinity }: NonNullable<AccountState>, factor: SecondFactor): boolean {
   if (factor !== undefined && 'passkey' in factor) return factor.passkey in passkeyKeys && factor.challengedAt > challengedAt;
@@ -253,7 +256,7 @@ function withUsed(
   });
 }
 
-/** An account of a person; of no client. One stream each: `account-<id>`. */
+/** An account of a person; belongs to no client. One stream each: `account-<id>`. */
 export const account = {
   category: 'account',
   noun: 'account',
@@ -302,7 +305,7 @@ export const account = {
         return state.suspendedAt === undefined ? [] : [{ type: 'AccountReinstated', data: { account: state.account } }];
       },
     }),
-    /** The link itself is made by who sends it: the domain knows no chance. */
+    /** The sender makes the link: the domain has no randomness. */
     IssueAccountLink: command({
       refuses: ['account-not-found'],
       decide(_command: Readonly<Record<never, never>>, state) {
@@ -310,7 +313,7 @@ export const account = {
         return [{ type: 'AccountLinkIssued', data: { account: state.account } }];
       },
     }),
-    /** The password is hashed by who sends it: the domain knows no chance. */
+    /** The sender hashes the password: the domain has no randomness. */
     SetAccountPassword: command({
       refuses: ['account-not-found'],
       decide({ hash }: { readonly hash: string }, state) {
@@ -326,7 +329,7 @@ export const account = {
         return [{ type: 'AccountLoggedIn', data: { account: state.account, by, ...factor } }];
       },
     }),
-    /** Who sends it has seen a code of the authenticator. */
+    /** The sender has verified a code of the authenticator. */
     EnrolTotp: command({
       refuses: ['account-not-found', 'totp-enrolled'],
       decide({ enrolment, totpStep, recoveryHashes }: TotpEnrolment, state) {
@@ -335,7 +338,7 @@ export const account = {
         return [{ type: 'AccountTotpEnrolled', data: { account: state.account, enrolment, totpStep, recoveryHashes } }];
       },
     }),
-    /** For its owner, who gives a code of it. */
+    /** For its owner, who gives a code. */
     RemoveTotp: command({
       refuses: ['account-not-found', 'second-factor-required'],
       decide({ factor }: { readonly factor: SecondFactor }, state) {
@@ -343,7 +346,7 @@ export const account = {
         return isSufficient(state, factor) ? removal(state) : noFactor();
       },
     }),
-    /** Who sends it has checked what the browser has made. */
+    /** The sender has verified what the browser created. */
     AddPasskey: command({
       refuses: ['account-not-found', 'passkey-exists', 'too-many-passkeys'],
       decide({ label, passkey, credential, publicKey, counter }: { readonly label: string } & NewPasskey, state) {
@@ -363,7 +366,7 @@ export const account = {
         return [{ type: 'AccountPasskeyRemoved', data: { account: state.account, passkey } }];
       },
     }),
-    /** For an owner who has neither the authenticator nor a recovery code. */
+    /** For an owner who has lost both the authenticator and the recovery codes. */
     ResetTotp: command({
       route: 'DELETE /v1/accounts/{account}/totp',
       refuses: ['account-not-found'],
@@ -379,7 +382,7 @@ export type AccountCommands = CommandsOf<typeof account>;
 
 const invalid = () => refuse('account-invalid', 'An account sees either some clients or all', [CLIENTS_NOT_NAMED]);
 
-/** Whom an account is of; undefined when it names both some clients and all, or none. */
+/** The principal of an account; undefined if it names both some clients and all, or none. */
 export function principalOfAccount(
   id: string,
   { name, roles, clients: some, allClients, tiers, teams }: ChangeAccount,
@@ -397,10 +400,10 @@ export function principalOfAccount(
   });
 }
 
-/** What of an account, or of its events, nobody is shown. */
+/** Parts of an account, or of its events, that are never shown. */
 export const ACCOUNT_SECRETS = ['hash', 'totp', 'recoveryHashes', 'passkeyKeys', 'challengedAt', 'credential', 'publicKey'] as const;
 
-/** An account as it is shown. */
+/** An account, for display. */
 export function shownAccount(account: NonNullable<AccountState>): Account {
   return without(account as Account & Partial<Record<(typeof ACCOUNT_SECRETS)[number], unknown>>, ...ACCOUNT_SECRETS);
 }

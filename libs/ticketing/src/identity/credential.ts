@@ -34,7 +34,7 @@ export const keySchema = about(
   'A credential. Its secret is only in the first response and is not stored anywhere',
 );
 
-/** A credential as it is shown. */
+/** A credential, for display. */
 export type Key = Static<typeof keySchema>;
 
 /** A credential, with the SHA-256 of its secret in lower-case hexadecimal. */
@@ -48,7 +48,7 @@ interface Issued {
   readonly label: string;
   readonly principal: Principal;
   readonly routes?: readonly string[];
-  /** Id of the account that it is of. */
+  /** Id of the account that it belongs to. */
   readonly account?: string;
   readonly provider?: NonNullable<Key['provider']>;
   readonly expiresAt?: Instant;
@@ -78,7 +78,7 @@ const revocation = ({ key, revokedAt }: Credential) =>
 
 const noKey = () => refuse('key-not-found', 'There is no such key');
 
-/** A key, a link or a session; of no client. One stream each: `credential-<id>`. */
+/** A key, a link or a session; belongs to no client. One stream each: `credential-<id>`. */
 export const credential = {
   category: 'credential',
   noun: 'key',
@@ -87,7 +87,7 @@ export const credential = {
   client: () => '',
   events,
   commands: {
-    /** The secret is made, and hashed, by who sends it: the domain knows no chance. */
+    /** The sender makes and hashes the secret: the domain has no randomness. */
     IssueCredential: command({
       refuses: ['key-exists'],
       decide({ form, label, principal, routes, account, provider, expiresAt, hash }: Omit<Issued, 'key'>, state, { id: key = '' }) {
@@ -134,12 +134,12 @@ export const credential = {
 export type CredentialEvents = EventsOf<typeof credential>;
 export type CredentialCommands = CommandsOf<typeof credential>;
 
-/** Whether it was not revoked, and has not ended, at an instant. */
+/** Whether it is neither revoked nor expired at an instant. */
 export function isValid({ revokedAt, expiresAt }: Pick<Credential, 'revokedAt' | 'expiresAt'>, at: Instant): boolean {
   return revokedAt === undefined && (expiresAt === undefined || at < expiresAt);
 }
 
-/** A credential as it is shown: without the hash. */
+/** A credential for display: without the hash. */
 export function shown({ hash: _hash, ...key }: Credential): Key {
   return key;
 }

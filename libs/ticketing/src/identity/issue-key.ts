@@ -53,12 +53,12 @@ export class IssueKey {
   expiresAt?: string;
 }
 
-/** Whether something is a route as a key names it: a method and a path, such as `GET /v1/tickets`. */
+/** Whether this is a route that a key can name: a method and a path, such as `GET /v1/tickets`. */
 export function isRouteOfKey(text: string): boolean {
   return /^(GET|POST|PUT|DELETE) \/[\x21-\x7e]*$/.test(text);
 }
 
-/** Who asks with such a key; undefined when it names both some clients and all, or none. */
+/** The principal of a key; undefined if it names both some clients and all, or none. */
 export function principalOfKey({
   kind = 'service',
   id,

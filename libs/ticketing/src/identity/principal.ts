@@ -3,16 +3,16 @@ import { about, flag, listOf, literal, oneOf, open, optional, type Static, text,
 import { tierSchema } from '../vocabulary.js';
 
 /**
- * What somebody may be. `requester`: reports tickets and follows their own; `agent`: works on tickets of their tiers; `lead`: leads a desk;
- * `auditor`: reads everything of their clients and writes nothing; `service`: a program that brings in tickets and messages; `assistant`: a
- * program that works beside agents; `administrator`: may do everything.
+ * Roles. `requester`: reports tickets and follows their own; `agent`: works on tickets of their tiers; `lead`: leads a desk; `auditor`:
+ * reads everything of their clients and writes nothing; `service`: a program that brings in tickets and messages; `assistant`: a program
+ * that works alongside agents; `administrator`: may do everything.
  */
 export const ROLES = ['requester', 'agent', 'lead', 'auditor', 'service', 'assistant', 'administrator'] as const;
 export type Role = (typeof ROLES)[number];
 
 export const PRINCIPAL_KINDS = ['person', 'service', 'assistant', 'system'] as const;
 
-/** `all`, or some. */
+/** `all`, or a list. */
 export const orAll = <S extends Parameters<typeof listOf>[0]>(item: S) => unionOf([literal('all'), listOf(item)]);
 
 export const principalSchema = about(
@@ -29,10 +29,10 @@ export const principalSchema = about(
   'Who sends the request',
 );
 
-/** Who asks, however they proved who they are. */
+/** Who is asking, however they were authenticated. */
 export type Principal = Static<typeof principalSchema>;
 
-/** Part of the system itself: a policy, the timekeeper. */
+/** Part of the system itself: a policy or the timekeeper. */
 export function systemPrincipal({ id, name }: Pick<Actor, 'id' | 'name'>): Principal {
   return {
     kind: 'system',
@@ -46,10 +46,10 @@ export function systemPrincipal({ id, name }: Pick<Actor, 'id' | 'name'>): Princ
   };
 }
 
-/** Who works on the machine itself, with its stores at hand. */
+/** Someone with access to the machine itself and its stores. */
 export const OPERATOR: Principal = systemPrincipal({ id: 'operator', name: 'Operator of the machine' });
 
-/** A principal as events name it. */
+/** A principal as named in events. */
 export function actorOf({ kind, id, name, roles }: Principal): Actor {
   const kinds = {
     person: roles.length > 0 && roles.every((role) => role === 'requester') ? 'requester' : 'agent',
@@ -60,32 +60,32 @@ export function actorOf({ kind, id, name, roles }: Principal): Actor {
   return { id, kind: kinds[kind], ...(name === undefined ? {} : { name }) };
 }
 
-/** Whether both are the same person, or the same program: other than what they may do, which changes. */
+/** Whether both are the same person or program, apart from their permissions, which change. */
 export function isSamePrincipal(one: Pick<Principal, 'kind' | 'id'>, other: Pick<Principal, 'kind' | 'id'>): boolean {
   return one.kind === other.kind && one.id === other.id;
 }
 
-/** What may be seen: data of these clients, and of those only the tickets of one reporter where that is named. */
+/** What may be seen: data of these clients; if a reporter is named, only that reporter's tickets. */
 export interface Scope {
   readonly clients: Principal['clients'];
   /** Id of the reporter. */
   readonly reporter?: string;
 }
 
-/** The clients that somebody names: some of them, or all; undefined where both are named, or neither. */
+/** The clients that are named: a list, or all; undefined if both are given, or neither. */
 export function clientsNamed(clients: readonly string[] | undefined, allClients = false): Principal['clients'] | undefined {
   return (clients === undefined) === allClients ? (clients ?? 'all') : undefined;
 }
 
-/** What is wrong where `clientsNamed` finds none. */
+/** The fault when `clientsNamed` finds none. */
 export const CLIENTS_NOT_NAMED: Fault = { field: 'clients', message: 'either name clients or set allClients to true' };
 
-/** Whether somebody sees no client that one does not see oneself. */
+/** Whether someone sees no client beyond one's own scope. */
 export function isWithinReach({ clients }: Pick<Scope, 'clients'>, other: Pick<Scope, 'clients'>): boolean {
   return clients === 'all' || (other.clients !== 'all' && other.clients.every((client) => clients.includes(client)));
 }
 
-/** Whether something of a client may be seen. What is of no client is everybody's at the desk. */
+/** Whether something of a client may be seen. Everyone at the desk may see what belongs to no client. */
 export function seesClient({ clients }: Pick<Scope, 'clients'>, client: string): boolean {
   return client === '' || clients === 'all' || clients.includes(client);
 }

@@ -15,7 +15,7 @@ function articleUses(
   return articles.map((id) => ({ category: article.category, id, name: 'RecordArticleUse', body }));
 }
 
-/** Tells articles of the tickets that they have solved, of those before which they were shown in vain, and of steps that failed. */
+/** Records with articles which tickets they solved, which tickets they did not prevent, and which of their steps failed. */
 export const articlesOfTickets: Policy<TicketEvents, ClockedTicketState, ArticleCommands> = {
   name: 'articles-of-tickets',
   aggregate: ticket,
@@ -26,14 +26,14 @@ export const articlesOfTickets: Policy<TicketEvents, ClockedTicketState, Article
         ? data.article !== undefined
         : type !== 'DiagnosticStepRecorded' || data.runbook?.result === 'failed',
   react: {
-    // What was suggested for a question was in vain once, however many tickets name it: the question tells of it.
+    // What was suggested for a question failed once, however many tickets name the question, which reports it.
     TicketOpened: (event) => articleUses(event, event.data.client, event.data.articlesBesides ?? event.data.articlesShown ?? [], false),
     TicketResolved: (event, state) => articleUses(event, state?.client, event.data.article === undefined ? [] : [event.data.article], true),
     DiagnosticStepRecorded: (event, state) => {
       const followed = state?.runbooks?.find(({ run }) => run === event.data.runbook?.run);
       return articleUses(event, state?.client, followed === undefined ? [] : [followed.article], false);
     },
-    // Old imports have root causes without one.
+    // Root causes in old imports have none.
     TicketResolvedWithRootCause: (event, state) =>
       articleUses(
         event,

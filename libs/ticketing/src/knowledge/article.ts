@@ -20,15 +20,15 @@ import { about, count, flag, instant, listOf, oneOf, open, optional, refer, type
 import type { Reach } from '../ticket/escalation.js';
 import { type Person, personSchema } from '../vocabulary.js';
 
-/** How far the latest text is. What was published stays so until a later version is, or the article is retired. */
+/** Status of the latest text. Published text stays published until a later version is, or the article is retired. */
 export const ARTICLE_STATUSES = ['draft', 'reviewed', 'published', 'retired'] as const;
 export type ArticleStatus = (typeof ARTICLE_STATUSES)[number];
 
-/** Who may read what is published: the desk; requesters of its client, too; requesters of every client, too. */
+/** Who may read published text: the desk; also requesters of its client; also requesters of every client. */
 export const VISIBILITIES = ['desk', 'client', 'everybody'] as const;
 export type Visibility = (typeof VISIBILITIES)[number];
 
-/** So many failures in a row, without a ticket that it solved in between, flag an article. */
+/** An article is flagged after this many failures in a row, without a ticket solved in between. */
 export const FLAGGED_AFTER = 3;
 
 const contentSchema = open({
@@ -190,22 +190,22 @@ export class GiveArticleFeedback {
   comment?: string;
 }
 
-/** A ticket was solved with the article, or it was shown in vain. Sent by a policy. */
+/** A ticket was solved with the article, or it was shown without success. Sent by a policy. */
 export interface RecordArticleUse {
   readonly ticketId: string;
   readonly client: string;
   readonly solved: boolean;
 }
 
-/** Tells what became of a message to the owner of an article. */
+/** Reports the outcome of a message to the owner of an article. */
 export type RecordArticleReminder = NotificationOutcome;
 
-/** A change of an article that is there. Without one, the event says nothing. */
+/** A change to an existing article. Without one, the event has no effect. */
 function change<Data>(evolve: (article: Article, data: Data, at: Instant) => Article) {
   return event<ArticleState, Data>({ evolve: (state, data, { effectiveAt }) => state && evolve(state, data, effectiveAt) });
 }
 
-/** The article with another date for its review, of which its owner is reminded then. Events of old have dates with offsets. */
+/** The article with another review date, when its owner is reminded. Old events have dates with offsets. */
 function withReviewBy(article: Article, named: string | undefined): Article {
   const reviewBy = instantOf(named);
   return omitUndefined({ ...without(article, 'reminded'), reviewBy, nextReminderAt: reviewBy }) as Article;
@@ -245,7 +245,7 @@ const events = {
     },
   ),
   ArticleRevised: change<Pick<Article, 'visibility' | 'owner'> & Content>((article, { visibility, owner, ...latest }) => ({
-    // Who revises it has looked at it; what is due next is the review of the new version.
+    // Revising counts as a review; the next one due is of the new version.
     ...without(article, 'nextReminderAt'),
     visibility,
     owner,
@@ -279,7 +279,7 @@ const events = {
   ArticleReminderFailed: change<SettledNotification & NotThrough>((article, { id, because }) => reminderSettled(article, id, because)),
   ArticleUsed: change<{ readonly ticketId: string; readonly solved: boolean }>((article, { solved }) => withUse(article, solved)),
   ArticleJudged: change<{ readonly helped: boolean; readonly ticketId?: string; readonly comment?: string }>((article, { helped }) =>
-    // Who reads it and is helped has opened no ticket that it could have solved.
+    // A reader who was helped opened no ticket that the article could have solved.
     helped ? { ...article, failedInRow: 0, flagged: false } : withUse(article, false),
   ),
 };
@@ -294,13 +294,13 @@ const noClient = (): Refusal<'article-invalid'> =>
 const person = ({ id, name }: Person): Person => omitUndefined({ id, name });
 const instantOf = (named: string | undefined): Instant | undefined => (named === undefined ? undefined : parseInstant(named));
 const runnerOf = ({ action, input, attempts }: RunnerStepBody) => omitUndefined({ action, input, attempts });
-/** No steps make no runbook. */
+/** An empty list of steps means no runbook. */
 const stepsOf = (steps: readonly RunbookStepBody[] = []): readonly RunbookStep[] | undefined =>
   steps.length === 0
     ? undefined
     : steps.map(({ title, instruction, runner }) => omitUndefined({ title, instruction, runner: runner && runnerOf(runner) }));
 
-/** A knowledge article: what solves tickets, with its versions. One stream an article: `article-<id>`. */
+/** A knowledge article, with its versions: what solves tickets. One stream per article: `article-<id>`. */
 export const article = {
   category: 'article',
   noun: 'article',
@@ -414,7 +414,7 @@ export const article = {
     RecordArticleUse: command({
       refuses: [],
       decide({ ticketId, client, solved }: RecordArticleUse, state) {
-        // Tickets may name articles that are kept elsewhere, and never those of another client.
+        // Tickets may name articles kept elsewhere, but never those of another client.
         const isTheirs = state !== null && (state.client === undefined || state.client === client);
         return isTheirs ? [{ type: 'ArticleUsed', data: { ticketId, solved } }] : [];
       },

@@ -42,7 +42,7 @@ function discount({ stream }: Stream, state: ClockedTicketState, service: string
 
 const discountAltogether = (event: Stream, state: ClockedTicketState) => discount(event, state, state?.service);
 
-/** Counts incidents by service, where the contract has a rule for major incidents. */
+/** Counts incidents by service, if the contract has a rule for major incidents. */
 export const ticketsOfServices = withItsCause<TicketEvents, ClockedTicketState, Commands>({
   name: 'tickets-of-services',
   aggregate: ticket,
@@ -58,7 +58,7 @@ export const ticketsOfServices = withItsCause<TicketEvents, ClockedTicketState, 
   },
 });
 
-/** Many tickets at once are a major incident; those that come while it lasts join it. */
+/** Many tickets at once are a major incident; later ones join it while it lasts. */
 export const outagesToMajorIncidents = withItsCause<OutageEvents, OutageState, Commands>({
   name: 'outages-to-major-incidents',
   aggregate: outage,
@@ -93,7 +93,7 @@ function end({ stream }: Stream, state: ClockedTicketState, reason: string): rea
 const endOfMajor = (reason: string) => (event: Stream, state: ClockedTicketState) =>
   state?.majorIncident ? end(event, state, reason) : [];
 
-/** A ticket that is declared a major incident is one, until it is stood down or over. */
+/** A ticket declared a major incident is one until it is stood down or over. */
 export const majorTickets = withItsCause<TicketEvents, ClockedTicketState, Commands>({
   name: 'major-tickets',
   aggregate: ticket,
@@ -136,7 +136,7 @@ function left(state: MajorIncidentState) {
   return [toOutage({ client, service }, 'LeaveMajorIncident', { majorIncident })];
 }
 
-/** The tickets of a major incident are declared one, become children of it, and are told what is broadcast. */
+/** The tickets of a major incident are declared one, become its children, and receive its broadcasts. */
 export const majorIncidentsToTickets = withItsCause<MajorIncidentEvents, MajorIncidentState, Commands>({
   name: 'major-incidents-to-tickets',
   aggregate: majorIncident,

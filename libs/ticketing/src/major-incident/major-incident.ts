@@ -22,10 +22,10 @@ import { about, instant, listOf, oneOf, open, optional, refer, type Static, text
 import type { Reach } from '../ticket/escalation.js';
 import { actorSchema, personSchema } from '../vocabulary.js';
 
-/** `proposed` by a rule until somebody confirms or dismisses it; `declared` until it is stood down. */
+/** `proposed` by a rule until someone confirms or dismisses it; `declared` until it is stood down. */
 export const MAJOR_INCIDENT_STATUSES = ['proposed', 'declared', 'stood-down', 'dismissed'] as const;
 
-/** Of the review after it: `done`, `overdue` once it is past its due date, `due` before that. */
+/** Status of the review afterwards: `done`, `overdue` once past its due date, `due` before that. */
 export const REVIEW_STATUSES = ['due', 'overdue', 'done'] as const;
 
 const updateSchema = open({
@@ -73,9 +73,9 @@ export const majorIncidentSchema = about(
 export type MajorIncident = Static<typeof majorIncidentSchema>;
 export type MajorIncidentState = MajorIncident | null;
 
-/** How a major incident begins: somebody declares a ticket to be one, or a rule does. */
+/** How a major incident begins: someone declares a ticket one, or a rule does. */
 export interface BeginMajorIncident extends Pick<MajorIncident, 'client' | 'service' | 'parent' | 'tickets' | 'reason'> {
-  /** Whether somebody must confirm it. */
+  /** Whether someone must confirm it. */
   readonly proposed?: true;
 }
 
@@ -118,7 +118,7 @@ export class EndMajorIncident {
   @Text({ description: 'Why', max: 2000 })
   reason!: string;
 
-  /** Its ticket is over, or was stood down. Has no rule, and so cannot come from outside. */
+  /** Its ticket is over, or was stood down. Has no validation rule, so cannot be sent from outside. */
   withTicket?: true;
 }
 
@@ -146,17 +146,17 @@ export class RecordIncidentReview {
   actions?: readonly string[];
 }
 
-/** Tells what became of a message to the owner of a review. */
+/** Reports the outcome of a message to the owner of a review. */
 export type RecordReviewReminder = NotificationOutcome;
 
-/** How long after it is stood down the review is due, in milliseconds, unless the contract says otherwise. */
+/** How long after standing down the review is due, in milliseconds; default. */
 export const REVIEW_WITHIN = 5 * DAY;
 
-/** More would make every event of it slow to read. */
+/** With more, every event of it would be slow to read. */
 const MOST_TICKETS = 2000;
 const MOST_UPDATES = 500;
 
-/** Id of the major incident that a ticket is worked on as. */
+/** Id of the major incident worked on in a ticket. */
 export function majorIncidentId(parent: string): string {
   return deterministicId('major-incident', parent);
 }
@@ -178,7 +178,7 @@ const begun = (status: 'proposed' | 'declared') =>
 
 type Review = NonNullable<MajorIncident['review']>;
 
-/** Somebody is reminded once it is due. */
+/** Someone is reminded once it is due. */
 function withReview(incident: MajorIncident, changed: Partial<Review>): MajorIncident {
   if (incident.review === undefined) return incident;
   const review = { ...incident.review, ...changed };
@@ -244,7 +244,10 @@ const notFound = () => refuse('major-incident-not-found', 'There is no such majo
 const isOver = () => refuse('major-incident-over', 'The major incident is over');
 const nothingToReview = () => refuse('no-review-due', 'No review is due: the major incident is not over, or never was one');
 
-/** What many requesters suffer from: of one client, worked on in one ticket whose children the others are. One stream each: `majorincident-<id>`. */
+/**
+ * An outage with many requesters of one client, worked on in one ticket with the others as its children. One stream each:
+ * `majorincident-<id>`.
+ */
 export const majorIncident = {
   category: 'majorincident',
   noun: 'major incident',

@@ -15,7 +15,7 @@ interface Counted {
   readonly openedAt: Instant;
 }
 
-/** The incidents that have come about a service, and the major incident that they are, if they are one. */
+/** The incidents about a service, and the major incident that they belong to, if any. */
 interface Outage extends Service {
   /** The latest ones, in the order in which they were counted. */
   readonly tickets: readonly Counted[];
@@ -40,12 +40,12 @@ export interface LeaveMajorIncident {
   readonly majorIncident: string;
 }
 
-/** Id of what is counted for a service. */
+/** Id of the count for a service. */
 export function outageId({ client, service }: Service): string {
   return deterministicId('outage', client, service);
 }
 
-/** A contract can ask for no more within its window. */
+/** The most that a contract can ask for within its window. */
 const MOST_COUNTED = 1000;
 
 const known = (state: OutageState, { client, service }: Service): Outage => state ?? { client, service, tickets: [] };
@@ -67,7 +67,7 @@ const events = {
   MajorIncidentFollowed: event<OutageState, FollowMajorIncident>({
     evolve: (state, { majorIncident, ...service }) => ({ ...known(state, service), majorIncident }),
   }),
-  // Those that were counted have made one already.
+  // The counted ones have already made one.
   MajorIncidentLeft: event<OutageState, LeaveMajorIncident>({
     evolve: (state) => state && { ...without(state, 'majorIncident'), tickets: [] },
   }),
@@ -75,7 +75,10 @@ const events = {
 
 const command = commandsOn<OutageState, EventsOf<{ readonly events: typeof events }>>();
 
-/** Counts the incidents about a service of a client, by policies alone: many at once are a major incident. One stream a service: `outage-<id>`. */
+/**
+ * Counts the incidents about a service of a client: many at once are a major incident. Written only by policies. One stream per service:
+ * `outage-<id>`.
+ */
 export const outage = {
   category: 'outage',
   noun: 'outage',

@@ -46,15 +46,15 @@ export const statusPageSchema = about(
 
 export type StatusPage = Static<typeof statusPageSchema>;
 
-/** For how long what has ended is shown, in milliseconds. */
+/** How long something is shown after its end, in milliseconds. */
 const SHOWN_FOR = 7 * DAY;
 
-/** What a status page is made of. */
+/** The input of a status page. */
 export interface StatusFacts {
-  /** Services that the contract names. */
+  /** Services named in the contract. */
   readonly services: readonly string[];
   readonly maintenance: MaintenanceState;
-  /** Major incidents of the client, the latest first. */
+  /** Major incidents of the client, latest first. */
   readonly majorIncidents: readonly MajorIncident[];
 }
 

@@ -74,35 +74,35 @@ export class CancelPreventiveAction {
   reason!: string;
 }
 
-/** How an owner is reached, by their id. */
+/** How owners can be reached, by their id. */
 export type OwnersReached = Readonly<Record<string, Reach>>;
 
-/** Tells what became of a message to an owner. */
+/** Reports the outcome of a message to an owner. */
 export type RecordReminder = NotificationOutcome;
 
 type Planned = Pick<PreventiveAction, 'action' | 'description' | 'owner' | 'dueAt'>;
 type About = { readonly action: string; readonly owner: Person; readonly dueAt: Instant };
 type Settled = Pick<PreventiveAction, 'action'> & SettledNotification;
 
-/** More would make every event of the problem slow to read. */
+/** With more, every event of the problem would be slow to read. */
 const MOST_ACTIONS = 100;
 
 const REMINDED_BEFORE = DAY;
 const REMINDED_EVERY = 7 * DAY;
 
-/** When the owner of an action is reminded for the first time after an instant: a day before it is due, when it is due, and every week from then on. */
+/** When the owner of an action is first reminded after an instant: a day before it is due, when it is due, and every week from then on. */
 export function nextReminder(dueAt: Instant, after: Instant): Instant {
   const [due, since] = [epochMillis(dueAt), epochMillis(after)];
   if (since < due - REMINDED_BEFORE) return instantFrom(due - REMINDED_BEFORE);
   return instantFrom(since < due ? due : due + REMINDED_EVERY * (Math.floor((since - due) / REMINDED_EVERY) + 1));
 }
 
-/** A planned action is overdue from the instant on at which it is due. */
+/** A planned action is overdue from its due instant on. */
 export function isOverdue({ state, dueAt }: Pick<PreventiveAction, 'state' | 'dueAt'>, now: Instant): boolean {
   return state === 'planned' && dueAt <= now;
 }
 
-/** What was overdue when it was planned is reminded of at once. */
+/** An action that was overdue when planned gets a reminder at once. */
 function remindedNext({ dueAt, plannedAt, reminded }: PreventiveAction): Instant {
   return reminded === undefined && dueAt <= plannedAt ? plannedAt : nextReminder(dueAt, reminded?.at ?? plannedAt);
 }
@@ -219,7 +219,7 @@ export const actionCommands = {
   }),
 };
 
-/** The actions whose owners are to be reminded by now. */
+/** The actions whose owners must be reminded by now. */
 export function actionsToRemindOf(state: ProblemState, now: Instant): readonly PreventiveAction[] {
   return (state?.actions ?? []).filter((one) => one.state === 'planned' && remindedNext(one) <= now);
 }
@@ -228,7 +228,7 @@ const plannedOf = ({ action, description, owner, dueAt }: PreventiveAction): Pla
 
 const ended = (): Refusal<'action-ended'> => refuse('action-ended', 'The preventive action is already done or cancelled');
 
-/** A planned action; undefined where it has ended so already. */
+/** A planned action; undefined if it has already ended in this way. */
 function planned(
   state: ProblemState,
   action: string,

@@ -23,7 +23,7 @@ const preventedSchema = about(
   'Tickets that would have been prevented if the cause had been removed after the first one',
 );
 
-/** Where a preventive action stands. */
+/** State of a preventive action. */
 export const ACTION_STATES = ['planned', 'done', 'cancelled'] as const;
 export type ActionState = (typeof ACTION_STATES)[number];
 
@@ -60,7 +60,7 @@ const whySchema = open({
   evidence: optional(about(listOf(text), 'Evidence: events as `ticket/<id>/<revision>` or `problem/<id>/<revision>`, or other references')),
 });
 
-/** A step of the chain of questions that leads to a root cause. */
+/** A step in the chain of questions that leads to a root cause. */
 export type Why = Static<typeof whySchema>;
 
 export const problemSchema = about(
@@ -96,12 +96,12 @@ export type ProblemRecord = Static<typeof problemSchema>;
 /** Never opened, or a problem. */
 export type ProblemState = ProblemRecord | null;
 
-/** When a problem was last fixed, whether or not the fix held; undefined if it never was. */
+/** When a problem was last fixed, whether or not the fix held; undefined if never. */
 export function lastFixedAt({ fixedAt, failedFixes }: ProblemRecord): Instant | undefined {
   return fixedAt ?? failedFixes.at(-1)?.fixedAt;
 }
 
-/** A change of a problem that is there. Without one, the event says nothing. */
+/** A change to an existing problem. Without one, the event has no effect. */
 export function change<Data>(evolve: (problem: ProblemRecord, data: Data, at: Instant) => ProblemRecord) {
   return event<ProblemState, Data>({ evolve: (state, data, { effectiveAt }) => state && evolve(state, data, effectiveAt) });
 }

@@ -117,7 +117,7 @@ export class ReopenProblem {
   reason!: string;
 }
 
-/** A ticket of the same client, service, component and category has come. */
+/** A ticket with the same client, service, component and category has come in. */
 export interface RecordRecurrence {
   readonly ticketId: string;
   readonly openedAt: Instant;
@@ -161,7 +161,7 @@ const events = {
   })),
   ProblemReopened: change<{
     readonly reason: string;
-    /** The ticket that came although there was a fix. */
+    /** The ticket that came in despite the fix. */
     readonly ticketId?: string;
   }>((problem) => ({
     ...without(problem, 'fix', 'fixedAt', 'prevented', 'closedAt'),
@@ -174,14 +174,14 @@ const events = {
 
 const command = commandsOn<ProblemState, EventsOf<{ readonly events: typeof events }>>();
 
-/** More would make every event of the problem slow to read. */
+/** With more, every event of the problem would be slow to read. */
 const MOST_TICKETS = 5000;
 
 function unlessFull({ tickets }: ProblemRecord): Refusal<'too-many-links'> | undefined {
   return tickets.length < MOST_TICKETS ? undefined : refuse('too-many-links', `A problem has at most ${MOST_TICKETS} tickets`);
 }
 
-/** The cause of tickets: its own aggregate, of one client. One stream a problem: `problem-<id>`. */
+/** The cause of tickets: an aggregate of one client. One stream per problem: `problem-<id>`. */
 export const problem = {
   category: 'problem',
   noun: 'problem',
@@ -293,7 +293,7 @@ export const problem = {
 export type ProblemEvents = EventsOf<typeof problem>;
 export type ProblemCommands = CommandsOf<typeof problem>;
 
-/** Those of a problem that is reopened. */
+/** Those of a problem that is being reopened. */
 function failedFixesOf({ fix, fixedAt, failedFixes }: ProblemRecord): ProblemRecord['failedFixes'] {
   return fix === undefined || fixedAt === undefined ? failedFixes : [...failedFixes, { ...fix, fixedAt }];
 }

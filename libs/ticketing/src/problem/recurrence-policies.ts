@@ -25,7 +25,7 @@ function toRecurrence<Name extends keyof RecurrenceCommands>(of: Fingerprint, na
   return [{ category: recurrence.category, id: recurrenceId(of), name, body } as Reaction<RecurrenceCommands>];
 }
 
-/** What a ticket counts as, where its contract asks for it; undefined while too little is known of it. */
+/** How a ticket counts, if its contract asks for it; undefined while too little is known of it. */
 function recurring(state: ClockedTicketState): { readonly fingerprint: Fingerprint; readonly terms: Recurrence } | undefined {
   if (state === null) return undefined;
   const { recurrence: terms } = termsOf(state);
@@ -57,7 +57,7 @@ function rememberFix(
   return toRecurrence(fingerprint, 'RememberFix', { fingerprint, fix });
 }
 
-/** Counts incidents of contracts that ask for it by what they are about, and remembers what fixed them. */
+/** Counts incidents by fingerprint, if the contract asks for it, and remembers what fixed them. */
 export const ticketsThatRecur = withItsCause<TicketEvents, ClockedTicketState, RecurrenceCommands>({
   name: 'tickets-that-recur',
   aggregate: ticket,
@@ -77,7 +77,7 @@ export const ticketsThatRecur = withItsCause<TicketEvents, ClockedTicketState, R
   },
 });
 
-/** Opens a problem when tickets recur, links those that come after it, and tells a ticket that it was fixed before. */
+/** Opens a problem when tickets recur, links later ones to it, and tells a ticket that its fault was fixed before. */
 export const recurrencesToProblems = withItsCause<RecurrenceEvents, RecurrenceState, ProblemCommands & TicketCommands>({
   name: 'recurrences-to-problems',
   aggregate: recurrence,
@@ -134,7 +134,7 @@ function tellTickets(
 
 const tellAll = (_event: RecordedEvent<ProblemEvents>, state: ProblemState) => tellTickets(state);
 
-/** Tells the tickets of a problem how it stands; new ones like them go to the problem, also where somebody opened it by hand. */
+/** Keeps the tickets of a problem informed of its status; similar new ones are linked to it, even if someone opened it by hand. */
 export const problemsToTickets = withItsCause<ProblemEvents, ProblemState, TicketCommands & RecurrenceCommands>({
   name: 'problems-to-tickets',
   aggregate: problem,

@@ -20,7 +20,7 @@ export interface Fingerprint {
   readonly category: string;
 }
 
-/** The fingerprint of a ticket or a problem; undefined without a category: too little is known of it then. */
+/** The fingerprint of a ticket or problem; undefined without a category: too little is known then. */
 export function fingerprintOf({
   client,
   service,
@@ -30,7 +30,7 @@ export function fingerprintOf({
   return category === undefined ? undefined : omitUndefined({ client, service, component, category });
 }
 
-/** Id of the recurrence that a fingerprint has. */
+/** Id of the recurrence with a fingerprint. */
 export function recurrenceId({ client, service, component, category }: Fingerprint): string {
   return deterministicId('recurrence', JSON.stringify([client, service ?? null, component ?? null, category]));
 }
@@ -42,7 +42,7 @@ interface Counted {
   readonly openedAt: Instant;
 }
 
-/** Tickets with one fingerprint: which came, what fixed them, and the problem that is behind them. */
+/** Tickets with one fingerprint: which came in, what fixed them, and the problem behind them. */
 export interface RecurringFault extends Fingerprint {
   /** The latest ones, in the order in which they were counted. */
   readonly tickets: readonly Counted[];
@@ -72,10 +72,10 @@ export interface FollowProblem {
   readonly problemId: string;
 }
 
-/** More are not looked at: a contract can ask for no more within its window. */
+/** Older ones are ignored: this is the most that a contract can ask for within its window. */
 const MOST_COUNTED = 100;
 
-/** How long after a fix a ticket like it counts as its recurrence, in milliseconds, unless the contract says otherwise. */
+/** How long after a fix a similar ticket counts as its recurrence, in milliseconds; default. */
 export const RECURS_WITHIN = 90 * DAY;
 
 const known = (state: RecurrenceState, fingerprint: Fingerprint): RecurringFault => state ?? { ...fingerprint, tickets: [], fixes: [] };
@@ -108,8 +108,8 @@ const events = {
 const command = commandsOn<RecurrenceState, EventsOf<{ readonly events: typeof events }>>();
 
 /**
- * Tickets of one client with the same service, component and category. Policies alone write it: as tickets come, are fixed, or turn out to be
- * something else. One stream a fingerprint: `recurrence-<id>`.
+ * Tickets of one client with the same service, component and category. Written only by policies: as tickets come in, are fixed, or turn out
+ * to be something else. One stream per fingerprint: `recurrence-<id>`.
  */
 export const recurrence = {
   category: 'recurrence',
@@ -164,7 +164,10 @@ export const recurrence = {
 export type RecurrenceEvents = EventsOf<typeof recurrence>;
 export type RecurrenceCommands = CommandsOf<typeof recurrence>;
 
-/** The largest set of tickets with this one that were opened within so many milliseconds of one another: facts may be told in any order. */
+/**
+ * The largest set of tickets, including this one, that were opened within so many milliseconds of one another: facts may be recorded in any
+ * order.
+ */
 export function openedTogether(tickets: readonly Counted[], openedAt: Instant, within: number): readonly Counted[] {
   const sorted = [...tickets].sort((one, other) => (one.openedAt < other.openedAt ? -1 : 1));
   const at = epochMillis(openedAt);

@@ -20,7 +20,7 @@ export const CAPACITY_FIELDS = [
   'rootCause',
 ] as const satisfies readonly (keyof TicketFacts)[];
 
-/** What is known besides the tickets. */
+/** What is needed besides the tickets. */
 export interface CapacityContext {
   /** The period, in milliseconds since 1970. */
   readonly from: number;
@@ -28,16 +28,16 @@ export interface CapacityContext {
   readonly zone: string;
   readonly teams: readonly Team[];
   readonly agents: readonly Agent[];
-  /** The skills that a client's contract asks for in a category. */
+  /** The skills that a client's contract requires for a category. */
   skillsOf(client: string, category: string): readonly string[];
 }
 
 type Told = Pick<CapacityReport, 'skills' | 'learning' | 'load' | 'busFactor'>;
 
-/** Fewer than these with the skills for a category are too few: one may be away. */
+/** Fewer people than this with the skills for a category are too few: one may be away. */
 const ENOUGH = 2;
 
-/** What a desk lacks for the tickets that were opened in a period. */
+/** What a desk lacks for the tickets opened in a period. */
 export function capacityOf(tickets: readonly Facts[], context: CapacityContext): Told {
   return {
     skills: skillsMissing(tickets, context),
@@ -88,7 +88,7 @@ function learningPairs(tickets: readonly Facts[]): Told['learning'] {
   return [...pairs.values()].sort(mostFirst(({ tickets }) => tickets));
 }
 
-/** In every zone hours begin at quarters of an hour of UTC. */
+/** In every zone, hours begin at a quarter of an hour in UTC. */
 const QUARTER = HOUR / 4;
 const DAYS_OF_WEEK = 7;
 const HOURS_OF_DAY = 24;
@@ -101,7 +101,7 @@ function load(tickets: readonly Facts[], { from, to, zone, teams, agents }: Capa
   for (const { openedAt } of tickets) slots[place(+openedAt)]!.arrivals++;
   const touch = tickets.reduce((sum, { touchSeconds }) => sum + touchSeconds, 0);
   const each = tickets.length === 0 ? 0 : touch / 3_600 / tickets.length;
-  // When each hour of the week begins for the first time after the period.
+  // When each hour of the week first begins after the period.
   const next = new Map<number, number>();
   for (let at = Math.ceil(to / QUARTER) * QUARTER; at < to + 8 * HOURS_OF_DAY * HOUR; at += QUARTER) {
     const slot = place(at);
@@ -120,7 +120,7 @@ function load(tickets: readonly Facts[], { from, to, zone, teams, agents }: Capa
   });
 }
 
-/** The hour of the week of an instant in a zone: 0 is the first one of Monday. */
+/** The hour of the week of an instant in a zone: 0 is the first hour of Monday. */
 function placeIn(zone: string): (at: number) => number {
   const format = new Intl.DateTimeFormat('en-GB', { timeZone: zone, weekday: 'short', hour: '2-digit', hourCycle: 'h23' });
   return (at) => {

@@ -26,18 +26,18 @@ const eventLogRowSchema = open({
   ...parts(openingSchema, 'priority', 'impact', 'urgency', 'category', 'service', 'component'),
 });
 
-/** An event of a ticket as logs for process mining have it: who, what and when, and how the ticket stands after it. No free text. */
+/** An event of a ticket in a log for process mining: who, what and when, and the state of the ticket after it. No free text. */
 export type EventLogRow = Static<typeof eventLogRowSchema>;
 
-/** What the columns of an event log are. */
+/** The schema of the columns of an event log. */
 export function eventLogSchema(): object {
   return jsonSchema(eventLogRowSchema);
 }
 
-/** The columns that are the ticket's: the same for all its events. */
+/** Columns of the ticket: the same for all its events. */
 export const OF_LOGGED_TICKET = ['client', 'kind', 'channel'] as const satisfies readonly (keyof EventLogRow)[];
 
-/** Columns that the standard extensions of XES (IEEE 1849) have a key for. */
+/** Columns with a key in the standard extensions of XES (IEEE 1849). */
 export const XES_KEYS = {
   ticketId: 'concept:name',
   eventId: 'identity:id',
@@ -48,7 +48,7 @@ export const XES_KEYS = {
   team: 'org:group',
 } as const satisfies Partial<Record<keyof EventLogRow, string>>;
 
-/** The events of a ticket, in order, as an event log has them. */
+/** The events of a ticket, in order, as rows of an event log. */
 export function loggedEvents(events: Iterable<RecordedEvent<TicketEvents>>): readonly EventLogRow[] {
   const logged: EventLogRow[] = [];
   let fold: TicketFold | null = null;

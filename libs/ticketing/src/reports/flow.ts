@@ -19,7 +19,7 @@ export const FLOW_FIELDS = [
   'deescalations',
 ] as const satisfies readonly (keyof TicketFacts)[];
 
-/** Adds up how tickets went through the tiers, one by one, in whatever order they come. */
+/** Adds up how tickets went through the tiers, one by one, in any order. */
 export class Flow {
   #tickets = 0;
   readonly #links = new Map<string, { link: Link; moves: number; tickets: number }>();
@@ -93,7 +93,7 @@ function judged(found: readonly HandOff[]) {
   };
 }
 
-/** The way of a ticket: in, from tier to tier, and to where it is. */
+/** The path of a ticket: in, from tier to tier, and to where it is now. */
 function linksOf({
   stays,
   handOffs,
@@ -106,7 +106,8 @@ function linksOf({
   const [first] = moves;
   const last = moves.at(-1);
   if (first === undefined || last === undefined) return [];
-  // Told late, a ticket may be handed down in the very instant in which it came back: each hand-off came back once, and to where it was from.
+  // In late facts, a ticket may be handed down at the very instant at which it came back. Each hand-off came back only once, to where it
+  // was from.
   const returned = handOffs.filter(({ outcome }) => outcome === 'returned');
   const moved = moves.slice(1).map(({ tier, from }, index) => {
     const before = moves[index]?.tier ?? tier;
@@ -119,7 +120,7 @@ function linksOf({
     const move: Link['move'] = rank(tier) > rank(before) ? 'escalation' : isReturn ? 'return' : 'de-escalation';
     return { from: before, to: tier, move, isReopened };
   });
-  // A ticket may be handed down in the very instant in which it is opened again.
+  // A ticket may be handed down at the very instant at which it is reopened.
   let reopenings = moved.filter(({ move }) => move === 'de-escalation').length - deescalations;
   const between = moved.map(({ isReopened, ...link }) =>
     link.move === 'de-escalation' && isReopened && reopenings-- > 0 ? { ...link, move: 'reopening' as const } : link,

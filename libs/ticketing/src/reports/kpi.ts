@@ -4,7 +4,7 @@ import type { TicketEventType } from '../events/ticket-events.js';
 import type { TicketFacts } from '../views/ticket-facts.js';
 import type { ClockKind, Tier } from '../vocabulary.js';
 
-/** A document as it is stored where instants are dates. */
+/** A document as stored by databases in which instants are dates. */
 export type Dated<T> = T extends Instant
   ? Date
   : T extends readonly (infer Item)[]
@@ -13,15 +13,15 @@ export type Dated<T> = T extends Instant
       ? { readonly [Key in keyof T]: Dated<T[Key]> }
       : T;
 
-/** The facts of a ticket as KPIs are counted from: a document of `ticket_facts`. */
+/** The facts of a ticket that KPIs count: a document of `ticket_facts`. */
 export type Facts = Dated<TicketFacts> & { readonly _id: string };
 
-/** The stays with which a ticket came to another tier than it was at, or to its first. */
+/** The stays that brought a ticket to a new tier, or to its first. */
 export function tierMoves(stays: Facts['stays']): Facts['stays'] {
   return stays.filter(({ tier }, index) => tier !== stays[index - 1]?.tier);
 }
 
-/** By what a number can be divided, besides time. */
+/** How a number can be divided, besides by time. */
 export const DIMENSIONS = [
   'tier',
   'team',
@@ -36,7 +36,7 @@ export const DIMENSIONS = [
   'clock',
 ] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
-/** Those that are facts of the ticket itself. */
+/** Dimensions that are facts of the ticket itself. */
 export const OF_TICKET = [
   'client',
   'category',
@@ -57,13 +57,13 @@ export type Span = readonly [from: number, to: number];
 export interface Counted {
   readonly at?: number;
   readonly spans?: readonly Span[];
-  /** What makes a period's share: with it, in that period, it counts as one of them. */
+  /** Decides a period's share: the item counts as one of these in that period. */
   readonly hits?: readonly { readonly at: number; readonly also?: string }[];
-  /** What is added above the line: 1 or 0 of a share, milliseconds of a duration, an amount. */
+  /** The numerator: 1 or 0 for a share, milliseconds for a duration, otherwise an amount. */
   readonly n: number;
-  /** Of what is in stock: since when, for its age. */
+  /** For items in stock: since when, for their age. */
   readonly since?: number;
-  /** Amounts that are added up beside it, by name. */
+  /** Amounts added up alongside, by name. */
   readonly also?: Readonly<Record<string, number>>;
   readonly tier?: Tier | undefined;
   readonly team?: string | undefined;
@@ -73,7 +73,7 @@ export interface Counted {
 
 /** What a KPI is computed with, besides the facts. */
 export interface Context {
-  /** Now, in milliseconds since 1970: what is later has not happened. */
+  /** Now, in milliseconds since 1970: anything later has not happened. */
   readonly now: number;
   /** N of the KPIs that look at N days. */
   readonly days: number;
@@ -84,22 +84,23 @@ export interface Context {
 }
 
 /**
- * How what is counted becomes a number. `share`: n ÷ how many. `mean`: mean of n, with p50 and p90. `ratio`: Σ n ÷ how many. `count`: Σ n.
- * `stock`: how many there are at the end of a period, with their age. `proportion`: how many, of all tiers' together. `uptime`: see the formula.
+ * How counted items become a number. `share`: n ÷ how many. `mean`: mean of n, with p50 and p90. `ratio`: Σ n ÷ how many. `count`: Σ n.
+ * `stock`: how many there are at the end of a period, with their age. `proportion`: how many, out of those of all tiers. `uptime`: see the
+ * formula.
  */
 export type Aggregation = 'share' | 'mean' | 'ratio' | 'count' | 'stock' | 'proportion' | 'uptime';
 
-/** What is looked at of other tickets: gathered once, in whatever order they come, then asked for each ticket. */
+/** Information from other tickets: gathered once, in any order, then queried for each ticket. */
 export interface KpiRelation<Related> {
-  /** Which tickets, in MongoDB's query language; a bound, not the rule. */
+  /** Which tickets, in MongoDB's query language; a superset, not the rule. */
   readonly where: object;
   readonly fields: readonly (keyof TicketFacts)[];
   readonly none: () => Related;
-  /** Adds what is to be known of a ticket: no more of it is kept. */
+  /** Adds what must be known of a ticket; nothing else of it is kept. */
   readonly add: (known: Related, facts: Facts) => void;
 }
 
-/** Which tickets can count in a period: those opened, resolved or closed in it, or whose life, or its aftermath, touches it. */
+/** Which tickets can count in a period: those opened, resolved or closed in it, or whose life, or its aftermath, overlaps it. */
 export type Anchor = 'opened' | 'resolved' | 'closed' | 'life' | 'since-opening';
 
 /** A key performance indicator: what it means in words, and as code. */
@@ -112,7 +113,7 @@ export interface Kpi<Related = unknown> {
   readonly says: string;
   readonly unit: 'share' | 'milliseconds' | 'tickets' | 'cost' | 'bounces';
   readonly aggregation: Aggregation;
-  /** What counts once in each number: a ticket, a client, or each thing that is counted. */
+  /** What counts only once in each number: a ticket, a client, or each counted item. */
   readonly once: 'ticket' | 'client' | 'each';
   readonly dimensions: readonly Dimension[];
   readonly anchor: Anchor;
@@ -121,7 +122,7 @@ export interface Kpi<Related = unknown> {
   /** The types of the events behind those facts. */
   readonly events: readonly TicketEventType[];
   readonly relation?: KpiRelation<Related>;
-  /** What a ticket adds to it. */
+  /** What a ticket contributes. */
   readonly count: (facts: Facts, context: Context, related: Related) => readonly Counted[];
 }
 

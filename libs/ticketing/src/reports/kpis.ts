@@ -4,9 +4,9 @@ import { type Context, type Counted, type Facts, type Kpi, kpi, kpiOf, type KpiR
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
 
-/** What an hour of work costs at each tier, in hours of L1, where nothing else is said. L0 is nobody's work. */
+/** Default cost of an hour of work at each tier, in hours of L1. Nobody works at L0. */
 export const DEFAULT_WEIGHTS: Readonly<Record<Tier, number>> = { L0: 0, L1: 1, L2: 1.6, L3: 2.5, L4: 2.5 };
-/** N of the KPIs that look at N days, where nothing else is said. */
+/** Default N of the KPIs that look at N days. */
 export const DEFAULT_DAYS = 30;
 
 const EVERY = ['tier', 'team', 'agent', ...OF_TICKET] as const;
@@ -19,13 +19,13 @@ const clockEvents = ['SlaBreached', 'SlaRestated', 'SlaTermsRebased'] as const;
 /** A share of the tickets that were resolved in the period. */
 const shareOfResolved = { unit: 'share', aggregation: 'share', once: 'ticket', dimensions: EVERY, anchor: 'resolved' } as const;
 
-/** The ticket among those that were resolved: with whoever resolved it. */
+/** The ticket among the resolved ones, with whoever resolved it. */
 function resolved(facts: Facts, n: number, more: Partial<Counted> = {}): readonly Counted[] {
   const { resolvedAt, resolvedTier: tier, resolvedTeam: team, resolvedAgent: agent } = facts;
   return resolvedAt === undefined ? [] : [{ at: +resolvedAt, n, tier, team, agent, ...more }];
 }
 
-/** The ticket among those that were opened: at the tier where it came in. */
+/** The ticket among the opened ones, at its tier of entry. */
 function opened({ openedAt, openedTier: tier, stays }: Facts, n: number): readonly Counted[] {
   return [{ at: +openedAt, n, tier, team: stays[0]?.team }];
 }
@@ -33,7 +33,7 @@ function opened({ openedAt, openedTier: tier, stays }: Facts, n: number): readon
 const one = (holds: boolean) => (holds ? 1 : 0);
 const resolvedFields = ['resolvedAt', 'resolvedTier', 'resolvedTeam', 'resolvedAgent'] as const;
 
-/** What a recurrence is told by; undefined where too little is known of it to say that two are alike. */
+/** What identifies a recurrence; undefined if too little is known to say that two tickets are alike. */
 function fingerprint({ client, service, category, component }: Facts): string | undefined {
   return category === undefined ? undefined : JSON.stringify([client, service ?? null, category, component ?? null]);
 }
@@ -42,12 +42,12 @@ const fingerprintFields = ['client', 'service', 'category', 'component'] as cons
 /** Name → the earliest instant at which something held, in milliseconds since 1970. */
 type Since = Map<string, number>;
 
-/** That something held at an instant; nothing, where either is not known. */
+/** Notes that something held at an instant; nothing if either is unknown. */
 function note(since: Since, name: string | undefined, at: Date | undefined): void {
   if (name !== undefined && at !== undefined) since.set(name, Math.min(since.get(name) ?? Infinity, +at));
 }
 
-/** Procedures that L1 has: articles by which it, or self-service, has resolved a ticket of the client, and since when. */
+/** Procedures of L1: articles with which it, or self-service, has resolved a ticket of the client, and since when. */
 const procedures: KpiRelation<Since> = {
   where: { article: { $exists: true }, resolvedTier: { $in: ['L0', 'L1'] } },
   fields: ['client', 'article', 'resolvedTier', 'resolvedAt'],
@@ -68,7 +68,7 @@ function isAvoidable(facts: Facts, known: Since): boolean {
   return since !== undefined && since < +facts.openedAt && (facts.resolvedTier === 'L2' || facts.resolvedTier === 'L3');
 }
 
-/** When the tier had the ticket as its own. While a hand-off waits to be accepted it is still the sender's. */
+/** When the tier owned the ticket. While a hand-off is pending it is still the sender's. */
 function handledAt(facts: Facts, tier: Tier): readonly Span[] {
   const { stays, handOffs, resolvedAt, endedAt } = facts;
   const end = Math.min(resolvedAt === undefined ? Infinity : +resolvedAt, endedAt === undefined ? Infinity : +endedAt);
@@ -105,7 +105,7 @@ function inBacklog({ openedAt, endedAt, resolutions }: Facts): readonly Span[] {
   return from < end ? [...spans, [from, end]] : spans;
 }
 
-/** Work on the ticket, by who did it; by nobody, where none was recorded. */
+/** Work on the ticket, by who did it; by nobody if none was recorded. */
 function work(facts: Facts, n: (seconds: number, tier: Tier) => number): readonly Counted[] {
   const { closedAt, touch, resolvedTier, tier } = facts;
   if (closedAt === undefined) return [];
@@ -119,7 +119,7 @@ export const kpis: readonly Kpi[] = [
     id: 'first-contact-resolution',
     version: 1,
     title: 'First contact resolution',
-    says: 'Tickets resolved at L1 in the first interaction (never on hold, never handed on or to another agent, no reply from the requester before the resolution, never reopened) ÷ tickets resolved. A ticket counts when the resolution that stands was made.',
+    says: 'Tickets resolved at L1 in the first interaction (never on hold, never handed on or to another agent, no reply from the requester before the resolution, never reopened) ÷ tickets resolved. A ticket counts at the time of its last resolution.',
     ...shareOfResolved,
     fields: [...resolvedFields, 'escalations', 'deescalations', 'reassignments', 'replies', 'holds', 'reopens'],
     events: [
@@ -154,7 +154,7 @@ export const kpis: readonly Kpi[] = [
     id: 'escalation-rate',
     version: 1,
     title: 'Escalation rate',
-    says: 'Per tier: tickets with at least one hand-off from the tier to a higher one that was accepted in the period ÷ tickets that the tier handled in the period. `also` has how many of them were handed on by people (`manual`) and by policies (`automatic`).',
+    says: 'Per tier: tickets with at least one hand-off from the tier to a higher one that was accepted in the period ÷ tickets that the tier handled in the period. `also` counts those handed on by people (`manual`) and by policies (`automatic`).',
     unit: 'share',
     aggregation: 'share',
     once: 'ticket',
@@ -178,7 +178,7 @@ export const kpis: readonly Kpi[] = [
     id: 'return-rate',
     version: 1,
     title: 'Return rate',
-    says: 'Hand-offs to a higher tier that were returned ÷ hand-offs that were accepted or returned, in the period in which they were. Tier and team are those that handed over.',
+    says: 'Hand-offs to a higher tier that were returned ÷ hand-offs that were accepted or returned. A hand-off counts at the time of its return or acceptance. Tier and team are those of the sender.',
     unit: 'share',
     aggregation: 'share',
     once: 'each',
@@ -195,7 +195,7 @@ export const kpis: readonly Kpi[] = [
     id: 'ping-pong',
     version: 1,
     title: 'Ping-pong',
-    says: 'How many times tickets went up from a tier and came back to it (A → B → A), returned or handed down. Tier and team are those that it came back to.',
+    says: 'Number of times that tickets went up from a tier and came back to it (A → B → A), returned or handed down. Tier and team are those they came back to.',
     unit: 'bounces',
     aggregation: 'count',
     once: 'each',
@@ -215,7 +215,7 @@ export const kpis: readonly Kpi[] = [
     id: 'mtta',
     version: 1,
     title: 'Mean time to acknowledge',
-    says: 'Mean of first acknowledged − opened, with p50 and p90, of the tickets first acknowledged in the period. Acknowledged is the first response, or the acknowledgement of an escalation. Tier is the tier of entry.',
+    says: 'Mean of first acknowledged − opened, with p50 and p90, of the tickets first acknowledged in the period. A ticket is acknowledged by the first response, or by the acknowledgement of an escalation. Tier is the tier of entry.',
     unit: 'milliseconds',
     aggregation: 'mean',
     once: 'each',
@@ -233,7 +233,7 @@ export const kpis: readonly Kpi[] = [
     id: 'mttr',
     version: 1,
     title: 'Mean time to resolve',
-    says: 'Mean of resolved − opened, with p50 and p90, of the tickets resolved in the period; the resolution is the one that stands.',
+    says: 'Mean of resolved − opened, with p50 and p90, of the tickets resolved in the period. The last resolution of a ticket counts.',
     unit: 'milliseconds',
     aggregation: 'mean',
     once: 'each',
@@ -265,7 +265,7 @@ export const kpis: readonly Kpi[] = [
     id: 'sla-compliance',
     version: 1,
     title: 'SLA compliance',
-    says: 'Promises met ÷ (met + breached), in the period in which it was decided: of a breach, when it was breached. As verdicts are known now, restated ones included; cancelled promises do not count unless they were breached before. `clock` is the kind of promise.',
+    says: 'Promises met ÷ (met + breached). A promise counts at the time of its verdict; a breach, at the time of the breach. Verdicts are as known now, including restated ones; cancelled promises count only if they were breached before. `clock` is the kind of promise.',
     unit: 'share',
     aggregation: 'share',
     once: 'each',
@@ -307,7 +307,7 @@ export const kpis: readonly Kpi[] = [
     id: 'backlog',
     version: 1,
     title: 'Backlog',
-    says: 'Tickets opened and neither closed, cancelled nor merged, at the end of the period (now, while it lasts), at the tier where they were then, with p50 and p90 of their age; `also` has how many are how old.',
+    says: 'Tickets opened and neither closed, cancelled nor merged, at the end of the period (now, if it is not over), at their tier at that time, with p50 and p90 of their age; `also` counts them by age.',
     unit: 'tickets',
     aggregation: 'stock',
     once: 'each',
@@ -330,7 +330,7 @@ export const kpis: readonly Kpi[] = [
     id: 'reopen-rate',
     version: 1,
     title: 'Reopen rate',
-    says: 'Tickets with a resolution of the period that did not last ÷ tickets resolved in the period. Tier, team and agent are those of the resolution.',
+    says: 'Tickets with a resolution in the period that did not last ÷ tickets resolved in the period. Tier, team and agent are those of the resolution.',
     unit: 'share',
     aggregation: 'share',
     once: 'ticket',
@@ -345,7 +345,7 @@ export const kpis: readonly Kpi[] = [
     id: 'recurrence-rate',
     version: 1,
     title: 'Recurrence rate',
-    says: 'Tickets like one (same client, service, category and component) that was closed with a root cause within N days before they were opened ÷ tickets resolved in the period. A ticket without a category is like no other.',
+    says: 'Tickets that resemble one (same client, service, category and component) closed with a root cause in the N days before they were opened ÷ tickets resolved in the period. A ticket without a category resembles no other.',
     ...shareOfResolved,
     fields: [...resolvedFields, ...fingerprintFields, 'openedAt'],
     events: ['TicketOpened', 'TicketTriaged', ...resolvedEvents],
@@ -389,7 +389,7 @@ export const kpis: readonly Kpi[] = [
     id: 'csat',
     version: 1,
     title: 'Customer satisfaction',
-    says: 'Responses with a score of 4 or 5 ÷ responses, in the period in which they came. Tier, team and agent are those of the resolution that is judged.',
+    says: 'Responses with a score of 4 or 5 ÷ responses, by the time of the response. Tier, team and agent are those of the rated resolution.',
     unit: 'share',
     aggregation: 'share',
     once: 'each',
@@ -407,7 +407,7 @@ export const kpis: readonly Kpi[] = [
     id: 'proactive-identification',
     version: 1,
     title: 'Proactive identification',
-    says: 'Incidents opened by monitoring, before any user had reported what turned out to be the same (merged into it, or its duplicate) ÷ incidents opened in the period.',
+    says: 'Incidents opened by monitoring, before any user reported the same fault (in a ticket merged into it, or its duplicate) ÷ incidents opened in the period.',
     unit: 'share',
     aggregation: 'share',
     once: 'ticket',
@@ -446,7 +446,7 @@ export const kpis: readonly Kpi[] = [
     id: 'avoidable-escalations',
     version: 1,
     title: 'Avoidable escalations',
-    says: 'Tickets resolved at L2 or L3 by an article with which L1 or self-service had resolved a ticket of the same client before they were opened ÷ tickets resolved at L2 or L3.',
+    says: 'Tickets resolved at L2 or L3 by an article with which L1 or self-service had already resolved a ticket of the same client when they were opened ÷ tickets resolved at L2 or L3.',
     ...shareOfResolved,
     fields: [...resolvedFields, 'openedAt', 'article', 'client'],
     events: ['TicketOpened', ...resolvedEvents],
@@ -458,7 +458,7 @@ export const kpis: readonly Kpi[] = [
     id: 'tier-share',
     version: 1,
     title: "A tier's share of resolutions",
-    says: 'Tickets resolved at the tier ÷ tickets resolved in the period. By tier; a well-run L1 has 40 to 80 %.',
+    says: 'Tickets resolved at the tier ÷ tickets resolved in the period. By tier; a well-run L1 resolves 40 to 80 %.',
     unit: 'share',
     aggregation: 'proportion',
     once: 'each',
@@ -509,7 +509,7 @@ export const kpis: readonly Kpi[] = [
     id: 'cost-per-ticket',
     version: 1,
     title: 'Cost per ticket',
-    says: "Σ hours of touch time × the tier's weight, of the tickets closed in the period ÷ those tickets. `also.saving` is what it would have cost less had each avoidable escalation been worked at L1. In hours of L1, unless weights are given.",
+    says: "Σ hours of touch time × the tier's weight, of the tickets closed in the period ÷ those tickets. `also.saving` is what working each avoidable escalation at L1 would have saved. In hours of L1, unless weights are given.",
     unit: 'cost',
     aggregation: 'ratio',
     once: 'ticket',
@@ -531,7 +531,7 @@ export const kpis: readonly Kpi[] = [
     id: 'knowledge-transfer',
     version: 1,
     title: 'Knowledge transfer',
-    says: 'Tickets like one (same client, service, category and component) that L3 had resolved before they were opened, and that a lower tier resolved ÷ all such tickets resolved in the period.',
+    says: 'Of the tickets resolved in the period that resemble one (same client, service, category and component) that L3 had resolved before they were opened: those resolved by a lower tier ÷ all.',
     ...shareOfResolved,
     fields: [...resolvedFields, ...fingerprintFields, 'openedAt'],
     events: ['TicketOpened', 'TicketTriaged', ...resolvedEvents],
@@ -554,7 +554,7 @@ export const kpis: readonly Kpi[] = [
     id: 'client-retention',
     version: 1,
     title: 'Client retention',
-    says: 'Clients who opened a ticket N days or more after the last ticket of the period that was resolved above L1 ÷ clients with such a ticket. Tickets whose N days are not over do not count yet.',
+    says: 'Clients who opened a ticket N days or more after the last ticket of the period that was resolved above L1 ÷ clients with such a ticket. Tickets count only once their N days are over.',
     unit: 'share',
     aggregation: 'share',
     once: 'client',
@@ -578,7 +578,7 @@ export const kpis: readonly Kpi[] = [
     id: 'service-uptime',
     version: 1,
     title: 'Service uptime',
-    says: "1 − time in which a service had a major incident that was not resolved ÷ its service hours, which are those of the client's contract. Of the services named by tickets that were open in the period.",
+    says: "1 − time in which a service had a major incident that was not resolved ÷ its service hours, which are those of the client's contract. Covers the services named by tickets that were open in the period.",
     unit: 'share',
     aggregation: 'uptime',
     once: 'each',
@@ -608,7 +608,7 @@ export function kpiById(id: string): Kpi | undefined {
   return kpis.find((one) => one.id === id);
 }
 
-/** What a KPI is computed with where nothing else is said. */
+/** What a KPI is computed with by default. */
 export function usualContext(now: number, calendarOf: Context['calendarOf'], more: Partial<Context> = {}): Context {
   return { now, days: DEFAULT_DAYS, weights: DEFAULT_WEIGHTS, calendarOf, ...more };
 }

@@ -10,13 +10,13 @@ import type { ProblemRecord } from '../problem/problem-record.js';
 import type { ReportedEvent, RootCauseReport } from '../views/root-cause-report.js';
 import { inReports, type Told } from './told-in-reports.js';
 
-/** What is known of a ticket from all of its events. */
+/** What all events of a ticket say about it. */
 export interface TicketLife {
   readonly state: Omit<Ticket, 'contract'>;
   readonly events: readonly RecordedEvent<TicketEvents>[];
 }
 
-/** What is known of a problem from all of its events. */
+/** What all events of a problem say about it. */
 export interface ProblemLife {
   readonly state: ProblemRecord;
   readonly events: readonly RecordedEvent<ProblemEvents>[];
@@ -24,17 +24,17 @@ export interface ProblemLife {
 
 type Event = RecordedEvent<Told>;
 
-/** Later than this is late. */
+/** A longer delay counts as late. */
 const LATE = MINUTE;
 
-/** The report of a ticket, with what is known from its problems. */
+/** The report of a ticket, with the information from its problems. */
 export function reportOfTicket(ticket: TicketLife, problems: readonly ProblemLife[]): Omit<RootCauseReport, 'digest'> {
   const { client, summary, work } = ticket.state;
   const opening = ticket.events[0] as Event;
   const endedAt = 'resolvedAt' in work ? work.resolvedAt : undefined;
   const timeline = [{ life: ticket, told: inReports.everything }];
   const head = { subject: subjectOf(opening), client, title: summary, status: work.status, endedAt, tickets: 1, ticketsLeftOut: 0 };
-  // A ticket's pack has nothing of its problems.
+  // The proof pack of a ticket does not include its problems.
   const scope = problems.length === 0 ? `--ticket ${streamId(opening.stream)}` : `--client ${shellWord(client)}`;
   return assembled(head, timeline, problems, [ticket], scope);
 }
@@ -48,7 +48,7 @@ export function reportOfProblem(problem: ProblemLife, tickets: readonly TicketLi
   return assembled(head, timeline, [problem], tickets, `--client ${shellWord(client)}`);
 }
 
-/** A word as a POSIX shell takes it. */
+/** A word, quoted for a POSIX shell. */
 function shellWord(word: string): string {
   return /^[\w.@/-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
@@ -126,7 +126,7 @@ function changesOf({ events, state }: ProblemLife): readonly RootCauseReport['ch
   const subject = `problem/${state.problemId}`;
   const fixes = events.filter(({ type }) => type === 'ProblemFixRecorded');
   return [
-    // A fix that was recorded anew takes the place of the one before it, unless the problem was reopened between them.
+    // A fix that was recorded again replaces the previous one, unless the problem was reopened between them.
     ...fixes.flatMap(({ data, revision, metadata: { effectiveAt: at, actor: by } }, index) => {
       const next = fixes[index + 1]?.revision ?? Infinity;
       const failed = events.some((one) => one.type === 'ProblemReopened' && one.revision > revision && one.revision < next);
@@ -165,7 +165,7 @@ function preventionOfTicket({ events, state: { rootCause } }: TicketLife): RootC
   }));
 }
 
-/** @param recorded events in the order of the log */
+/** @param recorded events, in log order */
 function knowledgeOf(recorded: readonly Event[]): RootCauseReport['knowledge'] {
   const people = new Map<string, RootCauseReport['knowledge']['people'][number]>();
   const knows = (who: Actor | undefined, event: Event, known: number): void => {

@@ -9,11 +9,11 @@ import { type Context, type Counted, type Dimension, DIMENSIONS, type Facts, typ
 export const GROUPS = [...DIMENSIONS, ...PERIODS] as const;
 export type Group = (typeof GROUPS)[number];
 
-/** Dimension → the values that are left. A category stands for all below it. */
+/** Dimension → the values to keep. A category includes everything below it. */
 export type Filters = Readonly<Partial<Record<Dimension, readonly string[]>>>;
 
 export interface TallyAsked {
-  /** Milliseconds since 1970; `to` is not in. */
+  /** Milliseconds since 1970; `to` is excluded. */
   readonly from: number;
   readonly to: number;
   readonly groupBy: readonly Group[];
@@ -33,7 +33,7 @@ export interface Tallied {
   readonly groups: readonly GroupFigure[];
 }
 
-/** Something that counted, and where: what a number can be opened down to. */
+/** Something that counted, and where: for drilling down from a number. */
 export interface Placed {
   readonly counted: Counted;
   readonly n: number;
@@ -76,20 +76,20 @@ class Cell {
 
 type Key = GroupFigure['key'];
 
-/** The facts that a KPI is told from: those of its formula, and those by which the question divides and filters. */
+/** The facts that a KPI needs: those of its formula, and those of the question's groups and filters. */
 export function fieldsFor({ fields }: Pick<Kpi, 'fields'>, { groupBy, filters }: Pick<TallyAsked, 'groupBy' | 'filters'>) {
   const asked = OF_TICKET.filter((dimension) => groupBy.includes(dimension) || filters[dimension] !== undefined);
   const zone = PERIODS.some((period) => groupBy.includes(period)) ? (['zone'] as const) : [];
   return [...new Set<keyof TicketFacts>([...fields, ...asked, ...zone])];
 }
 
-/** Adds up a KPI over a period, ticket by ticket, in whatever order they come. */
+/** Adds up a KPI over a period, ticket by ticket, in any order. */
 export class KpiTally {
   readonly #total = new Cell({});
   readonly #cells = new Map<string, Cell>();
-  /** Of a proportion: what all tiers have together. */
+  /** For a proportion: the total of all tiers. */
   readonly #wholes = new Map<string, number>();
-  /** Of uptime: when a service was down. */
+  /** For uptime: when a service was down. */
   readonly #services = new Map<string, { readonly key: Key; readonly client: string; readonly spans: Span[] }>();
   readonly #period: Period | undefined;
   readonly #dimensions: readonly Dimension[];
@@ -113,11 +113,11 @@ export class KpiTally {
     });
   }
 
-  /** @returns what of the ticket counted, in the period as a whole */
+  /** @returns what of the ticket counted in the entire period */
   add(facts: Facts): readonly Placed[] {
     const counts: Placed[] = [];
     const found = this.kpi.count(facts, this.context, this.related);
-    /** Cell → what the ticket is in it, where it counts once, however many things of it do. */
+    /** Cell → the value of the ticket in it, which counts once, however many of its items do. */
     const ofTicket =
       this.kpi.once === 'ticket' && found.length > 1 ? new Map<Cell, { n: number; also: Record<string, number> }>() : undefined;
     for (const counted of found) {
@@ -204,7 +204,7 @@ export class KpiTally {
       const bucket = buckets[index];
       if (bucket === undefined || bucket.from > end) break;
       if (this.kpi.aggregation === 'stock') {
-        // What there is at its end, or now, where that is yet to come.
+        // What there is at its end, or now if the end is in the future.
         const instant = Math.min(bucket.to, this.context.now);
         if (instant > bucket.from && spans.some(([from, to]) => from <= instant && instant < to))
           found.push({ n, at: instant, bucket, also: undefined });
@@ -233,7 +233,7 @@ export class KpiTally {
     let name = bucket.key;
     for (const dimension of this.#dimensions) {
       const value = valueOf(dimension, facts, counted);
-      // With its length, so that no two lists of values have one name.
+      // Includes the length, so that no two lists of values have one name.
       name += value === undefined ? ' -' : ` ${value.length} ${value}`;
     }
     let cell = this.#cells.get(name);
@@ -282,7 +282,7 @@ export class KpiTally {
     this.#services.set(name, known);
   }
 
-  /** Services are down for as long as any of their major incidents lasts, in their service hours. */
+  /** A service is down while any of its major incidents lasts, within its service hours. */
   #uptime(): Tallied {
     const { now, calendarOf } = this.context;
     const sums = new Map<string, { readonly key: Key; up: number; hours: number }>();
@@ -320,7 +320,7 @@ export class KpiTally {
   }
 }
 
-/** Whether a value is one of those that a filter leaves. A category is also what is below it. */
+/** Whether a value passes a filter. A category includes everything below it. */
 export function isAmong(wanted: readonly string[], dimension: Dimension, value: string | undefined): boolean {
   return wanted.some((one) => value === one || (dimension === 'category' && value?.startsWith(`${one}/`)));
 }
@@ -361,7 +361,7 @@ function quantiles(samples: readonly number[]): Pick<Figure, 'p50' | 'p90'> {
   return { p50: ranked(sorted, 0.5), p90: ranked(sorted, 0.9) };
 }
 
-/** By nearest rank: a value that was there; null where there is none. */
+/** By nearest rank: one of the samples; null if there are none. */
 export function quantile(samples: readonly number[], share: number): number | null {
   return ranked(Float64Array.from(samples).sort(), share);
 }

@@ -3,7 +3,7 @@ import type { TicketEvents } from '../events/ticket-events.js';
 import type { ProblemEvents } from '../problem/problem.js';
 import { spelledOut } from '../views/changes.js';
 
-/** What a report may tell of. */
+/** What a report may include. */
 export type Told = TicketEvents & ProblemEvents;
 
 type Words = { readonly [Type in keyof Told]?: (data: Told[Type]) => string | undefined };
@@ -14,7 +14,7 @@ const said = ({ text }: { readonly text: string }) => text;
 const ofClock = ({ clock, tier }: { readonly clock: string; readonly tier?: string }) =>
   `${clock}${tier === undefined ? '' : ` of ${tier}`}`;
 
-/** The milestones of a ticket, with what is said of each beside its type. */
+/** The milestones of a ticket, with what reports say beside the type. */
 const milestones: Words = {
   TicketOpened: ({ summary }) => summary,
   MajorIncidentDeclared: because,
@@ -83,7 +83,7 @@ const telling =
     return more === undefined || more === '' ? spelledOut(type) : `${spelledOut(type)}: ${more}`;
   };
 
-/** What reports say of an event; undefined of one that they leave out. */
+/** What reports say of an event; undefined if they leave it out. */
 export const inReports = {
   milestones: telling(milestones),
   everything: telling({ ...milestones, ...others }),

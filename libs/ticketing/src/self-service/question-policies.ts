@@ -5,7 +5,7 @@ import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
 import { ticket } from '../ticket/ticket.js';
 import { question, type QuestionCommands, type QuestionEvents, type QuestionState } from './question.js';
 
-/** Tells a question of the ticket that was opened for it. */
+/** Records with a question which ticket was opened for it. */
 export const ticketsOfQuestions: Policy<TicketEvents, ClockedTicketState, QuestionCommands> = {
   name: 'tickets-of-questions',
   aggregate: ticket,
@@ -16,7 +16,7 @@ export const ticketsOfQuestions: Policy<TicketEvents, ClockedTicketState, Questi
   },
 };
 
-/** Tells an article that it has answered a question, or was suggested for it in vain. */
+/** Records with an article that it answered a question, or was suggested for it without success. */
 export const articlesOfQuestions: Policy<QuestionEvents, QuestionState, ArticleCommands> = {
   name: 'articles-of-questions',
   aggregate: question,

@@ -4,7 +4,7 @@ import { Name, Part, PersonRef, Text } from '../command-fields.js';
 import { omitUndefined } from '../plain-json.js';
 import { about, count, instant, listOf, nullable, number, oneOf, open, optional, type Static, text, uuid } from '../schema.js';
 
-/** Where a question stands: nothing has come of it yet, an article helped, or a ticket was opened. */
+/** Outcome of a question: none yet, an article helped, or a ticket was opened. */
 export const QUESTION_STATUSES = ['open', 'helped', 'ticket'] as const;
 export type QuestionStatus = (typeof QUESTION_STATUSES)[number];
 
@@ -65,7 +65,7 @@ export class MarkHelpful {
   article!: string;
 }
 
-/** Keeps a question with what was suggested. */
+/** Stores a question with the suggestions. */
 export interface RecordQuestion extends Pick<Question, 'client' | 'articles'> {
   readonly service?: string;
   readonly component?: string;
@@ -85,7 +85,7 @@ const events = {
   QuestionAnswered: event<QuestionState, { readonly article: string }>({
     evolve: (state, { article }, { effectiveAt: endedAt }) => state && { ...state, status: 'helped', article, endedAt },
   }),
-  // With the articles that were suggested in vain. Before it said so, the ticket told of them.
+  // With the articles that were suggested without success. In older events the ticket reported them.
   QuestionBecameTicket: event<QuestionState, { readonly ticketId: string; readonly articles?: readonly string[] }>({
     evolve: (state, { ticketId }, { effectiveAt: endedAt }) => state && { ...state, status: 'ticket', ticketId, endedAt },
   }),
@@ -131,7 +131,7 @@ export const question = {
     RecordTicketOfQuestion: command({
       refuses: [],
       decide({ ticketId }: RecordTicketOfQuestion, state) {
-        // Who opens a ticket after all was not helped.
+        // Someone who opens a ticket after all was not helped.
         if (state === null || state.status === 'ticket') return [];
         return [{ type: 'QuestionBecameTicket', data: { ticketId, articles: state.articles } }];
       },
@@ -142,7 +142,7 @@ export const question = {
 export type QuestionEvents = EventsOf<typeof question>;
 export type QuestionCommands = CommandsOf<typeof question>;
 
-/** What came of some questions. */
+/** Outcomes of some questions. */
 export const questionCountsSchema = open({
   asked: about(count, 'Questions'),
   helped: about(count, 'Questions answered by an article (deflections)'),
@@ -153,7 +153,7 @@ export const questionCountsSchema = open({
 
 export type QuestionCounts = Static<typeof questionCountsSchema>;
 
-/** Counts what came of questions. */
+/** Counts the outcomes of questions. */
 export function countQuestions(questions: Iterable<Pick<Question, 'status'>>): QuestionCounts {
   const counts = { open: 0, helped: 0, ticket: 0 };
   for (const { status } of questions) counts[status]++;

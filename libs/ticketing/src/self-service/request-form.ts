@@ -23,10 +23,10 @@ import {
 import { type Impact, IMPACTS, TICKET_KINDS, type TicketKind, type Urgency, URGENCIES } from '../vocabulary.js';
 import type { OpenTicket } from '../ticket/intake.js';
 
-/** What a field of a form takes. */
+/** What a form field accepts. */
 const FIELD_KINDS = ['text', 'long-text', 'number', 'date', 'choice', 'choices', 'flag'] as const;
 
-/** Those that `min` and `max` bound. */
+/** The kinds that `min` and `max` limit. */
 const BOUNDED: ReadonlySet<string> = new Set(['text', 'long-text', 'number', 'choices'] satisfies (typeof FIELD_KINDS)[number][]);
 
 const fieldSchema = withRule(
@@ -186,7 +186,7 @@ const events = {
 
 const command = commandsOn<RequestFormState, EventsOf<{ readonly events: typeof events }>>();
 
-/** A form whose answers open tickets, with its versions. One stream a form: `form-<name>`. */
+/** A form whose answers open tickets, with its versions. One stream per form: `form-<name>`. */
 export const requestForm = {
   category: 'form',
   noun: 'form',
@@ -205,7 +205,7 @@ export const requestForm = {
         const faults = [
           ...faultsOf(formFieldsSchema, fields, 'fields'),
           ...(unknown.length === 0 ? [] : [{ field: 'summary', message: `must not have ${unknown[0]?.[0]}: there is no such field` }]),
-          // Whose it is decides who sees its history.
+          // The client determines who may see its history.
           ...(state === null || state.client === client ? [] : [{ field: 'client', message: 'must not change' }]),
         ];
         if (faults.length > 0) return refuse('form-invalid', 'Invalid form', faults);
@@ -245,7 +245,7 @@ const PLACEHOLDER = /\{(\w+)\}/g;
 const LONGEST_SUMMARY = 200;
 const LONGEST_TEXT = { text: 500, 'long-text': 5_000 } as const;
 
-/** Which form a ticket was opened by. */
+/** The form that a ticket was opened with. */
 export interface FilledForm {
   readonly form: string;
   readonly version: number;
@@ -253,7 +253,7 @@ export interface FilledForm {
 
 type Opening = Omit<OpenTicket, 'effectiveAt'>;
 
-/** What opens the ticket of a form that was filled in, or what is wrong with the answers. */
+/** The opening of a ticket from a completed form, or the faults of the answers. */
 export function openingByForm(
   form: RequestForm,
   { client, reporter, answers, question }: RequestByForm,
@@ -303,7 +303,7 @@ function faultOf({ name, required = false, ...field }: FormField, answer: unknow
   return message === undefined ? undefined : { field: `answers.${name}`, message };
 }
 
-/** What an answer must be and is not. */
+/** The rule that an answer breaks. */
 function ruleOf({ kind, options = [], min, max }: Omit<FormField, 'name'>, answer: unknown): string | undefined {
   const unless = (holds: boolean, rule: string) => (holds ? undefined : rule);
   switch (kind) {

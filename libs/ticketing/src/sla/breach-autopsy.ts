@@ -53,7 +53,7 @@ export const spentOnSchema = about(
   'What the time was spent on',
 );
 
-/** What the time on a clock went into. */
+/** What the time on a clock was spent on. */
 export type SpentOn = Static<typeof spentOnSchema>;
 
 const spellSchema = open({
@@ -66,7 +66,7 @@ const spellSchema = open({
   closed: about(count, "Milliseconds outside the calendar's hours"),
 });
 
-/** A stretch of time that was spent on one thing. */
+/** A span of time spent on one thing. */
 export type Spell = Static<typeof spellSchema>;
 
 const partSchema = open({
@@ -75,7 +75,7 @@ const partSchema = open({
   elapsed: about(count, 'Milliseconds counted by the clock'),
 });
 
-/** All that was spent on one thing. Milliseconds. */
+/** All time spent on one thing, in milliseconds. */
 export type Part = Static<typeof partSchema>;
 
 const clockAutopsySchema = open({
@@ -90,9 +90,9 @@ const clockAutopsySchema = open({
 });
 
 /**
- * Where the time of one clock went, from its start to its end, or to the instant of the question. In milliseconds, and exactly:
- * `elapsed` is what the clock shows, `elapsed + paused + closed` is the time from `from` to `to`; the durations of the parts add up to
- * the latter, and what of them is on the clock to the former.
+ * Where the time of one clock went, from its start to its end or to the instant of the question, in milliseconds. `elapsed` is what the
+ * clock shows; `elapsed + paused + closed` is exactly the time from `from` to `to`. The durations of the parts add up to this time, and
+ * their time on the clock to `elapsed`.
  */
 export type ClockAutopsy = Static<typeof clockAutopsySchema>;
 
@@ -113,13 +113,13 @@ type TicketEvent = EventOf<TicketEvents> & {
   readonly metadata: EventFacts;
 };
 
-/** From an instant on, until the next: the contract that the ticket went by. */
+/** The contract that the ticket went by, from an instant until the next. */
 interface Terms {
   readonly from: Instant;
   readonly contract: Contract;
 }
 
-/** From an instant on, until the next: what was going on in the ticket. */
+/** What was going on in the ticket, from an instant until the next. */
 interface Going {
   readonly from: Instant;
   readonly event: number;
@@ -127,8 +127,8 @@ interface Going {
 }
 
 /**
- * Where the time of each clock of a ticket went. What happened after the instant is left out. Null when the ticket was not open yet.
- * @param events of the ticket, in the order of their revisions
+ * Where the time of each clock of a ticket went. Events after the instant are ignored. Null if the ticket was not open yet.
+ * @param events of the ticket, in order of revision
  */
 export function breachAutopsy(events: Iterable<TicketEvent>, asOf: Instant): readonly ClockAutopsy[] | null {
   let ticket: TicketState = null;
@@ -151,7 +151,7 @@ export function breachAutopsy(events: Iterable<TicketEvent>, asOf: Instant): rea
   return sla && sla.clocks.map((clock) => autopsyOf(terms, course, clockAt(clock, asOf), asOf));
 }
 
-/** An event may be told with a slightly earlier time than the one before it: nothing runs backwards, as clocks do not. */
+/** An event may have a slightly earlier time than the one before it: like clocks, this never runs backwards. */
 function notBefore(last: { readonly from: Instant } | undefined, at: Instant): Instant {
   return last !== undefined && last.from > at ? last.from : at;
 }
@@ -198,7 +198,7 @@ function autopsyOf(terms: readonly Terms[], course: readonly Going[], clock: Sla
   });
 }
 
-/** The life of a clock, cut wherever something else began, or the clock was stopped or started. */
+/** The life of a clock, cut wherever something else began, or the clock stopped or started. */
 function spellsOf(terms: readonly Terms[], course: readonly Going[], { startedAt, pauses }: SlaClock, end: Instant): readonly Spell[] {
   const cuts = [
     startedAt,
@@ -230,7 +230,7 @@ function spellsOf(terms: readonly Terms[], course: readonly Going[], { startedAt
   return spells;
 }
 
-/** The last that had begun by then. What is told with a time before the opening is of the first. */
+/** The last one that had begun by then. Times before the opening belong to the first. */
 function inForce<One extends { readonly from: Instant }>(all: readonly One[], at: Instant): One | undefined {
   return all.findLast(({ from }) => from <= at) ?? all[0];
 }

@@ -8,7 +8,7 @@ import { CLOCK_KINDS, HOLD_REASONS, type HoldReason, type Priority, prioritySche
 import type { ClockEffects, ClockStart } from '../events/clock-effects.js';
 import { about, count, flag, instant, listOf, literal, oneOf, oneOfKinds, open, optional, refer, type Static, text } from '../schema.js';
 
-/** Going on, or ended. */
+/** Running or paused, or ended. */
 export const CLOCK_STATES = ['running', 'paused', 'met', 'breached', 'cancelled'] as const;
 export type ClockState = (typeof CLOCK_STATES)[number];
 
@@ -33,7 +33,7 @@ const restatedVerdictSchema = about(
   'Corrected result of an ended clock. The clock itself stays as it was known before',
 );
 
-/** What is known of an ended clock since its client's contract was corrected. The clock beside it stays as it was known before. */
+/** The verdict on an ended clock since its client's contract was corrected. The clock itself keeps its earlier verdict. */
 export type RestatedVerdict = Static<typeof restatedVerdictSchema>;
 
 const thresholdSchema = open({
@@ -41,7 +41,7 @@ const thresholdSchema = open({
   at: about(instant, 'When it is reached'),
 });
 
-/** A share of a target, in per cent, with the instant at which it is used up. */
+/** A share of a target, in percent, with the instant at which it is used up. */
 export type Threshold = Static<typeof thresholdSchema>;
 
 const momentOfClock = {
@@ -59,10 +59,10 @@ const clockMomentSchema = oneOfKinds('what', [
   open({ what: about(literal('breach'), 'The clock was breached'), ...momentOfClock }),
 ]);
 
-/** Something that is told of a clock once: that a share of its target is used up, or that it is breached. */
+/** Something recorded once about a clock: a share of its target is used up, or it is breached. */
 export type ClockMoment = Static<typeof clockMomentSchema>;
 
-/** What tells moments of one clock apart. */
+/** What identifies a moment of one clock. */
 type MomentName = { readonly terms: number } & ({ readonly what: 'threshold'; readonly percent: number } | { readonly what: 'breach' });
 
 export const slaClockSchema = about(
@@ -100,8 +100,8 @@ export const slaClockSchema = about(
 );
 
 /**
- * One promise's clock. `elapsed` and `target` are milliseconds of open time in the contract's calendar. It is breached once `elapsed` exceeds
- * `target`: a target that is used up exactly is met, also where the calendar closes at that instant and the clock stops before it opens again.
+ * The clock of one promise. `elapsed` and `target` are milliseconds of open time in the contract's calendar. It is breached once `elapsed`
+ * exceeds `target`: a target used up exactly is met, even if the calendar closes at that instant and the clock stops before it opens again.
  */
 export type SlaClock = Static<typeof slaClockSchema>;
 
@@ -115,32 +115,31 @@ export const slaClocksSchema = open({
 
 /** The clocks of one ticket, a fold over its events. */
 export type SlaClocks = Static<typeof slaClocksSchema> & {
-  /** The ticket is resolved, closed, cancelled or merged: nothing but a reopening starts clocks. */
+  /** The ticket is resolved, closed, cancelled or merged: only a reopening starts clocks. */
   readonly over?: true;
 };
 
 type At = Pick<EventMetadata, 'effectiveAt'>;
 type TicketEvent = EventOf<TicketEvents>;
-/** What a clock is of, before it has started. */
+/** What a clock measures, before it has started. */
 type Subject = Pick<SlaClock, 'kind' | 'tier' | 'vendor' | 'cycle'>;
 
 /**
  * The clocks after one more event of the ticket; null before its opening. Events that concern no clock leave them as they are.
  *
- * One event is applied to a clock in this order: attach it if the event starts it and neither stops nor cancels it; then stop, cancel,
- * new target, pause, resume. Nothing in a ticket's life resets a clock to zero: what begins anew is a new cycle, and the verdict on the
- * old one stays.
+ * One event is applied to a clock in this order: attach it if the event starts it and neither stops nor cancels it; then stop, cancel, new
+ * target, pause, resume. Nothing resets a clock to zero: a new start is a new cycle, and the verdict on the old one stays.
  */
 export function evolveClocks(contract: Contract, sla: SlaClocks | null, event: TicketEvent & { readonly metadata: At }): SlaClocks | null {
   const effects = clockEffectsOf(event);
   if (effects === null) return sla;
   const at = event.metadata.effectiveAt;
-  // A second opening is no opening.
+  // A second opening has no effect.
   if (event.type === 'TicketOpened') return sla ?? affectClocks(contract, { priority: event.data.priority, clocks: [] }, effects, at);
   return sla && affectClocks(contract, sla, effects, at);
 }
 
-/** The clocks after an event with these effects; the same object when it changes nothing. See `evolveClocks`. */
+/** The clocks after an event with these effects; the same object if nothing changes. See `evolveClocks`. */
 export function affectClocks(contract: Contract, before: SlaClocks, effects: ClockEffects, at: Instant): SlaClocks {
   const { starts = [], cancels = false } = effects;
   const stops = (clock: Subject) => isStopped(effects, clock);
@@ -156,7 +155,7 @@ export function affectClocks(contract: Contract, before: SlaClocks, effects: Clo
   const goesOn = continuedIn === undefined ? undefined : before.clocks.findLast(({ kind }) => kind === 'resolution');
   const clocks = [...before.clocks, ...attached].map((clock) => {
     if (ended(clock)) return clock === goesOn ? { ...clock, continuedIn } : clock;
-    // An event may be told with a slightly earlier time than the one before it: a clock never runs backwards.
+    // An event may have a slightly earlier time than the one before it: a clock never runs backwards.
     const when = latest(at, clock.runningSince ?? clock.pauses.at(-1)?.from ?? at);
     if (stops(clock)) return stopped(contract, clock, when);
     if (cancels) return cancelled(contract, clock, when);
@@ -176,8 +175,8 @@ export function affectClocks(contract: Contract, before: SlaClocks, effects: Clo
 }
 
 /**
- * The clocks once other terms hold, from an instant on: what was used up until then under the old calendar stays used up, what is left
- * of the new target runs in the new one. A breach stays; clocks that have ended stay as they are.
+ * The clocks under other terms from an instant on: what was used up under the old calendar stays used up, and the rest of the new target
+ * runs in the new one. Breaches and ended clocks stay as they are.
  */
 export function rebaseClocks(before: Contract, after: Contract, sla: SlaClocks, at: Instant): SlaClocks {
   const clocks = sla.clocks.map((clock) => {
@@ -195,7 +194,7 @@ export function rebaseClocks(before: Contract, after: Contract, sla: SlaClocks, 
   return { ...sla, clocks };
 }
 
-/** A clock as it stands at an instant: one that is overdue by then is breached although no event says so yet. */
+/** A clock at an instant: if it is overdue by then it is breached, even if no event says so yet. */
 export function clockAt(clock: SlaClock, at: Instant): SlaClock {
   return isOverdue(clock, at) ? { ...clock, breachedAt: clock.inTimeUntil ?? clock.dueAt } : clock;
 }
@@ -206,37 +205,37 @@ export function elapsedAt(contract: Contract, { elapsed, runningSince }: SlaCloc
 }
 
 /**
- * What there is to tell of a clock up to and including an instant, in order and each once: the shares of its target as they were used
- * up, and its breach. `effectiveAt` is when it happened in the clock, whenever it is noticed. A pure function of the ticket's events
- * and the instant, so that what was missed during a downtime comes out the same afterwards, also of a clock that has ended since.
+ * The moments of a clock up to and including an instant, in order and each once: the shares of its target as they were used up, and its
+ * breach. `effectiveAt` is when it happened, whenever it is noticed. A pure function of the ticket's events and the instant, so moments
+ * missed during a downtime come out the same afterwards, even for a clock that has ended since.
  *
- * A change of target that breaches the clock is one breach, without the warnings that it jumped; one that jumps warnings only is told
- * as the highest of them. Where the target grows, shares that are ahead again are told again, under the new terms. A clock that
- * continues after a reopening does not repeat what was told before.
- * @param told keys (`momentKey`) of what was told already and is left out
+ * A change of target that breaches the clock gives one breach, without the warnings it skips; one that skips only warnings gives the
+ * highest of them. If the target grows, shares that lie ahead again are recorded again, under the new terms. A clock that continues after a
+ * reopening does not repeat earlier moments.
+ * @param told keys (`momentKey`) of moments that are already recorded, and omitted
  */
 export function clockEventsUntil(clock: SlaClock, until: Instant, told?: ReadonlySet<string>): readonly ClockMoment[] {
   const moments = [...clock.moments.filter(({ effectiveAt }) => effectiveAt <= until), ...momentsUntil(clock, until)];
   return told === undefined ? moments : moments.filter((moment) => !told.has(momentKey(clock, moment)));
 }
 
-/** What tells a clock from the others of its ticket, as text: `tier-work/L2/1`. */
+/** Name of a clock within its ticket: `tier-work/L2/1`. */
 export function clockName({ kind, tier, vendor, cycle }: Subject): string {
   return [kind, tier, vendor, cycle].filter((part) => part !== undefined).join('/');
 }
 
-/** What tells a moment of a ticket's clock from every other of that ticket: clock, cycle, version of its terms, threshold. */
+/** Key of a moment within its ticket: clock, cycle, version of its terms, threshold. */
 export function momentKey({ kind, tier, vendor, cycle }: Subject, moment: MomentName): string {
   return JSON.stringify([kind, tier ?? vendor ?? '', cycle, moment.terms, moment.what === 'breach' ? 'breach' : moment.percent]);
 }
 
-/** Clocks as they are stored: without fields that have no value. Those that the document has already stay as they are. */
+/** Clocks as they are stored: without fields that have no value. Unchanged clocks of the stored document are reused. */
 export function storable<Clocks extends SlaClocks>(sla: Clocks, stored?: SlaClocks | null): Clocks {
   const clocks = sla.clocks.map((clock, index) => (clock === stored?.clocks[index] ? clock : omitUndefined(clock)));
   return omitUndefined({ ...sla, clocks });
 }
 
-/** Whether a clock has come to its end. */
+/** Whether a clock has ended. */
 export function ended({ state }: SlaClock): boolean {
   return state === 'met' || state === 'breached' || state === 'cancelled';
 }
@@ -246,7 +245,7 @@ function isStopped({ stops = [] }: ClockEffects, { kind, tier }: Subject): boole
   return stops.some(({ clock, except }) => clock === kind && (except === undefined || tier !== except));
 }
 
-/** What a start is the start of; undefined where it is none. */
+/** The subject of a clock that starts; undefined if none does. */
 function subjectOf(start: ClockStart, { clocks, vendor }: SlaClocks): Subject | undefined {
   switch (start.clock) {
     case 'response':
@@ -266,7 +265,7 @@ function subjectOf(start: ClockStart, { clocks, vendor }: SlaClocks): Subject | 
   }
 }
 
-/** What holds for all clocks of the ticket after an event. */
+/** The conditions for all clocks of the ticket after an event. */
 function conditionsAfter(before: SlaClocks, effects: ClockEffects): Omit<SlaClocks, 'clocks'> {
   const { priority, holds, handOffPending, vendor } = before;
   return {
@@ -286,7 +285,7 @@ function withHold(holds: SlaClocks['holds'], reason: HoldReason | undefined): Sl
   return reason === undefined || holds?.includes(reason) ? holds : [...(holds ?? []), reason];
 }
 
-/** Why a clock must not run, if so. A tier's work stands still while its hand-off waits: a return makes it run again. */
+/** Why a clock must not run, if so. A tier's work is paused while its hand-off is pending: a return resumes it. */
 function standsStillFor({ pausedBy }: Contract, { holds, handOffPending }: SlaClocks, { kind }: SlaClock): Pause['reason'] | undefined {
   if (kind === 'vendor') return undefined;
   const ofTiers = kind === 'tier-accept' || kind === 'tier-work';
@@ -294,7 +293,7 @@ function standsStillFor({ pausedBy }: Contract, { holds, handOffPending }: SlaCl
   return hold ?? (kind === 'tier-work' && handOffPending ? 'hand-off' : undefined);
 }
 
-/** What the contract promises for a clock; undefined where it promises nothing. */
+/** The contract's target for a clock; undefined if it promises nothing. */
 export function targetOf(
   { targets, tierTargets, vendorTargets }: Contract,
   priority: Priority,
@@ -315,14 +314,17 @@ export function targetOf(
   }
 }
 
-/** A target in open time. Business days are turned into it once, from where the clock started: so they can be paused and warned of as hours are. */
+/**
+ * A target in open time. Business days are converted once, from the start of the clock, so that they can be paused and warned of like
+ * hours.
+ */
 export function openTimeOf(contract: Contract, target: Target, startedAt: Instant): number {
   if (typeof target === 'number') return target;
   const calendar = calendarOf(contract);
   return openTimeBetween(calendar, startedAt, endOfBusinessDay(calendar, startedAt, target.businessDays));
 }
 
-/** A new clock; undefined where one like it still goes on, or where nothing is promised. */
+/** A new clock; undefined if one like it is still running or paused, or nothing is promised. */
 function attach(contract: Contract, { priority, clocks }: SlaClocks, subject: Subject, at: Instant): SlaClock | undefined {
   const target = targetOf(contract, priority, subject);
   if (target === undefined) return undefined;
@@ -335,8 +337,8 @@ function attach(contract: Contract, { priority, clocks }: SlaClocks, subject: Su
 }
 
 /**
- * A clock that has just started. It has every field, in one order, also those without a value: engines copy objects of one shape far faster,
- * and each event copies clocks. Whoever stores clocks leaves these fields out: see `storable`.
+ * A clock that has just started. It has every field in one order, including those without a value: engines copy objects of one shape far
+ * faster, and each event copies clocks. Code that stores clocks leaves these fields out: see `storable`.
  */
 function newClock({ kind, tier, vendor, cycle, target, startedAt }: Subject & Pick<SlaClock, 'target' | 'startedAt'>): SlaClock {
   return {
@@ -363,7 +365,7 @@ function newClock({ kind, tier, vendor, cycle, target, startedAt }: Subject & Pi
   };
 }
 
-/** An ended clock that goes on in a cycle of its own: what it showed is carried over, a breach too, and the time between is a pause. */
+/** An ended clock that continues in a new cycle: its time is carried over, and so is a breach; the time between is a pause. */
 function continued(contract: Contract, before: SlaClock, cycle: number, at: Instant): SlaClock {
   const { elapsed, breachedAt, stoppedAt: from = at } = before;
   const to = latest(at, from);
@@ -384,17 +386,17 @@ function running(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
   if (breachedAt !== undefined) return { ...clock, state: 'running', runningSince: at, dueAt: breachedAt, thresholds };
   const left = target - elapsed;
   const dueAt = addOpenTime(calendar, at, left);
-  // The last instant before the first open millisecond that is too much.
+  // The last instant before the first open millisecond that exceeds the target.
   const last = instantFrom(epochMillis(addOpenTime(calendar, at, left + 1)) - 1);
   return { ...clock, state: 'running', runningSince: at, dueAt, inTimeUntil: last === dueAt ? undefined : last, thresholds };
 }
 
-/** Exact, in whole milliseconds: the least that is no less than the share. */
+/** Exact, in whole milliseconds: rounded up. */
 function share(target: number, percent: number): number {
   return Math.ceil((target * percent) / 100);
 }
 
-/** What a running clock has to tell since it runs. */
+/** The moments of a running clock since it last started running. */
 function momentsUntil(clock: SlaClock, until: Instant): readonly ClockMoment[] {
   const { terms, target, dueAt, thresholds = [] } = clock;
   const moments: ClockMoment[] = [];
@@ -410,7 +412,7 @@ function isOverdue({ state, dueAt, inTimeUntil, breachedAt }: SlaClock, at: Inst
   return state === 'running' && breachedAt === undefined && last !== undefined && at > last;
 }
 
-/** The clock with its running segment up to `at` counted, and what came up in it. */
+/** The clock with its running segment up to `at` counted, and the moments in it. */
 function stoppedClock(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
   const { runningSince, dueAt, inTimeUntil = dueAt } = clock;
   if (runningSince === undefined) return clock;
@@ -440,7 +442,7 @@ function endPause(pauses: readonly Pause[], at: Instant): readonly Pause[] {
   return pauses.map((pause, index) => (index === pauses.length - 1 && pause.to === undefined ? { ...pause, to: at } : pause));
 }
 
-/** The verdict. A pause ends first; a tier's work whose hand-off was accepted had ended with the hand-off. */
+/** The verdict. A pause ends first; a tier's work whose hand-off was accepted had ended at the hand-off. */
 function stopped(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
   const counted = stoppedClock(contract, clock, at);
   const last = clock.state === 'paused' ? clock.pauses.at(-1) : undefined;
@@ -455,7 +457,7 @@ function stopped(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
   };
 }
 
-/** Without a verdict; but a promise that was broken stays broken. */
+/** Ended without a verdict; but a broken promise stays broken. */
 function cancelled(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
   const counted = stoppedClock(contract, clock, at);
   const end = { stoppedAt: at, pauses: endPause(clock.pauses, at) };
@@ -464,7 +466,7 @@ function cancelled(contract: Contract, clock: SlaClock, at: Instant): SlaClock {
     : { ...counted, ...end, state: 'breached', dueAt: clock.dueAt ?? counted.breachedAt };
 }
 
-/** Under another target the time on the clock is carried over, a pause goes on, a breach stays. */
+/** Under another target the time on the clock is carried over, a pause continues, and a breach stays. */
 function withTarget(contract: Contract, clock: SlaClock, promised: Target | undefined, at: Instant): SlaClock {
   const target = promised === undefined ? clock.target : openTimeOf(contract, promised, clock.startedAt);
   if (target === clock.target) return clock;
@@ -474,7 +476,7 @@ function withTarget(contract: Contract, clock: SlaClock, promised: Target | unde
   return clock.state === 'running' ? running(contract, judged, at) : judged;
 }
 
-/** What a new target does at once to a clock that stands still: a breach, or the highest warning that it jumped. */
+/** The immediate effect of a new target on a paused clock: a breach, or the highest warning that it skips. */
 function judgedAnew(
   { thresholds }: Contract,
   { elapsed, target: old, breachedAt, moments }: SlaClock,

@@ -10,9 +10,9 @@ import { evolvePinnedClocks, identityOf, isOf, isSameOrLater, type PinnedClocks,
 type TicketEvent = EventOf<TicketEvents>;
 
 /**
- * The clocks of a ticket after one more event, had what is agreed now been known all the time: each version of the contract holds from its
- * first instant on, whenever it was agreed. What the ticket's events pin is left aside.
- * @param agreed in the order in which they came into force; before the first, the default contract holds
+ * The clocks of a ticket after one more event, as if the current agreement had been known all along: each version of the contract applies
+ * from its first instant, whenever it was agreed. What the ticket's events pin is ignored.
+ * @param agreed in the order in which they came into force; before the first, the default contract applies
  */
 export function evolveInHindsight(
   agreed: readonly InForce[],
@@ -39,7 +39,7 @@ export function evolveInHindsight(
   }
 }
 
-/** What there is to restate: each ended clock whose verdict, or a figure of it, is another in hindsight than it is known to be. */
+/** What to restate: each ended clock whose verdict, or one of its figures, differs in hindsight from what is recorded. */
 export function restatements(
   known: PinnedClocks,
   hindsight: PinnedClocks,
@@ -56,11 +56,11 @@ export function restatements(
 }
 
 /**
- * What facts that were told late change of what was told before: each warning or breach that did not happen, or happened at another instant,
- * and each verdict that is another, or none.
+ * How late facts change what was recorded: each warning or breach that did not happen, or happened at another instant, and each verdict
+ * that changes or disappears.
  * @param known the clocks before the facts
  * @param after the clocks after them
- * @param now when they are told
+ * @param now when the facts are recorded
  */
 export function lateRestatements(
   known: PinnedClocks,
@@ -84,25 +84,25 @@ export function lateRestatements(
   return [...moments, ...verdicts];
 }
 
-/** The moment of a clock that was told: under the terms that it was told under, else under those that hold instead of them. */
+/** The moment of a clock that was recorded: under its original terms, or those that replaced them. */
 function sameMoment(clock: SlaClock, told: ToldMoment, now: Instant): ClockMoment | undefined {
   const alike = clockEventsUntil(clock, now).filter((moment) => isSameOrLater(moment, told));
   return alike.find((moment) => momentKey(clock, moment) === toldKey(told)) ?? alike[0];
 }
 
-/** Whether two clocks of one ticket measure the same. Which cycle it is of a tier or a vendor depends on what was promised before. */
+/** Whether two clocks of one ticket measure the same thing. The cycle of a tier or vendor depends on earlier promises. */
 function isSame(one: SlaClock, other: SlaClock): boolean {
   const alike = one.kind === other.kind && one.tier === other.tier && one.vendor === other.vendor;
   return alike && (one.kind === 'resolution' ? one.cycle === other.cycle : one.startedAt === other.startedAt);
 }
 
-/** What is made of a clock as it was judged first: a breach stays one, however it ended. */
+/** The original verdict on a clock: a breach stays one, however the clock ended. */
 export function verdictOf({ contractVersion = 0, state, target, elapsed, dueAt, breachedAt }: SlaClock): ClockVerdict {
   const verdict = breachedAt !== undefined ? 'breached' : state === 'met' ? 'met' : 'cancelled';
   return omitUndefined({ contractVersion, verdict, target, elapsed, dueAt, breachedAt });
 }
 
-/** Another version that comes to the same changes nothing. */
+/** Another version with the same result changes nothing. */
 function sameFigures(one: ClockVerdict | undefined, other: ClockVerdict | undefined): boolean {
   if (one === undefined || other === undefined) return one === other;
   return same({ ...one, contractVersion: 0 }, { ...other, contractVersion: 0 });

@@ -32,51 +32,54 @@ export const pinnedClocksSchema = open({
   ),
 });
 
-/** Something that the clocks are folded from: what an event does to them, or other terms. */
+/** An input of the clocks' fold: the effect of an event, or other terms. */
 export type ClockFact = {
   readonly at: Instant;
-  /** A policy or time brought it about, supposing that. */
+  /** Caused by a policy or the timekeeper, which relied on this. */
   readonly automatic?: Supposed;
-  /** It took the work out of the hands of those who were at it. */
+  /** It took the work from those working on it. */
   readonly endsTouch?: true;
 } & (
   | { readonly effects: ClockEffects; readonly opensUnder?: PinnedContract; readonly defaultTerms?: number }
   | { readonly contract: PinnedContract }
 );
 
-/** A warning or a breach that is an event already, with what is known of it now. */
+/** A warning or breach that has already been recorded as an event, with what is now known of it. */
 export type ToldMoment = ClockIdentity & {
   readonly terms: number;
-  /** Of a warning; absent for a breach. */
+  /** For a warning; absent for a breach. */
   readonly percent?: number;
-  /** When it happened; null once a late fact has shown that it did not. */
+  /** When it happened; null if a late fact has shown that it did not. */
   readonly at: Instant | null;
 };
 
-/** The clocks of a ticket with the contract that they go by. */
+/** The clocks of a ticket with its contract. */
 export type ClocksUnderContract = SlaClocks & Pick<Static<typeof pinnedClocksSchema>, 'contract' | 'defaultTerms'>;
 
 /**
- * The clocks of a ticket under the contract that its own events pin, and what was told of them. They follow the order in which things
- * happened: a fact that is told late takes its place among the others, and the clocks are folded again.
+ * The clocks of a ticket under the contract that its own events pin, and the moments recorded. They follow the order in which things
+ * happened: a late fact takes its place among the others, and the clocks are folded again.
  */
 export type PinnedClocks = ClocksUnderContract & {
   readonly told: readonly ToldMoment[];
-  /** Up to when nothing is told: what an imported history had shown when it became known is no news, nor is what would come after a cancellation or a merge. */
+  /**
+   * Moments up to this instant are not recorded: what an imported history had shown before it became known is no news, nor is what would
+   * follow a cancellation or a merge.
+   */
   readonly quietUntil?: Instant;
-  /** What the clocks follow from, in the order in which it happened. */
+  /** The facts that the clocks are folded from, in the order in which they happened. */
   readonly facts: readonly ClockFact[];
-  /** When the latest fact that was told late was recorded. */
+  /** When the latest late fact was recorded. */
   readonly lateAt?: Instant;
-  /** It was a policy that ended the ticket: what people did afterwards started no clock. */
+  /** A policy ended the ticket: what people did afterwards started no clock. */
   readonly overByPolicy?: true;
-  /** The tier that the ticket is at. */
+  /** The tier of the ticket. */
   readonly tier?: Tier;
 };
 
 type TicketEvent = EventOf<TicketEvents>;
 type Facts = Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'imported'> & Partial<Pick<EventMetadata, 'actor'>>;
-/** What is folded from `ClockFact`s alone. */
+/** What is folded only from `ClockFact`s. */
 type Folded = SlaClocks & Pick<PinnedClocks, 'contract' | 'defaultTerms' | 'overByPolicy' | 'tier'>;
 
 /** The clocks after one more event of the ticket; null before its opening. */
@@ -105,7 +108,7 @@ export function evolvePinnedClocks(sla: PinnedClocks | null, event: TicketEvent,
     case 'SlaTermsRebased':
       return { ...withFact(sla, { ...happened(event, facts), contract: event.data.contract }, facts), lateAt };
     default: {
-      // A second opening is no opening.
+      // A second opening has no effect.
       if (effects === null || event.type === 'TicketOpened') return lateAt === sla.lateAt ? sla : { ...sla, lateAt };
       return {
         ...withFact(sla, { ...happened(event, facts), effects }, facts),
@@ -117,8 +120,8 @@ export function evolvePinnedClocks(sla: PinnedClocks | null, event: TicketEvent,
 }
 
 /**
- * Told so long after it happened that it is not for want of a common time: by a person or a service, or by a policy that opens a ticket because
- * of what one of them told late (a split, a reply).
+ * Recorded so long after it happened that differing machine clocks cannot explain it: by a person or a service, or by a policy that opens a
+ * ticket because of a late fact (a split, a reply).
  */
 function isToldLate({ type }: TicketEvent, facts: Facts): boolean {
   if (facts.imported !== undefined || (isAutomatic(facts) && type !== 'TicketOpened')) return false;
@@ -133,10 +136,10 @@ function happened(event: TicketEvent, facts: Facts): Pick<ClockFact, 'at' | 'aut
   };
 }
 
-/** The clocks with one more fact: at the end, where it was told as it happened; else at its place. */
+/** The clocks with one more fact: at the end if it was recorded as it happened; otherwise in its place. */
 function withFact(sla: PinnedClocks, fact: ClockFact, { effectiveAt, recordedAt, imported }: Facts): PinnedClocks {
   const last = sla.facts.at(-1);
-  // What is told as it happens is not before what it follows from, whatever the machines' clocks say; an import keeps its source's order.
+  // A fact recorded as it happens does not precede its causes, whatever the machines' clocks say; an import keeps its source's order.
   if (last === undefined || fact.at >= last.at || effectiveAt >= recordedAt || imported !== undefined) {
     const inOrder = last === undefined || fact.at >= last.at ? fact : { ...fact, at: last.at };
     return { ...sla, ...after(sla, inOrder, effectiveAt), facts: [...sla.facts, inOrder] };
@@ -157,12 +160,12 @@ export function contractAt({ facts }: Pick<PinnedClocks, 'facts'>, at: Instant):
   return held === undefined || 'contract' in held ? held?.contract : held.opensUnder;
 }
 
-/** The tier that the ticket was at in truth at an instant. */
+/** The ticket's true tier at an instant. */
 export function tierAt({ facts }: Pick<PinnedClocks, 'facts'>, at: Instant): Tier | undefined {
   return foldedFrom(facts.filter((fact, index) => index === 0 || fact.at <= at)).tier;
 }
 
-/** When the work was first taken out of the hands of those who were at it, in truth, after an instant. */
+/** When, after an instant, the work was really first taken from those working on it. */
 export function touchEndAfter({ facts }: Pick<PinnedClocks, 'facts'>, at: Instant): Instant | undefined {
   const [opening, ...rest] = facts as [ClockFact, ...ClockFact[]];
   let folded = opened(opening);
@@ -173,7 +176,7 @@ export function touchEndAfter({ facts }: Pick<PinnedClocks, 'facts'>, at: Instan
   return undefined;
 }
 
-/** What follows from facts in order, the opening first. */
+/** The fold of facts in order, the opening first. */
 function foldedFrom(facts: readonly ClockFact[]): Folded {
   const [opening, ...rest] = facts as [ClockFact, ...ClockFact[]];
   return rest.reduce((clocks, fact) => after(clocks, fact), opened(opening));
@@ -201,8 +204,7 @@ function after<Clocks extends Folded>(sla: Clocks, fact: ClockFact, at: Instant 
 }
 
 /**
- * A policy that came to a ticket that was over in truth, or was not what it supposed, changed nothing; nor did people, where a policy had ended
- * it.
+ * A policy that acted on a ticket that was really over, or not as it supposed, changed nothing; nor did people after a policy had ended it.
  */
 function isPutAside(sla: Folded, fact: ClockFact): boolean {
   if ('contract' in fact) return false;
@@ -212,12 +214,12 @@ function isPutAside(sla: Folded, fact: ClockFact): boolean {
   return overThen || (automatic !== undefined && !isAsSupposed(sla, automatic));
 }
 
-/** Who has the ticket concerns no clock. */
+/** The assignee does not matter to any clock. */
 function isAsSupposed({ tier, holds = [] }: Folded, supposed: Supposed): boolean {
   return (supposed.tier ?? tier) === tier && (supposed.hold === undefined || holds.includes(supposed.hold));
 }
 
-/** The tier that an event moves the ticket to: whatever does starts a clock of that tier. */
+/** The tier that an event moves the ticket to: every such event starts a clock of that tier. */
 function tierOf({ starts = [] }: ClockEffects): Tier | undefined {
   return starts.flatMap((start) => ('tier' in start ? [start.tier] : []))[0];
 }
@@ -226,21 +228,21 @@ function isSameClock(one: SlaClock, other: SlaClock): boolean {
   return one.kind === other.kind && one.tier === other.tier && one.vendor === other.vendor && one.cycle === other.cycle;
 }
 
-/** What is known of what was told, with one thing more, or known otherwise. */
+/** The recorded moments, with one added or corrected. */
 function retold(told: readonly ToldMoment[], moment: ToldMoment): readonly ToldMoment[] {
   const key = toldKey(moment);
   return [...told.filter((one) => toldKey(one) !== key), moment];
 }
 
-/** A warning or a breach with the clock it is of. */
+/** A warning or breach, with its clock. */
 export interface UntoldMoment {
   readonly clock: SlaClock;
   readonly moment: ClockMoment;
 }
 
 /**
- * What there is to tell up to and including an instant and was not told, in order. Also of clocks that have ended since.
- * @param now when it would be told: what lies before a fact that was told late waits for a quiet time, since more such facts may follow
+ * The moments up to and including an instant that are not yet recorded, in order. Includes those of clocks that have ended since.
+ * @param now when they would be recorded: moments before a late fact wait for a quiet time, since more late facts may follow
  */
 export function untoldMoments(sla: PinnedClocks, until: Instant, now: Instant = END_OF_TIME): readonly UntoldMoment[] {
   const told = new Set(sla.told.flatMap((moment) => (moment.at === null ? [] : [toldKey(moment)])));
@@ -254,24 +256,24 @@ export function untoldMoments(sla: PinnedClocks, until: Instant, now: Instant = 
     );
 }
 
-/** It was told under terms that were replaced from an instant before it, and is the same under those that replace them. */
+/** It was recorded under terms that were replaced from an earlier instant on, and is the same under their replacement. */
 function isSameUnderOtherTerms(told: ToldMoment, clock: SlaClock, moment: ClockMoment): boolean {
   return told.at === moment.effectiveAt && isSameOrLater(moment, told) && isOf(clock, told);
 }
 
-/** Whether it is the breach, or the share of a target, that was told: under the terms that it was told under, or later ones. */
+/** Whether this is the recorded breach, or share of a target: under its original terms, or later ones. */
 export function isSameOrLater(moment: ClockMoment, { percent, terms }: ToldMoment): boolean {
   return percent === (moment.what === 'breach' ? undefined : moment.percent) && terms <= moment.terms;
 }
 
-/** When there is, or will be, something to tell that was not told: what a timer waits for. Undefined when nothing will, as things stand. */
+/** When there is, or will be, a moment to record: what a timer waits for. Undefined if there will be none, as things stand. */
 export function nextMomentAt(sla: PinnedClocks): Instant | undefined {
   return untoldMoments(sla, END_OF_TIME)
     .map(({ moment }) => recordableFrom(sla, moment))
     .reduce<Instant | undefined>((first, at) => (first === undefined || at < first ? at : first), undefined);
 }
 
-/** From when on a moment may be told. */
+/** The earliest time at which a moment may be recorded. */
 function recordableFrom(sla: PinnedClocks, { effectiveAt }: ClockMoment): Instant {
   if (sla.lateAt === undefined || effectiveAt >= sla.lateAt) return effectiveAt;
   return instantFrom(epochMillis(sla.lateAt) + (termsOf(sla).quietTime ?? QUIET_TIME));
@@ -279,7 +281,7 @@ function recordableFrom(sla: PinnedClocks, { effectiveAt }: ClockMoment): Instan
 
 const END_OF_TIME = '9999-12-31T23:59:59.999Z' as Instant;
 
-/** The event that tells a moment: what held at its instant, which is when it took effect. */
+/** The event that records a moment, with what held when it took effect. */
 export function toldMoment({ clock, moment }: UntoldMoment): TicketEvent & { readonly effectiveAt: Instant } {
   const { effectiveAt, terms, target, dueAt } = moment;
   return moment.what === 'breach'
@@ -291,7 +293,7 @@ export function toldMoment({ clock, moment }: UntoldMoment): TicketEvent & { rea
       };
 }
 
-/** Each clock that still goes on, with when it is due before and after other terms. */
+/** Each clock that has not ended, with its due time before and after the change of terms. */
 export function rebased(sla: PinnedClocks, contract: PinnedContract, at: Instant): TicketEvents['SlaTermsRebased'] {
   const after = rebaseClocks(termsOf(sla), contract.terms, sla, at);
   const clocks = sla.clocks.flatMap((clock, index) =>
@@ -300,12 +302,12 @@ export function rebased(sla: PinnedClocks, contract: PinnedContract, at: Instant
   return { contract, clocks };
 }
 
-/** What ends keeps which contract it ended under. */
+/** An ended clock keeps the contract that it ended under. */
 function underItsContract(clock: SlaClock, contract: PinnedContract | undefined): SlaClock {
   return ended(clock) && clock.contractVersion === undefined ? { ...clock, contractVersion: contract?.version ?? 0 } : clock;
 }
 
-/** Whether a clock is the one that an event names. */
+/** Whether this is the clock that an event names. */
 export function isOf({ kind, tier, vendor, cycle }: SlaClock, named: ClockIdentity): boolean {
   return kind === named.clock && tier === named.tier && vendor === named.vendor && cycle === named.cycle;
 }
@@ -322,7 +324,7 @@ function momentOf({ type, data }: Extract<TicketEvent, { readonly type: 'SlaThre
   return { ...clockOf(data), terms: data.terms, ...(type === 'SlaBreached' ? {} : { percent: data.percent }) };
 }
 
-/** The key (`momentKey`) of what was told. */
+/** The key (`momentKey`) of a recorded moment. */
 export function toldKey({ clock: kind, tier, vendor, cycle, terms, percent }: Omit<ToldMoment, 'at'>): string {
   return momentKey(
     { kind, tier, vendor, cycle },

@@ -5,7 +5,7 @@ import type { TicketEvents } from '../events/ticket-events.js';
 import { HOLD_REASONS, type HoldReason, PRIORITIES, type Priority, type Tier } from '../vocabulary.js';
 import { type CalendarAndTime, isOpen, randomCalendar, wallClock } from './random-calendars.js';
 
-/** Random lives of tickets under random contracts, and their clocks as a tireless person with a stopwatch for each would keep them. */
+/** Random lives of tickets under random contracts, with the clocks as someone with a stopwatch for each would keep them. */
 
 const MINUTE = 60_000;
 const TIERS = ['L1', 'L2', 'L3'] as const;
@@ -38,7 +38,7 @@ const randomContract = ({ calendar }: CalendarAndTime): fc.Arbitrary<Contract> =
       tierTargets: fc.option(
         forEach(
           TIERS,
-          // A tier promises the same things whatever the priority: acceptance, work, or both.
+          // A tier has the same kinds of promise for every priority: acceptance, work, or both.
           forEach(PRIORITIES, tierTarget),
         ),
         { nil: undefined },
@@ -56,7 +56,7 @@ interface Step {
   readonly detail: number;
 }
 
-/** What can be done to a ticket next, and what is done: a life as the decider would let it be, with times on whole minutes. */
+/** A ticket's life as the decider would allow it, with times on whole minutes. */
 function lifeOf(start: number, steps: readonly Step[]): readonly Happened[] {
   const happened: Happened[] = [];
   let at = start;
@@ -79,7 +79,7 @@ function lifeOf(start: number, steps: readonly Step[]): readonly Happened[] {
       hold = undefined;
     };
     const resolve = () => {
-      // Imported histories resolve what is on hold without resuming it; the product itself resumes it in the same append.
+      // Imported histories resolve tickets on hold without resuming them; the product resumes them in the same append.
       if (hold !== undefined && detail % 2 === 0) resume();
       hold = undefined;
       tell(detail % 3 === 0 ? 'TicketResolvedWithRootCause' : 'TicketResolved', { tier });
@@ -146,7 +146,7 @@ function lifeOf(start: number, steps: readonly Step[]): readonly Happened[] {
 
 const minutes = fc.oneof({ weight: 5, arbitrary: fc.nat(300) }, { weight: 1, arbitrary: fc.nat(4000) });
 
-/** A ticket's life under a contract whose calendar has something to it at that time. */
+/** A ticket's life under a contract, at a time when something happens in its calendar. */
 export const randomLifeOfClocks: fc.Arbitrary<Life> = randomCalendar.chain((calendarAndTime) =>
   fc
     .record({
@@ -172,14 +172,14 @@ export interface Stopwatch {
   terms: number;
   elapsed: number;
   state: 'live' | 'met' | 'breached' | 'cancelled';
-  /** A tier's work that is handed over and not yet accepted. */
+  /** A tier's work that is handed over but not yet accepted. */
   handedOverAt?: number;
   breachedAt?: number;
   stoppedAt?: number;
   told: [what: number | 'breach', terms: number, at: number][];
 }
 
-/** The stopwatches of a life, looked at in each of its minutes. */
+/** The stopwatches of a life, read in each of its minutes. */
 export function stopwatches({ contract, happened, end }: Life): readonly Stopwatch[] {
   const { calendar, thresholds, pausedBy, reopen } = contract;
   const all: Stopwatch[] = [];
@@ -344,7 +344,7 @@ export function stopwatches({ contract, happened, end }: Life): readonly Stopwat
           const share = Math.ceil((one.target * percent) / 100);
           if (share > one.elapsed && share <= counted) one.told.push([percent, one.terms, now + share - one.elapsed]);
         }
-        // More than the target is used up at the end of this minute.
+        // At the end of this minute more than the target is used up.
         if (counted > one.target) {
           one.breachedAt = now + Math.max(0, one.target - one.elapsed);
           one.told.push(['breach', one.terms, one.breachedAt]);

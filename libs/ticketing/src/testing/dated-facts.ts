@@ -2,7 +2,7 @@ import type { Facts } from '../reports/kpi.js';
 import { ticketFacts, type TicketFacts } from '../views/ticket-facts.js';
 import type { LivedTicket } from './random-desk.js';
 
-/** The facts of a ticket as MongoDB would keep them: instants are dates. */
+/** The facts of a ticket as MongoDB would store them: instants are dates. */
 export function datedFacts({ id, fold }: LivedTicket): Facts {
   const document = ticketFacts.document(fold) as TicketFacts;
   const dated = JSON.parse(JSON.stringify(document), (_key, value: unknown) =>

@@ -7,7 +7,7 @@ import { type BusinessCalendar, type OpenHours, WEEKDAYS, type Weekday } from '.
 const MINUTE = 60_000;
 const QUARTER = 15 * MINUTE;
 
-/** Zones with days on which something happens to their clocks, and a quiet one each. */
+/** Zones with days on which their clocks change, and a quiet day each. */
 const eventfulDays: Readonly<Record<string, readonly string[]>> = {
   'Europe/Berlin': ['2026-03-28', '2026-10-24', '2026-12-30'],
   'America/New_York': ['2026-03-07', '2026-10-31', '2027-01-01'],
@@ -42,11 +42,11 @@ const week: fc.Arbitrary<BusinessCalendar['week']> = fc
 
 export interface CalendarAndTime {
   readonly calendar: BusinessCalendar;
-  /** Local midnight in UTC terms of an eventful day, less half a day: a good moment to begin at. */
+  /** Midnight, read as UTC, of an eventful day, less half a day: a good moment to begin at. */
   readonly start: number;
 }
 
-/** A calendar in a zone, and a time at which that zone is interesting. One in ten is 24×7. */
+/** A calendar in a zone, and an interesting time in that zone. One in ten is 24×7. */
 export const randomCalendar: fc.Arbitrary<CalendarAndTime> = fc
   .constantFrom(...Object.entries(eventfulDays).flatMap(([zone, days]) => days.map((day) => [zone, day] as const)))
   .chain(([zone, day]) => {
@@ -78,7 +78,10 @@ interface WallClock {
 const formats = new Map<string, Intl.DateTimeFormat>();
 const quarters = new Map<string, WallClock>();
 
-/** What a wall clock shows at the start of a minute. None of our zones moves its clocks within a quarter of an hour, so quarters are kept. */
+/**
+ * What a wall clock shows at the start of a minute. None of these zones moves its clocks within a quarter of an hour, so quarters are
+ * cached.
+ */
 export function wallClock(zone: string, millis: number): WallClock {
   const quarter = Math.floor(millis / QUARTER) * QUARTER;
   const key = `${zone} ${quarter}`;
@@ -111,7 +114,7 @@ export function wallClock(zone: string, millis: number): WallClock {
 
 const minutesOf = (text: string) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3));
 
-/** Whether the minute that begins at a moment is open: by what the wall clock shows and what is written for that date. */
+/** Whether the minute that starts at a moment is open, judging by the wall clock and the hours of its date. */
 export function isOpen({ zone, week: openWeek, holidays = [] }: BusinessCalendar, millis: number): boolean {
   if (openWeek === '24x7') return true;
   const { date, weekday, minute } = wallClock(zone, millis);

@@ -20,7 +20,7 @@ import type { HandOffBody } from '../ticket/hand-off.js';
 import type { TicketCommandName, TicketCommands } from '../ticket/ticket.js';
 import { type Contract, defaultContract, HOUR } from '../contract/contract.js';
 
-/** Random but valid commands, as they come past validation: for properties that hold for every ticket. */
+/** Random but valid commands, as they are after validation: for properties that hold for every ticket. */
 
 const word = fc.constantFrom('alpha', 'beta', 'gamma', 'delta');
 const person = fc.record({ id: word });
@@ -28,7 +28,7 @@ const other = fc.constantFrom('00000000-0000-4000-8000-000000000001', '00000000-
 const maybe = <Value>(value: fc.Arbitrary<Value>): fc.Arbitrary<Value | undefined> => fc.option(value, { nil: undefined });
 const few = <Value>(value: fc.Arbitrary<Value>): fc.Arbitrary<Value[]> => fc.array(value, { maxLength: 2 });
 
-/** With all that any tier asks for. */
+/** With everything that any tier requires. */
 export const completeHandOff: HandOffBody = {
   summary: 's',
   errorMessages: ['e'],
@@ -41,7 +41,7 @@ export const completeHandOff: HandOffBody = {
 };
 
 const promised = { accept: HOUR, work: { businessDays: 1 } };
-/** A contract with all that a contract can have. */
+/** A contract with everything that a contract can have. */
 export const officeHours: Contract = {
   ...defaultContract,
   calendar: { zone: 'Europe/Berlin', week: { monday: [{ from: '09:00', to: '17:00' }], thursday: [{ from: '00:00', to: '24:00' }] } },
@@ -243,14 +243,14 @@ const contents: { readonly [Name in TicketCommandName]: fc.Arbitrary<TicketComma
   ResolveWithParent: fc.record({ parent: other, category: maybe(word), fix: maybe(word) }),
 };
 
-/** One command with when it is sent: so many milliseconds after the one before. */
+/** One command, sent so many milliseconds after the one before. */
 export interface SentCommand {
   readonly name: TicketCommandName;
   readonly command: TicketCommands[TicketCommandName];
   readonly after: number;
 }
 
-/** What ends a life is left out: it comes seldom, so that there is much to end. */
+/** Commands that end a life are left out: they come seldom, so that lives are long. */
 const names = Object.keys(contents).filter((name) => !['CancelTicket', 'CompleteMerge'].includes(name)) as TicketCommandName[];
 
 const sent = (allowed: readonly TicketCommandName[]): fc.Arbitrary<SentCommand> =>
@@ -262,19 +262,19 @@ const sent = (allowed: readonly TicketCommandName[]): fc.Arbitrary<SentCommand> 
     }),
   );
 
-/** A hand-off that comes back at once, where the ticket is at L1: chance alone seldom goes past the ping-pong limit. */
+/** A hand-off that comes back at once, if the ticket is at L1: random lives seldom exceed the ping-pong limit. */
 const bounce: fc.Arbitrary<SentCommand[]> = fc.constant([
   { name: 'EscalateToTier', command: { tier: 'L2', reason: 'r', handoff: completeHandOff }, after: 1000 },
   { name: 'ReturnEscalation', command: { reason: 'r' }, after: 1000 },
 ]);
 
-/** A visit from beginning to end. */
+/** A visit from start to end. */
 const visit: fc.Arbitrary<SentCommand[]> = fc.tuple(sent(['PlanOnsiteVisit']), sent(['BeginOnsiteVisit']), sent(['CompleteOnsiteVisit']));
 
 /** A hold, and then the timekeeper. */
 const held: fc.Arbitrary<SentCommand[]> = fc.tuple(sent(['PutOnHold']), sent(['EndHold']));
 
-/** Work that is begun and taken away again. */
+/** Work that is started and taken away again. */
 const takenAway: fc.Arbitrary<SentCommand[]> = fc.tuple(sent(['StartWork']), sent(['StartTouchTime']), sent(['UnassignTicket']));
 
 /** A merge that the other ticket agrees to. */
@@ -283,7 +283,7 @@ const merge: fc.Arbitrary<SentCommand[]> = other.map((into) => [
   { name: 'CompleteMerge', command: { into }, after: 1000 },
 ]);
 
-/** An escalation that somebody acknowledges, and that goes on after a while. */
+/** An escalation that someone acknowledges, and that continues after a while. */
 const paged: fc.Arbitrary<SentCommand[]> = fc.tuple(fc.boolean(), contents.RecordNotification).map(([named, outcome]) => [
   { name: 'RunEscalations', command: {}, after: 1000 },
   { name: 'RecordNotification', command: outcome, after: 1000 },
@@ -291,7 +291,7 @@ const paged: fc.Arbitrary<SentCommand[]> = fc.tuple(fc.boolean(), contents.Recor
   { name: 'RunEscalations', command: {}, after: 100_000 },
 ]);
 
-/** A link that is taken back, by somebody or by the other ticket. */
+/** A link that is withdrawn, by someone or by the other ticket. */
 const link: fc.Arbitrary<SentCommand[]> = fc
   .tuple(other, fc.constantFrom(...LINK_RELATIONS), fc.boolean())
   .map(([ticketId, relation, refused]) => [
@@ -301,13 +301,13 @@ const link: fc.Arbitrary<SentCommand[]> = fc
       : { name: 'UnlinkTicket', command: { ticketId, relation }, after: 1000 },
   ]);
 
-/** A runbook that is started, and a step of it. */
+/** A runbook that is started, and one of its steps. */
 const followed: fc.Arbitrary<SentCommand[]> = fc.tuple(sent(['StartRunbook']), sent(['TickRunbookStep']));
 
 /** A question to another tier, and its answer. */
 const asked: fc.Arbitrary<SentCommand[]> = fc.tuple(sent(['RequestConsultation']), sent(['AnswerConsultation']));
 
-/** What is proposed, and then approved or rejected. */
+/** A proposal that is approved or rejected. */
 const proposed: fc.Arbitrary<SentCommand[]> = fc.tuple(
   sent(['ProposeReply', 'ProposeResolution', 'ProposeHandOff']),
   fc
@@ -343,15 +343,18 @@ export const randomLife: fc.Arbitrary<readonly SentCommand[]> = fc
   )
   .map(([first, rest]) => [first, ...rest.flat()]);
 
-/** One thing that people do, how many minutes after the one before, and how long after that it is told. */
+/** Something that people do, how many minutes after the previous one, and how long after that it is recorded. */
 export interface LateFact {
   readonly name: TicketCommandName;
   readonly command: TicketCommands[TicketCommandName];
   readonly gap: number;
   readonly delay: number;
-  /** Nothing that happened before it is told after it. */
+  /** Nothing that happened before it is recorded after it. */
   readonly ends?: true;
-  /** When it may be told: `any-time`, or `after-moves` that happened before it; else before no move that happened before it, nor after the next. */
+  /**
+   * When it may be recorded: at `any-time`, or `after-moves` that happened before it. Default: before every move that happened before it,
+   * and no later than the next one.
+   */
   readonly told?: 'any-time' | 'after-moves';
 }
 
@@ -378,7 +381,7 @@ const FACTS: readonly Omit<LateFact, 'gap' | 'delay'>[] = [
   { name: 'MergeTicket', command: { into: '00000000-0000-4000-8000-000000000002', reason: 'r' }, ends: true },
 ];
 
-/** What people do with a ticket that was opened at L1, and tell some time after. */
+/** What people do with a ticket opened at L1, and record some time later. */
 export const lateFact: fc.Arbitrary<LateFact> = fc
   .record({
     told: fc.constantFrom(...FACTS),

@@ -8,7 +8,7 @@ import type { TicketState } from '../events/ticket.js';
 import { CHANNELS, TIERS } from '../vocabulary.js';
 import { completeHandOff, officeHours } from './random-commands.js';
 
-/** A ticket as it was lived: its events, the state after each, and the views' fold of all. */
+/** The life of a ticket: its events, the state after each, and the views' fold of all of them. */
 export interface LivedTicket {
   readonly id: string;
   readonly events: readonly RecordedEvent<TicketEvents>[];
@@ -16,7 +16,9 @@ export interface LivedTicket {
   readonly fold: TicketFold;
 }
 
-/** One thing that is done to a ticket: which of those that make sense then, how long after the one before, and how late it is told (milliseconds). */
+/**
+ * One action on a ticket: which of those that make sense then, how long after the previous one, and how late it is recorded (milliseconds).
+ */
 interface Step {
   readonly choice: number;
   readonly word: 'alpha' | 'beta';
@@ -39,7 +41,7 @@ const idOf = (index: number) => `00000000-0000-4000-8000-${String(index + 1).pad
 const MINUTE = 60_000;
 const DAY = 86_400_000;
 
-/** The tickets of a desk over some weeks, with much that KPIs count. In one life of three, facts are told late. */
+/** The tickets of a desk over some weeks, with much that KPIs count. In one life of three, facts are recorded late. */
 export function randomDesk(start: number, most: number): fc.Arbitrary<readonly LivedTicket[]> {
   const step = (late: fc.Arbitrary<number>) =>
     fc.record<Step>({
@@ -71,7 +73,7 @@ export function randomDesk(start: number, most: number): fc.Arbitrary<readonly L
 
 type Sent = { readonly [Name in TicketCommandName]: readonly [Name, TicketCommands[Name]] }[TicketCommandName];
 
-/** What makes sense next. */
+/** An action that makes sense next. */
 function sensible(state: NonNullable<ClockedTicketState>, word: Step['word'], self: string): readonly Sent[] {
   const other = [idOf(0), idOf(1), idOf(2)].find((id) => id !== self) ?? '';
   const agent = { id: word };
@@ -170,7 +172,7 @@ function liveTicket({ from, steps, ...opening }: Plan, id: string, start: number
   );
   for (const { choice, word, after, late } of steps) {
     now += after;
-    // Also what is not there is looked at, so that the whole life is in one closure.
+    // Also reads absent values, so that the entire life is in one closure.
     const known = state as ClockedTicketState;
     if (known === null) return undefined;
     const choices = sensible(known, word, id);

@@ -12,28 +12,28 @@ import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
 export const start = Date.parse('2026-11-23T08:00:00.000Z');
 export const at = (minutes: number): Instant => instantFrom(Math.round(start + minutes * MINUTE));
 const { tierTargets: _, ...promisedToClients } = defaultContract;
-/** A contract: what the default one promises to the client, and what else is named. */
+/** A contract: the default promises to the client, with some terms replaced. */
 export const pin = (version: number, terms: Partial<Contract>): PinnedContract => ({
   version,
   tzdata: '2025b',
   terms: { ...promisedToClients, ...terms },
 });
 
-/** What the default contract promises, but for the tiers. */
+/** The promises of the default contract, without those for tiers. */
 export const forClient = pin(0, {});
 
-/** An event with when it took effect. */
+/** An event with the time at which it took effect. */
 export interface Told {
   readonly type: string;
   readonly at: Instant;
   readonly data: unknown;
 }
 
-/** A ticket that commands are done to, at minutes after the start. */
+/** A ticket under test: commands run at minutes after the start. */
 export class Life {
   state: ClockedTicketState = null;
   readonly events: Told[] = [];
-  /** Who does what is done next. */
+  /** The actor of the next command. */
   actor: Actor = { id: 'ada', kind: 'agent' };
 
   constructor(
@@ -88,7 +88,7 @@ export class Life {
     return this;
   }
 
-  /** Restates its verdicts by what is agreed with its client by then. */
+  /** Restates its verdicts by the client's agreements known by then. */
   restate(minutes: number, agreed: readonly InForce[], command: Partial<TicketCommands['RestateSla']> = {}) {
     const hindsight = this.events.reduce<PinnedClocks | null>((clocks, event) => {
       const facts = { commandId: 'c', actor: { id: 'ada', kind: 'agent' as const }, effectiveAt: event.at, recordedAt: event.at };

@@ -3,18 +3,18 @@ import type { Ticket } from '../events/ticket.js';
 import { omitUndefined } from '../plain-json.js';
 import type { Tier } from '../vocabulary.js';
 
-/** What a ticket asks of its agent. */
+/** What a ticket requires of its agent. */
 export interface AssignmentRequest {
   readonly client: string;
   readonly tier: Tier;
-  /** The team that somebody gave it to: it stays there. */
+  /** The team that someone assigned it to: it stays there. */
   readonly team?: string;
   readonly skills: readonly string[];
   /** Ids of the agents from whom it was taken on request, at this tier. */
   readonly declinedBy?: readonly string[];
 }
 
-/** What a ticket asks of the agent whom it is to be given automatically; undefined when it is not to be. */
+/** The requirements for automatic assignment of a ticket; undefined if it is not to be assigned. */
 export function assignmentRequest(ticket: Ticket, contract: Contract): AssignmentRequest | undefined {
   const { work, assignee, client, tier, declinedBy } = ticket;
   const goesOn = work.status === 'open' || work.status === 'in-progress' || work.status === 'escalated' || work.status === 'on-hold';
@@ -23,7 +23,7 @@ export function assignmentRequest(ticket: Ticket, contract: Contract): Assignmen
   return omitUndefined({ client, tier, team, skills: requiredSkills(ticket, contract), declinedBy });
 }
 
-/** The skills that were stated at triage, else those that the contract asks for in the category and all above it. */
+/** The skills set at triage; by default, those that the contract requires for the category and all categories above it. */
 export function requiredSkills(
   { skills, category }: Pick<Ticket, 'skills' | 'category'>,
   { categorySkills = {} }: Contract,

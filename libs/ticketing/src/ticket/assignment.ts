@@ -42,7 +42,7 @@ export class UnassignTicket extends TicketCommand {
   @Text({ description: 'Why', max: 2000 })
   reason!: string;
 
-  /** What it follows from, and whose it must still be. Have no rules, and so cannot come from outside. */
+  /** Its cause, and who must still have the ticket. Without validation rules, so they cannot be sent from outside. */
   because?: Exclude<UnassignedBecause, 'requested'>;
   from?: string;
 }
@@ -68,9 +68,9 @@ export class TakeOverTicket extends TicketCommand {
   agent?: PersonRef;
 }
 
-/** Gives the ticket to whom automatic assignment has chosen, or tells that it found nobody. */
+/** Gives the ticket to the agent that automatic assignment chose, or records that nobody was found. */
 export interface AssignAutomatically extends TicketCommand {
-  /** What was asked for: when the ticket asks for something else by now, nothing is done. */
+  /** The requirements it was based on: if the ticket's have changed since, nothing happens. */
   readonly request: AssignmentRequest;
   readonly found: AssignmentChoice | NobodyFound;
 }

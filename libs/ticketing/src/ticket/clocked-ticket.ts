@@ -3,16 +3,16 @@ import { evolvePromises, type TicketPromises } from '../escalation/promises.js';
 import { openedTicket, type Ticket } from '../events/ticket.js';
 import { evolveTicket, folding, type TicketEvents } from '../events/ticket-events.js';
 
-/** A ticket with its clocks and the escalation policies at work on it: what commands decide by. */
+/** A ticket with its clocks and the escalation policies at work on it: the state that commands decide on. */
 export interface ClockedTicket extends Ticket {
-  /** Absent where only the rules of the work are asked, as by an import. */
+  /** Absent if only the rules of the work are needed, as in an import. */
   readonly sla?: TicketPromises;
 }
 
 /** No ticket yet, or one. */
 export type ClockedTicketState = ClockedTicket | null;
 
-/** When a ticket was opened, which is when its response clock began; undefined where only the rules of the work are asked. */
+/** When a ticket was opened, and its response clock began; undefined if only the rules of the work are needed. */
 export function openedAtOf(state: ClockedTicketState): Instant | undefined {
   return state?.sla?.clocks.find(({ kind }) => kind === 'response')?.startedAt;
 }

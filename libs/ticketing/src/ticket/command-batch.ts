@@ -2,12 +2,12 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import { Anything, Fields, OneOf, PartList, WholeNumber } from '../command-fields.js';
 import { isPublic, type PublicCommandName, ticket } from './ticket.js';
 
-/** A command of a batch. Its body is checked against the command's own rules when its turn comes. */
+/** A command of a batch. Its body is validated by the command's own rules when its turn comes. */
 export class BatchItem {
   @OneOf(Object.keys(ticket.commands).filter(isPublic), { description: 'Name of the command', example: 'AssignTicket' })
   command!: PublicCommandName;
 
-  /** Checked when its turn comes, as the body is: one that is none spoils only its own command. */
+  /** Validated when its turn comes, like the body: an invalid id spoils only its own command. */
   @Anything({ description: 'Id of the ticket; omitted only for OpenTicket', optional: true }, { type: 'string', format: 'uuid' })
   ticketId?: unknown;
 

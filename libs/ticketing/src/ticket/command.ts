@@ -16,24 +16,24 @@ import type { ClockedTicket, ClockedTicketState } from './clocked-ticket.js';
 import { asItWas, atItsTier, endingWithMovesSince, withRestatements } from './late-facts.js';
 import { beganAfter, endOfTouch, type TicketDecision } from './decisions.js';
 
-/** What every command may say. */
+/** Fields of every command. */
 export class TicketCommand {
   @DateTime({ description: 'When it happened, if before now (late facts are allowed). Not in the future.', optional: true })
   effectiveAt?: string;
 }
 
-/** All that is true of a command on a ticket that exists, apart from what holds for each of them. */
+/** Everything about a command on an existing ticket, apart from what applies to all of them. */
 interface Definition<Body extends object, Code extends string, Late extends boolean, Result, Given> {
-  /** Every code that `decide` refuses with, and no other. */
+  /** Every code that `decide` refuses with, and no others. */
   readonly refuses: readonly Code[];
-  /** Whether it may tell of something from before what has happened already. */
+  /** Whether it may record something that happened before other recorded events. */
   readonly late: Late;
-  /** What it needs to know from outside the ticket; it comes as `given`. */
+  /** What it needs from outside the ticket; passed as `given`. */
   readonly needs?: string;
   decide(command: Body, ticket: ClockedTicket, context: DecisionContext, contract: Contract, given?: Given): Result;
 }
 
-/** From outside, by a route of its own. */
+/** Open to the outside, with its own route. */
 interface Public<Body extends object> {
   readonly body: new () => Body;
   readonly route: Route;
@@ -42,14 +42,14 @@ interface Public<Body extends object> {
 /** The codes that a decision refuses with. */
 type CodesIn<Result> = Result extends Refusal<infer Code> ? Code : never;
 
-/** The command when `refuses` holds exactly the codes that are found; else what is wrong, which is no command and does not compile. */
+/** The command if `refuses` holds exactly the codes that are found; otherwise a type that describes the mistake and does not compile. */
 type Exact<Stated extends string, Found extends string, Command> = [Found] extends [Stated]
   ? [Stated] extends [Found]
     ? Command
     : { readonly neverRefusedWith: Exclude<Stated, Found> }
   : { readonly notInRefuses: Exclude<Found, Stated> };
 
-/** Codes that come before those of a command's own. */
+/** Codes that are checked before those of the command itself. */
 type FirstCodes<Late extends boolean> = 'ticket-not-found' | (Late extends true ? never : 'out-of-order');
 
 export interface TicketCommandDefinition<
@@ -63,7 +63,7 @@ export interface TicketCommandDefinition<
 /** Commands of a ticket, by name. */
 export type TicketCommandDefinitions = Readonly<Record<string, TicketCommandDefinition>>;
 
-/** A command that may come from outside. */
+/** A command that may be sent from outside. */
 export function command<Body extends object, const Code extends string, const Late extends boolean, Result extends TicketDecision, Given>(
   definition: Public<Body> & Definition<Body, Code, Late, Result, Given>,
 ) {
@@ -72,7 +72,7 @@ export function command<Body extends object, const Code extends string, const La
   return { body, route, ...onExisting(definition) } as unknown as Exact<Code, CodesIn<Result>, Command>;
 }
 
-/** A command that only policies and timers send. */
+/** A command sent only by policies and timers. */
 export function internal<Body extends object, const Code extends string, const Late extends boolean, Result extends TicketDecision, Given>(
   definition: Definition<Body, Code, Late, Result, Given>,
 ) {
@@ -80,7 +80,7 @@ export function internal<Body extends object, const Code extends string, const L
   return onExisting(definition) as unknown as Exact<Code, CodesIn<Result>, Command>;
 }
 
-/** The command that a ticket begins with: what it needs is given. */
+/** The command that creates a ticket, with what it needs as `given`. */
 export function opening<Body extends object, const Code extends string, Result extends TicketDecision, Given>(
   definition: Public<Body> & {
     readonly refuses: readonly Code[];
@@ -92,7 +92,7 @@ export function opening<Body extends object, const Code extends string, Result e
   return { ...definition, late: true } as unknown as Exact<Code, CodesIn<Result>, Command>;
 }
 
-/** With what holds for every command on a ticket that exists. */
+/** Adds what applies to every command on an existing ticket. */
 function onExisting<Body extends object, Given>({
   refuses,
   late,
@@ -105,7 +105,7 @@ function onExisting<Body extends object, Given>({
     ...(needs === undefined ? {} : { needs }),
     decide(command, state, context, given) {
       if (state === null) return refuse('ticket-not-found', 'There is no such ticket');
-      // What follows from an event in another ticket happened when that did.
+      // What follows from an event in another ticket happened when that event did.
       const barred = late || isAutomatic(context) ? undefined : unlessInOrder(state, context);
       if (barred) return barred;
       const known = asItWas(state, context);
@@ -123,7 +123,7 @@ function unlessInOrder({ movedAt }: ClockedTicket, { effectiveAt }: DecisionCont
   ]);
 }
 
-/** A stretch of touch time that nobody stopped ends with the work, in the same append and before it: each start has its stop. */
+/** Touch time that nobody stopped ends with the work, in the same append and before it: each start has its stop. */
 function endingTouches(decision: TicketDecision, { touching }: ClockedTicket, context: DecisionContext): TicketDecision {
   if (isRefusal(decision) || touching.length === 0 || !decision.some(({ type }) => ticketEvents[type].endsTouch)) return decision;
   const ended = decision.flatMap(({ type, data }) => (type === 'TouchTimeStopped' ? [data.agent.id] : []));

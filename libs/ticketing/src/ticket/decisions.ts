@@ -4,7 +4,7 @@ import type { TicketEvents } from '../events/ticket-events.js';
 import { omitUndefined } from '../plain-json.js';
 import type { Person } from '../vocabulary.js';
 
-/** What decisions of several topics are made of. */
+/** Parts of decisions that several topics share. */
 
 export type TicketDecision = Decision<TicketEvents>;
 
@@ -12,12 +12,12 @@ export function event<Type extends keyof TicketEvents>(type: Type, data: TicketE
   return { type, data } as EventOf<TicketEvents>;
 }
 
-/** A person as events hold one, of whatever class it was given. */
+/** A person as stored in events, whatever class was given. */
 export function asPerson({ id, name }: Person): Person {
   return omitUndefined({ id, name });
 }
 
-/** The person named, or else the actor. */
+/** The person named; by default, the actor. */
 export function namedOrActor(named: Person | undefined, { actor }: DecisionContext): Person {
   return asPerson(named ?? actor);
 }
@@ -27,15 +27,15 @@ export function endOfHold({ work }: Ticket): EventOf<TicketEvents>[] {
   return work.status === 'on-hold' ? [event('TicketResumed', { after: work.reason })] : [];
 }
 
-/** Opens a ticket again that was resolved. */
+/** Reopens a resolved ticket. */
 export function reopening({ tier, team, cycle }: Ticket, reason: string): EventOf<TicketEvents> {
   return event('TicketReopened', omitUndefined({ reason, tier, team, cycle: cycle + 1 }));
 }
 
-/** When something happened, and when it is told. */
+/** When something happened, and when it is recorded. */
 type Told = Pick<DecisionContext, 'effectiveAt' | 'recordedAt'>;
 
-/** Whoever has the ticket is taken off it, unless it is given to the same agent again. */
+/** Ends the touch time of whoever has the ticket, unless it is given to the same agent again. */
 export function endOfTouchOfHolder({ touching, assignee }: Ticket, context: Told, to?: Person): EventOf<TicketEvents>[] {
   if (assignee === undefined || assignee.id === to?.id) return [];
   return touching
@@ -43,7 +43,7 @@ export function endOfTouchOfHolder({ touching, assignee }: Ticket, context: Told
     .map((touch) => endOfTouch(touch, context));
 }
 
-/** A fact that is told late leaves a stretch that began after it; what happens now ends what runs, whatever the machines' clocks say. */
+/** A late fact leaves a stretch that began after it; a current one ends whatever is running, whatever the machines' clocks say. */
 export function beganAfter({ since }: Ticket['touching'][number], { effectiveAt, recordedAt = effectiveAt }: Told): boolean {
   return effectiveAt < recordedAt && effectiveAt < since;
 }

@@ -23,25 +23,25 @@ import { event, namedOrActor } from './decisions.js';
 import { unlessActive, unlessWorkable } from './guards.js';
 import { completeHandOff } from './hand-off.js';
 
-/** Does what escalation policies have due by now. Sent by the timekeeper. */
+/** Performs the steps of escalation policies that are due by now. Sent by the timekeeper. */
 export class RunEscalations extends TicketCommand {}
 
-/** Whom targets lead to now: looked up for commands that need `who-is-there`. Persons and teams that are not named are taken to be there. */
+/** Whom targets lead to now: looked up for commands that need `who-is-there`. People and teams not listed are assumed to be there. */
 export interface WhoIsThere {
-  /** Who is on call in each schedule; one without anybody, or an unknown one, is left out. */
+  /** Who is on call in each schedule; empty or unknown ones are left out. */
   readonly onCall?: Readonly<Record<string, Person>>;
-  /** Persons who are away, by id; an absent one perhaps with a deputy who is there. */
+  /** People who are away, by id; an absent one may have a deputy who is there. */
   readonly away?: Readonly<Record<string, { readonly because: Extract<NobodyToTell, 'left' | 'absent'>; readonly deputy?: Person }>>;
-  /** Teams with nobody to tell, by id. */
+  /** Teams with nobody to notify, by id. */
   readonly empty?: Readonly<Record<string, Extract<NobodyToTell, 'no-members' | 'all-absent'>>>;
-  /** Where messages reach persons and teams, by what targets of them are called. Those of whom nothing is said are told by the event alone. */
+  /** How messages reach people and teams, by target name. Targets not listed are notified by the event alone. */
   readonly reach?: Readonly<Record<string, Reach>>;
 }
 
-/** By what somebody is reached, or that they may not be told of the client's tickets. */
+/** How someone is reached, or that they may not see the client's tickets. */
 export type Reach = readonly Pick<Notification, 'by' | 'channel'>[] | 'not-of-client';
 
-/** What a target is called among those who are reached. */
+/** The key of a target in `reach`. */
 export function targetName(target: EscalationTarget): string {
   return target.kind === 'person' ? `person/${target.person.id}` : JSON.stringify(target);
 }
@@ -56,7 +56,7 @@ export function notificationId(
   return deterministicId('notification', ticket, chain, String(round), String(step), targetName(target), by);
 }
 
-/** Tells what became of a message of a step. Sent by whoever delivers them. */
+/** Records the outcome of a message of a step. Sent by the deliverer. */
 export class RecordNotification extends TicketCommand {
   /** Id of the message. */
   notification!: string;
@@ -90,7 +90,7 @@ export const escalationCommands = {
       const events: Decided<TicketEvents>[] = [];
       for (const chain of ticket.sla?.chains ?? []) {
         events.push(...runChain(chain, ticket, contract, there, context));
-        // The others are to see the ticket where it is then.
+        // The other chains must see where the ticket is afterwards.
         if (events.at(-1)?.type === 'TicketEscalated') break;
       }
       return events;
@@ -137,7 +137,7 @@ export const escalationCommands = {
       const who = namedOrActor(by, context);
       const named = (ticket.sla?.chains ?? []).filter(({ id }) => chain === undefined || id === chain);
       const acknowledgeable = named.filter(({ ended }) => ended === undefined || ended.because === 'acknowledged');
-      // Somebody else's acknowledgement takes a chain over, while there is work on the ticket.
+      // Another acknowledgement takes over a chain, while there is work on the ticket.
       const active = unlessActive(ticket) === undefined;
       const open = acknowledgeable
         .filter(({ ended, acknowledged }) => (active || ended === undefined) && acknowledged?.by.id !== who.id)
@@ -151,8 +151,8 @@ export const escalationCommands = {
 } satisfies TicketCommandDefinitions;
 
 /**
- * What a chain does by an instant: at most one level, after steps that found nobody. A hand-off that waits, a hold, or a tier with nobody
- * above keeps it from handing the work on; those whom the step tells are told all the same.
+ * What a chain does by an instant: at most one level, after steps that found nobody. A pending hand-off, a hold, or a tier without a higher
+ * one prevents the hand-off of the work; the targets of the step are notified all the same.
  */
 function runChain(
   chain: EscalationChain,
@@ -200,7 +200,7 @@ function runChain(
   ];
 }
 
-/** Whom a target leads to as things stand now, or why it leads to nobody. For an absent person with a deputy it is both. */
+/** Whom a target leads to now, or why it leads to nobody. Both, for an absent person with a deputy. */
 function resolved(
   target: EscalationTarget,
   { assignee }: ClockedTicket,
@@ -232,7 +232,7 @@ function own<Value>(record: Readonly<Record<string, Value>>, key: string): Value
   return Object.hasOwn(record, key) ? record[key] : undefined;
 }
 
-/** Nobody is told twice by one step. */
+/** No one is notified twice by one step. */
 function distinct(targets: readonly EscalationTarget[]): readonly EscalationTarget[] {
   return [...new Map(targets.map((target) => [targetName(target), target])).values()];
 }
@@ -242,7 +242,7 @@ function reachOf(target: EscalationTarget, { reach = {} }: WhoIsThere): Exclude<
   return found === 'not-of-client' ? [] : found;
 }
 
-/** What a step tells, as things stand when it is dispatched. */
+/** The message of a step, as things are when it is dispatched. */
 function messageOf(
   { summary, client, priority, tier }: ClockedTicket,
   { escalationMessage: template }: Contract,
@@ -253,7 +253,7 @@ function messageOf(
   return escalationMessage(template, { summary, ticket, client, priority, tier, policy, step: String(step + 1), due });
 }
 
-/** The hand-off that a policy makes of what the ticket holds, with what it lacks. */
+/** The hand-off that a policy makes from the content of the ticket, with what it lacks. */
 function handOffAutomatically(
   ticket: ClockedTicket,
   contract: Contract,

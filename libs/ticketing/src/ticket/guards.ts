@@ -3,16 +3,19 @@ import { areOfOneCustomer, type Belonging, type Contract, termsOf } from '../con
 import { resolvedAt, type Ticket, type TicketState } from '../events/ticket.js';
 import type { Person, Tier } from '../vocabulary.js';
 
-/** What bars several commands: each guard says why a command is refused, or undefined, and stands beside the codes that it may refuse with. */
+/**
+ * Conditions shared by several commands: each guard returns why a command is refused, or undefined, and is next to the codes it may refuse
+ * with.
+ */
 
 type Barred<Codes extends readonly string[]> = Refusal<Codes[number]> | undefined;
 
-/** When those who have left the desk did, by id: looked up for commands that need `who-has-left`. Whoever is not in it has not left. */
+/** When people left the desk, by id: looked up for commands that need `who-has-left`. Anyone not listed has not left. */
 export type WhoHasLeft = Readonly<Record<string, Instant>>;
 
 export const LEFT = ['agent-left'] as const;
 
-/** Somebody who had left by then is given no work and begins none. */
+/** Someone who had left by then is given no work and begins none. */
 export function unlessLeft(
   { id, name }: Person,
   { effectiveAt }: { readonly effectiveAt: Instant },
@@ -22,14 +25,14 @@ export function unlessLeft(
   return at === undefined || effectiveAt < at ? undefined : refuse('agent-left', `${name ?? id} left the desk at ${at}`);
 }
 
-/** What is known of somebody who begins to work: looked up for commands that need `agent-at-work`. */
+/** About an agent who begins to work: looked up for commands that need `agent-at-work`. */
 export interface AgentAtWork {
   readonly left?: WhoHasLeft;
-  /** Tickets on which the agent's touch time runs, and whether their contracts let it run on several. */
+  /** Tickets on which the agent's touch time is running, and whether their contracts allow several. */
   readonly touching?: readonly { readonly ticketId: string; readonly shared?: true }[];
 }
 
-/** The other tickets on which the touch time of somebody ends who begins to work on one; undefined where there are none. */
+/** The other tickets on which someone's touch time ends when they begin work on this one; undefined if there are none. */
 export function ticketsLeftFor(
   { touching = [] }: AgentAtWork,
   id: string | undefined,
@@ -41,7 +44,7 @@ export function ticketsLeftFor(
 
 export const HELD = ['already-claimed'] as const;
 
-/** What somebody else has is taken over by a command of its own. */
+/** Taking over someone else's ticket is a separate command. */
 export function unlessHeld({ assignee }: Ticket, { id }: Person): Barred<typeof HELD> {
   if (assignee === undefined || assignee.id === id) return undefined;
   return refuse('already-claimed', `${assignee.name ?? assignee.id} already has the ticket`, undefined, {
@@ -77,7 +80,7 @@ export function unlessActive(ticket: Ticket): Barred<typeof INACTIVE> {
   return ticket.work.status === 'resolved' ? refuse('already-resolved', 'The ticket is resolved: reopen it first') : unlessClosed(ticket);
 }
 
-/** Whether it is resolved, and not for longer than its contract lets it be reopened. */
+/** Whether it is resolved, and its contract still lets it be reopened. */
 export function canBeReopened(ticket: Ticket, at: Instant): boolean {
   const since = resolvedAt(ticket.work);
   return since !== undefined && epochMillis(at) - epochMillis(since) <= termsOf(ticket).reopenWindow;
@@ -87,7 +90,7 @@ export const UNRELATABLE = ['other-ticket-not-found', 'other-client'] as const;
 
 /**
  * Clients are walls: nothing of one client's ticket gets into another client's, unless both are one customer.
- * @param other the other ticket as the log has it, null where there is none; undefined where nobody has looked
+ * @param other the other ticket as stored, null if there is none; undefined if it was not looked up
  * @param field of the command that names it
  */
 export function unlessOfOneCustomer(ticket: Belonging, other: TicketState | undefined, field: string): Barred<typeof UNRELATABLE> {
@@ -101,7 +104,7 @@ export function unlessOfOneCustomer(ticket: Belonging, other: TicketState | unde
 
 export const UNNAMED = ['not-one'] as const;
 
-/** A command about one of several must say which: who reads a list may not see what was added to it since. @param ids of those that it may be about */
+/** A command about one of several must say which: its sender may not have seen later additions. @param ids the candidates */
 export function unlessNamed(field: string, named: string | undefined, ids: readonly string[]): Barred<typeof UNNAMED> {
   if (named !== undefined || ids.length < 2) return undefined;
   return refuse('not-one', `Any of ${ids.length} could be meant: say which`, [{ field, message: `must be one of ${ids.join(', ')}` }]);
@@ -124,7 +127,7 @@ export function unlessAccepted({ work, tier }: Ticket): Barred<typeof ESCALATION
 
 export const UNWORKABLE = [...ON_HOLD, ...INACTIVE, ...ESCALATION_PENDING] as const;
 
-/** Neither done with, nor waiting for acceptance, nor on hold. */
+/** Not over, pending acceptance or on hold. */
 export function unlessWorkable(ticket: Ticket): Barred<typeof UNWORKABLE> {
   return unlessOnHold(ticket) ?? unlessActive(ticket) ?? unlessAccepted(ticket);
 }
@@ -139,9 +142,9 @@ export function unlessTierExists(tier: Tier, { tiers }: Contract): Barred<typeof
 export const UNCLASSIFIABLE = ['category-not-in-contract', 'configuration-item-not-in-contract'] as const;
 
 /**
- * A contract that lists categories knows no others, and what lies below one of them is in it; one that lists services knows no others, and
- * no other components of them.
- * @param before the service that the ticket was about so far
+ * A contract that lists categories allows only these and what is below them; one that lists services allows only these and their
+ * components.
+ * @param before the service that the ticket has been about
  */
 export function unlessInContract(
   { category, service, component }: { readonly category?: string; readonly service?: string; readonly component?: string },
@@ -168,7 +171,7 @@ export function unlessInContract(
   ]);
 }
 
-/** Whether a component is one of a service, or of any when none is named. */
+/** Whether a component belongs to a service, or to any if none is named. */
 export function isComponentOf(service: string | undefined, component: string, services: NonNullable<Contract['services']>): boolean {
   const candidates = service === undefined ? Object.values(services) : Object.hasOwn(services, service) ? [services[service]] : [];
   return candidates.some((components) => components?.includes(component));

@@ -49,8 +49,8 @@ export class VendorCaseBody {
 }
 
 /**
- * What a hand-off carries. All fields may be left out here: what the step requires and neither this nor the ticket has,
- * is refused with the list of what is missing.
+ * The content of a hand-off. All fields are optional here: what the step requires and neither this nor the ticket has is refused with a
+ * list of the missing items.
  */
 export class HandOffBody {
   @Text({ description: 'Summary for the receiver', max: 2000, optional: true })
@@ -331,7 +331,7 @@ export const handOffCommands = {
       const noTier = unlessTierExists(tier, contract);
       if (noTier) return noTier;
       const { kind, text, article } = solution;
-      // Up and down again is a loop, however it is done.
+      // Up and down again is a loop, however it happens.
       const pingPong = ticket.handedUpBy?.includes(tier) ? ticket.returns + 1 : undefined;
       const from = { from: ticket.tier, fromTeam: ticket.team };
       return [
@@ -396,7 +396,7 @@ export const handOffCommands = {
   }),
 } satisfies TicketCommandDefinitions;
 
-/** Someone higher up is told when a ticket went back more often than the contract bears. */
+/** Someone higher up is told if a ticket went back more often than the contract allows. */
 function beyondPingPong(
   pingPong: number,
   tier: Tier,
@@ -427,7 +427,7 @@ function cameAfterFix(ticket: ClockedTicket): boolean {
   return openedAt !== undefined && ticket.problems?.some(({ fixedAt }) => fixedAt !== undefined && fixedAt < openedAt) === true;
 }
 
-/** A hand-off with what the ticket already holds: recorded steps, attached logs and diagnostic data. */
+/** A hand-off completed from the ticket: recorded steps, attached logs and diagnostic data. */
 export function completeHandOff(given: HandOffBody, ticket: Ticket): HandOff {
   const attached = (kind: 'log' | 'diagnostic-data'): string[] =>
     ticket.evidence.filter((evidence) => evidence.kind === kind).map((evidence) => evidence.url);

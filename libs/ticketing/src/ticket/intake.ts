@@ -121,22 +121,22 @@ export class OpenTicket extends TicketCommand {
   @Text({ description: "Why a lead allows it to enter above L1 and above its contract's tier of entry", max: 2000, optional: true })
   entryReason?: string;
 
-  /** The form that was filled in. Has no rule, and so cannot come from outside. */
+  /** The completed form. Has no validation rule, so cannot be sent from outside. */
   form?: { readonly form: string; readonly version: number };
 
-  /** The ticket that it was a part of. Has no rule, and so cannot come from outside. */
+  /** The ticket that it was split from. Has no validation rule, so cannot be sent from outside. */
   splitFrom?: string;
 }
 
-/** What is known outside a ticket when it is opened. */
+/** What an opening needs from outside the ticket. */
 export interface OpeningFacts {
-  /** The contract in force with the client; absent where there is none. */
+  /** The client's contract in force; absent if there is none. */
   readonly contract?: PinnedContract;
-  /** The ticket that it says it follows: null where there is none. */
+  /** The ticket that it names as the one it follows: null if there is none. */
   readonly followed?: ClockedTicketState;
-  /** The question that it names: null where there is none. */
+  /** The question that it names: null if there is none. */
   readonly question?: { readonly client: string; readonly articles: readonly string[]; readonly status?: string } | null;
-  /** Whether a lead opens it, or the system itself; absent where nobody has looked. */
+  /** Whether a lead or the system itself opens it; absent if not looked up. */
   readonly byLead?: boolean;
 }
 
@@ -234,7 +234,7 @@ export const intakeCommands = {
       const suggested = asked?.articles ?? [];
       const named = [...new Set(body.articlesShown ?? [])];
       const besides = named.filter((article) => !suggested.includes(article));
-      // Another ticket for the same question has those that it names.
+      // If the question already has a ticket, only the articles named here count.
       const shown = asked?.status === 'ticket' ? named : [...new Set([...named, ...suggested])];
       return [
         event(
@@ -325,12 +325,15 @@ function subjectOf({ category, service, component }: Partial<Pick<ClockedTicket,
   return omitUndefined({ category, service, component });
 }
 
-/** A part that is split off enters where the ticket is; what a vendor has, one tier below. */
+/** A part that is split off enters at the ticket's tier; one tier below if a vendor has the ticket. */
 function tierOfPart(tier: Tier | undefined, contract: Contract): Tier {
   return tier === undefined || tier === 'L4' ? (contract.tiers.findLast((one) => one !== 'L4') ?? 'L1') : tier;
 }
 
-/** A ticket enters at L0, L1 or the contract's tier of entry; higher for what may skip tiers or when a lead says why; L4 by a hand-off. */
+/**
+ * A ticket enters at L0, L1 or the contract's tier of entry; higher if it may skip tiers, or if a lead gives a reason; at L4 only by a
+ * hand-off.
+ */
 function unlessMayEnter(
   tier: Tier,
   contract: Contract,
@@ -369,7 +372,7 @@ function unlessToReopen(followed: ClockedTicketState | undefined, at: Instant): 
     : refuse('can-be-reopened', message, [{ field: 'follows', message: 'must be a ticket that can no longer be reopened' }]);
 }
 
-/** The component that a ticket had, as long as it is one of the service that the ticket is about now. */
+/** The component that a ticket had, if it belongs to the ticket's new service. */
 function componentOf(service: string, component: string | undefined, { services }: Contract): string | undefined {
   return component === undefined || services === undefined || isComponentOf(service, component, services) ? component : undefined;
 }

@@ -8,8 +8,8 @@ import { type ClockedTicket, clockedTicketEvents, type ClockedTicketState } from
 import { endOfTouch } from './decisions.js';
 
 /**
- * The ticket that a command decides on: as it was in truth when what it tells of happened, under the contract that its clocks went by then.
- * What policies and time brought about later, for want of the fact, is no reason to refuse it.
+ * The ticket that a command decides on: as it really was when the reported fact happened, under the contract of its clocks at the time.
+ * What policies and time did later, not knowing the fact, is no reason to refuse it.
  */
 export function asItWas(ticket: ClockedTicket, context: DecisionContext): ClockedTicket {
   if (!isLate(context)) return ticket;
@@ -20,15 +20,15 @@ export function asItWas(ticket: ClockedTicket, context: DecisionContext): Clocke
   return { ...(contract === then.contract ? then : { ...without(then, 'contract'), ...(contract && { contract }) }), sla };
 }
 
-/** A note that people tell late was made at the tier that the ticket was at then, wherever people have moved it since. */
+/** A late note belongs to the tier that the ticket was at then, wherever people have moved it since. */
 export function atItsTier<Noted extends ClockedTicket>(ticket: Noted, context: DecisionContext): Noted {
   if (!isLate(context) || isAutomatic(context) || ticket.sla === undefined) return ticket;
   return { ...ticket, tier: tierAt(ticket.sla, context.effectiveAt) ?? ticket.tier };
 }
 
 /**
- * What is told late of touch time that has ended meanwhile, as far as is known: each stretch that began before a move that takes the work out
- * of people's hands stops with it, as it would have, had it been known; and where another one of the agent began, if that was first.
+ * The end of touch time that is recorded late and has ended in the meantime, as far as known. Each stretch stops at the first move after
+ * its start that takes the work from people, or when the agent's next stretch began, if that was earlier.
  */
 export function endingWithMovesSince(
   { sla, touching }: ClockedTicket,
@@ -47,7 +47,7 @@ export function endingWithMovesSince(
   return [...decided, ...ends];
 }
 
-/** What is decided, with what it changes of what was told of the ticket's clocks. */
+/** The decision, with its changes to what was recorded of the ticket's clocks. */
 export function withRestatements(
   ticket: ClockedTicket,
   decided: readonly Decided<TicketEvents>[],
@@ -57,7 +57,7 @@ export function withRestatements(
   const [first] = decided;
   if (first === undefined || ticket.sla === undefined) return decided;
   const rebased = first.type === 'SlaTermsRebased' ? first : undefined;
-  // Terms that were agreed with effect in the past are a late fact as well, whenever the timekeeper gets to them.
+  // Terms agreed retroactively are a late fact too, whenever the timekeeper gets to them.
   const effectiveAt = rebased?.effectiveAt ?? context.effectiveAt;
   if (!isLate({ ...context, effectiveAt })) return decided;
   const facts = { ...context, recordedAt };
@@ -67,7 +67,7 @@ export function withRestatements(
     ticket,
   );
   if (after?.sla === undefined) return decided;
-  // A hold or touch time that ends with the fact is told before it: what the clocks follow is the fact.
+  // A hold or touch time that ends with the fact is recorded before it, but the clocks follow the fact itself.
   const cause = rebased === undefined ? decided.findLastIndex((event) => clockEffectsOf(event) !== null) : 0;
   const { type } = decided[cause] ?? first;
   const because = { revision: ticket.revisions + Math.max(0, cause), type };

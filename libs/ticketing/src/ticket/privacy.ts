@@ -3,10 +3,10 @@ import { omitUndefined } from '../plain-json.js';
 import { internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
 import { event } from './decisions.js';
 
-/** Tells that keys of personal data in the ticket were destroyed. Sent by whoever destroyed them. */
+/** Records that keys of personal data in the ticket were destroyed. Sent by whoever destroyed them. */
 export class TellErased extends TicketCommand {
   because!: ErasedBecause;
-  /** Whose data; everybody's, unless said. */
+  /** Whose data; default: everyone's. */
   person?: string;
 }
 

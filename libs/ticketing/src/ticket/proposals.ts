@@ -66,7 +66,7 @@ export class RejectProposal extends TicketCommand {
   reason!: string;
 }
 
-/** What each act is once it is done: the command that a person would send. */
+/** The command behind each act, as a person would send it. */
 const acts = {
   reply: conversationCommands.SendPublicReply,
   resolution: resolutionCommands.ResolveTicket,
@@ -77,8 +77,8 @@ type Acts = typeof acts;
 type CodeOf<Act extends AssistantAct> = Acts[Act]['refuses'][number];
 
 /**
- * The command that proposes an act. It is refused now for whatever the act would be refused for, so that who approves it need not look for
- * what is missing.
+ * The command that proposes an act. It is refused now for whatever the act would be refused for, so the approver need not look for missing
+ * items.
  */
 function proposing<Act extends AssistantAct, Body extends object>(
   act: Act,
@@ -154,7 +154,7 @@ export const proposalCommands = {
   }),
 } satisfies TicketCommandDefinitions;
 
-/** What was given as an instance of a class, as plain JSON. */
+/** An instance of a class, as plain JSON. */
 function asJson(given: object): Readonly<Record<string, unknown>> {
   return JSON.parse(JSON.stringify(given)) as Readonly<Record<string, unknown>>;
 }

@@ -5,17 +5,17 @@ import { internal, TicketCommand, type TicketCommandDefinitions } from './comman
 import { event } from './decisions.js';
 import { unlessOver } from './guards.js';
 
-/** The ticket is like one that was fixed before. */
+/** The ticket resembles one that was fixed before. */
 export interface RecognizeRecurrence extends TicketCommand {
   readonly fix: TicketEvents['TicketRecurred'];
 }
 
-/** How a problem that the ticket is linked to stands now. */
+/** The current status of a problem that the ticket is linked to. */
 export interface TellOfProblem extends TicketCommand {
   readonly problem: TicketEvents['TicketToldOfProblem'];
 }
 
-/** What policies tell a ticket of others like it. */
+/** What policies tell a ticket about similar ones. */
 export const recurrenceCommands = {
   RecognizeRecurrence: internal({
     refuses: [],
@@ -33,7 +33,7 @@ export const recurrenceCommands = {
       const known = ticket.problems?.find((one) => one.problemId === problemId);
       const told = omitUndefined({ problemId, title, status, workaround, fixedAt });
       if (known === undefined ? status === 'unlinked' : same(known, told)) return [];
-      // How a problem goes on is no news to who is done with the ticket.
+      // Once a ticket is over, the progress of its problem is no longer news.
       const isNews = !isOver(ticket) || ((known === undefined || status === 'unlinked') && unlessOver(ticket) === undefined);
       return isNews ? [event('TicketToldOfProblem', told)] : [];
     },

@@ -22,7 +22,7 @@ export class LinkTicket extends TicketCommand {
   @OneOf(LINK_RELATIONS, { description: 'Relation of this ticket to the other one', example: 'relates-to' })
   relation!: Relation;
 
-  /** The other ticket said so first. Has no rule, and so cannot come from outside. */
+  /** Recorded first by the other ticket. Has no validation rule, so cannot be sent from outside. */
   mirrored?: true;
 }
 
@@ -40,7 +40,7 @@ export class UnlinkTicket extends TicketCommand {
   @Text({ description: 'Why', max: 2000, optional: true })
   reason?: string;
 
-  /** The other ticket said so first. Has no rule, and so cannot come from outside. */
+  /** Recorded first by the other ticket. Has no validation rule, so cannot be sent from outside. */
   mirrored?: true;
 }
 
@@ -83,11 +83,11 @@ export class SplitTicket extends TicketCommand {
   reason!: string;
 }
 
-/** A ticket that goes on in this one is taken in. Sent by the policy of merges. */
+/** Takes in a ticket that is merged into this one. Sent by the policy of merges. */
 export interface AbsorbTicket extends TicketCommand {
   readonly ticketId: string;
   readonly client: string;
-  /** The customer that the client belongs to by the ticket's contract. */
+  /** The client's customer, by the ticket's contract. */
   readonly customer?: string;
   readonly summary: string;
   readonly reporter: Person;
@@ -102,7 +102,7 @@ export interface CompleteMerge extends TicketCommand {
 /** The other ticket could not take the link or the merge. Sent by the policies of links and merges. */
 export type RefuseRelation = TicketCommand & TicketEvents['TicketRelationRefused'];
 
-/** More would make every event of the ticket slow to read, and of a parent slow to follow. */
+/** With more, every event of the ticket would be slow to read, and those of a parent slow to follow. */
 const MOST_LINKS = 500;
 
 export const relationCommands = {
@@ -121,7 +121,7 @@ export const relationCommands = {
       if (behindWall) return behindWall;
       const [parent] = linkedBy('child-of', ticket);
       const family = relation === 'child-of' || relation === 'parent-of';
-      // One level: then there are no circles, and following the parent ends.
+      // One level only: no cycles, so following parents always ends.
       if (family && parent !== undefined)
         return refuse('has-a-parent', `The ticket is a child of ${parent}; a child has one parent and no children`);
       if (relation === 'child-of' && linkedBy('parent-of', ticket).length > 0)

@@ -39,7 +39,7 @@ export class KnowledgeArticleBody {
   action!: 'written' | 'updated';
 }
 
-/** A root cause. All fields may be left out here: what is missing is refused with the list of what is missing. */
+/** A root cause. All fields are optional here: it is refused with a list of what is missing. */
 export class RootCauseBody {
   @Name({ description: 'Category of the cause', example: 'software-defect', optional: true })
   category?: string;
@@ -119,7 +119,7 @@ export interface ResolveWithParent extends TicketCommand {
   readonly workaround?: string;
 }
 
-/** The alert that opened it fires no more. Sent by the policy of alerts. */
+/** The alert that opened it has stopped firing. Sent by the policy of alerts. */
 export interface ResolveWithAlert extends TicketCommand {
   readonly alertId: string;
   readonly note: string;
@@ -204,7 +204,7 @@ export const resolutionCommands = {
     refuses: [],
     late: false,
     decide({ parent, category, article, cause, fix, workaround }: ResolveWithParent, ticket) {
-      // Whatever its hand-offs and holds: what ailed it is gone. One that is over already stays as it is.
+      // Regardless of hand-offs and holds: the fault is gone. A ticket that is already over stays as it is.
       if (unlessActive(ticket) !== undefined) return [];
       const { tier, team } = ticket;
       return [
@@ -301,7 +301,7 @@ function missingFromResolution(tier: Tier, resolution: Partial<TicketEvents['Tic
   return faults;
 }
 
-/** The root cause when it is complete, or else all that is missing or wrong. Events are cited by their revision, below `revisions`. */
+/** The complete root cause, or all that is missing or wrong. Events are cited by their revision, below `revisions`. */
 function completeRootCause(given: RootCauseBody, revisions: number): RootCause | readonly Fault[] {
   const faults: Fault[] = [];
   const need = (field: string, value: unknown, what: string): void => {

@@ -17,14 +17,14 @@ type Commands = TicketCommands & Asking;
 
 const NAME = 'contract-rules';
 
-/** Whether an event is one that rules are about: not what they have brought about themselves. */
+/** Whether an event can trigger rules: not if rules caused it. */
 export function isForRules({ metadata }: { readonly metadata: { readonly actor: { readonly id: string } } }): boolean {
   return metadata.actor.id !== `policy:${NAME}`;
 }
 
 /**
- * The rules of a ticket's contract that one of its events fires. What its clocks show fires none once the ticket is resolved or over: a worker
- * that was down tells it late.
+ * The rules of a ticket's contract that one of its events fires. Clock moments fire none once the ticket is resolved or over: a worker that
+ * was down records them late.
  * @param ticket right after the event
  */
 export function firedBy(event: EventOf<TicketEvents>, ticket: Ticket): readonly Rule[] {
@@ -81,12 +81,12 @@ function reactionsOfRules(event: RecordedEvent<TicketEvents>, state: ClockedTick
     then.flatMap((action, index) => follow(action, id, state, deterministicId('rule-ticket', event.id, name, String(index)))),
   );
   if (event.type !== 'SlaThresholdReached' && event.type !== 'SlaBreached') return reactions;
-  // What a clock shows is acted on when it is noticed: nobody was asked to do anything while the workers were down.
+  // Clock moments take effect when noticed: nobody was asked to do anything while the workers were down.
   const { recordedAt } = event.metadata;
   return reactions.map((one) => ({ ...one, body: { ...one.body, effectiveAt: recordedAt } }) as Reaction<Commands>);
 }
 
-/** Does what the rules of a ticket's contract say when something happens to it. */
+/** Applies the rules of a ticket's contract to its events. */
 export const contractRules = withItsCause<TicketEvents, ClockedTicketState, Commands>({
   name: NAME,
   aggregate: ticket,

@@ -40,7 +40,7 @@ export interface PublishedRunbook {
   readonly version: number;
   readonly title: string;
   readonly steps: readonly RunbookStep[];
-  /** The client that it is for; absent: for all. */
+  /** The client that it is for; absent: all clients. */
   readonly client?: string;
 }
 

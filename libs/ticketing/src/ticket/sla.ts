@@ -12,7 +12,7 @@ import { command, internal, TicketCommand, type TicketCommandDefinitions } from 
 import { event } from './decisions.js';
 import { OVER, unlessActive, unlessOver } from './guards.js';
 
-/** Tells what a ticket's clocks have shown by now and was not told. Sent by the timekeeper. */
+/** Records the moments of a ticket's clocks by now that are not yet recorded. Sent by the timekeeper. */
 export class RecordSlaMoments extends TicketCommand {}
 
 /** Puts an open ticket under another version of its client's contract. Sent by the timekeeper. */
@@ -50,7 +50,7 @@ export const slaCommands = {
     decide({ contract, effectiveFrom }: RebaseSlaTerms, ticket) {
       const goesOn = unlessActive(ticket) === undefined && ticket.sla !== undefined;
       if (!goesOn || contract.version <= (ticket.sla.contract?.version ?? 0)) return [];
-      // What happened since the terms began has happened under the old ones.
+      // What has happened since the terms began happened under the old ones.
       const latest = ticket.sla.facts.at(-1)?.at ?? effectiveFrom;
       const effectiveAt = effectiveFrom > latest ? effectiveFrom : latest;
       return [{ ...event('SlaTermsRebased', rebased(ticket.sla, contract, effectiveAt)), effectiveAt }];
@@ -72,14 +72,14 @@ export const slaCommands = {
           { field: 'clock', message: 'must be a kind of clock that has ended' },
         ]);
       }
-      // Without the contract as it is known now nothing is known to be otherwise.
+      // Without the current contract nothing can be restated.
       if (sla === undefined || hindsight === undefined) return [];
       return restatements(sla, hindsight, clock).map((restated) => event('SlaRestated', { ...restated, reason }));
     },
   }),
 } satisfies TicketCommandDefinitions;
 
-/** What its clocks have shown and was not told. After a cancellation or a merge nothing comes, so it is told before them. */
+/** The unrecorded moments of its clocks. Nothing can follow a cancellation or a merge, so they are recorded before it. */
 export function untoldEvents({ sla }: ClockedTicket, { effectiveAt }: DecisionContext): readonly Decided<TicketEvents>[] {
   return sla === undefined ? [] : untoldMoments(sla, effectiveAt).map(toldMoment);
 }

@@ -7,7 +7,7 @@ import { actorSchema } from '../vocabulary.js';
 
 const querySchema = recordOf(text);
 
-/** What the list of tickets is asked for: its parameters, as text. */
+/** The parameters of the ticket list, as text. */
 export type TicketListText = Static<typeof querySchema>;
 
 export const ticketFilterSchema = about(
@@ -22,7 +22,7 @@ export const ticketFilterSchema = about(
   'A saved filter of the ticket list',
 );
 
-/** A saved filter. The whole desk shares it: until there is identity, its owner is shown, and keeps nobody from changing it. */
+/** A saved filter, shared by the desk. Its owner is shown, but anyone may change it. */
 export type TicketFilter = Static<typeof ticketFilterSchema>;
 
 /** Never saved, saved, or deleted. */
@@ -60,7 +60,7 @@ const events = {
 
 const command = commandsOn<TicketFilterState, EventsOf<{ readonly events: typeof events }>>();
 
-/** A filter of the ticket list that was given a name; of no client. One stream a filter: `filter-<name>`. */
+/** A named filter of the ticket list; belongs to no client. One stream per filter: `filter-<name>`. */
 export const ticketFilter = {
   category: 'filter',
   noun: 'filter',
@@ -73,7 +73,7 @@ export const ticketFilter = {
       body: SaveTicketFilter,
       route: 'PUT /v1/filters/{name}',
       refuses: ['filter-invalid'],
-      // What is wrong with the query, which only the list knows.
+      // The faults of the query, which only the list can tell.
       needs: 'faults-of-list-query',
       decide({ query, description }, state, { id: name = '' }, faults: readonly Fault[] = []) {
         if (faults.length > 0) return refuse('filter-invalid', 'Invalid filter of the ticket list', faults);

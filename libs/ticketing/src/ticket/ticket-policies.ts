@@ -10,8 +10,8 @@ import { linkedBy, type Ticket, type TicketState } from '../events/ticket.js';
 import { inverseOf, type Relation } from '../vocabulary.js';
 
 /**
- * What follows from a ticket's events in other tickets. Each ticket's stream is written by its own commands alone, so the second one's
- * event comes by a policy, moments later.
+ * What follows from a ticket's events in other tickets. Each ticket's stream is written only by its own commands, so a policy sends a
+ * command to the second ticket moments later.
  */
 
 type TicketReaction = Reaction<TicketCommands>;
@@ -27,7 +27,7 @@ function idOf({ stream }: Pick<RecordedEvent<TicketEvents>, 'stream'>): string {
   return streamId(stream);
 }
 
-/** What follows happened when its cause did, whenever the policy gets to it; unless the reaction itself says when. */
+/** A reaction takes effect when its cause did, whenever the policy gets to it, unless the reaction itself says when. */
 export function withItsCause<Events extends EventMap, State, Commands extends object>({
   react,
   ...policy
@@ -44,8 +44,8 @@ export function withItsCause<Events extends EventMap, State, Commands extends ob
 }
 
 /**
- * Tells the other ticket of a link; a part that is split off is opened and linked, a ticket that follows another one is linked, and a reply
- * that came too late goes to a ticket that follows. A link that the other cannot take is taken back.
+ * Tells the other ticket of a link; opens and links a part that is split off; links a ticket that follows another one; puts a reply that
+ * came too late into a following ticket. A link that the other ticket cannot take is withdrawn.
  */
 export const ticketLinks = withItsCause<TicketEvents, ClockedTicketState, TicketCommands>({
   name: 'ticket-links',
@@ -113,7 +113,7 @@ export const ticketLinks = withItsCause<TicketEvents, ClockedTicketState, Ticket
     const takeBack = (relation: Relation) => [toTicket(idOf({ stream }), 'RefuseRelation', { ticketId: id, relation, code, message })];
     if (type === 'TicketLinked') return takeBack(data.relation);
     if (type === 'RequesterReplied' && name === 'OpenTicket') {
-      // A reply before this one has opened it; or the contract knows its category, service or component no longer.
+      // An earlier reply has opened it; or the contract no longer has its category, service or component.
       if (code === 'ticket-exists') return [toTicket(id, 'RecordRequesterReply', { text: data.text, author: data.author })];
       return 'category' in body || 'service' in body || 'component' in body
         ? [toTicket(id, 'OpenTicket', without(body as TicketCommands['OpenTicket'], 'category', 'service', 'component'))]
@@ -123,7 +123,7 @@ export const ticketLinks = withItsCause<TicketEvents, ClockedTicketState, Ticket
   },
 });
 
-/** The tier that the ticket was at when what is told late of it happened, and its team if it is there still. */
+/** The ticket's tier when the late fact happened, and its team if it is still there. */
 function whereItWas(ticket: ClockedTicket, at: Instant): Pick<Ticket, 'tier' | 'team'> {
   const tier = (ticket.sla && tierAt(ticket.sla, at)) ?? ticket.tier;
   return omitUndefined({ tier, team: tier === ticket.tier ? ticket.team : undefined });
@@ -135,12 +135,12 @@ function partOf(ticket: Ticket): Pick<AbsorbTicket, 'client' | 'customer' | 'sum
   return omitUndefined({ client, customer: termsOf(ticket).customer, summary, reporter });
 }
 
-/** How a ticket is opened that follows one which can no longer be reopened. */
+/** The opening of a ticket that follows one which can no longer be reopened. */
 function following({ client, kind, summary, reporter, channel, impact, urgency }: Ticket, follows: string, description: string) {
   return { client, kind, summary, description, reporter, channel, impact, urgency, follows };
 }
 
-/** Asks the other ticket to take one in, and completes the merge once it has; takes it back when it cannot. */
+/** Asks the other ticket to take one in, and completes the merge once it has; withdraws it if the other cannot. */
 export const ticketMerges = withItsCause<TicketEvents, TicketState, TicketCommands>({
   name: 'ticket-merges',
   ...ofTickets,
@@ -155,7 +155,7 @@ export const ticketMerges = withItsCause<TicketEvents, TicketState, TicketComman
       : [],
 });
 
-/** Children follow their parent: what its requester is told, its major incident, its resolution. Reopening it leaves them as they are. */
+/** Children follow their parent's replies to the requester, major incident and resolution. Reopening it leaves them as they are. */
 export const childrenFollow = withItsCause<TicketEvents, TicketState, TicketCommands>({
   name: 'children-follow',
   ...ofTickets,

@@ -14,7 +14,10 @@ import { runbookCommands } from './runbook.js';
 import { slaCommands } from './sla.js';
 import { workCommands } from './work.js';
 
-/** A ticket. It goes by the contract that it was opened under, or was rebased to, which its own events hold. One stream a ticket: `ticket-<id>`. */
+/**
+ * A ticket. It goes by the contract that it was opened under, or rebased to, which its own events hold. One stream per ticket:
+ * `ticket-<id>`.
+ */
 export const ticket = {
   category: 'ticket',
   noun: 'ticket',
@@ -44,12 +47,12 @@ export const ticket = {
 export type TicketCommands = CommandsOf<typeof ticket>;
 export type TicketCommandName = keyof TicketCommands;
 
-/** Commands that may come from outside. */
+/** Commands that may be sent from outside. */
 export type PublicCommandName = {
   [Name in TicketCommandName]: (typeof ticket)['commands'][Name] extends { readonly route: Route } ? Name : never;
 }[TicketCommandName];
 
-/** Whether a command may come from outside. */
+/** Whether a command may be sent from outside. */
 export function isPublic(name: string): name is PublicCommandName {
   return Object.hasOwn(ticket.commands, name) && ticket.commands[name as TicketCommandName].route !== undefined;
 }

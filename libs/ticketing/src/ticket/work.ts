@@ -103,10 +103,10 @@ export class PutOnHold extends TicketCommand {
   until?: string;
 }
 
-/** Ends a hold that has lasted until the instant that was named, or tells of it. Sent by the timekeeper. */
+/** Ends a hold at its planned end, or records that this has passed. Sent by the timekeeper. */
 export class EndHold extends TicketCommand {}
 
-/** Takes off what was counted before, of a stretch of touch time that has stopped. */
+/** Deducts time that was counted before from a stopped stretch of touch time. */
 export interface DeductTouchTime extends TicketCommand {
   readonly tier: Tier;
   readonly agent: PersonRef;
@@ -354,7 +354,7 @@ export const workCommands = {
       const who = namedOrActor(agent, context);
       const barred = unlessActive(ticket) ?? unlessLeft(who, context, left);
       if (barred) return barred;
-      // What began before a stretch that is known is told late, and ends where that one begins, at the latest.
+      // A stretch that began before a known one is recorded late, and ends when the known one begins, at the latest.
       return ticket.touching.some((touch) => touch.agent.id === who.id && !beganAfter(touch, context))
         ? []
         : [event('TouchTimeStarted', { tier: ticket.tier, agent: who })];

@@ -11,7 +11,7 @@ export const agentDocumentSchema = about(
 
 export type AgentDocument = Static<typeof agentDocumentSchema>;
 
-/** One document an agent, by its id. */
+/** One document per agent, by its id. */
 export const agents: StateFace<AgentState> = {
   name: 'agents',
   version: 3,

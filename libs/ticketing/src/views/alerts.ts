@@ -4,7 +4,7 @@ import { alertSourceSchema, type AlertSourceState } from '../alerts/alert-source
 import { maintenanceSchema, type MaintenanceState } from '../alerts/maintenance.js';
 import { documentSchema } from './stored.js';
 
-/** One document an alert, by its id. */
+/** One document per alert, by its id. */
 export const alerts: StateFace<AlertState> = {
   name: 'alerts',
   version: 1,
@@ -13,7 +13,7 @@ export const alerts: StateFace<AlertState> = {
   indexes: [{ key: { client: 1, _id: 1 } }, { key: { client: 1, firing: 1 } }, { key: { ticketId: 1 } }],
 };
 
-/** One document a source of alerts, by its name. */
+/** One document per source of alerts, by its name. */
 export const alertSources: StateFace<AlertSourceState> = {
   name: 'alert_sources',
   version: 1,
@@ -22,7 +22,7 @@ export const alertSources: StateFace<AlertSourceState> = {
   indexes: [],
 };
 
-/** One document a client with maintenance windows, by its name. */
+/** One document per client with maintenance windows, by its name. */
 export const maintenances: StateFace<MaintenanceState> = {
   name: 'maintenance',
   version: 1,

@@ -2,7 +2,7 @@ import type { StateFace } from '#eventsourcing';
 import { articleSchema, type ArticleState } from '../knowledge/article.js';
 import { documentSchema } from './stored.js';
 
-/** One document an article, by its id. */
+/** One document per article, by its id. */
 export const articles: StateFace<ArticleState> = {
   name: 'articles',
   version: 2,

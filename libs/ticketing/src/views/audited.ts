@@ -48,33 +48,33 @@ import {
 } from './projections.js';
 import type { TicketFold } from './ticket-fold.js';
 
-/** An event with what it changed. */
+/** An event with its changes. */
 export interface AuditedEvent {
   /** With its data as a reader may see it. */
   readonly event: StoredEvent;
   readonly changes: readonly Change[];
 }
 
-/** A kind of aggregate whose history is read: by the same fold as its views. */
+/** A kind of aggregate with a readable history, folded as for its views. */
 export interface Audited {
   readonly aggregate: Pick<Aggregate, 'category' | 'noun' | 'idName'>;
-  /** Code of the refusal where there is none of an id. */
+  /** Code of the refusal if no aggregate has the id. */
   readonly notFound: string;
-  /** The name of the stream that an id has. */
+  /** The name of the stream of an id. */
   stream(id: string): string;
   /**
-   * Begins to read a history: what is returned takes its events in order.
+   * Starts reading a history: the returned function takes its events in order.
    * @returns undefined for an event that the scope may not see
    */
   read(scope: Scope): (stored: StoredEvent) => AuditedEvent | undefined;
 }
 
 interface Reading<State> extends Pick<Audited, 'notFound'> {
-  /** What of a state a reader compares; null where there is nothing. */
+  /** The part of a state to compare; null if there is none. */
   readonly shows: (state: State) => object | null;
-  /** Whether what is shown may be seen; all of it, unless said. */
+  /** Whether the shown part may be seen; default: yes. */
   readonly sees?: (scope: Scope, shown: object) => boolean;
-  /** Leaves out what may not be seen of what is shown, or of an event's data. */
+  /** Removes what may not be seen from the shown part, or from an event's data. */
   readonly cut?: (scope: Scope, fields: object) => object;
 }
 
@@ -109,12 +109,12 @@ function seesPrincipal(scope: Scope, shown: object): boolean {
   return isWithinReach(scope, (shown as { readonly principal: Principal }).principal);
 }
 
-/** Leaves out hashes, and what they are kept with. */
+/** Removes hashes and what is stored with them. */
 function withoutSecrets(_scope: Scope, fields: object): object {
   return without(fields as Readonly<Record<string, unknown>>, ...ACCOUNT_SECRETS);
 }
 
-/** A ticket as commands see it, with its clocks by what they are of. */
+/** A ticket as commands see it, with its clocks keyed by name. */
 function ticketShown({ ticket: { automatic: _, ...state }, promises }: TicketFold): object {
   const clocks = promises.clocks.map((clock) => {
     const { state, dueAt, breachedAt, restated } = clock;
@@ -123,7 +123,7 @@ function ticketShown({ ticket: { automatic: _, ...state }, promises }: TicketFol
   return { ...state, clocks: Object.fromEntries(clocks) };
 }
 
-/** Every kind of aggregate whose history people read. Of a contract, each version is compared with the one before it. */
+/** Every kind of aggregate with a readable history. For a contract, each version is compared with the one before it. */
 export const auditedAggregates = {
   ticket: audited(ticket, ticketViews, { notFound: 'ticket-not-found', shows: (fold) => fold && ticketShown(fold) }),
   contract: audited(contract, contractViews, { notFound: 'contract-not-found', shows: (state) => state?.versions.at(-1) ?? null }),

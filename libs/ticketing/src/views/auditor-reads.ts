@@ -15,12 +15,12 @@ const readSchema = open({
 /** A read by an auditor or an administrator. */
 export type Read = Static<typeof readSchema>;
 
-/** What is recorded of those who may read everything. */
+/** Recorded of readers who may read everything. */
 export interface ReadEvents {
   readonly AuditorRead: Read;
 }
 
-/** Prefix of the streams of what was read: one for each process that answers. */
+/** Prefix of the streams of reads: one per process that answers queries. */
 export const READS = 'reads';
 
 export const auditorReadSchema = about(
@@ -35,7 +35,7 @@ export const auditorReadSchema = about(
 
 export type AuditorRead = Static<typeof auditorReadSchema>;
 
-/** One document for each time that something was read. */
+/** One document per read. */
 export const auditorReads: EventFace<ReadEvents> = {
   name: 'auditor_reads',
   version: 1,

@@ -2,7 +2,7 @@ import type { StateFace } from '#eventsourcing';
 import { automationTaskSchema, type AutomationState } from '../automation/automation.js';
 import { documentSchema } from './stored.js';
 
-/** One document a task for runners, by its id. */
+/** One document per automation task, by its id. */
 export const automationTasks: StateFace<AutomationState> = {
   name: 'automation_tasks',
   version: 2,

@@ -62,5 +62,5 @@ export const capacityReportSchema = about(
   'What the desk lacks for the tickets it receives: skills, staff on shift, spread of knowledge',
 );
 
-/** What a desk lacks for the tickets that come. */
+/** What a desk lacks for its incoming tickets. */
 export type CapacityReport = Static<typeof capacityReportSchema>;

@@ -6,7 +6,7 @@ import type { changeSchema } from './history-step.js';
 /** A field that an event changed. */
 export type Change = Static<typeof changeSchema>;
 
-/** What is different between two states, by the smallest parts that are. */
+/** The differences between two states, in the smallest parts that differ. */
 export function changesBetween(before: unknown, after: unknown, path = ''): readonly Change[] {
   if (before === after) return [];
   if (Array.isArray(before) && Array.isArray(after)) {
@@ -32,7 +32,7 @@ export function spelledOut(name: string): string {
   return name.replace(/([a-z0-9])([A-Z])/g, (_, end: string, start: string) => `${end} ${start.toLowerCase()}`);
 }
 
-/** An event in a sentence: what, by whom, and what it changed. */
+/** An event in a sentence: what, by whom, and what changed. */
 export function inWords(
   { type, actor, sentBy }: { readonly type: string; readonly actor: Actor; readonly sentBy?: Actor | undefined },
   changes: readonly Change[],
@@ -50,7 +50,7 @@ function changeInWords(change: Change): string {
 
 const person = ({ id, name }: Pick<Actor, 'id' | 'name'>): string => (name === undefined ? id : `${name} (${id})`);
 
-/** In words, a value is cut to this many characters: the whole of it is in the change itself. */
+/** In words, a value is cut to this many characters; the change itself has all of it. */
 const LONGEST = 200;
 
 function brief(value: unknown): string {

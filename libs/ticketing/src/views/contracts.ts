@@ -2,7 +2,7 @@ import type { StateFace } from '#eventsourcing';
 import { agreedWith, clientContractSchema, type ContractState } from '../contract/contract-agreement.js';
 import { documentSchema } from './stored.js';
 
-/** One document a client with whom something was agreed, by its name. */
+/** One document per client with an agreement, by its name. */
 export const contracts: StateFace<ContractState> = {
   name: 'contracts',
   version: 2,

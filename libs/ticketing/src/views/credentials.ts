@@ -2,7 +2,7 @@ import type { StateFace } from '#eventsourcing';
 import { type Key, keySchema } from '../identity/credential.js';
 import { documentSchema } from './stored.js';
 
-/** One document a key, link or session, by its id; without the hash of its secret. */
+/** One document per key, link or session, by its id; without the hash of its secret. */
 export const credentials: StateFace<Key | null> = {
   name: 'credentials',
   version: 2,

@@ -12,5 +12,5 @@ export const eventRefSchema = about(
   'An event cited as evidence',
 );
 
-/** Where an event stands that proves something. */
+/** Location of an event that proves something. */
 export type EventRef = Static<typeof eventRefSchema>;

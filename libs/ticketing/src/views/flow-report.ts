@@ -2,7 +2,7 @@ import { TIERS, tierSchema } from '../vocabulary.js';
 import { QUEUE_STATES } from './reported-facts.js';
 import { about, count, instant, listOf, nullable, number, oneOf, open, optional, recordOf, refer, type Static, text } from '../schema.js';
 
-/** Where tickets come from and end, beside the tiers. `open`: neither resolved, cancelled nor merged. */
+/** Sources and ends of tickets beside the tiers. `open`: neither resolved, cancelled nor merged. */
 export const FLOW_ENDS = ['opened', 'resolved', 'cancelled', 'merged', 'open'] as const;
 export const FLOW_MOVES = ['entry', 'escalation', 'return', 'de-escalation', 'reopening', 'end'] as const;
 

@@ -42,7 +42,7 @@ const readEvent = {
   ),
 };
 
-/** An event of a ticket as its history has it. */
+/** An event in the history of a ticket. */
 export const ticketStepSchema = about(
   open({ ...historyEntrySchema.entries, ...readEvent }),
   'An event of a ticket with its metadata and what it changed',
@@ -50,12 +50,12 @@ export const ticketStepSchema = about(
 
 const { ticketId: _, ...metadata } = historyEntrySchema.entries;
 
-/** An event of anything else than a ticket as its history has it. */
+/** An event in the history of any other aggregate. */
 export const historyStepSchema = about(
   open({ ...metadata, ...readEvent }),
   'An event of a contract, a team, an agent, a schedule, a filter, a problem, an article, a question, a form, a key or a webhook, with its metadata and what it changed. The ' +
     'aggregate’s id has the same name as in responses: `client`, `team`, `agent`, `schedule`, `name`, `problemId`, `article`, `questionId`, `form`, `key`, `webhook`',
 );
 
-/** An event as a history has it, besides the id of its aggregate. */
+/** An event in a history, without the id of its aggregate. */
 export type HistoryStep = Static<typeof historyStepSchema>;

@@ -2,7 +2,7 @@ import type { StateFace } from '#eventsourcing';
 import { majorIncidentSchema, type MajorIncidentState } from '../major-incident/major-incident.js';
 import { documentSchema } from './stored.js';
 
-/** One document a major incident, by its id. */
+/** One document per major incident, by its id. */
 export const majorIncidents: StateFace<MajorIncidentState> = {
   name: 'major_incidents',
   version: 2,

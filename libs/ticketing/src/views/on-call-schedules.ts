@@ -4,7 +4,7 @@ import { documentSchema } from './stored.js';
 
 export type OnCallDocument = NonNullable<OnCallSchedule>;
 
-/** One document a schedule, by its name. */
+/** One document per schedule, by its name. */
 export const onCallSchedules: StateFace<OnCallSchedule> = {
   name: 'on_call_schedules',
   version: 3,

@@ -51,7 +51,7 @@ export const policyReactionSchema = about(
 /** How a policy reacted to an event. */
 export type PolicyReaction = Static<typeof policyReactionSchema>;
 
-/** One document an event that a policy reacted to, by the id of its record. */
+/** One document per event that a policy reacted to, by the id of its record. */
 export const policyReactions: EventFace<ReactionEvents> = {
   name: 'policy_reactions',
   version: 2,

@@ -2,7 +2,7 @@ import type { StateFace } from '#eventsourcing';
 import { privacySchema, type PrivacyState } from '../desk/privacy.js';
 import { documentSchema } from './stored.js';
 
-/** One document a client, by its name. */
+/** One document per client, by its name. */
 export const privacies: StateFace<PrivacyState> = {
   name: 'privacy',
   version: 1,

@@ -2,7 +2,7 @@ import type { StateFace } from '#eventsourcing';
 import { problemSchema, type ProblemState } from '../problem/problem-record.js';
 import { documentSchema } from './stored.js';
 
-/** One document a problem, by its id. */
+/** One document per problem, by its id. */
 export const problems: StateFace<ProblemState> = {
   name: 'problems',
   version: 5,

@@ -57,7 +57,7 @@ import { ticketSla } from './ticket-sla.js';
 import { tierQueue } from './tier-queue.js';
 import { webhooks } from './webhooks.js';
 
-/** The read models of tickets. The order is the one in which a change becomes visible. */
+/** The read models of tickets, in the order in which a change becomes visible. */
 export const ticketViews: ProjectionGroup<TicketFold | null, TicketEvents> = {
   name: 'tickets',
   version: 10,
@@ -68,7 +68,7 @@ export const ticketViews: ProjectionGroup<TicketFold | null, TicketEvents> = {
   faces: [ticketHistory, ticketSla, slaBoard, tierQueue, ticketList, ticketFacts, ticketDetails],
 };
 
-/** The read models of an aggregate that has one face: the group has its name. */
+/** The read models of an aggregate with one face: the group takes its name. */
 function viewsOf<Folded extends Foldable & Pick<Aggregate, 'category'> & { readonly initial: StateOf<Folded> }>(
   aggregate: Folded,
   face: StateFace<StateOf<Folded>>,
@@ -122,7 +122,7 @@ export const credentialViews: ProjectionGroup<Key | null, CredentialEvents> = {
   streamPrefix: 'credential-',
   aggregate: credential,
   initial: null,
-  // No event looks at the hash, and no read model has it.
+  // No event needs the hash, and no read model has it.
   fold: (key, event) => {
     const state = foldCredential(key as CredentialState, event);
     return state && shown(state);
@@ -145,7 +145,7 @@ export const accountViews: ProjectionGroup<Account | null, AccountEvents> = {
   streamPrefix: 'account-',
   aggregate: account,
   initial: null,
-  // No event looks at the hash, and no read model has it.
+  // No event needs the hash, and no read model has it.
   fold: (known, event) => {
     const state = foldAccount(known as AccountState, event);
     return state && shownAccount(state);
@@ -183,7 +183,7 @@ export const questionViews = viewsOf(question, questions, 1);
 /** The read models of request forms. */
 export const formViews = viewsOf(requestForm, requestForms, 1);
 
-/** Every group of read models: what the worker keeps up to date, `rebuild` builds anew and `doctor` checks. */
+/** Every group of read models: the worker keeps them up to date, `rebuild` rebuilds and `doctor` checks them. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each has a state and events of its own
 export const projectionGroups: readonly ProjectionGroup<any, any>[] = [
   ticketViews,

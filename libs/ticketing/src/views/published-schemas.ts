@@ -47,7 +47,7 @@ import { ticketSlaNowSchema } from './ticket-sla.js';
 import { queueEntrySchema } from './tier-queue.js';
 import { actorSchema, personSchema, prioritySchema, tierSchema } from '../vocabulary.js';
 
-/** Schemas by the names under which they are published. */
+/** Schemas by their published names. */
 export const publishedSchemas = {
   TicketDetails: stored(ticketDetailsSchema, 'Id of the ticket'),
   HistoryEntry: stored(ticketStepSchema, '`<ticket id>/<revision>`'),

@@ -2,7 +2,7 @@ import type { StateFace } from '#eventsourcing';
 import { questionSchema, type QuestionState } from '../self-service/question.js';
 import { documentSchema } from './stored.js';
 
-/** One document a question, by its id. */
+/** One document per question, by its id. */
 export const questions: StateFace<QuestionState> = {
   name: 'questions',
   version: 1,

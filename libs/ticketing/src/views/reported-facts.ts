@@ -6,8 +6,8 @@ import { HOLD_REASONS, SERVED_BY, type ServedBy, tierSchema } from '../vocabular
 import { about, count, instant, listOf, oneOf, open, optional, refer, type Static, text } from '../schema.js';
 
 /**
- * How a ticket stands in the queue of its tier. `awaiting-acceptance`: handed over, neither accepted nor returned yet; `replied`: resolved, and
- * the requester has replied since.
+ * State of a ticket in the queue of its tier. `awaiting-acceptance`: handed over, neither accepted nor returned yet; `replied`: resolved,
+ * and the requester has replied since.
  */
 export const QUEUE_STATES = ['awaiting-acceptance', 'waiting', 'working', 'on-hold', 'replied', 'done'] as const;
 export type QueueState = (typeof QUEUE_STATES)[number];
@@ -70,7 +70,7 @@ export const reportedFactsSchema = open({
   articles: about(listOf(text), 'Knowledge articles used or written for it, each listed once'),
 });
 
-/** What only reports ask for. Kept in the fold, published in `ticket_facts`. */
+/** Needed only by reports. Kept in the fold, published in `ticket_facts`. */
 export type ReportedFacts = Static<typeof reportedFactsSchema>;
 
 const NONE: ReportedFacts = {
@@ -86,7 +86,7 @@ const NONE: ReportedFacts = {
   articles: [],
 };
 
-/** Where a ticket stands, and since when. */
+/** Where a ticket is, and since when. */
 export interface Standing {
   readonly tier: Ticket['tier'];
   readonly queueState: QueueState;
@@ -102,7 +102,7 @@ interface Change {
 
 type Event = EventOf<TicketEvents> & { readonly metadata: Pick<EventMetadata, 'effectiveAt' | 'actor'> };
 
-/** The facts after one more event; the same object when it changes none. */
+/** The facts after one more event; the same object if none changes. */
 export function evolveReported({ before, after, isFirstResponse }: Change, event: Event): ReportedFacts {
   const facts = before?.reported ?? NONE;
   const { effectiveAt: at, actor } = event.metadata;
@@ -180,7 +180,7 @@ function resolutionsAfter(resolutions: ReportedFacts['resolutions'], ticket: Cha
       const resolvedTier = (resolvedBy.length > resolutions.length ? resolvedBy.at(-1) : undefined) ?? tier;
       return [...resolutions, omitUndefined({ at: work.resolvedAt, tier: resolvedTier, team, agent: assignee?.id, by, ...closing })];
     }
-    // What is merged has been taken in by another ticket: whatever it was resolved with, it is not reopened.
+    // A merged ticket has been taken in by another: whatever its resolution, it is not reopened.
     case 'merged':
       return resolutions;
     default:
@@ -204,18 +204,18 @@ function stretchesAfter(stretches: ReportedFacts['majorIncidents'], holds: boole
   return lasts === undefined ? stretches : [...stretches.slice(0, -1), ended(lasts, at)];
 }
 
-/** Seconds of measured work that an event adds, or takes off. */
+/** Seconds of measured work that an event adds or deducts. */
 export function measuredSeconds(event: EventOf<TicketEvents>): number {
   if (event.type === 'TouchTimeStopped') return event.data.seconds;
   return event.type === 'TouchTimeDeducted' ? 0 - event.data.seconds : 0;
 }
 
-/** A stretch does not end before it began, whatever the machines' clocks say. */
+/** A stretch never ends before it began, whatever the machines' clocks say. */
 function ended<S extends { readonly from: Instant }>(stretch: S, at: Instant): S & { readonly to: Instant } {
   return { ...stretch, to: at < stretch.from ? stretch.from : at };
 }
 
-/** A list with an amount added to the entry that has the same keys. */
+/** A list with an amount added to the entry with the same keys. */
 function added<Entry extends object>(
   entries: readonly Entry[],
   entry: Entry,
@@ -234,7 +234,7 @@ function articlesOf(event: Event): readonly string[] {
     case 'TicketResolved':
       return event.data.article === undefined ? [] : [event.data.article];
     case 'TicketResolvedWithRootCause':
-      // Old imports have root causes without one.
+      // Root causes in old imports have none.
       return event.data.rootCause?.knowledgeArticle === undefined ? [] : [event.data.rootCause.knowledgeArticle.id];
     case 'TicketDeescalated':
       return event.data.solution?.article === undefined ? [] : [event.data.solution.article];

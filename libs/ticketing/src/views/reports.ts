@@ -3,7 +3,7 @@ import { reportDueAt, reportSchema, type ReportState } from '../desk/report.js';
 import { omitUndefined } from '../plain-json.js';
 import { documentSchema } from './stored.js';
 
-/** One document a scheduled report, by its name, with the last one that was made. */
+/** One document per scheduled report, by its name, with its latest run. */
 export const reports: StateFace<ReportState> = {
   name: 'reports',
   version: 1,

@@ -2,7 +2,7 @@ import type { StateFace } from '#eventsourcing';
 import { requestFormSchema, type RequestFormState } from '../self-service/request-form.js';
 import { documentSchema } from './stored.js';
 
-/** One document a form, by its name. */
+/** One document per form, by its name. */
 export const requestForms: StateFace<RequestFormState> = {
   name: 'request_forms',
   version: 1,

@@ -43,16 +43,16 @@ export const restatedTicketSchema = about(
 export type RestatedTicket = Static<typeof restatedTicketSchema>;
 
 /**
- * What was known of a ticket, what is known now, and which events make the difference.
+ * What was known of a ticket, what is known now, and the events that make the difference.
  * @param events of the ticket, in order
- * @returns undefined where there was, and is, no such ticket at that instant
+ * @returns undefined if there neither was nor is such a ticket at that instant
  */
 export function restatedTicket(
   ticketId: string,
   events: readonly RecordedEvent<TicketEvents>[],
   { asOf, knownAt }: { readonly asOf: Instant; readonly knownAt: Instant },
 ): RestatedTicket | undefined {
-  // An event is known once all before it are, whatever the clocks of the machines said.
+  // An event is known once all before it are, whatever the machines' clocks said.
   const firstUnknown = events.findIndex(({ metadata }) => metadata.recordedAt > knownAt);
   const known = firstUnknown === -1 ? events.length : firstUnknown;
   const happened = ({ metadata }: RecordedEvent<TicketEvents>) => metadata.effectiveAt <= asOf;
@@ -88,7 +88,7 @@ export function restatedTicket(
   });
 }
 
-/** What reports say of a ticket: where it stood, and how its promises did by an instant. */
+/** What reports say of a ticket: where it was, and the state of its promises at an instant. */
 function shownAt({ ticket: { tier, team, assignee, priority, work }, promises }: TicketFold, at: Instant): object {
   const clocks = clocksAt(promises, at).map((clock) => {
     const { state, target, elapsed, dueAt, breachedAt, restated } = clock;

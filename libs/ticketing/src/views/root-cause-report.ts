@@ -141,5 +141,5 @@ export const rootCauseReportSchema = about(
   'A root cause report',
 );
 
-/** A root cause report: made of events alone, so the same events make the same report. */
+/** A root cause report: derived only from events, so the same events give the same report. */
 export type RootCauseReport = Static<typeof rootCauseReportSchema>;

@@ -1,4 +1,4 @@
-/** Names of the event fields that hold words of people or names of things: what a search looks in, wherever in an event they are. */
+/** Names of the event fields with people's words or names of things: searches look in these, wherever in an event they are. */
 const SEARCHED: ReadonlySet<string> = new Set([
   'action',
   'activity',
@@ -30,15 +30,15 @@ const SEARCHED: ReadonlySet<string> = new Set([
   'workaround',
 ]);
 
-/** Longer words are cut, here and in what is searched for: nobody types more, and indexes have keys of limited size. */
+/** Longer words are cut, both here and in queries: nobody types more, and index keys have limited size. */
 const LONGEST_WORD = 40;
-/** Distinct words that are kept of one ticket: some 50 pages of prose. Later ones are not found. */
+/** Distinct words stored per ticket: some 50 pages of prose. Later ones are not found. */
 const MOST_WORDS = 5_000;
 
 /**
- * Equality at the primary level of the Unicode collation decides what is the same letter. English has no rules of its own there, so this is
+ * Letters are the same if they are equal at the primary level of the Unicode collation. English has no rules of its own there, so this is
  * the root collation on every machine: `é`, `å`, `ø`, `ё` are variants of `e`, `a`, `o`, `е`; `й`, `ŋ`, `þ` and the vowel signs of
- * Devanagari or Thai are letters of their own.
+ * Devanagari or Thai are separate letters.
  */
 const { compare } = new Intl.Collator('en', { sensitivity: 'base' });
 
@@ -50,8 +50,8 @@ const PLAIN = [
 ];
 
 /**
- * Scripts that put no spaces between words, and Hangul, which joins particles to them. `Script_Extensions` takes what several of them
- * share as well, such as the long vowel ー.
+ * Scripts without spaces between words, and Hangul, which joins particles to them. `Script_Extensions` includes characters that several of
+ * them share, such as the long vowel ー.
  */
 const UNSPACED = new RegExp(
   `[${[
@@ -64,7 +64,7 @@ const UNSPACED = new RegExp(
 );
 const DECOMPOSES_TO_LETTERS = /\p{Script=Hangul}/u;
 
-/** The other scripts that are in use: a word ends where one of them changes to another. */
+/** The other scripts in use: a word ends where one of them changes to another. */
 const SPACED = [
   ...['Latin', 'Cyrillic', 'Greek', 'Arabic', 'Hebrew', 'Devanagari', 'Armenian', 'Georgian', 'Bengali', 'Gurmukhi', 'Gujarati', 'Oriya'],
   ...['Tamil', 'Telugu', 'Kannada', 'Malayalam', 'Sinhala', 'Tibetan', 'Ethiopic', 'Mongolian', 'Syriac', 'Thaana', 'Nko', 'Adlam'],
@@ -73,21 +73,21 @@ const SPACED = [
 
 type Kind = 'digits' | 'unspaced' | (string & {});
 
-/** What words are made of: the digits that stand together, the letters of one script that do, or a single sign of an unspaced script. */
+/** Part of a word: a run of digits, a run of letters of one script, or a single sign of an unspaced script. */
 interface Part {
   readonly text: string;
   readonly kind: Kind;
 }
 
 const MARK = /\p{M}/u;
-/** A letter or digit with its marks; marks alone at the beginning. Plain letters and plain digits are taken together, which is faster. */
+/** A letter or digit with its marks; marks alone at the beginning. Plain letters and plain digits are matched in runs, which is faster. */
 const CLUSTER = /(?<letters>[a-zA-Z]+(?!\p{M}))|(?<digits>[0-9]+(?!\p{M}))|[\p{L}\p{N}]\p{M}*|\p{M}+/gu;
 
 const folded = new Map<string, Part>();
-/** With more than this, the clusters that are known are forgotten: no text can fill the memory. */
+/** Beyond this number the cache is cleared, so no text can fill the memory. */
 const MOST_FOLDED = 20_000;
 
-/** A cluster as it is searched; empty where it says nothing by itself. */
+/** A cluster in searchable form; empty if it means nothing by itself. */
 function fold(cluster: string): Part {
   const known = folded.get(cluster);
   if (known !== undefined) return known;
@@ -119,7 +119,7 @@ function kindOf(text: string): Kind {
   return SPACED.find(({ script }) => script.test(text))?.name ?? 'other';
 }
 
-/** What stands together in a text: parts without a space, a sign or a change of script between them. */
+/** The runs of a text: parts without a space, a sign or a change of script between them. */
 function wordRuns(text: string): readonly (readonly Part[])[] {
   const all: Part[][] = [];
   let end = -1;
@@ -148,7 +148,9 @@ function belong(one: Part, other: Part): boolean {
   return one.kind !== 'unspaced' && other.kind !== 'unspaced' && (one.kind === 'digits' || other.kind === 'digits');
 }
 
-/** Without what nobody sees or types, such as soft hyphens and joiners; symbols that stand for words (`™`, `㍿`) apart from others. */
+/**
+ * Without characters that nobody sees or types, such as soft hyphens and joiners; symbols that stand for words (`™`, `㍿`) are separated.
+ */
 function normalized(text: string): string {
   return text
     .replace(/\p{So}/gu, ' $& ')
@@ -166,19 +168,19 @@ function pairs(run: readonly Part[]): readonly string[] {
 }
 
 /**
- * The words that a text is found by: each of its parts, and each two that stand together. `Zurück` is `zuruck`; `0x709` is `0`, `x`, `709`,
- * `0x` and `x709`; `落ちた` is its three signs and the pairs `落ち` and `ちた`.
+ * The words that a text is found by: each of its parts, and each two adjacent ones. `Zurück` is `zuruck`; `0x709` is `0`, `x`, `709`, `0x`
+ * and `x709`; `落ちた` is its three signs and the pairs `落ち` and `ちた`.
  */
 export function searchWords(text: string): readonly string[] {
   return [...new Set(wordRuns(text).flatMap((run) => [...run.map((part) => part.text), ...pairs(run)]))];
 }
 
-/** The words that all stand in a text that what is asked for is a part of: the pairs of what stands together, in their order. */
+/** The words that every text containing the query has: the pairs of adjacent parts, in order. */
 export function wordsAskedFor(asked: string): readonly string[] {
   return [...new Set(wordRuns(asked).flatMap((run) => (run.length > 1 ? pairs(run) : run.map(({ text }) => text))))];
 }
 
-/** The words that are known, and those that an event's data adds. The same list when it adds none. */
+/** The known words with those of an event's data. The same list if it adds none. */
 export function withWordsOf(known: readonly string[], data: unknown): readonly string[] {
   const all = new Set(known);
   for (const text of textsOf(data, false)) {

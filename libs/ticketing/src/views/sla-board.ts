@@ -10,15 +10,15 @@ import type { TicketFold } from './ticket-fold.js';
 import { about, count, flag, forSome, instant, integer, listOf, oneOf, open, optional, parts, refer, type Static } from '../schema.js';
 import { documentSchema } from './stored.js';
 
-/** How a clock that goes on stands: on its way, past its first warning, past its due instant, or standing still (and not breached). */
+/** State of a clock that has not ended: due, past its first warning, past its due instant, or paused (and not breached). */
 export const BOARD_STATES = ['due', 'warned', 'breached', 'paused'] as const;
 export type BoardState = (typeof BOARD_STATES)[number];
 
-/** By what a board can be sorted: one kind of clock, or whichever of a ticket's clocks is due first. */
+/** Sort keys of a board: one kind of clock, or whichever of a ticket's clocks is due first. */
 export const BOARD_KEYS = ['any', ...CLOCK_KINDS] as const;
 export type BoardKey = (typeof BOARD_KEYS)[number];
 
-/** Sorts after every instant at which something can be due. */
+/** Sorts after every possible due instant. */
 export const NEVER_DUE = '9999-12-31T23:59:59.999Z' as Instant;
 
 const placeSchema = open({
@@ -26,7 +26,10 @@ const placeSchema = open({
   warnAt: optional(about(instant, 'Running and not breached: when its first warning is or was due')),
 });
 
-/** When a clock that goes on was breached, or is due if nothing happens; the end of time while it stands still. What boards are sorted by. */
+/**
+ * When a clock that has not ended was breached, or is due if nothing happens; the end of time while it is paused. Boards are sorted by
+ * this.
+ */
 export type BoardPlace = Static<typeof placeSchema>;
 
 const subject = {
@@ -50,7 +53,7 @@ export const slaBoardEntrySchema = about(
   "A ticket's place on the boards: when its active clocks are due. The clocks themselves are in `ticket_sla`",
 );
 
-/** A ticket's place on the boards. Tickets without clocks that go on keep their document, on no board. */
+/** A ticket's place on the boards. Tickets without running or paused clocks keep their document, but are on no board. */
 export type SlaBoardEntry = Static<typeof slaBoardEntrySchema>;
 
 const ALWAYS = instantFrom(0);
@@ -88,14 +91,14 @@ function placesOf(sla: ClocksUnderContract): SlaBoardEntry['places'] {
   return places;
 }
 
-/** For a kind with several clocks, as imported histories have, the one that is due first counts. */
+/** Of several clocks of a kind, as in imported histories, the one that is due first counts. */
 function placeOf(
   sla: ClocksUnderContract,
   { state, dueAt, inTimeUntil = dueAt, breachedAt, runningSince, thresholds = [] }: SlaClock,
 ): BoardPlace {
   if (breachedAt !== undefined) return { due: breachedAt };
   if (state !== 'running' || inTimeUntil === undefined) return { due: NEVER_DUE };
-  // Those that are no longer ahead were used up before it ran on.
+  // Thresholds that are no longer ahead were used up before it last started running.
   const warnAt = thresholds.length < termsOf(sla).thresholds.length ? runningSince : thresholds[0]?.at;
   return omitUndefined({ due: inTimeUntil, warnAt });
 }
@@ -107,20 +110,20 @@ function riskFrom(sla: ClocksUnderContract, tier: Tier, at: Instant): Instant | 
   const spare = left.remaining - left.needed;
   if (spare < 0) return ALWAYS;
   if (resolution.state !== 'running') return undefined;
-  // While both run, what is spare stays the same until the tier has used up all that it was to need, and the resolution is all there is.
+  // While both are running, the spare time stays the same until the tier has used up its need, and only the resolution remains.
   const both = live(sla, 'tier-work', tier)?.state === 'running';
   return addOpenTime(calendarOf(termsOf(sla)), at, both ? left.remaining : spare);
 }
 
-/** What is left of the resolution, less than 0 once it is overdue, and what the tier that has the ticket needs of it. In milliseconds of open time. */
+/** What is left of the resolution, negative once overdue, and what the current tier needs of it. In milliseconds of open time. */
 interface Budget {
   readonly remaining: number;
   readonly needed: number;
 }
 
 /**
- * Undefined where there is nothing to compare.
- * @param since from when business days are turned into open time, where the work has not begun
+ * Undefined if there is nothing to compare.
+ * @param since when business days start to count if the work has not begun
  */
 function budget(sla: ClocksUnderContract, tier: Tier, at: Instant, since: Instant): Budget | undefined {
   const resolution = live(sla, 'resolution');
@@ -145,7 +148,7 @@ export const boardClockSchema = open({
   pausedFor: optional(about(pauseSchema.entries.reason, 'Why it is paused')),
 });
 
-/** A clock that goes on, as it stands at the instant of the question. */
+/** A clock that has not ended, at the instant of the question. */
 export type BoardClock = Static<typeof boardClockSchema>;
 
 export const boardLineSchema = about(
@@ -172,7 +175,7 @@ export const boardLineSchema = about(
 export type BoardLine = Static<typeof boardLineSchema>;
 
 /**
- * The line of a ticket as it stands at an instant; undefined when no such clock of it goes on.
+ * The line of a ticket at an instant; undefined if no such clock is running or paused.
  * @param sla the ticket's clocks
  */
 export function boardLine(entry: SlaBoardEntry, sla: ClocksUnderContract, key: BoardKey, now: Instant): BoardLine | undefined {
@@ -221,7 +224,7 @@ function boardClock(sla: ClocksUnderContract, clock: SlaClock, now: Instant): Bo
   });
 }
 
-/** One document a ticket, by its id: `GET /v1/sla-board`. */
+/** One document per ticket, by its id: `GET /v1/sla-board`. */
 export const slaBoard: StateFace<TicketFold | null> = {
   name: 'sla_board',
   version: 3,

@@ -2,7 +2,7 @@ import { getDescription, type GenericSchema, type ObjectEntries } from 'valibot'
 import { jsonSchema } from '../json-schema.js';
 import { about, count, open, text } from '../schema.js';
 
-/** A document as it is stored: with what the projector adds. @param id what its `_id` is */
+/** A document as stored: with the fields added by the projector. @param id meaning of its `_id` */
 export function stored<const Entries extends ObjectEntries>(document: GenericSchema & { readonly entries: Entries }, id: string) {
   const whole = open({
     _id: about(text, id),

@@ -2,7 +2,7 @@ import type { StateFace } from '#eventsourcing';
 import { teamSchema, type TeamState } from '../desk/team.js';
 import { documentSchema } from './stored.js';
 
-/** One document a team, by its id. */
+/** One document per team, by its id. */
 export const teams: StateFace<TeamState> = {
   name: 'teams',
   version: 2,

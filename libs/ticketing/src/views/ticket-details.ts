@@ -24,7 +24,7 @@ export const ticketDetailsSchema = about(
   'The current state of a ticket',
 );
 
-/** All that is known of a ticket now: its state, as commands see it, with the times and counts that readers want. */
+/** Everything known of a ticket now: its state, as commands see it, with the times and counts that readers want. */
 export type TicketDetails = Static<typeof ticketDetailsSchema>;
 
 function details({ ticket, promises: { contract }, facts }: TicketFold): TicketDetails {
@@ -46,7 +46,7 @@ function details({ ticket, promises: { contract }, facts }: TicketFold): TicketD
   });
 }
 
-/** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}`. */
+/** One document per ticket, by its id: the response of `GET /v1/tickets/{id}`. */
 export const ticketDetails: StateFace<TicketFold | null> = {
   name: 'ticket_details',
   version: 11,

@@ -93,11 +93,11 @@ export const ticketFactsDocumentSchema = about(
   'Facts of a ticket for reports: dates as dates, durations as numbers, ids instead of names, no free text',
 );
 
-/** The facts of a ticket that reports are made of. */
+/** The facts of a ticket that reports use. */
 export type TicketFacts = Static<typeof ticketFactsDocumentSchema>;
 export type ClockOutcome = TicketFacts['clocks'][number];
 
-/** What a root cause says that led to no change. */
+/** The value in a root cause that led to no change. */
 const NO_CHANGE = 'none';
 
 function facts({ ticket, promises, facts, reported }: TicketFold): TicketFacts {
@@ -169,7 +169,7 @@ function facts({ ticket, promises, facts, reported }: TicketFold): TicketFacts {
 function stays({ stays, handOffs }: TicketFold['facts'], endedAt: Instant | undefined): TicketFacts['stays'] {
   return stays.map(({ tier, team, since }, index) => {
     const next = stays[index + 1]?.since ?? endedAt;
-    // Late facts may put a move before the one that led to it: no stay is shorter than nothing.
+    // Late facts may put a move before the one that led to it: no stay is shorter than zero.
     const to = next !== undefined && next < since ? since : next;
     return omitUndefined({ tier, team, from: since, to, handled: handled(tier, since, index === 0, handOffs) });
   });
@@ -180,14 +180,14 @@ function handled(tier: Tier, since: Instant, isFirst: boolean, handOffs: TicketF
   return brought === undefined || brought.outcome === 'accepted';
 }
 
-/** What was decided of a clock; undefined while nothing is. */
+/** The outcome of a clock; undefined until there is one. */
 function clockOutcome(clock: SlaClock, told: TicketFold['promises']['told']): ClockOutcome | undefined {
   const { kind, tier, vendor, cycle, startedAt, stoppedAt, restated, target } = clock;
-  // It goes on in another cycle, and is counted there.
+  // It continues in another cycle, and is counted there.
   if (clock.continuedIn !== undefined) return undefined;
   const subject = { kind, tier, vendor, cycle, startedAt };
   if (!ended(clock)) {
-    // A breach may have been told under several terms, and have been untrue under some of them.
+    // A breach may have been recorded under several terms, and have been wrong under some of them.
     const breachedAt = clock.breachedAt ?? told.flatMap((one) => (one.percent === undefined && isOf(clock, one) ? (one.at ?? []) : []))[0];
     if (breachedAt === undefined) return undefined;
     return omitUndefined({ ...subject, verdict: 'breached' as const, decidedAt: breachedAt, breachedAt, target });
@@ -204,7 +204,7 @@ function clockOutcome(clock: SlaClock, told: TicketFold['promises']['told']): Cl
   });
 }
 
-/** What a document follows from, apart from the ticket itself. */
+/** What a document depends on, apart from the ticket itself. */
 const FROM_TICKET = [
   ...(['client', 'kind', 'channel', 'priority', 'impact', 'urgency', 'tier', 'team', 'service', 'component', 'category'] as const),
   ...(['majorIncident', 'securityIncident', 'work', 'assignee', 'rootCause', 'resolution', 'returns', 'cycle', 'links'] as const),
@@ -227,7 +227,7 @@ function factsOrTheSame(fold: TicketFold | null, before?: Derived<TicketFold | n
   return same ? (before?.document ?? null) : facts(fold);
 }
 
-/** One document a ticket, by its id: what KPIs and reporting jobs count. */
+/** One document per ticket, by its id: counted by KPIs and reporting jobs. */
 export const ticketFacts: StateFace<TicketFold | null> = {
   name: 'ticket_facts_v1',
   alias: 'ticket_facts',

@@ -2,7 +2,7 @@ import type { StateFace } from '#eventsourcing';
 import { isSaved, ticketFilterSchema, type TicketFilterState } from '../ticket/ticket-filter.js';
 import { documentSchema } from './stored.js';
 
-/** One document a saved filter, by its name. */
+/** One document per saved filter, by its name. */
 export const ticketFilters: StateFace<TicketFilterState> = {
   name: 'ticket_filters',
   version: 2,

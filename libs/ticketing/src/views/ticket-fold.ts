@@ -31,10 +31,10 @@ const handOffRecordSchema = open({
   automatic: optional(about(literal(true), 'Handed over by an escalation policy')),
 });
 
-/** A hand-off to a higher tier, and what became of it. */
+/** A hand-off to a higher tier, and its outcome. */
 export type HandOffRecord = Static<typeof handOffRecordSchema>;
 
-/** What readers want to know of a ticket and no command decides by: all of it is in its details. */
+/** What readers want to know of a ticket but commands do not need: all of it is in its details. */
 export const detailFactsSchema = open({
   openedAt: about(instant, 'When it was opened'),
   updatedAt: about(instant, 'When its last event was recorded; never decreases'),
@@ -72,9 +72,9 @@ export const detailFactsSchema = open({
   ),
 });
 
-/** What readers want to know of a ticket and no command decides by. */
+/** What readers want to know of a ticket but commands do not need. */
 export type ReaderFacts = Static<typeof detailFactsSchema> & {
-  /** The latest instant at which any event took effect: notes may be told late. */
+  /** The latest instant at which any event took effect: notes may be recorded late. */
   readonly latestAt: Instant;
   readonly queueState: QueueState;
   /** When it reached this tier. */
@@ -87,18 +87,18 @@ export type ReaderFacts = Static<typeof detailFactsSchema> & {
   readonly words: readonly string[];
 };
 
-/** All that the views of a ticket follow from. */
+/** Everything that the views of a ticket are derived from. */
 export interface TicketFold {
   /** As commands see it; clocks and contract are in `promises`. */
   readonly ticket: Omit<Ticket, 'contract' | 'sla' | 'hindsight'>;
   readonly promises: TicketPromises;
   readonly facts: ReaderFacts;
   readonly reported: ReportedFacts;
-  /** As of before what policies and time did that a late fact may still come before: see `Ticket.automatic`. */
+  /** Before the automatic moves that a late fact may still precede: see `Ticket.automatic`. */
   readonly told?: Moved;
 }
 
-/** What depends on the order in which things happened, and not on that in which they were told. */
+/** Facts that depend on the order in which things happened, not on the order in which they were recorded. */
 const MOVED_FACTS = [
   ...(['escalations', 'deescalations', 'handOffs', 'stays', 'queueState', 'atTierSince', 'since', 'assignedAt'] as const),
   ...(['closedAt', 'cancelledAt'] as const),
@@ -140,7 +140,7 @@ function placeOf({ ticket: { tier }, facts: { queueState, since } }: Pick<Ticket
   return { tier, queueState, since };
 }
 
-/** Facts of before the moves of policies and time that a late fact may still come before; undefined where there are none. */
+/** Facts before the automatic moves that a late fact may still precede; undefined if there are none. */
 function toldAfter(fold: TicketFold | null, ticket: TicketFold['ticket'], event: Event): Moved | undefined {
   if (fold === null || ticket.automatic === undefined) return undefined;
   const { told = moved(fold) } = fold;
@@ -149,7 +149,7 @@ function toldAfter(fold: TicketFold | null, ticket: TicketFold['ticket'], event:
   return moved(readAfter({ ticket: automatic.before, ...withMoved(fold, told) }, ticket.automatic.before, event));
 }
 
-/** The facts once one that was told late has taken its place before moves of policies or time; undefined where it comes after all. */
+/** The facts after a late event has taken its place before automatic moves; undefined if it comes after all of them. */
 function retoldBy(fold: TicketFold, event: Event) {
   if (fold.told === undefined || !isKnown(event)) return undefined;
   const retold = retelling(fold.ticket, { ...event, facts: event.metadata });
@@ -214,7 +214,7 @@ function earliest(one: Instant | undefined, other: Instant): Instant {
   return one !== undefined && one < other ? one : other;
 }
 
-/** Events of newer versions may be of types that are not known here. */
+/** Newer versions may write types of events that are unknown here. */
 function isFirstResponse(event: ReadEvent): boolean {
   return isKnown(event) && ticketEvents[event.type].firstResponse === true;
 }

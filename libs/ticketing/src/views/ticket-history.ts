@@ -51,7 +51,7 @@ function entry({ stream, id, type, data, metadata }: RecordedEvent<TicketEvents>
   return { ticketId: streamId(stream), eventId: id, type, data, ...metadata };
 }
 
-/** One document an event, by `<ticket id>/<revision>`: the audit trail. */
+/** One document per event, by `<ticket id>/<revision>`: the audit trail. */
 export const ticketHistory: EventFace<TicketEvents> = {
   name: 'ticket_history',
   version: 3,

@@ -9,20 +9,20 @@ import { ticketList, type TicketListEntry } from './ticket-list.js';
 import { tierQueue, type QueueEntry } from './tier-queue.js';
 import { type Cut, type Stretch, Timeline } from './timeline.js';
 
-/** A ticket at some times, as it was known at some times: what lists, queues and boards of the past are filtered and sorted by. */
+/** A ticket at certain times, as known at certain times: what past lists, queues and boards are filtered and sorted by. */
 export type TicketInstant = Omit<TicketListEntry, 'words'> &
   QueueEntry &
   Pick<SlaBoardEntry, 'places' | 'riskFrom'> & {
     /** `<ticket id>/<revision>/<from>`. */
     readonly _id: string;
     readonly ticketId: string;
-    /** Of the last event that it has seen. */
+    /** Of the last event included. */
     readonly revision: number;
     readonly position: number;
     readonly stretch: Cut;
   };
 
-/** What an event says for the first time about its ticket, or tells of an earlier time: words that searches look for. It holds from then on. */
+/** What an event adds to a ticket for the first time, or for an earlier time: words that searches look for. Valid from then on. */
 export interface TicketSaying {
   /** `<ticket id>/<revision>/words`. */
   readonly _id: string;
@@ -38,25 +38,25 @@ export interface TicketStretch {
   readonly cuts: readonly Cut[];
 }
 
-/** Bumped with what they are made of: the documents are then thrown away, and made anew. */
+/** Raised when what they are made of changes: the documents are then deleted and rebuilt. */
 export const TICKET_INSTANTS_VERSION = [ticketViews.version, ticketList.version, tierQueue.version, slaBoard.version, 3].join('.');
 
 /** The times of one ticket, event by event. */
 export class TicketTimes {
   readonly #timeline = new Timeline<TicketFold | null, TicketEvents>(ticketViews.initial, ticketViews.fold);
   readonly #positions: number[] = [];
-  /** Word → since when it is said. */
+  /** Word → first time at which it was said. */
   readonly #said = new Map<string, Instant>();
-  /** What the stretch that began last is as a document: the next event cuts it, and mostly no other. */
+  /** The document of the latest stretch: the next event cuts it, and mostly no other. */
   #last: { readonly stretch: Stretch<TicketFold | null>; readonly document: TicketInstant | undefined } | undefined;
   #known: Instant | undefined;
 
-  /** How many events it has seen. */
+  /** Number of events included. */
   get events(): number {
     return this.#positions.length;
   }
 
-  /** Takes the next event of the ticket. @returns the documents that are new, or have a new cut */
+  /** Takes the next event of the ticket. @returns the documents that are new or have a new cut */
   add(stored: StoredEvent): readonly TicketStretch[] {
     const event = upcast(ticketViews.aggregate, stored) as RecordedEvent<TicketEvents>;
     this.#positions.push(Number(event.position.commit));

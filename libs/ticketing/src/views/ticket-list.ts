@@ -31,7 +31,7 @@ const ticketListEntrySchema = about(
   'A ticket in the ticket list, with its search fields',
 );
 
-/** A line of the list of tickets: what it is filtered, sorted and searched by. */
+/** A line of the ticket list: what it is filtered, sorted and searched by. */
 export type TicketListEntry = Static<typeof ticketListEntrySchema>;
 
 function entry({ ticket, facts: { openedAt, closedAt, updatedAt, words }, reported: { resolutions } }: TicketFold): TicketListEntry {
@@ -68,15 +68,15 @@ function entry({ ticket, facts: { openedAt, closedAt, updatedAt, words }, report
   });
 }
 
-/** `a/b/c` is `a`, `a/b` and itself. */
+/** `a/b/c` gives `a`, `a/b` and itself. */
 function branches(category: string): readonly string[] {
   const names = category.split('/');
   return names.map((_, index) => names.slice(0, index + 1).join('/'));
 }
 
 /**
- * One document a ticket, by its id: `GET /v1/tickets`. Words are in an index of our own rather than a text index: the same query then
- * works on every server, finds parts of codes and names, and combines with the other filters.
+ * One document per ticket, by its id: `GET /v1/tickets`. Words are in an ordinary index rather than a text index: the same query then works
+ * on every server, finds parts of codes and names, and combines with the other filters.
  */
 export const ticketList: StateFace<TicketFold | null> = {
   name: 'ticket_list',

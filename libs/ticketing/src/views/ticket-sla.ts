@@ -44,7 +44,7 @@ export const ticketSlaNowSchema = open({
 
 export type TicketSlaNow = Static<typeof ticketSlaNowSchema>;
 
-/** The clocks as they stand at an instant: one that is overdue by then is breached although no event says so yet. */
+/** The clocks at an instant: one that is overdue by then is breached, even if no event says so yet. */
 export function clocksAt(sla: ClocksUnderContract, at: Instant): TicketSlaNow['clocks'] {
   return sla.clocks.map((clock) => {
     const elapsed = elapsedAt(termsOf(sla), clock, at);
@@ -79,7 +79,7 @@ function slaOrTheSame(fold: TicketFold | null, before?: Derived<TicketFold | nul
   return isSame ? before.document : sla(fold);
 }
 
-/** One document a ticket, by its id: the answer of `GET /v1/tickets/{id}/sla`. */
+/** One document per ticket, by its id: the response of `GET /v1/tickets/{id}/sla`. */
 export const ticketSla: StateFace<TicketFold | null> = {
   name: 'ticket_sla',
   version: 10,

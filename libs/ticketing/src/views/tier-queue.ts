@@ -56,7 +56,7 @@ function entry({ ticket, facts: { queueState, assignedAt, atTierSince, since, op
   });
 }
 
-/** One document a ticket, by its id: the queues of all tiers. */
+/** One document per ticket, by its id: the queues of all tiers. */
 export const tierQueue: StateFace<TicketFold | null> = {
   name: 'tier_queue',
   version: 8,

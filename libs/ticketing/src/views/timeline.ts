@@ -1,18 +1,18 @@
 import type { EventMap, Instant, RecordedEvent } from '#eventsourcing';
 
-/** From a time that is asked about on, and for what is known from then on, something else holds. */
+/** Something else holds from this time on, and for what is known from this time on. */
 export interface Cut {
   readonly from: Instant;
   readonly known: Instant;
 }
 
 /**
- * A state that an aggregate had at some times, as it was known at some times. It holds at `asOf` and `knownAt` where both are not before `from` and
+ * A state of an aggregate at certain times, as known at certain times. It holds at `asOf` and `knownAt` if neither is before `from` and
  * `known`, and no cut is at or before both of them.
  */
 export interface Stretch<State> extends Cut {
   readonly state: State;
-  /** Of the last event that it has seen. */
+  /** Of the last event included. */
   readonly revision: number;
   readonly cuts: readonly Cut[];
 }
@@ -22,14 +22,15 @@ interface Growing<State> extends Stretch<State> {
 }
 
 /**
- * The states of one aggregate at all times, by what happened and by what was known: for every pair of `asOf` and `knownAt` the events that had
- * happened by the one and were known by the other, folded in the order of the log, are the state of exactly one stretch, or of none before the first.
+ * The states of one aggregate at all times, by what happened and by what was known. For every pair of `asOf` and `knownAt`, the events that
+ * had happened by the former and were known by the latter, folded in log order, give the state of exactly one stretch, or of none before
+ * the first.
  *
- * Each event makes one stretch where events are told in the order in which they happened. One that is told late makes one more for each event
- * that happened after it: what was known before it stays.
+ * Each event makes one stretch if events are recorded in the order in which they happened. A late one makes one more for each event that
+ * happened after it: what was known before stays.
  */
 export class Timeline<State, Events extends EventMap> {
-  /** What holds by all that is known now, each until the next begins. */
+  /** What holds by current knowledge, each until the next begins. */
   readonly #latest: Growing<State>[] = [];
   #known: Instant | undefined;
 
@@ -38,10 +39,10 @@ export class Timeline<State, Events extends EventMap> {
     private readonly fold: (state: State, event: RecordedEvent<Events>) => State,
   ) {}
 
-  /** Takes the next event of the stream. @returns the stretches that are new, or have a new cut */
+  /** Takes the next event of the stream. @returns the stretches that are new or have a new cut */
   add(event: RecordedEvent<Events>): readonly Stretch<State>[] {
     const { effectiveAt: from, recordedAt } = event.metadata;
-    // An event is known once all before it are, whatever the clocks of the machines said.
+    // An event is known once all before it are, whatever the machines' clocks said.
     const known = this.#known !== undefined && this.#known > recordedAt ? this.#known : recordedAt;
     this.#known = known;
     const later = this.#latest.splice(this.#latest.findLastIndex((stretch) => stretch.from <= from) + 1);

@@ -2,7 +2,7 @@ import type { StateFace } from '#eventsourcing';
 import { isSubscribed, webhookSchema, type WebhookState } from '../desk/webhook.js';
 import { documentSchema } from './stored.js';
 
-/** One document a webhook, by its id. How it is doing is told by whoever delivers. */
+/** One document per webhook, by its id. The deliverer reports its condition. */
 export const webhooks: StateFace<WebhookState> = {
   name: 'webhooks',
   version: 2,

@@ -20,7 +20,7 @@ const firedEscalation = {
 };
 export const firedEscalationSchema = open({ ...firedEscalation, at: about(instant, 'When it fired') });
 
-/** A step of an escalation policy that told somebody (`hierarchical`), or that handed the work on by itself (`functional`). */
+/** A step of an escalation policy that notified someone (`hierarchical`), or that handed the work on by itself (`functional`). */
 export type FiredEscalation = Static<typeof firedEscalationSchema>;
 
 export const firedRuleSchema = open({
@@ -32,10 +32,10 @@ export const firedRuleSchema = open({
 /** A rule of the contract that would have fired. */
 export type FiredRule = Static<typeof firedRuleSchema>;
 
-/** A ticket's life under one contract, with escalation policies that are seen to on time. */
+/** A ticket's life under one contract, with escalation policies that act on time. */
 export interface SimulatedLife {
   readonly promises: TicketPromises;
-  /** Numbers what set policies going, as revisions do in a real life. */
+  /** Numbers the triggers of policies, as revisions do in a real life. */
   readonly heard: number;
   /** What the policies did. */
   readonly fired: readonly FiredEscalation[];
@@ -45,8 +45,8 @@ export interface SimulatedLife {
 type TicketEvent = EventOf<TicketEvents>;
 
 /**
- * The life after one more event, under the contract that its opening pins; null before it. What the timekeeper did is passed over: what it
- * would have done, on time, is up to `onTime`.
+ * The life after one more event, under the contract that its opening pins; null before it. Actions of the timekeeper are skipped: `onTime`
+ * does what it would have done, on time.
  */
 export function evolveSimulated(life: SimulatedLife | null, event: TicketEvent, at: Instant): SimulatedLife | null {
   switch (event.type) {
@@ -64,7 +64,9 @@ export function evolveSimulated(life: SimulatedLife | null, event: TicketEvent, 
   }
 }
 
-/** The life at an instant, with all that the timekeeper would have done before it. The ticket has been the same since the last event. */
+/**
+ * The life at an instant, with everything that the timekeeper would have done before it. The ticket has been the same since the last event.
+ */
 export function onTime(life: SimulatedLife, ticket: Ticket, until: Instant): SimulatedLife {
   for (let now = life; ;) {
     const { promises } = now;
@@ -85,7 +87,7 @@ export function onTime(life: SimulatedLife, ticket: Ticket, until: Instant): Sim
   }
 }
 
-/** What is due at an instant is done. The work stays where it is: what people would have made of a hand-off nobody knows. */
+/** Performs what is due at an instant. The work stays where it is: nobody knows what people would have made of a hand-off. */
 function withStepsAt(life: SimulatedLife, ticket: Ticket, at: Instant): SimulatedLife | null {
   const { promises } = life;
   const state = omitUndefined({ ...ticket, contract: promises.contract, sla: promises });
@@ -120,7 +122,7 @@ export function withRules<Life extends SimulatedLife | null>(life: Life, event: 
   return fired.length === 0 ? life : { ...life, rules: [...life.rules, ...fired.map(({ name, on }) => ({ rule: name, on, at }))] };
 }
 
-/** Chains that an acknowledgement is of: those of the same policies; where the contract has none of them, whatever is at work. */
+/** The chains that an acknowledgement covers: those of the same policies; if the contract has none of them, every chain at work. */
 function acknowledged({ promises }: SimulatedLife, chains: readonly string[]): readonly string[] {
   const named = new Set(chains.map((chain) => chain.slice(0, chain.lastIndexOf('/'))));
   const atWork = promises.chains.filter((chain) => chain.ended === undefined && chain.acknowledged === undefined);
@@ -132,7 +134,7 @@ function timeOf({ promises }: SimulatedLife, policy: string, id: string): number
   return 1 + promises.chains.filter((chain) => chain.policy.name === policy).findIndex((chain) => chain.id === id);
 }
 
-/** Who was on call is not asked: somebody was. */
+/** Assumes that someone was on call. */
 function anyoneOnCall(promises: TicketPromises): Readonly<Record<string, Person>> {
   const targets = promises.chains.flatMap(({ policy }) => policy.steps.flatMap((step) => step.targets));
   return Object.fromEntries(targets.flatMap((target) => (target.kind === 'on-call' ? [[target.schedule, { id: target.schedule }]] : [])));
@@ -147,7 +149,7 @@ export const escalationComparisonSchema = open({
   ),
 });
 
-/** A fired step under both contracts. Absent where it did not, or would not have, fired. */
+/** A fired step under both contracts. Absent under a contract where it did not, or would not have, fired. */
 export type EscalationComparison = Static<typeof escalationComparisonSchema>;
 
 export function compareEscalations(

@@ -35,7 +35,7 @@ import { about, count, forEach, instant, listOf, oneOf, open, optional, parts, r
 
 const VERDICTS = ['met', 'breached', 'open', 'cancelled'] as const;
 
-/** What had become of a clock at an instant. `open` goes on, in time so far. A breach stays one, whatever came after it. */
+/** State of a clock at an instant. `open` has not ended, within its time so far. A breach stays one, whatever comes after it. */
 export type Verdict = (typeof VERDICTS)[number];
 
 const outcomeSchema = about(
@@ -58,7 +58,7 @@ const clockComparisonSchema = open({
   ),
 });
 
-/** One clock under the contract that its ticket had, and under the proposed one. Absent where that contract promises nothing. */
+/** One clock under the ticket's contract and under the proposed one. Absent under a contract that promises nothing. */
 export type ClockComparison = Static<typeof clockComparisonSchema>;
 
 const ticketComparisonSchema = open({
@@ -71,7 +71,7 @@ const ticketComparisonSchema = open({
   rules: about(listOf(firedRuleSchema), 'Rules of the proposed contract that would have fired'),
 });
 
-/** What a proposed contract would have made of a ticket whose life was what it was. */
+/** What a proposed contract would have made of a ticket with the same life. */
 export type TicketComparison = Static<typeof ticketComparisonSchema>;
 
 @JSONSchema({
@@ -122,7 +122,7 @@ export const replayedEvents: readonly (keyof TicketEvents)[] = (Object.keys(tick
   (type) => !ticketEvents[type].note || ticketEvents[type].clocks !== null || type === 'EscalationAcknowledged',
 );
 
-/** A ticket on its way through a simulation: its life under both contracts. */
+/** A ticket during a simulation: its life under both contracts. */
 export interface Replay {
   readonly client: string;
   readonly openedAt: Instant;
@@ -133,9 +133,9 @@ export interface Replay {
 }
 
 /**
- * A ticket under a proposed contract, and under the one that it had, after one more of its events; null before its opening. What
- * people did stays what they did: only the promises differ, with the calendar in which they run, what pauses them, the priority that
- * follows from impact and urgency, and what escalation policies do. Those are seen to on time under both contracts, also in imported lives.
+ * A ticket under a proposed contract, and under its own one, after one more of its events; null before its opening. What people did stays
+ * what they did: only the promises differ, with their calendar, what pauses them, the priority that follows from impact and urgency, and
+ * the actions of escalation policies. These act on time under both contracts, even in imported lives.
  */
 export function evolveReplay(proposed: Contract, replay: Replay | null, event: TicketEvent): Replay | null {
   const { effectiveAt, client } = event.metadata;
@@ -146,19 +146,19 @@ export function evolveReplay(proposed: Contract, replay: Replay | null, event: T
   const would = underProposed(event, termsOf(actual.promises), proposed);
   const after = would === undefined ? before?.proposed : evolveSimulated(before?.proposed ?? null, would, effectiveAt);
   if (!after) return null;
-  // What clocks show was shown under another contract: under this one the rules about it fire on time, see `onTime`.
+  // Clock events come from another contract: under this one the rules about clocks fire on time, see `onTime`.
   const firesRules = isForRules(event) && event.type !== 'SlaThresholdReached' && event.type !== 'SlaBreached';
   const life = firesRules ? withRules(after, event, ticket, effectiveAt) : after;
   return { client: replay?.client ?? client, openedAt: replay?.openedAt ?? effectiveAt, ticket, actual, proposed: life };
 }
 
-/** The ticket at an instant, with what the timekeeper would have done before it. */
+/** The ticket at an instant, with everything that the timekeeper would have done before it. */
 function seenToUntil(replay: Replay, until: Instant): Replay {
   const { ticket, actual, proposed } = replay;
   return { ...replay, actual: onTime(actual, ticket, until), proposed: onTime(proposed, ticket, until) };
 }
 
-/** What a proposed contract would have made of a ticket, as it stood at an instant after the last event that was replayed. */
+/** What a proposed contract would have made of a ticket, at an instant after the last replayed event. */
 export function comparisonOf(ticketId: string, replay: Replay, asOf: Instant): TicketComparison {
   const { client, openedAt, actual, proposed } = seenToUntil(replay, asOf);
   return {
@@ -172,7 +172,7 @@ export function comparisonOf(ticketId: string, replay: Replay, asOf: Instant): T
   };
 }
 
-/** The event as it would have been: with the proposed contract, and the priority that it gives. Undefined where it would not have been. */
+/** The event as it would have been: with the proposed contract, and the priority that it gives. Undefined if it would not have occurred. */
 function underProposed(event: TicketEvent, actual: Contract, proposed: Contract): EventOf<TicketEvents> | undefined {
   if (event.type === 'SlaTermsRebased') return undefined;
   const would = prioritised(event, actual, proposed);
@@ -181,7 +181,7 @@ function underProposed(event: TicketEvent, actual: Contract, proposed: Contract)
     : would;
 }
 
-/** The event with the priority that the proposed contract gives it, where that is another. */
+/** The event with the priority that the proposed contract gives, if it is different. */
 function prioritised(event: TicketEvent, actual: Contract, proposed: Contract): EventOf<TicketEvents> {
   if (event.type !== 'TicketOpened' && event.type !== 'TicketTriaged') return event;
   const { impact, urgency } = event.data;
@@ -191,7 +191,7 @@ function prioritised(event: TicketEvent, actual: Contract, proposed: Contract): 
 }
 
 function priorityOf({ priorities }: Contract, impact: Impact, urgency: Urgency): Priority | undefined {
-  // A stored event may say what no vocabulary of ours has.
+  // A stored event may have words that are not in the vocabulary.
   return priorities[impact]?.[urgency];
 }
 
@@ -200,7 +200,7 @@ function compareClocks(actual: readonly SlaClock[], proposed: readonly SlaClock[
   for (const [side, clocks] of [['actual', actual] as const, ['proposed', proposed] as const]) {
     for (const clock of clocks) {
       const { kind, tier, vendor, cycle, continuedIn } = clock;
-      // A promise that went on after a reopening is counted once, where it ended.
+      // A promise that continued after a reopening is counted once, where it ended.
       if (continuedIn !== undefined) continue;
       const key = clockName(clock);
       pairs.set(key, { ...(pairs.get(key) ?? omitUndefined({ kind, tier, vendor, cycle })), [side]: outcomeOf(clock, asOf) });
@@ -233,7 +233,7 @@ const tallySchema = open({
   lost: about(count, 'Clocks breached only under the actual contract'),
 });
 
-/** How many clocks came to what, and how many breaches the proposed contract adds and takes away. */
+/** Outcomes of clocks, and how many breaches the proposed contract adds and removes. */
 export type Tally = Static<typeof tallySchema>;
 
 const escalationTallySchema = open({
@@ -245,7 +245,7 @@ const escalationTallySchema = open({
   lost: about(count, 'Steps that fire only under the actual contract'),
 });
 
-/** How many steps of escalation policies fired, and how many the proposed contract adds and takes away. */
+/** How many steps of escalation policies fired, and how many the proposed contract adds and removes. */
 export type EscalationTally = Static<typeof escalationTallySchema>;
 
 const tallyBy = <Entries extends ObjectEntries>(entries: Entries) => listOf(open({ ...tallySchema.entries, ...entries }));
@@ -261,7 +261,7 @@ const totalsSchema = open({
   byClient: about(tallyBy({ client: about(text, 'The client (tenant)') }), 'By client'),
 });
 
-/** The sums over all tickets that were replayed. */
+/** The sums over all replayed tickets. */
 export type SimulationTotals = Static<typeof totalsSchema>;
 
 export const simulationSchema = about(
@@ -289,7 +289,7 @@ interface Cell {
   lost: number;
 }
 
-/** Sums up tickets one after the other, in memory that grows with clients, not with tickets. */
+/** Sums up tickets one by one, in memory that grows with clients, not with tickets. */
 export class SimulationSums {
   #tickets = 0;
   #changed = 0;
@@ -341,7 +341,7 @@ export class SimulationSums {
   }
 }
 
-/** A tally for each value of a field that some cell has, in the order of the key. */
+/** A tally for each existing value of a field, in key order. */
 function tallies<Name extends 'kind' | 'tier' | 'priority' | 'client', Value extends NonNullable<Cell[Name]>>(
   cells: readonly Cell[],
   name: Name,
