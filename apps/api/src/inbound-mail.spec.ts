@@ -65,6 +65,22 @@ describe('messages that come by e-mail', () => {
     ]);
   });
 
+  it('keep their ticket when another message has their Message-ID: it has a place of its own among those kept aside', async () => {
+    const id = `<${randomUUID()}@northwind.example>`;
+    const first = message({ 'Message-ID': id });
+    const { ticketId } = (await post(first)).json;
+    const others = [
+      [message({ 'Message-ID': id }, 'Something else.'), 'idempotency-key-reused'],
+      [message({ 'Message-ID': id, 'Auto-Submitted': 'auto-replied' }), 'auto-submitted'],
+    ] as const;
+    for (const [other, reason] of others) expect((await post(other)).json).toEqual({ outcome: 'aside', reason });
+    expect((await post(message({ 'In-Reply-To': id }))).json).toEqual({ outcome: 'replied', ticketId });
+    expect((await post(first)).json).toEqual({ outcome: 'opened', ticketId });
+    const { items } = (await send(api.url, 'GET', '/v1/inbound-mail?limit=200')).json;
+    const aside = items.filter(({ message: of }: { message: string }) => of === id).map(({ reason }: { reason: string }) => reason);
+    expect(aside.sort()).toEqual(['auto-submitted', 'idempotency-key-reused']);
+  });
+
   it('bring attachments; what is left out of a message is said, and it is kept whole', async () => {
     const part = (name: string, content: string) =>
       `--b\r\nContent-Type: text/plain\r\nContent-Disposition: attachment; filename="${name}"\r\n\r\n${content}\r\n`;

@@ -550,6 +550,15 @@ describe('webhooks', () => {
       ({ length }) => length > 0,
     );
     expect(listed.map(({ webhook }: { webhook: string }) => webhook)).toEqual([own]);
+    const deleted = { headers: { ...headers, 'Idempotency-Key': randomUUID() } };
+    const answer = await send(api.url, 'DELETE', `/v1/webhooks/${own}`, deleted);
+    expect(answer).toMatchObject({ status: 200, json: { events: [{ type: 'WebhookDeleted' }] } });
+    const again = await send(api.url, 'DELETE', `/v1/webhooks/${own}`, deleted);
+    expect(again).toMatchObject({ status: 200, json: { repeated: true, events: answer.json.events } });
+    expect((await as('DELETE', `/v1/webhooks/${own}`)).json).toMatchObject({ events: [] });
+    expect((await as('DELETE', `/v1/webhooks/${other}`)).json).toMatchObject({ status: 404, code: 'webhook-not-found' });
+    await send(api.url, 'DELETE', `/v1/webhooks/${other}`);
+    expect((await as('DELETE', `/v1/webhooks/${other}`)).json).toMatchObject({ status: 404, code: 'webhook-not-found' });
     const agents = await send(api.url, 'GET', '/v1/webhooks', { headers: await tokenOf('agent', 'all') });
     expect(agents.json).toMatchObject({ status: 403, code: 'forbidden' });
   });

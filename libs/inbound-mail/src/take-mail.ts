@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   type Actor,
   deterministicId,
@@ -98,7 +99,7 @@ export async function takeMail(parts: MailParts, raw: Uint8Array, receiving: Rec
   const [reason] = left;
   if (reason !== undefined) return setAside(parts, raw, reason, { mail, client, ticketId });
   const outcome = known === undefined ? 'opened' : 'replied';
-  await record(parts, { mail: mailId(client, mail.id), client, outcome, ticketId });
+  await record(parts, { mail: await placeOf(parts, client, mail.id, raw, ticketId), client, outcome, ticketId });
   return { outcome, ticketId };
 }
 
@@ -201,13 +202,27 @@ async function setAside(
   const message = mail?.id ?? `<${sha256}@unreadable>`;
   const taken = { outcome: 'aside' as const, reason, ...(ticketId !== undefined && { ticketId }) };
   const person = mail !== undefined && client !== '' ? { person: mailPerson(client, mail.from.address) } : {};
-  const about = { mail: mailId(client, message), client, ...taken, ...person, sha256 };
+  // What differs from the message that had this Message-ID is another one, although it may be about the same ticket.
+  const came = reason === 'idempotency-key-reused' ? undefined : ticketId;
+  const about = { mail: await placeOf(parts, client, message, raw, came), client, ...taken, ...person, sha256 };
   const owner = ownerOf(about);
   const key = await parts.keys.forWritingOnce(owner);
   await parts.blobs.attach(sha256, owner, key);
   const headers = { message, ...(mail && { from: mail.from.address, subject: mail.subject.slice(0, 500) }) };
   await record(parts, { ...about, headers: sealHeaders(key, owner, about.mail, headers) });
   return taken;
+}
+
+/**
+ * Under which id a message is recorded: that of its Message-ID, unless another message with it came to a ticket. Answers to that one must find its ticket,
+ * whatever is sent afterwards.
+ * @param ticketId the ticket that it came to, if any
+ */
+async function placeOf({ db }: MailParts, client: string, message: string, raw: Uint8Array, ticketId: string | undefined): Promise<string> {
+  const place = mailId(client, message);
+  const known = await inboundMail(db).findOne({ _id: place, ticketId: { $exists: true } }, { projection: { ticketId: 1 } });
+  if (known === null || known.ticketId === ticketId) return place;
+  return deterministicId('mail', place, createHash('sha256').update(raw).digest('hex'));
 }
 
 async function record({ db }: MailParts, what: Omit<InboundMailDocument, '_id' | 'at'>): Promise<void> {

@@ -80,7 +80,7 @@ export function deliverWebhooks({
       .find(others, { projection: { _id: 1 } })
       .toArray()) {
       const { state } = await readAggregate(options.store, webhookAggregate, _id);
-      if (state === 'deleted') await dropDeliveries(db, _id);
+      if (state?.state === 'deleted') await dropDeliveries(db, _id);
     }
   }
 

@@ -176,7 +176,7 @@ const clientsWithinReach: Condition<unknown, Pick<SubscribeWebhook, 'clients'>> 
 
 const ownWebhook: Condition<WebhookState, object> = hiddenUnless({
   needs: 'for webhooks of their own clients',
-  holds: ({ state, principal }) => state === null || isWithinReach(principal, state === 'deleted' ? { clients: 'all' } : state),
+  holds: ({ state, principal }) => state === null || isWithinReach(principal, state),
 });
 
 /** Nobody sets a contact for clients that they cannot see, or removes such a contact. */

@@ -82,7 +82,7 @@ describe('a webhook', () => {
   });
 
   it('is gone once it is deleted', () => {
-    expect(deleted.state).toBe('deleted');
+    expect(deleted.state).toEqual({ clients: ['northwind'], state: 'deleted' });
     expect(deleted.when('DeleteWebhook', {}).events()).toEqual([]);
     for (const name of ['PauseWebhook', 'ResumeWebhook', 'PingWebhook', 'RotateWebhookSecret', 'ReplayDeadLetters'] as const) {
       expect(deleted.when(name, {}).refusal().refused).toBe('webhook-not-found');

@@ -66,8 +66,11 @@ export const webhookSchema = about(
 /** A subscription that sends events to a URL. */
 export type Webhook = Static<typeof webhookSchema>;
 
+/** What is left of one that was deleted: whose it was, so that whoever deletes it, perhaps twice, still sees it. */
+type DeletedWebhook = Pick<Webhook, 'clients'> & { readonly state: 'deleted' };
+
 /** Never subscribed, subscribed, or deleted. */
-export type WebhookState = Webhook | 'deleted' | null;
+export type WebhookState = Webhook | DeletedWebhook | null;
 
 @JSONSchema({
   description:
@@ -180,7 +183,7 @@ const events = {
   DeadLettersReplayed: change<{ readonly webhook: string; readonly number: number; readonly events?: readonly string[] }>(
     (webhook, replay) => ({ ...webhook, replays: [...webhook.replays, without(replay, 'webhook')].slice(-MOST_REPLAYS) }),
   ),
-  WebhookDeleted: event<WebhookState, { readonly webhook: string }>({ evolve: () => 'deleted' }),
+  WebhookDeleted: change<{ readonly webhook: string }>(({ clients }) => ({ clients, state: 'deleted' })),
 };
 
 const command = commandsOn<WebhookState, EventsOf<{ readonly events: typeof events }>>();
@@ -307,5 +310,5 @@ export function secretsBefore(
 }
 
 export function isSubscribed(state: WebhookState): state is Webhook {
-  return state !== null && state !== 'deleted';
+  return state !== null && state.state !== 'deleted';
 }

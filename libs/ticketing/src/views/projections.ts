@@ -131,7 +131,7 @@ export const credentialViews: ProjectionGroup<Key | null, CredentialEvents> = {
 };
 
 /** The read models of webhooks. */
-export const webhookViews = viewsOf(webhook, webhooks, 1);
+export const webhookViews = viewsOf(webhook, webhooks, 2);
 
 /** The read models of scheduled reports. */
 export const reportViews = viewsOf(report, reports, 1);
