@@ -15,7 +15,7 @@ const STEP = JSON.stringify({ action: 'Restarted the print spooler', outcome: 'N
 
 /** How many tickets a command is sent to in turns: each grows by a few events only. */
 const TICKETS = 40;
-/** How many tickets are seeded at once: the last ones have been seeded when these have. */
+/** How many tickets are seeded at once: the last ones have been seeded when these have. And how many steps race for one ticket. */
 const WRITERS = 8;
 
 /**
@@ -89,6 +89,8 @@ export async function measureCommands(server: Server, about: string): Promise<vo
     const step = `step on a ticket of ${events} events, 1 in flight, ${about}`;
     await measure(server, `first ${step}`, TICKETS, () => loadSteps(server, ids, 1, TICKETS));
     await measure(server, step, TICKETS * 10, () => loadSteps(server, ids, 1, TICKETS * 10));
+    const alone = `step on one ticket of ${events} events, ${WRITERS} in flight, ${about}`;
+    await measure(server, alone, WRITERS * 10, () => loadSteps(server, ids.slice(0, 1), WRITERS, WRITERS * 10));
   }
 }
 
