@@ -41,6 +41,8 @@ describe('npm start', () => {
     ['CHAT_CHANNELS_FILE', { CHAT_CHANNELS_FILE: '/nowhere/channels.json' }],
     ['MAIL_SENDERS_FILE', { MAIL_SENDERS_FILE: '/nowhere/senders.json', MAILBOX_URL: 'imaps://desk:secret@127.0.0.1:1/INBOX' }],
     ['SECOND_FACTOR_ROLES', { SECOND_FACTOR_ROLES: 'king' }],
+    ['SEALING_KEY_FILE', { SEALING_KEY_FILE: tmpdir() }],
+    ['REPORTS_DIR', { REPORTS_DIR: '/dev/null' }],
   ])(
     'refuses a wrong %s, which one of its threads finds, in the same words',
     async (variable, env) => {
@@ -62,6 +64,12 @@ describe('npm start', () => {
     },
     60_000,
   );
+
+  it('refuses a key that nobody can make, before it is needed', async () => {
+    const program = start({ WEBHOOK_KEY_FILE: '/dev/null/key' });
+    expect(await program.exited).toEqual({ code: 1, signal: null });
+    expect(program.stderr).toMatch(/^The key that WEBHOOK_KEY_FILE names cannot be [^\n]*ENOTDIR[^\n]*\n$/);
+  }, 60_000);
 
   it.each(['PORT', 'EMBEDDED_EVENTSTOREDB_PORT', 'EMBEDDED_MONGODB_PORT'])(
     'names the port that is taken, and that %s sets it',

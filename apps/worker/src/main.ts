@@ -1,6 +1,6 @@
 import { openBlobStore } from '#blobs';
 import { connectStores, opening, type Running, runProgram, unlessKeyMissing, type WorkerParts } from '#local';
-import type { Config, JsonLog } from '#platform';
+import { type Config, ConfigError, type JsonLog, whyUnwritable } from '#platform';
 import { SealedBlobs } from '#privacy';
 import { policies, projectionGroups } from '#ticketing';
 import { sealedCategories, webhookKey } from '#ticketing-app';
@@ -21,6 +21,10 @@ async function start(
     onClose(close);
     const { db } = mongo;
     if (reacts) await unlessKeyMissing(mongo, webhookKey(config));
+    if (reacts) await checkReportsDir(config);
+    // What signs is loaded only where something is signed.
+    const sealing = timekeeper && config.sealing.everyMinutes > 0 ? await import('#sealing') : undefined;
+    await sealing?.checkSealing(config.sealing);
     const assigner = new Assigner(store, db);
     const worker = startWorker({
       store,
@@ -75,16 +79,20 @@ async function start(
         onClose(() => poller.stop());
       }
     }
-    const { everyMinutes, keyFile } = config.sealing;
-    if (timekeeper && everyMinutes > 0) {
-      // What signs is loaded only where something is signed.
-      const { publishingOf, startSealer } = await import('#sealing');
-      const sealing = { keyFile, publishing: publishingOf(config.sealing), everyMs: everyMinutes * 60_000 };
-      const sealer = startSealer({ store, db, log, categories: sealedCategories, ...sealing });
+    if (sealing !== undefined) {
+      const { keyFile, everyMinutes } = config.sealing;
+      const how = { keyFile, publishing: sealing.publishingOf(config.sealing), everyMs: everyMinutes * 60_000 };
+      const sealer = sealing.startSealer({ store, db, log, categories: sealedCategories, ...how });
       onClose(() => sealer.stop());
     }
     return {};
   });
+}
+
+/** Reports may be delivered months later. @throws ConfigError */
+async function checkReportsDir({ reportsDir }: Config): Promise<void> {
+  const why = await whyUnwritable(reportsDir, 'directory');
+  if (why !== undefined) throw new ConfigError([{ field: 'REPORTS_DIR', message: `must be a directory that can be written (${why})` }]);
 }
 
 await runProgram(start, { log: process.stdout });

@@ -1,6 +1,6 @@
 import type { EventStoreDB } from '#eventstoredb';
 import type { Mongo } from '#mongo';
-import { type Config, ConfigError, type JsonLog } from '#platform';
+import { type Config, ConfigError, type JsonLog, keyIn } from '#platform';
 import type { AttachmentKeys, PersonalKeys } from '#privacy';
 import { CannotStart } from './cannot-start.js';
 import { type Closable, opening } from './opening.js';
@@ -45,6 +45,10 @@ export async function connectStores(
     const mongo = await connectMongo(mongodbUrl).catch(noAnswer('MongoDB', 'TIERLINE_MONGODB_URL', mongodbUrl));
     onClose(() => mongo.close());
     const { AttachmentKeys, forgetErased, MasterKeyFile, PersonalEvents, PersonalKeys } = await import('#privacy');
+    if (personalKeyFileBefore !== undefined)
+      await keyIn(personalKeyFileBefore).catch((error: Error) => {
+        throw new CannotStart(`The key that PERSONAL_KEY_FILE_BEFORE names cannot be used (${error.message}).`, { cause: error });
+      });
     const keys = await PersonalKeys.wrapped(mongo)
       .then((wrapped) => MasterKeyFile.open(personalKeyFile, personalKeyFileBefore, wrapped))
       .then((master) => PersonalKeys.open(mongo, master))

@@ -1,5 +1,5 @@
 import type { Mongo } from '#mongo';
-import { keyIn } from '#platform';
+import { keyIn, whyUnwritable } from '#platform';
 import { CannotStart } from './cannot-start.js';
 
 /** A key from which secrets are derived that are stored nowhere. */
@@ -12,7 +12,7 @@ export interface DerivingKey {
 }
 
 /**
- * Makes sure that a key can be used, and that none is made in place of one that is missing: with it, all secrets that were derived before would be others.
+ * Makes sure that a key can be used, or made, and that none is made in place of one that is missing: with it, all secrets that were derived before would be others.
  * @throws CannotStart
  */
 export async function unlessKeyMissing({ db }: Pick<Mongo, 'db'>, { file, variable, owners }: DerivingKey): Promise<void> {
@@ -23,7 +23,12 @@ export async function unlessKeyMissing({ db }: Pick<Mongo, 'db'>, { file, variab
       throw new CannotStart(`The key that ${variable} names cannot be used (${error.message}).`, { cause: error });
     },
   );
-  if (missing === undefined || (await db.collection(owners.view).findOne(owners.where)) === null) return;
+  if (missing === undefined) return;
+  if ((await db.collection(owners.view).findOne(owners.where)) === null) {
+    const why = await whyUnwritable(file, 'file');
+    if (why === undefined) return;
+    throw new CannotStart(`The key that ${variable} names cannot be made (${why}).`, { cause: missing });
+  }
   throw new CannotStart(
     `${file} is missing, from which the secrets of ${owners.noun} derive. Put the key back that ${variable} named before; if it is lost, the README says how to go on without it.`,
     { cause: missing },

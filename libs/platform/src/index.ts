@@ -12,3 +12,4 @@ export type { ClaimsConfig, OidcConfig } from './oidc-config.js';
 export * from './parameters.js';
 export * from './terminal.js';
 export { Turns } from './turns.js';
+export { whyUnwritable } from './why-unwritable.js';

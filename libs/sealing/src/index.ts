@@ -1,4 +1,5 @@
 export { auditLog, type LogAudit } from './audit-log.js';
+export { checkSealing } from './check-sealing.js';
 export { exportPack, NothingToExport, type PackRequest } from './export-pack.js';
 export { LogTree, TreeOfOtherLog } from './log-tree.js';
 export { nativeEd25519, nativeSha256 } from './native.js';

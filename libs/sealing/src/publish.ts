@@ -25,6 +25,9 @@ export class NotPublished extends Error {
   override readonly name = 'NotPublished';
 }
 
+/** The file of tree heads in the folder of a git repository. */
+export const HEADS_IN_GIT = 'tree-heads.ndjson';
+
 /** The same from configuration, where it was checked. */
 export function publishingOf({
   headsFile: file,
@@ -69,7 +72,7 @@ export async function publish({ file, git }: Publishing, note: string, message: 
 }
 
 async function commitOnce(git: string, note: string, message: string): Promise<void> {
-  const published = join(git, 'tree-heads.ndjson');
+  const published = join(git, HEADS_IN_GIT);
   await appendOnce(published, note);
   const run = (...words: readonly string[]) => promisify(execFile)('git', ['-C', git, ...words]);
   await run('add', '--', published);

@@ -54,10 +54,7 @@ async function sealOnce({ store, tree: logTree, key, publishing, onWitnessFailed
   let log = await readSealLog(store);
   const signer = await key(log.keys.length > 0);
   if (log.keys.length === 0) log = await introduceKey(store, log, signer);
-  const present = verifierKeyText(log.keys.at(-1)!.key);
-  if (present !== verifierKeyText(signer)) {
-    throw new SealingKeyUnusable(`The log is sealed with the key ${present}; ${verifierKeyText(signer)} is not introduced`);
-  }
+  checkSigns(log, signer);
   const state = await logTree.state();
   const last = log.heads.at(-1);
   if (last !== undefined) await check(state, last.head, `the tree head of ${last.head.at}`);
@@ -92,4 +89,11 @@ async function check(state: TreeState, { size, root }: TreeHead, what: string): 
   if (size > state.size) throw new LogContradictsSeal(`The log has ${state.size} events; ${what} has ${size}: its end is missing`);
   if (!equal(await tree.root(size, state.nodes), root))
     throw new LogContradictsSeal(`The first ${size} events of the log are not those that ${what} sealed`);
+}
+
+/** Makes sure that a key is the one that seals a log. @throws SealingKeyUnusable */
+export function checkSigns({ keys }: SealLog, signer: SignerKey): void {
+  const present = verifierKeyText(keys.at(-1)!.key);
+  if (present !== verifierKeyText(signer))
+    throw new SealingKeyUnusable(`The log is sealed with the key ${present}; ${verifierKeyText(signer)} is not introduced`);
 }

@@ -3,7 +3,7 @@ import type { EventStore } from '#eventsourcing';
 import type { Mongo, ViewLog } from '#mongo';
 import { LogTree } from './log-tree.js';
 import { NotPublished, type Publishing } from './publish.js';
-import { LogContradictsSeal, seal } from './seal.js';
+import { checkSigns, LogContradictsSeal, seal } from './seal.js';
 import { readSealLog } from './seal-log.js';
 import { type SealingTrouble, tellSealing } from './sealing-health.js';
 import { sealingKeyIn } from './sealing-key.js';
@@ -33,7 +33,6 @@ export function startSealer({ store, db, log, categories, keyFile, publishing, e
   const { signal } = stopping;
   const logTree = new LogTree(store, db, categories);
   let trouble: SealingTrouble | undefined;
-  let sealing: Promise<void> = tellSealing(db, { everyMs }).catch(() => {});
 
   const troubled = (code: SealingTrouble['code'], error: unknown): void => {
     trouble = { code, message: (error as Error).message, at: new Date().toISOString() };
@@ -81,6 +80,20 @@ export function startSealer({ store, db, log, categories, keyFile, publishing, e
     }
   }
 
+  /** A key that is not the one of the log shows at once, and not only when something is to be signed. */
+  async function begin(): Promise<void> {
+    try {
+      const sealLog = await readSealLog(store);
+      if (sealLog.keys.length > 0) checkSigns(sealLog, await sealingKeyIn(keyFile, true));
+    } catch (error) {
+      if (signal.aborted) return;
+      troubled('not-sealed', error);
+      log.error({ err: error }, 'the log cannot be sealed');
+    }
+    await tellSealing(db, { everyMs, ...(trouble && { trouble }) }).catch(() => {});
+  }
+
+  let sealing = begin();
   // More often than the interval: processes do not start together.
   const timer = setInterval(() => {
     sealing = sealing.then(look);

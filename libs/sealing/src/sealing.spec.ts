@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { appendFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { execFileSync } from 'node:child_process';
@@ -20,9 +20,11 @@ import {
   verifyPack,
 } from '#audit';
 import { appendChained, deterministicId, instantFrom, type NewEvent, type StoredEvent } from '#eventsourcing';
+import type { ConfigError } from '#platform';
 import { eventually } from '../../../test/eventually.js';
 import { type TestStores, testStores } from '../../../test/stores.js';
 import { auditLog } from './audit-log.js';
+import { checkSealing } from './check-sealing.js';
 import { exportPack, type PackRequest } from './export-pack.js';
 import { leafHashOf, LogTree, tree } from './log-tree.js';
 import { publishedHeads } from './publish.js';
@@ -113,6 +115,48 @@ async function packOf(request: PackRequest): Promise<Buffer> {
 
 const sound = (verdict: PackVerdict) => ({ integrity: verdict.integrity, completeness: verdict.completeness, failures: verdict.failures });
 const SOUND = { integrity: true, completeness: true, failures: [] };
+
+it('a place that cannot be used is told before anything is sealed, all of them at once, and nothing is made', async () => {
+  const folder = join(stores.directory, 'places');
+  const [text, broken, repository, bare] = ['text', 'broken', 'repository', 'bare.git'].map((name) => join(folder, name)) as Four;
+  await mkdir(folder);
+  await writeFile(text, 'something else\n');
+  await writeFile(broken, '"tierline');
+  execFileSync('git', ['init', '--quiet', repository]);
+  execFileSync('git', ['init', '--quiet', '--bare', bare]);
+  const identity = ['user.name', 'user.email'];
+  for (const name of identity) execFileSync('git', ['-C', repository, 'config', name, 'sealer@example']);
+  const places = { everyMinutes: 60, keyFile: join(folder, 'a', 'key'), headsFile: join(folder, 'b', 'heads'), headsGit: repository };
+  const faults = (wrong: Partial<typeof places>) =>
+    checkSealing({ ...places, ...wrong }).then(
+      () => [],
+      (error: ConfigError) => error.faults.map(({ field, message }) => `${field} ${message}`),
+    );
+
+  expect(await faults({})).toEqual([]);
+  expect(await faults({ headsFile: broken })).toEqual([]);
+  expect(await faults({ keyFile: folder, headsFile: folder, headsGit: folder })).toEqual([
+    expect.stringMatching(/^SEALING_KEY_FILE .*EISDIR/),
+    expect.stringMatching(/^TREE_HEADS_FILE .*is a directory/),
+    expect.stringMatching(/^TREE_HEADS_GIT .*not a git repository/),
+  ]);
+  expect(await faults({ keyFile: text, headsFile: text, headsGit: bare })).toEqual([
+    expect.stringMatching(/^SEALING_KEY_FILE .*holds no signing key/),
+    expect.stringMatching(/^TREE_HEADS_FILE .*holds something else/),
+    expect.stringMatching(/^TREE_HEADS_GIT .*in no working tree/),
+  ]);
+  expect(await faults({ keyFile: join(text, 'key'), headsFile: '/dev/null', headsGit: join(folder, 'none') })).toEqual([
+    expect.stringMatching(/^SEALING_KEY_FILE .*ENOTDIR/),
+    expect.stringMatching(/^TREE_HEADS_FILE .*is no file/),
+    expect.stringMatching(/^TREE_HEADS_GIT .*cannot change to/),
+  ]);
+  for (const name of identity) execFileSync('git', ['-C', repository, 'config', name, '']);
+  expect(await faults({})).toEqual([expect.stringMatching(/^TREE_HEADS_GIT .*ident/)]);
+  expect(await readdir(folder)).toEqual(['bare.git', 'broken', 'repository', 'text']);
+  expect(await readdir(repository)).toEqual(['.git']);
+});
+
+type Four = [string, string, string, string];
 
 it('an empty log is not sealed', async () => {
   expect(await sealNow()).toBeUndefined();
@@ -272,6 +316,16 @@ it('tells how sealing is doing: what is overdue, what cannot be published and wh
     expect(await eventually(health, (found) => found?.state === 'failing')).toMatchObject({ trouble });
   } finally {
     await failing.stop();
+  }
+  const keyless = startSealer({ ...parts, keyFile: join(directory, 'no-key'), publishing: { file: headsFile }, everyMs: 3_600_000 });
+  try {
+    const missing = { code: 'not-sealed', message: expect.stringContaining('no-key is missing') as string };
+    expect(await eventually(health, (found) => found?.trouble?.code === 'not-sealed')).toMatchObject({
+      state: 'failing',
+      trouble: missing,
+    });
+  } finally {
+    await keyless.stop();
   }
   // What was not published is as soon as that works, and not only when the next head is due.
   const sealer = startSealer({ ...parts, publishing: { file: headsFile }, everyMs: 1_000 });
