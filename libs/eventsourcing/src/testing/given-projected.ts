@@ -1,6 +1,7 @@
 import { expect } from '@jest/globals';
 import {
   type Document,
+  type EventFace,
   type EventMap,
   type EventMetadata,
   instantFrom,
@@ -60,10 +61,17 @@ export function given<State, Events extends EventMap>(group: ProjectionGroup<Sta
   return {
     state: states.at(-1) ?? group.initial,
     document,
-    then: (face: StateFace<State>, expected: Document | null) => expect(document(face)).toEqual(expected),
-    /** The fields that matter here; others may be there too. */
-    thenAmongOthers: (face: StateFace<State>, expected: Document) => expect(document(face)).toMatchObject(expected),
+    /** @param fields the fields that matter here; all of them unless said */
+    then: (face: StateFace<State>, expected: Document | null, fields?: readonly string[]) =>
+      expect(only(document(face), fields)).toEqual(expected),
+    /** The documents of a face that has one an event, by their keys. */
+    thenEntries: (face: EventFace<Events>, expected: Readonly<Record<string, Document>>) =>
+      expect(Object.fromEntries(stored.map((event) => [face.key(event), face.entry(event)]))).toEqual(expected),
   };
+}
+
+function only(document: Document | null, fields: readonly string[] | undefined): Document | null {
+  return document && fields ? Object.fromEntries(Object.entries(document).filter(([field]) => fields.includes(field))) : document;
 }
 
 function asStored<State>(state: State): State {

@@ -1,13 +1,10 @@
 import { instantFrom, type RecordedEvent } from '#eventsourcing';
 import { scenariosOf, type Sent } from '../../../eventsourcing/src/testing/given.js';
-import { given as projected } from '../../../eventsourcing/src/testing/given-projected.js';
 import { shownArticle } from '../access/seen.js';
 import type { Scope } from '../identity/principal.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import type { ClockedTicketState } from '../ticket/clocked-ticket.js';
 import type { Reach } from '../ticket/escalation.js';
-import { articles } from '../views/articles.js';
-import { articleViews } from '../views/projections.js';
 import { type Article, article } from './article.js';
 import { articlesOfTickets } from './article-policies.js';
 
@@ -200,21 +197,6 @@ describe('an article', () => {
       ).toBe('article-not-found');
     },
   );
-
-  it('is in the view', () => {
-    const opening = { article: 'KB-1', visibility: 'desk', owner: { id: 'ada' }, ...content };
-    projected(articleViews, [{ type: 'ArticleDrafted', data: opening }]).then(articles, {
-      article: 'KB-1',
-      visibility: 'desk',
-      owner: { id: 'ada' },
-      status: 'draft',
-      latest: { version: 1, ...content },
-      solved: 0,
-      failed: 0,
-      failedInRow: 0,
-      flagged: false,
-    });
-  });
 
   it('is told of tickets that it has solved, or was shown before in vain', () => {
     const told = <Type extends keyof TicketEvents>(type: Type, data: Partial<TicketEvents[Type]>) => {

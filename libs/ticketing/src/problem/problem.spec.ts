@@ -1,9 +1,6 @@
 import { type Instant, instantFrom } from '#eventsourcing';
-import { given as projected } from '../../../eventsourcing/src/testing/given-projected.js';
 import { scenariosOf, type Sent } from '../../../eventsourcing/src/testing/given.js';
 import type { TicketState } from '../events/ticket.js';
-import { problems } from '../views/problems.js';
-import { problemViews } from '../views/projections.js';
 import { problem, type RecordRecurrence } from './problem.js';
 
 const id = '00000000-0000-4000-8000-0000000000b1';
@@ -203,22 +200,5 @@ describe('a problem', () => {
         .when(name as 'CloseProblem', {})
         .refusal().refused,
     ).toBe('problem-not-found');
-  });
-
-  it('is in the view from the beginning to the end', () => {
-    const opening = { problemId: id, client: 'northwind', title: 'Printers stop' };
-    const shown = {
-      ...opening,
-      status: 'open',
-      tickets: ['a'],
-      failedFixes: [],
-      actions: [],
-      openedBy: { id: 'ada', kind: 'agent' },
-      openedAt: instantFrom(0),
-    };
-    projected(problemViews, [
-      { type: 'ProblemOpened', data: opening },
-      { type: 'TicketLinkedToProblem', data: { ticketId: 'a' } },
-    ]).then(problems, shown);
   });
 });

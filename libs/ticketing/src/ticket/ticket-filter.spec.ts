@@ -1,8 +1,5 @@
-import { type DecisionContext, evolve, type Instant, instantFrom, isRefusal } from '#eventsourcing';
-import { given } from '../../../eventsourcing/src/testing/given-projected.js';
+import { type DecisionContext, evolve, type Instant, isRefusal } from '#eventsourcing';
 import { ticketFilter, type TicketFilterCommands, type TicketFilterState } from './ticket-filter.js';
-import { filterViews } from '../views/projections.js';
-import { ticketFilters } from '../views/ticket-filters.js';
 
 type Sent = { [Name in keyof TicketFilterCommands]: readonly [Name, TicketFilterCommands[Name], string?] }[keyof TicketFilterCommands];
 
@@ -51,15 +48,5 @@ describe('a saved filter', () => {
 
   it('is somebody else’s when it is made again after it was deleted', () => {
     expect(after(save({}, 'ada'), remove, save({}, 'grace'))).toMatchObject({ owner: { id: 'grace' } });
-  });
-
-  it('is in the view until it is deleted', () => {
-    const saved = { type: 'TicketFilterSaved', data: { name: 'my-own', query: { tier: 'L1' } } };
-    const deleted = { type: 'TicketFilterDeleted', data: { name: 'my-own' } };
-    const ada = { id: 'ada', kind: 'agent' };
-    const document = { name: 'my-own', query: { tier: 'L1' }, owner: ada, savedBy: ada, savedAt: instantFrom(0) };
-    given(filterViews, [saved]).then(ticketFilters, document);
-    given(filterViews, [saved, deleted]).then(ticketFilters, null);
-    given(filterViews, [saved, deleted, saved]).then(ticketFilters, document);
   });
 });

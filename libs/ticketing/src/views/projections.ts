@@ -90,7 +90,8 @@ export const teamViews = viewsOf(team, teams, 2);
 /** The read models of agents. */
 export const agentViews = viewsOf(agent, agents, 2);
 
-const reactionViews: ProjectionGroup<null, ReactionEvents> = {
+/** The read models of how policies reacted. */
+export const reactionViews: ProjectionGroup<null, ReactionEvents> = {
   name: 'policy_reactions',
   version: 2,
   streamPrefix: `${REACTIONS}-`,
@@ -100,7 +101,8 @@ const reactionViews: ProjectionGroup<null, ReactionEvents> = {
   faces: [policyReactions],
 };
 
-const readViews: ProjectionGroup<null, ReadEvents> = {
+/** The read models of what auditors and administrators read. */
+export const readViews: ProjectionGroup<null, ReadEvents> = {
   name: 'auditor_reads',
   version: 1,
   streamPrefix: `${READS}-`,
