@@ -43,7 +43,7 @@ function declaredOnce(schemas: object): { readonly declared: readonly string[]; 
 
 async function write(schemas: object): Promise<void> {
   const path = file('../libs/ticketing/src/feed/event-schemas.ts');
-  const said = '// Generated from the types of the events; do not edit: `UPDATE_DOCS=1 npm test -- test/event-schemas` writes it anew.\n\n';
+  const said = '// Generated from the types of the events; do not edit: `UPDATE_DOCS=1 npm test -- test/event-schemas` regenerates it.\n\n';
   const what = '/** The JSON Schema (2020-12) of what other services read of each type of event. */\n';
   const { declared, text } = declaredOnce(schemas);
   const code = `${said}${declared.join('\n')}\n\n${what}export const publicEventSchemas = ${text};\n`;

@@ -36,7 +36,7 @@ export function fieldsPage(): string {
     }));
   return `# Fields
 
-Generated from the schemas; do not edit. \`UPDATE_DOCS=1 npm test -- test/documentation\` writes it anew. The same schemas are in
+Generated from the schemas; do not edit. \`UPDATE_DOCS=1 npm test -- test/documentation\` regenerates it. The same schemas are in
 \`/openapi.json\`, and each collection's is its validator (\`listCollections\`), as MongoDB's \`$jsonSchema\`; it is not enforced.
 
 A field with a question mark may be absent. \`[]\` is each item of a list, \`*\` each key of a map. Durations are milliseconds, instants UTC.

@@ -6,14 +6,15 @@ import { asStored } from './personal.js';
 
 const sha256 = (text: string): string => hash('sha256', text, 'hex');
 
-/** Follows the chain of a stream by one event as it is stored: before upcasting. */
+/** Extends the chain of a stream by one event as stored, before upcasting. */
 export function followChain(chain: Chain, event: StoredEvent): Chain | BrokenChain {
   return follow(chain, asStored(event), sha256);
 }
 
 /**
- * Appends events to the end of a stream's chain, each with its hash, and with personal data encrypted: the only way in which events of ours get into the log.
- * @param chain of the stream as it was read: the append fails where others have appended since
+ * Appends events to the end of a stream's chain, each with its hash, and with personal data encrypted. This product's events get into the
+ * log only this way.
+ * @param chain of the stream when it was read: the append fails if others have appended since
  * @throws RevisionConflict, StoreUnavailable, StreamDeleted
  */
 export async function appendChained(

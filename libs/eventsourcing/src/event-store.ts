@@ -7,7 +7,7 @@ export type ExpectedRevision = number | 'no-stream';
 /** Where the last appended event is. */
 export interface Appended {
   readonly revision: number;
-  /** Absent when the server recognised a repeat but no longer knows where it stands. */
+  /** Absent if the server recognised a repeat but no longer knows its position. */
   readonly position?: Position;
 }
 
@@ -23,7 +23,7 @@ export class RevisionConflict extends Error {
   }
 }
 
-/** The store could not be reached or did not answer in time: whether an append was done is not known; repeating it is safe. */
+/** The store could not be reached or did not answer in time: the outcome of an append is unknown; repeating it is safe. */
 export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable';
 }
@@ -33,7 +33,7 @@ export class QueryTooLong extends Error {
   override readonly name = 'QueryTooLong';
 }
 
-/** The log at hand is older than the one that was followed, or another one: what was made of that one is not true of this. */
+/** This log is older than, or different from, the one that was followed: results from that one do not apply to it. */
 export class OtherLog extends Error {
   override readonly name = 'OtherLog';
   /** @param who has followed the other log */
@@ -52,22 +52,22 @@ export class StreamDeleted extends Error {
   }
 }
 
-/** What comes from a subscription: events in log order; places up to which nothing more matched; and the news that history is over. */
+/** Items of a subscription: events in log order; positions up to which nothing more matched; and the end of history. */
 export type FeedItem =
   | { readonly kind: 'event'; readonly event: StoredEvent }
   | { readonly kind: 'checkpoint'; readonly position: Position }
   | { readonly kind: 'caught-up' };
 
-/** Which events of the log a feed carries. One of both: servers filter by stream or by type, not by both at once. */
+/** Which events of the log a feed carries. Servers filter by stream or by type, not by both at the same time. */
 export type FeedFilter = ({ readonly streamPrefixes: readonly string[] } | { readonly eventTypes: readonly string[] }) & {
-  /** The only client whose personal data is read; that of the others' events stays encrypted, which costs nothing. All clients', unless said. */
+  /** The only client whose personal data is decrypted; that of other clients stays encrypted, which costs nothing. Default: all clients. */
   readonly personalOf?: string;
 };
 
-/** The event store as the application sees it. Its own dependency-injection token. */
+/** The event store as the application sees it; also its dependency-injection token. */
 export abstract class EventStore {
   /**
-   * The events of a stream in order, from a revision (default 0). A missing stream yields none.
+   * The events of a stream in order, from a revision (default 0). None if the stream does not exist.
    * @throws StoreUnavailable, StreamDeleted
    */
   abstract readStream(stream: string, fromRevision?: number): AsyncIterable<StoredEvent>;
@@ -78,36 +78,39 @@ export abstract class EventStore {
    */
   abstract append(stream: string, expected: ExpectedRevision, events: readonly NewEvent[]): Promise<Appended>;
 
-  /** Events as this store is to keep them: with personal data encrypted. Their hashes are made of this. @throws StoreUnavailable */
+  /** Events as this store keeps them, with personal data encrypted. Their hashes are computed from this form. @throws StoreUnavailable */
   abstract seal(stream: string, events: readonly NewEvent[]): readonly NewEvent[] | Promise<readonly NewEvent[]>;
 
   /**
-   * All matching events after a position, or from the start, up to the present end of the log; then it ends.
+   * All matching events after a position, or from the start, up to the current end of the log.
    * @throws StoreUnavailable
    */
   abstract readAll(filter: FeedFilter, after?: Position): AsyncIterable<StoredEvent>;
 
   /**
-   * All matching events after a position, or from the start, or from now on, and then those to come. Lost connections are taken
-   * up again where they were, with growing pauses; it ends only when the signal aborts. Nothing is delivered twice or skipped.
+   * All matching events after a position, from the start, or from now on, including future ones. Resumes lost connections where they were,
+   * with growing pauses; ends only when the signal aborts. Delivers every event exactly once.
    */
   abstract subscribe(filter: FeedFilter, after: Position | 'start' | 'end', signal: AbortSignal): AsyncIterable<FeedItem>;
 
   /**
-   * The position of the last event of the log, of whatever kind; 'start' where there is none.
+   * The position of the last event in the log, of any kind; 'start' if there is none.
    * @throws StoreUnavailable
    */
   abstract end(): Promise<Position | 'start'>;
 
-  /** Whether the log can be read from this position on: there is something at it, of whomever. A server refuses any other. @throws StoreUnavailable */
+  /**
+   * Whether the log can be read from this position: there is an event at it, by any program. A server refuses other positions. @throws
+   * StoreUnavailable
+   */
   abstract has(position: Position): Promise<boolean>;
 
-  /** The event at exactly this position; undefined where there is none of ours. @throws StoreUnavailable */
+  /** The event at exactly this position; undefined if there is none of this product. @throws StoreUnavailable */
   abstract eventAt(position: Position): Promise<StoredEvent | undefined>;
 
   /**
-   * A position before all events that were recorded at an instant or later, and not much further back than the last event before it. It reads the
-   * log backwards from its end: the later the instant, the sooner it answers.
+   * A position before all events recorded at an instant or later, and not much before the last event preceding it. Reads the log backwards
+   * from its end: the later the instant, the faster.
    * @throws StoreUnavailable
    */
   abstract lastBefore(instant: Instant): Promise<Position | 'start'>;

@@ -21,35 +21,35 @@ import { PERSONAL_DATA_ERASED, personalFieldsOf } from './personal.js';
 import { isRefusal, refuse, type Refusal } from './refusal.js';
 import { schemaVersion, upcast } from './upcasting.js';
 
-/** All that surrounds a command. */
+/** The context of a command. */
 export interface CommandContext extends DecisionContext {
   readonly commandDigest?: string;
-  /** Who sends it, where that is not the actor. */
+  /** Who sends it, if not the actor. */
   readonly sentBy?: Actor;
   readonly using?: Using;
   readonly correlationId: string;
   readonly causationId: string;
   readonly recordedAt: Instant;
-  /** Revisions that the sender has seen and allows (If-Match): when the stream is at another one, the command is refused. */
+  /** Revisions that the sender has seen and allows (If-Match): at any other revision the command is refused. */
   readonly ifRevisions?: readonly number[];
 }
 
-/** What was done. `revision` is -1 when nothing was done to a stream that does not exist. */
+/** What was done. `revision` is -1 if nothing was done to a stream that does not exist. */
 export interface Executed<Events extends EventMap> {
   readonly revision: number;
-  /** Where the last event is in the log; absent when nothing was appended now. */
+  /** Position of the last event; absent if nothing was appended now. */
   readonly position?: Position;
   readonly events: readonly EventOf<Events>[];
-  /** True when this command had been done before: nothing was appended now. */
+  /** Whether this command had been done before: nothing was appended now. */
   readonly repeated: boolean;
 }
 
-/** The codes that any command may be refused with, whatever its own are. */
+/** The codes that any command may be refused with, in addition to its own. */
 export type AnyRefusalCode = 'chain-broken' | 'forbidden' | 'idempotency-key-reused' | 'revision-mismatch';
 
 /** What the sender may know and do. */
 export interface Access<State> {
-  /** Whether an aggregate in this state is there for the sender. What is not is to the command as though it had never begun. */
+  /** Whether the sender may know of an aggregate in this state. A hidden one looks as if it did not exist. */
   sees(state: State): boolean;
   /** Why this may not be done to an aggregate in this state. */
   refuses(state: State): Refusal<'forbidden'> | undefined;
@@ -59,26 +59,27 @@ const EVERYTHING: Access<unknown> = { sees: () => true, refuses: () => undefined
 
 /** How a command is run. */
 export interface ExecuteOptions<State, Given> {
-  /** Unless given, the sender may do everything. */
+  /** Default: the sender may do everything. */
   readonly access?: Access<State>;
-  /** The command begins a stream, so the first attempt need not read one. */
+  /** The command begins a stream, so the first attempt need not read it. */
   readonly opens?: boolean;
   /** Looks up what the command needs from outside its aggregate, for the state that it decides on. */
   readonly given?: (state: State, revision: number) => Promise<Given>;
 }
 
-/** In each round of a race for one stream somebody wins, so this many can race without anybody giving up. */
+/** Each round of a race for a stream has a winner, so this many can race without anyone giving up. */
 const ATTEMPTS = 32;
 
 /**
- * Runs a command against an aggregate: read, upcast, fold, decide, append at the exact revision. A stream whose chain of hashes is broken
- * takes no more events.
- * A command id that the stream already holds is answered with what it did then. On a conflict it reads and decides again, up to 32 times.
+ * Runs a command on an aggregate: read, upcast, fold, decide, append at the exact revision. A stream with a broken chain of hashes accepts
+ * no more events. A repeated command id returns what the command did the first time. On a conflict it reads and decides again, up to 32
+ * times.
  *
- * A stream that was used lately is not read: the decision is made on the state that this process knows, and appended at its revision, so that
- * it fails when another process was faster: then what was appended since is read. What no append guards (a refusal, no change, a repeated
- * command) is never answered before that has been read. Commands of this process on one stream take turns.
- * @throws StoreUnavailable when the store is out of reach (repeating the command with its id is safe), StreamDeleted, RevisionConflict when others were faster every time
+ * A recently used stream is not read: the decision uses the cached state and is appended at its revision. If another process was faster,
+ * the append fails and the newer events are read. Results that no append guards (a refusal, no change, a repeated command) are returned
+ * only after reading them. Commands of this process on one stream take turns.
+ * @throws StoreUnavailable if the store is out of reach (repeating the command with its id is safe), StreamDeleted, RevisionConflict if
+ * others were faster every time
  */
 export function execute<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
   store: EventStore,
@@ -119,7 +120,7 @@ async function decideAndAppend<Of extends Aggregate, Name extends keyof Commands
       newest = folded = read.folded;
       streams.put(aggregate, stream, folded);
       const [first] = read.done;
-      // Who did it is told what became of it even when they may not do it again, and nobody else.
+      // The original actor gets the result, even if they may no longer do it; nobody else does.
       const theirs = first?.metadata.actor.id === actor.id || access.refuses(folded.state) === undefined;
       if (first !== undefined && theirs && access.sees(folded.state)) {
         const { commandType, commandDigest } = first.metadata;
@@ -151,7 +152,7 @@ async function decideAndAppend<Of extends Aggregate, Name extends keyof Commands
       continue;
     }
     const after = decision.reduce((state, event) => evolve(aggregate, state, event, factsOf(event, context)), state);
-    // What would begin where something hidden is, or would itself be out of sight.
+    // It would begin where something hidden is, or would itself be hidden.
     if (hidden || !access.sees(after)) return refuse('forbidden', 'This requires access to that client');
     const client = aggregate.client(after);
     const events = decision.map((event, index) => newEvent(aggregate, event, index, name, client, after, context));
@@ -209,8 +210,8 @@ function empty<Of extends Aggregate>(aggregate: Of): Folded<StateOf<Of>> {
 }
 
 /**
- * Folds a stream, and finds in it the events of a command.
- * @param known of the stream: unless it holds the command or something else has become of it, only the events after it are read
+ * Folds a stream, and finds the events of a command in it.
+ * @param known cached state of the stream: only the events after it are read, unless it includes the command or no longer matches the stream
  */
 async function readFolded<Of extends Aggregate>(
   store: EventStore,
@@ -251,8 +252,9 @@ async function readFolded<Of extends Aggregate>(
 }
 
 /**
- * An aggregate as the log has it now. `revision` is -1 where it has no events.
- * @param options.maxAgeMs how old what this process knows may be, in milliseconds; what it appended itself it knows in any case. 0 unless given: it is read
+ * The current state of an aggregate in the log. `revision` is -1 if it has no events.
+ * @param options.maxAgeMs how old the cached state may be, in milliseconds; this process always knows its own appends. Default 0: read the
+ * log
  */
 export async function readAggregate<Of extends Aggregate>(
   store: EventStore,

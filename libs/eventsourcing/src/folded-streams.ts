@@ -6,27 +6,27 @@ import type { EventStore } from './event-store.js';
 /** An aggregate as this process last saw its stream. */
 export interface Folded<State> {
   readonly state: State;
-  /** Of its last event; -1 where it had none. */
+  /** Of its last event; -1 if it had none. */
   readonly revision: number;
   /** How far its chain of hashes goes, or where it is broken. */
   readonly chain: Chain | BrokenChain;
-  /** Ids of the commands whose events the stream holds. */
+  /** Ids of the commands whose events are in the stream. */
   readonly commandIds: Set<string>;
-  /** Rough size of what its events hold, in bytes: state grows with it. */
+  /** Approximate size of its events, in bytes: the state grows with it. */
   readonly weight: number;
-  /** Milliseconds on this process's monotonic clock: at that time nothing newer was in the stream. */
+  /** Milliseconds on this process's monotonic clock: the stream contained nothing newer at that time. */
   readonly confirmedAt: number;
 }
 
 export interface FoldedStreamsLimits {
   readonly streams: number;
-  /** Rough bytes, by the size of their events. */
+  /** Approximate bytes, by the size of their events. */
   readonly weight: number;
 }
 
 /**
- * The folded states of the streams that this process used last. What it says may be out of date, since other processes append too: an append
- * at its revision shows that, and whatever no append guards has to be confirmed by reading.
+ * The folded states of the streams that this process used last. They may be out of date, since other processes append too: an append at
+ * their revision detects this; anything not guarded by an append must be confirmed by reading.
  */
 export class FoldedStreams {
   readonly #entries: LRUCache<string, Folded<unknown> & { readonly of: Aggregate }>;
@@ -42,7 +42,7 @@ export class FoldedStreams {
     return entry?.of === aggregate ? (entry as Folded<unknown> as Folded<State>) : undefined;
   }
 
-  /** Keeps what is at least as new as what is known already. */
+  /** Stores a state that is at least as new as the cached one. */
   put(aggregate: Aggregate, stream: string, folded: Folded<unknown>): void {
     const known = this.#entries.peek(stream);
     if (known?.of === aggregate && known.revision > folded.revision) return;
@@ -82,19 +82,19 @@ const ignore = () => {};
 
 const kept = new WeakMap<EventStore, FoldedStreams>();
 
-/** What this process knows of a store's streams. */
+/** This process's cache of a store's streams. */
 export function foldedStreamsOf(store: EventStore): FoldedStreams {
   let folded = kept.get(store);
   if (folded === undefined) kept.set(store, (folded = new FoldedStreams()));
   return folded;
 }
 
-/** Has a store that passes on what another one is asked know what is known of that one's streams. */
+/** Lets a store that forwards to another one share its cache. */
 export function shareFoldedStreams(store: EventStore, of: EventStore): void {
   kept.set(store, foldedStreamsOf(of));
 }
 
-/** Rough bytes of an entry without events, and of each event besides its data: its command's id. */
+/** Approximate bytes of an entry without events, and of each event's command id. */
 export const WEIGHT_OF_STREAM = 300;
 const WEIGHT_OF_EVENT = 100;
 
@@ -103,7 +103,7 @@ export function weightOfEvent(data: unknown): number {
   return WEIGHT_OF_EVENT + weightOf(data);
 }
 
-/** Rough size of JSON data in memory, in bytes. */
+/** Approximate size of JSON data in memory, in bytes. */
 function weightOf(data: unknown): number {
   if (typeof data === 'string') return 24 + data.length;
   if (typeof data !== 'object' || data === null) return 8;

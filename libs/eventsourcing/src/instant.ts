@@ -1,11 +1,11 @@
-/** A moment in UTC with millisecond precision, as `2026-11-21T10:00:00.000Z`: JSON-safe, and instants compare as strings do. */
+/** A moment in UTC with millisecond precision, such as `2026-11-21T10:00:00.000Z`: JSON-safe, and sorts as text. */
 export type Instant = string & { readonly __brand: 'Instant' };
 
 const dateTime = /^(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})$/;
 
 /**
- * Reads any ISO 8601 date-time that names its offset. Undefined when the text is none (or has no offset, which would make it ambiguous), or is
- * not within the years 0 to 9999 in UTC.
+ * Reads any ISO 8601 date-time with an offset. Undefined for other text (without an offset it would be ambiguous), and outside the years 0
+ * to 9999 in UTC.
  */
 export function parseInstant(text: string): Instant | undefined {
   const day = dateTime.exec(text)?.[1];
@@ -25,13 +25,13 @@ const FIRST = Date.parse('0000-01-01T00:00:00.000Z');
 const LAST = Date.parse('9999-12-31T23:59:59.999Z');
 
 /**
- * The instant so many whole milliseconds after 1970-01-01T00:00:00Z.
- * @throws RangeError when it is no time that a Date can hold
+ * The instant this many whole milliseconds after 1970-01-01T00:00:00Z.
+ * @throws RangeError outside the range of Date
  */
 export function instantFrom(epochMillis: number): Instant {
   if (!(epochMillis >= FIRST && epochMillis <= LAST)) return new Date(epochMillis).toISOString() as Instant;
   const day = Math.floor(epochMillis / DAY);
-  // Clocks turn numbers into text and back at every event, and Date takes eight times as long for it.
+  // Clocks convert numbers to text and back at every event, and Date takes eight times as long for it.
   const date = dateOf(day);
   const inDay = Math.floor(epochMillis) - day * DAY;
   const hour = Math.floor(inDay / 3_600_000);
@@ -52,7 +52,7 @@ export function instantFrom(epochMillis: number): Instant {
 
 const [DASH, POINT, ZERO, COLON, LETTER_T, LETTER_Z] = [45, 46, 48, 58, 84, 90];
 
-/** Dates that were written or read lately, and their days: the calendar is Date's. */
+/** Cache of recent dates and their days: Date knows the calendar. */
 const dates = new Map<number, string>();
 const days = new Map<string, number>();
 const MOST_DATES = 10_000;
@@ -66,7 +66,7 @@ function dateOf(day: number): string {
   return date;
 }
 
-/** Milliseconds since 1970-01-01T00:00:00Z at the begin of a date. */
+/** Milliseconds since 1970-01-01T00:00:00Z at the start of a date. */
 function beginOf(date: string): number {
   const known = days.get(date);
   if (known !== undefined) return known;
@@ -87,5 +87,5 @@ export function epochMillis(instant: Instant): number {
   return beginOf(instant.slice(0, 10)) + digits(11, 2) * 3_600_000 + digits(14, 2) * 60_000 + digits(17, 2) * 1_000 + digits(20, 3);
 }
 
-/** Beyond the years 0 to 9999 an instant is longer. */
+/** Outside the years 0 to 9999 an instant is longer. */
 const USUAL_LENGTH = 24;

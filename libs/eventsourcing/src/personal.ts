@@ -3,28 +3,28 @@ import type { Actor, NewEvent, PersonalFields, StoredEvent } from './event.js';
 
 /** How personal data gets into a store and out of it. */
 export interface PersonalCodec {
-  /** The events as they are stored. The same for the same events, so that a repeated append has the same hashes. @throws StoreUnavailable */
+  /** The events as stored. The same for the same events, so that a repeated append has the same hashes. @throws StoreUnavailable */
   seal(stream: string, events: readonly NewEvent[]): readonly NewEvent[] | Promise<readonly NewEvent[]>;
   /**
-   * The event as it is read, with what it was stored as in `sealed`. What cannot be decrypted reads as a fixed mark.
-   * @param ahead whether the events after it are going to be read as well
+   * The event for reading, with its stored form in `sealed`. What cannot be decrypted reads as a fixed mark.
+   * @param ahead whether the following events will be read too
    * @throws StoreUnavailable
    */
   open(event: StoredEvent, ahead: boolean): StoredEvent | Promise<StoredEvent>;
 }
 
-/** Tells that personal data in a stream was erased: whoever has kept what the events before it said must read them anew. */
+/** Says that personal data in a stream was erased: anything derived from earlier events must be derived again. */
 export const PERSONAL_DATA_ERASED = 'PersonalDataErased';
 
 /** What personal data reads as once its key is destroyed. */
 export const ERASED = '[erased]';
 
-/** The event as it is in the store: what hashes are made of. */
+/** The event as stored: hashes are computed from it. */
 export function asStored(event: StoredEvent): StoredEvent {
   return event.sealed === undefined ? event : { ...event, ...event.sealed };
 }
 
-/** The personal fields of an event by person, as far as they are there. A requester's name is personal where they act, too. */
+/** The personal fields of an event by person, if present. A requester's name is also personal when they are the actor. */
 export function personalFieldsOf<State>(
   { events, person }: Pick<Aggregate<State>, 'events' | 'person'>,
   { type, data }: AnyEvent,
@@ -46,7 +46,7 @@ export function personalFieldsOf<State>(
 
 const NONE: readonly PersonalFields[] = [];
 
-/** What stands at a path such as `reporter.name`; undefined where there is no such thing. */
+/** The value at a path such as `reporter.name`; undefined if there is none. */
 export function valueAt(object: unknown, path: string): unknown {
   return path.split('.').reduce<unknown>((value, key) => (value as Readonly<Record<string, unknown>> | null | undefined)?.[key], object);
 }

@@ -8,7 +8,7 @@ import type { Instant } from './instant.js';
 import { isRefusal, refuse, type Refusal } from './refusal.js';
 import { upcast } from './upcasting.js';
 
-/** A command that a policy sends: to which aggregate, and what. */
+/** A command sent by a policy, with its target. */
 export type Reaction<Commands extends object> = {
   [Name in keyof Commands & string]: {
     /** Category and id of the aggregate: its stream is `<category>-<id>`. */
@@ -22,44 +22,44 @@ export type Reaction<Commands extends object> = {
 type OfType<Events extends EventMap, Type> = RecordedEvent<Events> & { readonly type: Type };
 
 /**
- * What follows from events by itself: pure, so that the same event leads to the same commands however often it is looked at.
- * Imported facts lead to nothing: what they called for was done, or not, in the system that they come from.
+ * What follows automatically from events: pure, so that the same event always gives the same commands. Nothing follows from imported facts:
+ * what they called for was done, or not, in their source system.
  */
 export interface Policy<Events extends EventMap, State, Commands extends object> {
-  /** Names it in events, in its checkpoint and in the ids of its commands: changing it makes another policy of it. */
+  /** Its name in events, in its checkpoint and in the ids of its commands: changing it makes it another policy. */
   readonly name: string;
   /** The aggregates whose events it reacts to. */
   readonly aggregate: Pick<Aggregate<State>, 'category' | 'initial' | 'events'>;
-  /** False for an event from which nothing can follow whatever the state is, which then need not be read. Of all, unless said. */
+  /** False for an event that never leads to anything, whatever the state, which then need not be read. Default: true. */
   readonly concerns?: (event: RecordedEvent<Events>) => boolean;
-  /** Commands that follow from an event, in the order in which they are to be done. `state` is that of the aggregate right after the event. */
+  /** The commands that follow from an event, in the order in which to send them. `state` is the aggregate right after the event. */
   readonly react: {
     readonly [Type in keyof Events & string]?: (event: OfType<Events, Type>, state: State) => readonly Reaction<Commands>[];
   };
-  /** What follows when one of its commands was refused; nothing more unless said. That it was refused is recorded in any case. */
+  /** What follows when one of its commands is refused; default: nothing. The refusal is recorded in any case. */
   readonly refused?: (reaction: Reaction<Commands>, refusal: Refusal, event: RecordedEvent<Events>) => readonly Reaction<Commands>[];
 }
 
-/** Who and what led to a command of a policy. */
+/** Actor and cause of a policy's command. */
 export interface ReactionContext {
-  /** Follows from policy, event and place: the same at every attempt. */
+  /** Derived from policy, event and index: the same at every attempt. */
   readonly commandId: string;
   readonly correlationId: string;
-  /** Id of the event that is reacted to. */
+  /** Id of the triggering event. */
   readonly causationId: string;
   readonly actor: Actor;
 }
 
-/** Runs a command of a policy: the events that it led to now, or had led to when it was sent before; or why not. */
+/** Runs a command of a policy: returns its events, also if it was sent before, or the refusal. */
 export type SendReaction<Commands extends object> = (
   reaction: Reaction<Commands>,
   context: ReactionContext,
 ) => Promise<{ readonly events: readonly unknown[] } | Refusal>;
 
-/** What may become of a reaction. `quiet`: it was so already. */
+/** Outcomes of a reaction. `quiet`: no change was needed. */
 export const REACTION_OUTCOMES = ['done', 'quiet', 'refused'] as const;
 
-/** What became of a reaction. */
+/** Outcome of a reaction. */
 export interface ReactionOutcome {
   readonly category: string;
   readonly id: string;
@@ -69,7 +69,7 @@ export interface ReactionOutcome {
   readonly refusal?: Refusal;
 }
 
-/** How a policy has reacted to one event: the only event of its stream `reaction-<id of policy and event>`. */
+/** How a policy reacted to one event: the only event of its stream `reaction-<id of policy and event>`. */
 export interface ReactionEvents {
   PolicyReacted: {
     readonly policy: string;
@@ -78,10 +78,10 @@ export interface ReactionEvents {
   };
 }
 
-/** Prefix of the streams that keep how policies reacted. */
+/** Prefix of the streams with reactions of policies. */
 export const REACTIONS = 'reaction';
 
-/** The event in its present shape, if anything can follow from it; undefined otherwise. */
+/** The event in its current shape, if anything can follow from it; undefined otherwise. */
 export function concerned<Events extends EventMap, State, Commands extends object>(
   { aggregate, react, concerns }: Policy<Events, State, Commands>,
   stored: StoredEvent,
@@ -92,11 +92,11 @@ export function concerned<Events extends EventMap, State, Commands extends objec
 }
 
 /**
- * Reacts to an event, once for good: its commands are sent in order, and what became of each is recorded. An event that was reacted to is
- * left alone, so doing it again is safe, also when everything is looked at anew from the start of the log.
+ * Reacts to an event exactly once: sends its commands in order, and records the outcome of each. An event that was already handled is
+ * skipped, so a repeat is safe, even from the start of the log.
  * @param state of the event's aggregate right after it
- * @returns what became of its commands; undefined when none follow, or they were sent before
- * @throws StoreUnavailable, RevisionConflict: to be tried again
+ * @returns the outcomes of its commands; undefined if there are none, or they were sent before
+ * @throws StoreUnavailable, RevisionConflict: try again
  */
 export async function reactTo<Events extends EventMap, State, Commands extends object>(
   store: EventStore,
@@ -173,7 +173,7 @@ async function record(
       },
     ]);
   } catch (error) {
-    // Another worker was as fast: its commands had the same ids as ours.
+    // Another worker was as fast: its commands had the same ids.
     if (!(error instanceof RevisionConflict)) throw error;
   }
 }

@@ -7,7 +7,7 @@ export function formatPosition({ commit, prepare }: Position): string {
 
 const LARGEST = 2n ** 63n - 1n;
 
-/** Undefined when the text is no place in a log. */
+/** Undefined if the text is not a position. */
 export function parsePosition(text: string): Position | undefined {
   const found = /^(\d{1,19})\/(\d{1,19})$/.exec(text);
   if (found === null) return undefined;

@@ -1,4 +1,4 @@
-/** One thing that is wrong or missing, with the field it is about (a JSON path such as `handoff.summary`). */
+/** One thing that is wrong or missing, with its field (a JSON path such as `handoff.summary`). */
 export interface Fault {
   readonly field: string;
   readonly message: string;
@@ -9,7 +9,7 @@ export interface Refusal<Code extends string = string> {
   readonly refused: Code;
   readonly message: string;
   readonly faults?: readonly Fault[];
-  /** What a program needs of the message, such as where a merged ticket goes on, by the name of its field. */
+  /** Facts of the message for programs, by field name, such as the ticket that a merged one continues in. */
   readonly details?: Readonly<Record<string, string | number>>;
 }
 

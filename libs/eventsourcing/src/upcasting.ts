@@ -1,12 +1,12 @@
 import type { EventsOf, Foldable, Upcaster } from './aggregate.js';
 import type { RecordedEvent, StoredEvent } from './event.js';
 
-/** The version that events of this type are written with: 1 + the number of its upcasters. */
+/** The version in which events of this type are written: 1 + the number of its upcasters. */
 export function schemaVersion(aggregate: Foldable, type: string): number {
   return 1 + upcastersOf(aggregate, type).length;
 }
 
-/** A stored event with its data in the present shape. Data from a newer version than ours is left as it is. */
+/** A stored event with data in the current shape. Data of a newer version is left as it is. */
 export function upcast<Folded extends Foldable>(aggregate: Folded, event: StoredEvent): RecordedEvent<EventsOf<Folded>> {
   const upcasters = upcastersOf(aggregate, event.type);
   const due = upcasters.slice(Math.max(0, event.metadata.schemaVersion - 1));

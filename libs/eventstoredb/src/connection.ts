@@ -2,20 +2,20 @@ import { EventStoreDBClient } from '@eventstore/db-client';
 import { isWithoutLeader } from './failures.js';
 import { within } from './pauses.js';
 
-/** How long the end of cancelled calls is waited for, in milliseconds. */
+/** How long to wait for cancelled calls to end, in milliseconds. */
 const ENDING_MS = 1_000;
 
-/** How long a node may take to say whether it leads, in milliseconds. */
+/** How long a node may take to confirm that it leads, in milliseconds. */
 const LEADING_MS = 1_000;
 
 /**
- * The client of one server, shared by all who connect to the same URL in this process: the client keeps one table of pending appends
- * per process, and two clients can upset each other's.
+ * The client of one server, shared by all users of the same URL in this process: the client keeps one table of pending appends per process,
+ * and two clients can disturb each other's.
  */
 export class Connection {
   static readonly #open = new Map<string, Connection>();
 
-  /** The connection to this URL; opened when nobody has it yet. Each one that was taken is to be released. */
+  /** The connection to this URL; opened on first use. Release every connection taken. */
   static take(url: string): Connection {
     const connection = Connection.#open.get(url) ?? new Connection(url);
     Connection.#open.set(url, connection);
@@ -38,13 +38,13 @@ export class Connection {
   }
 
   /**
-   * A client that has learnt what its server can do. One that failed to find out remembers the failure for ever, and would refuse every
-   * append from then on, so it is replaced.
+   * A client that knows what its server can do. One that failed to find out remembers the failure forever, and would refuse every further
+   * append, so it is replaced.
    */
   async ready(): Promise<EventStoreDBClient> {
     const client = this.#client;
     try {
-      // Protected in the typings, but it is where the failure is kept.
+      // Protected in the typings, but this is where the failure is kept.
       await client['capabilities'];
     } catch (error) {
       if (client === this.#client) this.#client = EventStoreDBClient.connectionString(this.url);
@@ -59,8 +59,8 @@ export class Connection {
   }
 
   /**
-   * Ends every call of the client when no append was answered since a time (epoch milliseconds), so that the next ones travel on new calls:
-   * a call that the server forgot never ends by itself.
+   * Ends every call of the client if no append was answered since a time (epoch milliseconds), so that the next ones use new calls: a call
+   * that the server forgot never ends by itself.
    */
   async renewIfSilentSince(since: number): Promise<void> {
     if (this.#lastAnswer >= since) return;
@@ -71,7 +71,8 @@ export class Connection {
   }
 
   /**
-   * Asks the node whether it still leads, once for all who ask meanwhile. Resolves when it does, or does not say so in time: it is slow then.
+   * Asks the node whether it still leads, once for all concurrent callers. Also resolves if there is no answer in time: then the node is
+   * slow.
    * @throws NotLeaderError, UnavailableError; the client's next calls go elsewhere
    */
   async unlessLeaderLost(): Promise<void> {
@@ -81,7 +82,7 @@ export class Connection {
     await this.#asking;
   }
 
-  /** Gives the connection back. The last one ends all of its calls. */
+  /** Releases the connection. The last release ends all of its calls. */
   async release(): Promise<void> {
     if (--this.#users > 0) return;
     if (Connection.#open.get(this.url) === this) Connection.#open.delete(this.url);
@@ -91,7 +92,7 @@ export class Connection {
   }
 }
 
-/** Reads a stream that nobody writes, from a leader alone: other nodes refuse that at once. */
+/** Reads a stream that nobody writes, requiring a leader: other nodes refuse that at once. */
 async function askedForLeader(client: EventStoreDBClient): Promise<void> {
   try {
     for await (const _ of client.readStream('tierline-leader', { maxCount: 1, requiresLeader: true, deadline: LEADING_MS })) return;
@@ -100,7 +101,7 @@ async function askedForLeader(client: EventStoreDBClient): Promise<void> {
   }
 }
 
-/** Cancels every call of a client, and waits for their end, though not for ever. */
+/** Cancels every call of a client, and waits for their end for a limited time. */
 async function ended(client: EventStoreDBClient): Promise<void> {
   await within(ENDING_MS, 'ending all calls', client.dispose()).catch(() => {});
 }

@@ -40,31 +40,31 @@ import { checkpointPosition, foreignEvent, ownEvent } from './stored-event.js';
 
 export interface EventStoreDBOptions {
   /**
-   * How long an append or the start of a read is tried, in milliseconds (default 6,000), before StoreUnavailable. Once one was given up, those that
-   * begin as long afterwards are tried once: whoever asks several things of a store that is away waits for one of them.
+   * How long an append or the start of a read is retried, in milliseconds (default 6,000), before StoreUnavailable. After one was given up,
+   * calls during the same period get a single attempt: several calls to an unavailable store wait only for one of them.
    */
   readonly patienceMs?: number;
   /** How long one attempt may take, in milliseconds (default 4,000). */
   readonly attemptMs?: number;
-  /** Encrypts personal data. Without one, it is stored as it is, and what is encrypted reads as a mark. */
+  /** Encrypts personal data. Without it, personal data is stored unencrypted, and encrypted data reads as a mark. */
   readonly personal?: PersonalCodec;
-  /** Told of each failure that is being retried: for logs. */
+  /** Called for each failure that is being retried: for logs. */
   readonly onRetry?: (what: string, error: unknown) => void;
 }
 
-/** Events that a feed holds ready while its reader is busy: a live reader that falls behind by more is dropped by the server, and resumes. */
+/** Events buffered for a busy reader: the server drops a live reader that falls further behind, and the reader resumes. */
 const FEED_BUFFER = 512;
 
-/** After how many milliseconds without an answer an append is slow. */
+/** An append without an answer for this many milliseconds is slow. */
 const SLOW_MS = 500;
 
-/** Longest pause before a leader is looked for again, in milliseconds. */
+/** Longest pause before looking for a leader again, in milliseconds. */
 const WITHOUT_LEADER_MS = 250;
 
-/** How far the server's clock may be off those of the processes that append to it, in milliseconds. */
+/** How far the server's clock may differ from those of the processes that append to it, in milliseconds. */
 const CLOCKS_APART_MS = 60_000;
 
-/** Every so many windows (of 32 events looked at) the server says how far it is. */
+/** The server reports its progress after this many windows (of 32 events each). */
 const CHECKPOINT_WINDOWS = 16;
 
 const encoder = new TextEncoder();
@@ -77,7 +77,7 @@ export class EventStoreDB extends EventStore {
   readonly #attemptMs: number;
   readonly #onRetry: (what: string, error: unknown) => void;
   readonly #personal: PersonalCodec | undefined;
-  /** When something was given up last, in milliseconds since 1970. */
+  /** When something was last given up, in milliseconds since 1970. */
   #gaveUpAt = -Infinity;
 
   private constructor(
@@ -85,7 +85,7 @@ export class EventStoreDB extends EventStore {
     { patienceMs = 6_000, attemptMs = 4_000, onRetry = () => {}, personal }: EventStoreDBOptions,
   ) {
     super();
-    // Every call that waits listens to it: many at once are no leak.
+    // Every waiting call listens to it: many listeners are not a leak.
     setMaxListeners(0, this.#closed.signal);
     this.#connection = connection;
     this.#patienceMs = patienceMs;
@@ -96,13 +96,13 @@ export class EventStoreDB extends EventStore {
 
   /**
    * @param url a connection string, such as `esdb://localhost:2113?tls=false`. Nothing is sent before the first call.
-   * @throws Error when the URL cannot be read
+   * @throws Error if the URL is invalid
    */
   static connect(url: string, options: EventStoreDBOptions = {}): EventStoreDB {
     return new EventStoreDB(Connection.take(url), options);
   }
 
-  /** Ends its subscriptions and, when nobody else in this process uses the same URL, every call of the connection. */
+  /** Ends its subscriptions and, if nothing else in this process uses the same URL, every call of the connection. */
   async close(): Promise<void> {
     if (this.#closed.signal.aborted) return;
     this.#closed.abort();
@@ -116,7 +116,7 @@ export class EventStoreDB extends EventStore {
   async append(stream: string, expected: ExpectedRevision, events: readonly NewEvent[]): Promise<Appended> {
     if (events.length === 0) throw new RangeError(`nothing to append to ${stream}`);
     const proposed = events.map(({ id, type, data, metadata }) =>
-      // Bytes, for the client turns metadata given as an object into base64 and back, at a fifth of an append's cost.
+      // Bytes, since the client converts metadata objects to base64 and back, at a fifth of an append's cost.
       jsonEvent({ id, type, data: data as Record<string, unknown>, metadata: encoder.encode(JSON.stringify(metadata)) }),
     );
     const expectedRevision = expected === 'no-stream' ? ('no_stream' as const) : BigInt(expected);
@@ -124,7 +124,7 @@ export class EventStoreDB extends EventStore {
     for (let failures = 1; ; failures++) {
       const since = Date.now();
       try {
-        // Two limits: the server gives up at the first, we at the second, for an answer may never come.
+        // Two limits: the server gives up at the first, the client at the second, since an answer may never come.
         const options = { expectedRevision, requiresLeader: true, deadline: this.#attemptMs * 0.8 };
         const attempt = this.#connection.ready().then((client) => client.appendToStream(stream, proposed, options));
         const { nextExpectedRevision, position } = await within(this.#attemptMs, `append to ${stream}`, this.#unlessLeaderLost(attempt));
@@ -148,7 +148,7 @@ export class EventStoreDB extends EventStore {
     let next = fromRevision;
     for (let failures = 1; ; failures++) {
       try {
-        // From the leader: a follower may lack what was appended last, and a refusal is guarded by no revision.
+        // From the leader: a follower may lack the latest appends, and no revision guards a refusal.
         const reading = this.#connection.client.readStream(stream, { fromRevision: BigInt(next), requiresLeader: true });
         for await (const { event } of complete(reading)) {
           if (event === undefined) continue;
@@ -173,7 +173,8 @@ export class EventStoreDB extends EventStore {
     let position: Position | 'start' = after ?? 'start';
     for (let failures = 1; ; failures++) {
       try {
-        // A subscription and not a read, for the client can filter only the former at the server. History ends where it catches up.
+        // A subscription rather than a read, since the client can filter only subscriptions at the server. History ends where it catches
+        // up.
         for await (const item of this.#follow(filter, position, this.#closed.signal)) {
           if (item.kind === 'caught-up') return;
           position = item.kind === 'event' ? item.event.position : item.position;
@@ -196,7 +197,7 @@ export class EventStoreDB extends EventStore {
     let failures = 0;
     while (!ending.aborted) {
       try {
-        // The end is looked up once and kept: asking for it again after a lost connection would skip what came in between.
+        // The end is looked up once and kept: looking it up again after a lost connection would skip what came in between.
         position ??= await this.#end();
         for await (const item of this.#follow(filter, position, ending)) {
           failures = 0;
@@ -225,7 +226,7 @@ export class EventStoreDB extends EventStore {
         return true;
       } catch (error) {
         if (!(error instanceof UnknownError)) throw error;
-        // It says no more than that it cannot. Where it can read elsewhere, it is the position.
+        // The error says only that it cannot. If the server can read elsewhere, the position is at fault.
         await this.#end();
         return false;
       }
@@ -241,9 +242,9 @@ export class EventStoreDB extends EventStore {
   }
 
   /**
-   * Makes a persistent subscription to the log, from its start, for events of some types: consumers of one group share its events, and the server keeps
-   * their place. An event that is not acknowledged within 30 seconds is sent again, and parked after ten times.
-   * @returns false where the group is there already; it stays as it is
+   * Creates a persistent subscription to the log, from its start, for events of some types: the consumers of a group share its events, and
+   * the server keeps their place. An event not acknowledged within 30 seconds is sent again, and parked after ten times.
+   * @returns false if the group already exists; it stays as it is
    * @throws StoreUnavailable
    */
   async createGroup(name: string, eventTypes: readonly string[]): Promise<boolean> {
@@ -263,8 +264,8 @@ export class EventStoreDB extends EventStore {
   /** One subscription, until it breaks (throws), ends, or the signal aborts (returns). */
   async *#follow(filter: FeedFilter, after: Position | 'start', signal: AbortSignal): AsyncGenerator<FeedItem> {
     if (signal.aborted) return;
-    // The client tells of checkpoints and of having caught up by callbacks, while events wait in the stream's buffer. Put into the same
-    // buffer they keep their place among the events.
+    // The client reports checkpoints and catching up through callbacks, while events wait in the stream's buffer. Put into the same buffer,
+    // they keep their place among the events.
     const note = (subscription: AllStreamSubscription, item: FeedItem) =>
       (subscription as unknown as { push(item: FeedItem): void }).push(item);
     const subscription = this.#connection.client.subscribeToAll(
@@ -286,7 +287,7 @@ export class EventStoreDB extends EventStore {
           yield item;
         } else if (item.event !== undefined) {
           const event = ownEvent(item.event);
-          // What others wrote is passed over, but it counts as looked at.
+          // Events of other programs are skipped, but count as read.
           yield event === undefined
             ? { kind: 'checkpoint', position: item.event.position }
             : { kind: 'event', event: isLeftEncrypted(event, filter) ? event : await this.#opened(event, true) };
@@ -313,19 +314,19 @@ export class EventStoreDB extends EventStore {
     return own && this.#opened(own);
   }
 
-  /** What is at a position, of whomever; one attempt. */
+  /** The event at a position, by any program; one attempt. */
   async #storedAt({ commit, prepare }: Position) {
     const options = { direction: FORWARDS, fromPosition: { commit, prepare }, maxCount: 1 } as const;
     for await (const { event } of complete(this.#connection.client.readAll(options))) if (event?.position.commit === commit) return event;
     return undefined;
   }
 
-  /** @param ahead whether the events after it are going to be read as well */
+  /** @param ahead whether the following events will be read too */
   #opened(event: StoredEvent, ahead = false): StoredEvent | Promise<StoredEvent> {
     return this.#personal?.open(event, ahead) ?? event;
   }
 
-  /** The last event that the server has stored before a time, in milliseconds since 1970; one attempt. */
+  /** The last event stored before a time, in milliseconds since 1970; one attempt. */
   async #lastStoredBefore(millis: number): Promise<Position | 'start'> {
     for await (const { event } of complete(this.#connection.client.readAll({ direction: BACKWARDS, fromPosition: END }))) {
       if (event !== undefined && event.created.getTime() < millis)
@@ -334,7 +335,7 @@ export class EventStoreDB extends EventStore {
     return 'start';
   }
 
-  /** Asks until there is an answer, or patience is at an end. */
+  /** Retries until there is an answer, or the time is up. */
   async #insist<Answer>(what: string, ask: () => Promise<Answer>): Promise<Answer> {
     const began = Date.now();
     for (let failures = 1; ; failures++) {
@@ -347,8 +348,8 @@ export class EventStoreDB extends EventStore {
   }
 
   /**
-   * An append's outcome. When it takes long, the node is asked whether it still leads: an append that waits at one that does not is given up at
-   * once, and one that waits at a slow leader goes on.
+   * An append's outcome. If it takes long, the node is asked whether it still leads: an append waiting at a node that does not is given up
+   * at once; one waiting at a slow leader continues.
    */
   #unlessLeaderLost<Outcome>(attempt: Promise<Outcome>): Promise<Outcome> {
     return new Promise((resolve, reject) => {
@@ -357,7 +358,7 @@ export class EventStoreDB extends EventStore {
     });
   }
 
-  /** Waits before the next attempt. @throws StoreUnavailable when patience is at an end */
+  /** Waits before the next attempt. @throws StoreUnavailable when the time is up */
   async #retry(what: string, error: unknown, failures: number, began: number): Promise<void> {
     const wait = isWithoutLeader(error) ? backoff(failures, WITHOUT_LEADER_MS) : backoff(failures);
     if (this.#closed.signal.aborted) throw new StoreUnavailable(`${what}: the connection was closed`, { cause: error });
@@ -371,7 +372,7 @@ export class EventStoreDB extends EventStore {
   }
 }
 
-/** Whoever reads the log learns of each erasure, whatever else is read of it. */
+/** Every reader of the log gets erasures, whatever its filter. */
 function isLeftEncrypted({ type, metadata }: StoredEvent, { personalOf }: FeedFilter): boolean {
   return personalOf !== undefined && metadata.client !== personalOf && type !== PERSONAL_DATA_ERASED;
 }
@@ -383,7 +384,7 @@ function clientFilter(filter: FeedFilter, onCheckpoint: (position: ClientPositio
   };
   return 'streamPrefixes' in filter
     ? streamNameFilter({ prefixes: [...filter.streamPrefixes], ...checkpoints })
-    : // A prefix would also let longer names of types through.
+    : // A prefix would also match longer type names.
       eventTypeFilter({ regex: typesPattern(filter.eventTypes), ...checkpoints });
 }
 
@@ -395,10 +396,10 @@ function escapeRegex(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
-/** The items of a read or subscription. However the loop over them ends, its call ends at the server too. */
+/** The items of a read or subscription. However the loop over them ends, its call also ends at the server. */
 async function* complete<Item extends object = ResolvedEvent>(reading: StreamingRead<Item>): AsyncGenerator<Item> {
   let ended = false;
-  // The client may emit an error when nobody iterates any more; without a listener that would end the process.
+  // The client may emit an error after iteration has ended; without a listener that would end the process.
   reading.on('error', () => {
     ended = true;
   });
@@ -406,7 +407,7 @@ async function* complete<Item extends object = ResolvedEvent>(reading: Streaming
     ended = true;
   });
   try {
-    // Not destroyed by the loop: the client's inner stream would keep what it still holds, and never end.
+    // Not destroyed by the loop: the client's inner stream would keep its remaining items, and never end.
     yield* reading.iterator({ destroyOnReturn: false }) as AsyncIterable<Item>;
   } finally {
     if (!ended) {
@@ -416,7 +417,7 @@ async function* complete<Item extends object = ResolvedEvent>(reading: Streaming
   }
 }
 
-/** Ends the call. What had arrived is still to be read. */
+/** Ends the call. Items that have arrived can still be read. */
 async function cancel(reading: StreamingRead<object>): Promise<void> {
   await ('unsubscribe' in reading ? (reading as unknown as AllStreamSubscription).unsubscribe() : reading.cancel()).catch(() => {});
 }

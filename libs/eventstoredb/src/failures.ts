@@ -12,15 +12,15 @@ import {
 import { RevisionConflict, StreamDeleted, type ExpectedRevision } from '#eventsourcing';
 
 /**
- * What a rejected append means: an error to throw, or undefined when nothing is known and the append is to be repeated.
+ * Meaning of a rejected append: an error to throw, or undefined if the outcome is unknown and the append must be repeated.
  *
- * The client keeps one table of pending appends per process. An answer of the server about one append settles that one alone, and has no
- * gRPC status (`code`). But when the call that carries them breaks, every pending append is rejected with that call's error, whosever
- * fault it was: such an error says nothing about this append. That is why only an answer without a status is believed.
+ * The client keeps one table of pending appends per process. A server's answer to one append settles only that one, and has no gRPC status
+ * (`code`). But when the call that carries them breaks, every pending append is rejected with that call's error, whatever caused it: such
+ * an error says nothing about this append. So only an answer without a status counts.
  */
 export function appendVerdict(error: unknown, stream: string, expected: ExpectedRevision): Error | undefined {
   if (!(error instanceof Error)) return undefined;
-  // The same for everybody, and repeating changes nothing.
+  // The same for everyone, and repeating changes nothing.
   if (error instanceof AccessDeniedError || error instanceof InvalidArgumentError) return error;
   if (!isCommandError(error)) return error instanceof TypeError || error instanceof SyntaxError ? error : undefined;
   const answered = error.code === undefined;
@@ -34,12 +34,12 @@ export function appendVerdict(error: unknown, stream: string, expected: Expected
   return undefined;
 }
 
-/** Whether the node that was asked does not lead, or is gone: the next attempt goes to another one, and there is no use in waiting long for it. */
+/** Whether the node does not lead, or is gone: the next attempt goes to another one, so a long wait is pointless. */
 export function isWithoutLeader(error: unknown): boolean {
   return error instanceof NotLeaderError || error instanceof UnavailableError;
 }
 
-/** What a failed read means: an error to throw, or undefined when the store was out of reach. */
+/** Meaning of a failed read: an error to throw, or undefined if the store was out of reach. */
 export function readVerdict(error: unknown, stream: string): Error | undefined {
   if (error instanceof StreamDeletedError) return new StreamDeleted(stream);
   if (error instanceof AccessDeniedError || error instanceof InvalidArgumentError) return error;

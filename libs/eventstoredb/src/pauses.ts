@@ -1,4 +1,7 @@
-/** Milliseconds to wait before attempt n + 1 after n failures (n from 1): doubles up to `most`, and is scattered so that clients do not return in step. */
+/**
+ * Milliseconds to wait before attempt n + 1 after n failures (n from 1): doubles up to `most`, with jitter so that clients do not return in
+ * step.
+ */
 export function backoff(failures: number, most = 5_000, chance: number = Math.random()): number {
   const longest = Math.min(most, 25 * 2 ** failures);
   return longest * (0.5 + chance / 2);
@@ -18,12 +21,12 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** Thrown when something was waited for in vain. */
+/** Thrown when a wait was in vain. */
 export class TimedOut extends Error {
   override readonly name = 'TimedOut';
 }
 
-/** The promise's outcome, or TimedOut after so many milliseconds. What comes later is ignored. */
+/** The promise's outcome, or TimedOut after this many milliseconds. Later outcomes are ignored. */
 export function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new TimedOut(`${what}: no answer within ${Math.round(ms)} ms`)), ms);

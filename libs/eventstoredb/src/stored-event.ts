@@ -1,10 +1,10 @@
 import type { AllStreamRecordedEvent, Position as ClientPosition, ResolvedEvent } from '@eventstore/db-client';
 import { instantFrom, type EventMetadata, type Position, type StoredEvent } from '#eventsourcing';
 
-/** What the client hands over for an event: of a stream or of `$all`, links unresolved. */
+/** The client's form of an event: from a stream or `$all`, links unresolved. */
 type ClientEvent = NonNullable<ResolvedEvent['event']> | AllStreamRecordedEvent;
 
-/** The event as the kernel knows it; undefined when it was not written by this product. */
+/** The event in this library's form; undefined if another program wrote it. */
 export function ownEvent(event: ClientEvent): StoredEvent | undefined {
   const { metadata, position } = event;
   if (!event.isJson || position === undefined || !isOurs(metadata)) return undefined;
@@ -20,8 +20,8 @@ export function ownEvent(event: ClientEvent): StoredEvent | undefined {
 }
 
 /**
- * An event that somebody else put into a stream of ours. It counts as a revision, so it cannot be left out of a read; its type gets
- * a prefix that no event of ours has, so that no fold takes it for a fact of its own.
+ * An event that another program put into one of this product's streams. It counts as a revision, so a read cannot omit it; its type gets a
+ * prefix that no event of this product has, so that no fold mistakes it for a fact.
  */
 export function foreignEvent(event: ClientEvent): StoredEvent {
   const created = instantFrom(event.created.getTime());
@@ -64,8 +64,8 @@ function isOurs(metadata: unknown): metadata is EventMetadata {
 }
 
 /**
- * A checkpoint as a place to resume from. Servers leave the prepare position at 0 when a page of history had no match
- * (recorded from 23.10.6); without explicit transactions it is the commit position.
+ * A checkpoint as a place to resume from. Servers leave the prepare position at 0 if a page of history had no match (recorded from
+ * 23.10.6); without explicit transactions it is the commit position.
  */
 export function checkpointPosition({ commit, prepare }: ClientPosition): Position {
   return { commit, prepare: prepare === 0n ? commit : prepare };

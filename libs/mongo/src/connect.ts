@@ -15,14 +15,14 @@ export interface Mongo {
 }
 
 /**
- * Connects, and finds out that somebody is there.
+ * Connects, and checks that a server answers.
  * @param url a MongoDB connection string
- * @param database defaults to the one in the URL, else `tierline`
- * @throws MongoServerSelectionError when no server answers within 6 seconds
+ * @param database default: the one in the URL, or `tierline`
+ * @throws MongoServerSelectionError if no server answers within 6 seconds
  */
 export async function connectMongo(url: string, database?: string): Promise<Mongo> {
   const client = new MongoClient(url, {
-    // A field that a projection left undefined is absent, not null: what is read back is what was folded.
+    // A field that a projection left undefined is absent, not null: what is read is what was folded.
     ignoreUndefined: true,
     serverSelectionTimeoutMS: 6_000,
   });
@@ -37,7 +37,7 @@ export async function connectMongo(url: string, database?: string): Promise<Mong
   }
 }
 
-/** The database that a connection string names. The driver would make `test` of none. */
+/** The database named in a connection string. Without one the driver would use `test`. */
 function databaseIn(url: string): string | undefined {
   const name = /^mongodb(?:\+srv)?:\/\/[^/?]+\/([^?]+)/.exec(url)?.[1];
   return name === undefined ? undefined : decodeURIComponent(name);
@@ -52,9 +52,9 @@ const POOL_ERRORS: ReadonlySet<string> = new Set([
   'MongoClientClosedError',
 ]);
 
-/** Whether an error says that the database could not be reached, as opposed to one that it answered with. */
+/** Whether the database could not be reached, as opposed to answering with an error. */
 export function isUnreachable(error: unknown): error is Error {
-  // By its looks: an error of the system is not an `instanceof` the Error of every realm.
+  // Checked by its shape: system errors are not `instanceof` the Error of every realm.
   const { name, code } = (error ?? {}) as { readonly name?: unknown; readonly code?: unknown };
   if (
     error instanceof MongoNetworkError ||
@@ -66,13 +66,13 @@ export function isUnreachable(error: unknown): error is Error {
   ) {
     return true;
   }
-  // A line that breaks while it is written to ends in the socket's own error, which the driver passes on as it is.
+  // If a connection breaks during a write, the driver passes on the socket's own error.
   return typeof code === 'string' && /^(EPIPE|ECONN|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(code);
 }
 
 const MAX_TIME_MS_EXPIRED = 50;
 
-/** Whether an operation was ended because it took longer than its `maxTimeMS`. */
+/** Whether an operation exceeded its `maxTimeMS`. */
 export function isOverTime(error: unknown): error is Error {
   return (error as { readonly code?: unknown } | null)?.code === MAX_TIME_MS_EXPIRED;
 }

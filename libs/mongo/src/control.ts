@@ -6,52 +6,52 @@ import { isDuplicateKey } from './connect.js';
 import { type Freshness, slowest } from './freshness.js';
 import { nextName, type AnyFace, type AnyGroup } from './documents.js';
 
-/** A place in the log as it is stored. Decimal, for 64 bits do not fit a number. */
+/** A place in the log as stored. Decimal text, since 64 bits do not fit a number. */
 export interface Checkpoint {
   readonly commit: string;
   readonly prepare: string;
-  /** The last event that was projected: by it the log is known again. */
+  /** The last projected event: identifies the log. */
   readonly event: LogMark | null;
 }
 
-/** An event by which a log can be told from another one. */
+/** An event that distinguishes one log from another. */
 export type LogMark = Pick<StoredEvent, 'stream' | 'revision' | 'id'>;
 
-/** By what a group's collections were made. */
+/** The versions that a group's collections were made by. */
 export interface Generation {
   /** Version of the fold. */
   readonly version: number;
   /** Version of each face. */
   readonly faces: Readonly<Record<string, number>>;
-  /** Into how many parts its streams are divided, each with an owner of its own: a power of two. */
+  /** Number of partitions of its streams, each with its own owner: a power of two. */
   readonly partitions: number;
 }
 
-/** What the collection `views` says of a group of read models, by the group's name. */
+/** Entry of a group of read models in the collection `views`, by the group's name. */
 export interface GroupControl extends Generation {
   readonly _id: string;
-  /** Counts the switches to collections that were built anew. A checkpoint of another generation is refused. */
+  /** Number of switches to rebuilt collections. A checkpoint of another generation is refused. */
   readonly generation: number;
-  /** A switch to rebuilt collections that has begun: it is always brought to its end. */
+  /** A switch to rebuilt collections that has begun: it will always be completed. */
   readonly pending: (Generation & { readonly collections: readonly string[]; readonly checkpoint: Checkpoint | null }) | null;
 }
 
-/** What the collection `views` says of one who follows the log, such as a partition of a group: how far it is, and whose it is. */
+/** Entry of a follower of the log in the collection `views`, such as a partition of a group: its progress and its owner. */
 export interface FollowerControl {
   readonly _id: string;
   readonly generation: number;
   /** Everything up to here is done. Null: nothing yet. */
   readonly checkpoint: Checkpoint | null;
-  /** The one process that has it now, until its lease runs out. */
+  /** The process that owns it, until its lease runs out. */
   readonly owner: string | null;
   readonly leaseUntil: Date | null;
-  /** Somebody who wants to be the next owner: the present one stops, and nobody else takes over. */
+  /** A process that wants to be the next owner: the current one stops, and no other takes over. */
   readonly handover: { readonly to: string; readonly until: Date } | null;
-  /** What it failed of when it last did; null once it goes on. Absent when it never failed. */
+  /** Its last failure; null once it has recovered. Absent if it never failed. */
   readonly trouble?: Trouble | null;
-  /** Of a partition of a group of views: how soon the latest events were in them. */
+  /** For a partition of a group of views: how soon the latest events were visible. */
   readonly freshness?: Freshness;
-  /** Where it follows for policies: how far each of them is. One that is not there begins at the start. */
+  /** For policies: the progress of each. A policy that is missing begins at the start. */
   readonly policies?: Readonly<Record<string, PolicyControl>>;
 }
 
@@ -60,28 +60,28 @@ export interface PolicyControl {
   readonly trouble?: Trouble | null;
 }
 
-/** A policy, and whose events it reacts to. */
+/** A policy, and the aggregate whose events it reacts to. */
 export interface PolicyName {
   readonly name: string;
   readonly aggregate: { readonly category: string };
 }
 
-/** A checkpoint as a write among others. */
+/** A checkpoint to be written together with documents. */
 export interface CheckpointWrite {
   readonly collection: string;
   readonly filter: object;
   readonly update: object;
 }
 
-/** What keeps a view or a policy from going on. */
+/** What keeps a view or policy from continuing. */
 export interface Trouble {
   readonly message: string;
   readonly at: string;
-  /** The log is not the one that was followed: it does not go on before `tierline rebuild`. */
+  /** This is not the log that was followed: it does not continue before `tierline rebuild`. */
   readonly code?: 'other-log';
 }
 
-/** The collection that says how far views and policies are, and whose they are. */
+/** The collection with the progress and owners of views and policies. */
 export const VIEWS = 'views';
 
 export function groupControls(db: Db): Collection<GroupControl> {
@@ -92,7 +92,7 @@ export function followerControls(db: Db): Collection<FollowerControl> {
   return db.collection<FollowerControl>(VIEWS);
 }
 
-/** What the policies of an aggregate are called together. */
+/** The common name of an aggregate's policies. */
 export function policiesName(category: string): string {
   return `policies:${category}`;
 }
@@ -102,7 +102,7 @@ export function partitionName(group: string, partition: number): string {
   return `${group}/${partition}`;
 }
 
-/** The partition that a stream belongs to. @param partitions a power of two */
+/** The partition of a stream. @param partitions a power of two */
 export function partitionOf(stream: string, partitions: number): number {
   if (partitions === 1) return 0;
   // FNV-1a.
@@ -115,12 +115,12 @@ export function checkpointAt(position: Position | undefined, mark: LogMark | nul
   return position === undefined ? null : { commit: String(position.commit), prepare: String(position.prepare), event: mark };
 }
 
-/** What to know an event by; the mark so far where there is none. */
+/** The identifying mark of an event; the previous mark if there is none. */
 export function markOf(event: LogMark | undefined, before: LogMark | null): LogMark | null {
   return event === undefined ? before : { stream: event.stream, revision: event.revision, id: event.id };
 }
 
-/** Whether a checkpoint belongs to this log, and not to one that was there before or is somewhere else. */
+/** Whether a checkpoint belongs to this log, and not to an earlier or different one. */
 export async function isOfThisLog(store: EventStore, checkpoint: Checkpoint | null): Promise<boolean> {
   const mark = checkpoint?.event ?? null;
   if (mark === null) return true;
@@ -128,13 +128,13 @@ export async function isOfThisLog(store: EventStore, checkpoint: Checkpoint | nu
     for await (const { id } of store.readStream(mark.stream, mark.revision)) return id === mark.id;
     return false;
   } catch (error) {
-    // It was there once.
+    // It existed once.
     if (error instanceof StreamDeleted) return true;
     throw error;
   }
 }
 
-/** Those whose last event this log does not have: it is an older or another one than they have followed. */
+/** The followers whose last event is missing from this log: they have followed a newer or different one. */
 export async function followersOfOtherLog(db: Db, store: EventStore): Promise<readonly string[]> {
   const controls = await followerControls(db)
     .find({ 'checkpoint.event.id': { $exists: true } }, { projection: { checkpoint: 1 } })
@@ -148,19 +148,19 @@ export function readPosition(stored: Checkpoint | null): Position | undefined {
   return stored === null ? undefined : { commit: BigInt(stored.commit), prepare: BigInt(stored.prepare) };
 }
 
-/** Up to where a group has seen the log; undefined when it has seen nothing yet. */
+/** The position that a group has reached in the log; undefined if it has read nothing yet. */
 export async function groupPosition(db: Db, group: string): Promise<Position | undefined> {
   return leastPosition(await partitionControls(db, group));
 }
 
 function partitionControls(db: Db, group: string): Promise<FollowerControl[]> {
-  // A slash is followed by a zero in the order of strings.
+  // In string order a slash is followed by a zero.
   return followerControls(db)
     .find({ _id: { $gte: `${group}/`, $lt: `${group}0` } })
     .toArray();
 }
 
-/** Up to where all of them have come. */
+/** The position that all of them have reached. */
 function leastPosition(controls: readonly FollowerControl[]): Position | undefined {
   let least: Position | undefined;
   for (const { checkpoint } of controls) {
@@ -171,14 +171,14 @@ function leastPosition(controls: readonly FollowerControl[]): Position | undefin
   return least;
 }
 
-/** How a group of views, or a policy, is doing in whatever process has it. */
+/** The condition of a group of views, or of a policy, in whatever process owns it. */
 export interface ViewHealth {
-  /** Everything up to here is done; undefined when nothing is yet. */
+  /** Everything up to here is done; undefined if nothing is. */
   readonly position: Position | undefined;
-  /** `failing`: tried again and again, see `trouble`; `stopped`: no process has it, or not all of it. */
+  /** `failing`: being retried, see `trouble`; `stopped`: not owned by any process, at least in part. */
   readonly state: 'running' | 'failing' | 'stopped';
   readonly trouble?: Trouble;
-  /** Of views that have followed the log live: how soon the latest events were in them. */
+  /** For views that follow the log live: how soon the latest events were visible. */
   readonly freshness?: Freshness;
 }
 
@@ -208,8 +208,8 @@ function healthOfAll(controls: readonly FollowerControl[]): ViewHealth {
 }
 
 /**
- * Notes for health checks what keeps a view or a policy from going on, or that nothing does any more. Not when somebody else has it by
- * now; and where the database is out of reach they see that themselves.
+ * Records for health checks what keeps a view or policy from continuing, or that nothing does any more. Skipped if another process owns it
+ * by now; health checks notice an unavailable database themselves.
  */
 export async function noteTrouble(db: Db, name: string, owner: string, trouble: Trouble | null): Promise<void> {
   await followerControls(db)
@@ -217,13 +217,13 @@ export async function noteTrouble(db: Db, name: string, owner: string, trouble: 
     .catch(() => {});
 }
 
-/** By what collections are made now. @throws RangeError */
+/** The versions that collections are made by now. @throws RangeError */
 export function generationOf({ name, version, faces }: AnyGroup, partitions: number): Generation {
   checkPartitions(name, partitions);
   return { version, faces: Object.fromEntries(faces.map((face) => [face.name, face.version])), partitions };
 }
 
-/** How a group's collections compare with the code at hand. `older` names the faces that are to be built anew. */
+/** How a group's collections compare with the current code. `older` names the faces to rebuild. */
 export function compared(control: Generation, group: AnyGroup): 'same' | 'newer' | { readonly older: readonly AnyFace[] } {
   const made = ({ name }: AnyFace): number => control.faces[name] ?? 0;
   if (control.version > group.version || group.faces.some((face) => made(face) > face.version)) return 'newer';
@@ -233,14 +233,14 @@ export function compared(control: Generation, group: AnyGroup): 'same' | 'newer'
 }
 
 /**
- * A group's control document; made when there is none.
- * @param partitions of the group, if it is made now
+ * A group's control document; created if missing.
+ * @param partitions of the group, if it is created now
  */
 export async function ensureGroup(db: Db, group: AnyGroup, partitions = 1): Promise<GroupControl> {
   const controls = groupControls(db);
   for (;;) {
     const found = await controls.findOne({ _id: group.name });
-    // Before there were groups, each view had a control document of its own.
+    // Before groups existed, each view had its own control document.
     if (found !== null && 'faces' in found) return found;
     const earlier = await supersede(db, group);
     const made = generationOf(group, partitions);
@@ -253,8 +253,8 @@ export async function ensureGroup(db: Db, group: AnyGroup, partitions = 1): Prom
 }
 
 /**
- * Takes what views of a version before groups had been given away: workers of that version see a newer one, and leave the views alone.
- * @returns whether there was any
+ * Marks the views of a version without groups as newer: workers of that version then leave them alone.
+ * @returns whether there were any
  */
 async function supersede(db: Db, { name, faces }: AnyGroup): Promise<boolean> {
   let any = false;
@@ -268,7 +268,7 @@ async function supersede(db: Db, { name, faces }: AnyGroup): Promise<boolean> {
   return any;
 }
 
-/** Makes the control document of one who follows the log, where there is none of this generation or a later one. */
+/** Creates the control document of a follower, unless there is one of this generation or a later one. */
 export async function ensureFollower(db: Db, name: string, generation: number): Promise<void> {
   const fresh = { generation, checkpoint: null, owner: null, leaseUntil: null, handover: null };
   const found = await followerControls(db).findOne({ _id: name }, { projection: { generation: 1 } });
@@ -278,7 +278,7 @@ export async function ensureFollower(db: Db, name: string, generation: number): 
     .catch(ignoreDuplicate);
 }
 
-/** What the collection `views` says of all policies of an aggregate, by `policies:<category>`. */
+/** Entry of all policies of an aggregate in the collection `views`, by `policies:<category>`. */
 export interface PoliciesControl {
   readonly _id: string;
   readonly generation: number;
@@ -289,7 +289,7 @@ export function policiesControls(db: Db): Collection<PoliciesControl> {
   return db.collection<PoliciesControl>(VIEWS);
 }
 
-/** The control document of an aggregate's policies; made when there is none. */
+/** The control document of an aggregate's policies; created if missing. */
 export async function ensurePoliciesControl(db: Db, category: string, partitions = 1): Promise<PoliciesControl> {
   const _id = policiesName(category);
   checkPartitions(_id, partitions);
@@ -306,8 +306,8 @@ export function checkPartitions(name: string, partitions: number): void {
 }
 
 /**
- * Makes the control document of one who follows the log for policies, where there is none: they go on from where a version before this one
- * has brought them, and workers of that version are kept away.
+ * Creates the control document of a follower for policies, if missing: they continue where an earlier version left off, and workers of that
+ * version are kept away.
  */
 export async function ensurePolicies(db: Db, name: string, policies: readonly string[]): Promise<void> {
   const controls = followerControls(db);
@@ -334,15 +334,15 @@ function ignoreDuplicate(error: unknown): void {
   if (!isDuplicateKey(error)) throw error;
 }
 
-/** A name for this process among all that take leases. */
+/** A name for this process, unique among all that take leases. */
 export function newOwner(): string {
   return `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
 }
 
-/** How long commands have taken lately, as this process sees it, in milliseconds. */
+/** Recent duration of commands, as this process sees it, in milliseconds. */
 const slowness = new WeakMap<Db, number>();
 
-/** Notes how long a command takes: the slowest counts, and fades with each one that is faster. */
+/** Records the duration of a command: the slowest counts, and fades with each faster one. */
 export async function noteSlowness<Result>(db: Db, command: Promise<Result>): Promise<Result> {
   const began = performance.now();
   const result = await command;
@@ -351,8 +351,8 @@ export async function noteSlowness<Result>(db: Db, command: Promise<Result>): Pr
 }
 
 /**
- * How long a lease is to last, in milliseconds: long enough to be renewed in time also where the database, or this process, is slow. Leases
- * that run out before anything is done under them would go round among those who wait, and nobody would get on.
+ * How long a lease should last, in milliseconds: long enough to be renewed in time even if the database, or this process, is slow. Leases
+ * that run out before any work is done would circulate among the waiting processes, with no progress.
  */
 export function leaseTermMs(db: Db, leaseMs: number): number {
   return Math.max(leaseMs, 6 * (slowness.get(db) ?? 0));
@@ -372,7 +372,7 @@ export async function acquire(db: Db, name: string, owner: string, leaseMs: numb
   return noteSlowness(db, followerControls(db).findOneAndUpdate(free, { $set: { owner, leaseUntil } }, { returnDocument: 'after' }));
 }
 
-/** Asks the present owner to stop, and reserves the lease; again and again until it is ours. @throws Error after `patienceMs` */
+/** Asks the current owner to stop, and reserves the lease; repeats until this process has it. @throws Error after `patienceMs` */
 export async function acquireByHandover(
   db: Db,
   name: string,
@@ -397,21 +397,21 @@ export async function acquireByHandover(
 }
 
 /**
- * Asks for a partition, where its owner has at least two more of them than this process: those who share a group come to have about as many
- * each. To be called by one who waits for it.
+ * Asks for a partition if its owner has at least two more than this process, so that partitions spread evenly. Call it while waiting for
+ * the partition.
  */
 export async function askForShare(db: Db, group: string, partition: string, owner: string, leaseMs: number): Promise<void> {
   const now = Date.now();
   const held = new Map<string, string[]>([[owner, []]]);
   for (const control of (await partitionControls(db, group)).sort((a, b) => a._id.localeCompare(b._id))) {
-    // One at a time: what was asked for changes the shares.
+    // One at a time: a pending request changes the shares.
     if (control.handover !== null && control.handover.to === owner && control.handover.until.getTime() > now) return;
     if (control.owner === null || control.leaseUntil === null || control.leaseUntil.getTime() < now) continue;
     held.set(control.owner, [...(held.get(control.owner) ?? []), control._id]);
   }
   const own = held.get(owner) ?? [];
   const [holder, most = []] = [...held].reduce((largest, one) => (one[1].length > largest[1].length ? one : largest));
-  // The waiting partitions of a process look at the same moment: only the first of them asks, or all would move, and then all back.
+  // The waiting partitions of a process look at the same time: only the first one asks, or all would move, and then all move back.
   if (most[0] !== partition || most.length < own.length + 2) return;
   await followerControls(db).updateOne(
     { _id: partition, owner: holder, $or: [{ handover: null }, { 'handover.until': { $lt: new Date(now) } }] },
@@ -419,15 +419,15 @@ export async function askForShare(db: Db, group: string, partition: string, owne
   );
 }
 
-/** Gives the lease, and a wish for it, back. What is not ours stays. */
+/** Releases the lease, and a request for it. Those of other owners stay. */
 export async function release(db: Db, name: string, owner: string): Promise<void> {
   await followerControls(db).updateOne({ _id: name, owner }, { $set: { owner: null, leaseUntil: null } });
   await followerControls(db).updateOne({ _id: name, 'handover.to': owner }, { $set: { handover: null } });
 }
 
 /**
- * Brings a switch that has begun to its end: renames each rebuilt collection that was not renamed yet, and has all partitions go on from where
- * the rebuild has come. To be called by whoever holds the lease of rebuilding.
+ * Completes a switch that has begun: renames the remaining rebuilt collections, and lets all partitions continue from where the rebuild
+ * ended. Call it only with the rebuild lease.
  */
 export async function finishSwitch(db: Db, { _id, generation, pending }: GroupControl): Promise<void> {
   if (pending === null) return;
@@ -445,7 +445,7 @@ export async function finishSwitch(db: Db, { _id, generation, pending }: GroupCo
   await groupControls(db).updateOne({ _id, generation }, { $set: { ...made, generation: generation + 1, pending: null } });
 }
 
-/** Somebody else has it now. */
+/** Another process owns it now. */
 export class LeaseLost extends Error {
   override readonly name = 'LeaseLost';
   constructor(name: string) {
@@ -453,7 +453,7 @@ export class LeaseLost extends Error {
   }
 }
 
-/** How often a lease is renewed and a wish for it noticed, in milliseconds. */
+/** How often a lease is renewed and requests for it are noticed, in milliseconds. */
 export function heartbeatMs(leaseMs: number): number {
   return Math.max(20, Math.min(1_000, leaseMs / 4));
 }

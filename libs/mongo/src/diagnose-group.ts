@@ -17,7 +17,7 @@ import { GroupDocuments } from './group-documents.js';
 /** One way in which a collection differs from a fresh fold of the log. */
 export interface Difference {
   readonly id: string;
-  /** `missing`: the log makes this document, the view lacks it; `extra`: the other way round; `differs`: in the fields named. */
+  /** `missing`: the log gives this document, the view lacks it; `extra`: the reverse; `differs`: in the fields named. */
   readonly kind: 'missing' | 'extra' | 'differs';
   readonly fields?: readonly { readonly path: string; readonly expected: unknown; readonly found: unknown }[];
 }
@@ -27,13 +27,13 @@ export interface Diagnosis {
   readonly view: string;
   /** Documents compared. */
   readonly compared: number;
-  /** Documents that kept changing while being looked at, so that nothing can be said of them. */
+  /** Documents that kept changing during the check, so that nothing can be said about them. */
   readonly moving: number;
   /** Events folded. */
   readonly events: number;
   /** Commit position of the group's checkpoint. */
   readonly position: number;
-  /** How many matching events the log holds beyond the group's checkpoint: what a projector has still to do. */
+  /** Number of matching events in the log after the group's checkpoint, still to be projected. */
   readonly behind: number;
   /** All differences found. */
   readonly different: number;
@@ -45,22 +45,22 @@ export interface DiagnoseGroupOptions {
   readonly db: Db;
   readonly store: EventStore;
   readonly group: AnyGroup;
-  /** The faces to look at; all unless said. */
+  /** The faces to check; default: all. */
   readonly faces?: readonly AnyFace[];
   readonly signal?: AbortSignal;
   /** How many differences to list (default 100). */
   readonly limit?: number;
-  /** Told after each batch how many events were folded. */
+  /** Called after each batch with the number of events folded. */
   readonly onProgress?: (events: number) => void;
 }
 
-/** How often documents that changed meanwhile are looked at again. */
+/** How often documents that changed in the meantime are checked again. */
 const ROUNDS = 5;
 
 /**
- * Compares faces of a group, and the fold that they follow from, with a fresh fold of the log up to the same place. The fold is made in
- * collections of its own, so that memory stays small, and both are read side by side in the order of their ids. Works while the group is
- * being projected: documents that moved on meanwhile are folded further and looked at again. Changes nothing.
+ * Compares faces of a group, and the fold that they are derived from, with a fresh fold of the log up to the same place. The fold is stored
+ * in its own collections, which keeps memory small, and both are read side by side in id order. Works while the group is being projected:
+ * documents that moved on in the meantime are folded further and checked again. Changes nothing else.
  * @returns a diagnosis for each collection
  * @throws ProjectionFailed, StoreUnavailable, or the signal's reason
  */
@@ -75,7 +75,7 @@ export async function diagnoseGroup(options: DiagnoseGroupOptions): Promise<read
     const fold = new Fold(options, new GroupDocuments(db, options.store, group, { faces, nameOf: scratch }));
     const diagnoses: Diagnosis[] = [];
     for (const collection of collections) {
-      // What a fold holds is text: read, it is compared whatever the order of its fields.
+      // A fold is stored as text: it is parsed, so that the order of fields does not matter.
       const read = collection === foldName(group) ? readFold : undefined;
       diagnoses.push(await compare(options, fold, reader(db, collection, read), reader(db, scratch(collection), read)));
     }
@@ -87,7 +87,7 @@ export async function diagnoseGroup(options: DiagnoseGroupOptions): Promise<read
 
 interface Reader {
   readonly name: string;
-  /** In the server's order of ids (bytes of UTF-8). */
+  /** In the server's order of ids (UTF-8 bytes). */
   all(): AsyncIterator<ViewDocument>;
   some(ids: readonly string[]): Promise<ReadonlyMap<string, ViewDocument>>;
 }
@@ -147,7 +147,7 @@ async function compare(
       // Before the documents are read: they are written at least as far as it says.
       position = (await checkpoint()) ?? position;
       const now = await view.some(ids);
-      // The view may be written further than its checkpoint says: go as far as its documents have gone.
+      // The view may be ahead of its checkpoint: go as far as its documents do.
       const furthest = [...now.values()].reduce((most, doc) => Math.max(most, doc.position), -1);
       await fold.upTo({ commit: max(position?.commit ?? -1n, BigInt(furthest)), prepare: 0n });
       const expected = await fresh.some(ids);
@@ -166,7 +166,9 @@ async function compare(
   };
 }
 
-/** What is wrong with a document, when the log is folded up to one place and projected up to another; 'moving' when that cannot be told yet. */
+/**
+ * What is wrong with a document, if the log is folded up to one place and projected up to another; 'moving' if this cannot be decided yet.
+ */
 function judgement(
   id: string,
   expected: ViewDocument | undefined,
@@ -188,7 +190,7 @@ function judgement(
   return fields.length === 0 ? undefined : { id, kind: 'differs', fields };
 }
 
-/** A fold of the log into scratch collections that can be taken further. */
+/** A fold of the log into scratch collections that can be continued. */
 class Fold {
   events = 0;
   #position: Position | undefined;
@@ -223,7 +225,7 @@ class Fold {
     await flush();
   }
 
-  /** How many matching events the log holds after a commit position. */
+  /** Number of matching events in the log after a commit position. */
   async countBeyond(position: number): Promise<number> {
     const { store, group, signal } = this.options;
     let count = 0;

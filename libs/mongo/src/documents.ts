@@ -2,8 +2,8 @@ import type { Collection, CreateCollectionOptions, Db } from 'mongodb';
 import type { Document, Face, Position, ProjectionGroup } from '#eventsourcing';
 import { mongoSchema } from './mongo-schema.js';
 
-/** Any group of read models: the projector does not care what its states and events are. */
-// Handlers are contravariant in their events, so no narrower type admits every group.
+/** Any group of read models: the projector does not depend on its states and events. */
+// Handlers are contravariant in their events, so no narrower type fits every group.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type AnyGroup = ProjectionGroup<any, any>;
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
@@ -18,7 +18,7 @@ export type ViewDocument<Doc extends Document = Record<string, unknown>> = Doc &
   readonly revision: number;
 };
 
-/** An aggregate's folded state as it is stored: private, read by projectors and by those who ask how far an aggregate has been projected. */
+/** An aggregate's folded state as stored: private, read by projectors and to find out how far an aggregate has been projected. */
 export interface FoldDocument {
   readonly _id: string;
   /** Commit position of the last event that was folded. */
@@ -38,7 +38,7 @@ export interface ViewLog {
   error(fields: object, message: string): void;
 }
 
-/** The place in the log as documents carry it. @throws RangeError beyond 2^53 − 1, which a number cannot hold exactly */
+/** A position in the form used by documents. @throws RangeError beyond 2^53 − 1, which a number cannot hold exactly */
 export function positionNumber({ commit }: Position): number {
   if (commit > BigInt(Number.MAX_SAFE_INTEGER)) throw new RangeError(`position ${commit} is beyond what documents can hold (2^53 - 1)`);
   return Number(commit);
@@ -53,22 +53,22 @@ export function foldName({ name }: Pick<AnyGroup, 'name'>): string {
   return `${name}__fold`;
 }
 
-/** Name under which a collection is built anew. */
+/** Name under which a collection is rebuilt. */
 export function nextName(collection: string): string {
   return `${collection}__next`;
 }
 
-/** Whether any document follows from the folded state, which is then kept. */
+/** Whether any document is derived from the folded state, which must then be stored. */
 export function keepsFold({ faces }: Pick<AnyGroup, 'faces'>): boolean {
   return faces.some((face) => 'document' in face);
 }
 
-/** Names of the collections that a group needs for some of its faces. */
+/** Names of the collections that a group needs for these faces. */
 export function collectionsOf(group: AnyGroup, faces: readonly AnyFace[] = group.faces): readonly string[] {
   return [...faces.map(({ name }) => name), ...(keepsFold(group) ? [foldName(group)] : [])];
 }
 
-/** Creates the collections with the indexes that queries rely on. What is there already stays. */
+/** Creates missing collections and indexes. */
 export async function prepareCollections(
   db: Db,
   group: AnyGroup,
@@ -78,15 +78,15 @@ export async function prepareCollections(
   const names = collectionsOf(group, faces).map(nameOf);
   const known = new Set((await db.listCollections({ name: { $in: names } }, { nameOnly: true }).toArray()).map(({ name }) => name));
   for (const name of names) {
-    // So that a view without events can be read, and renamed, too.
+    // So that a view without events can also be read, and renamed.
     if (known.has(name)) continue;
-    // Published for readers and not enforced: documents follow from the log, and a check would cost at every write.
+    // Published for readers but not enforced: documents are derived from the log, and a check would cost time at every write.
     const face = faces.find((one) => nameOf(one.name) === name);
     const published = face && { validator: { $jsonSchema: mongoSchema(face.schema(), face.dates) }, validationLevel: 'off' };
     await createUnlessThere(db, name, published);
   }
   for (const { name, alias, indexes } of faces) {
-    // Beside the live ones nobody looks for them.
+    // Only for the live collections: nobody looks for it beside them.
     if (alias !== undefined && nameOf(name) === name) await createUnlessThere(db, alias, { viewOn: name, pipeline: [] });
     if (indexes.length === 0) continue;
     await db.collection(nameOf(name)).createIndexes(indexes.map(({ key, unique }) => ({ key: { ...key }, ...(unique ? { unique } : {}) })));

@@ -1,18 +1,18 @@
 import type { EventStore, FeedFilter, Position, StoredEvent } from '#eventsourcing';
 
-/** What has arrived from a feed since the batch before. */
+/** What has arrived from a feed since the previous batch. */
 export interface FeedBatch {
   readonly events: readonly StoredEvent[];
-  /** Nothing up to here is missing from this batch and the ones before. */
+  /** Nothing up to here is missing from this batch and the earlier ones. */
   readonly position: Position | undefined;
-  /** History is over: by the end of this batch, or before. */
+  /** History has ended by the end of this batch. */
   readonly caughtUp: boolean;
 }
 
 /**
- * A feed in batches: whatever has arrived, as soon as the reader asks, up to a number of events. While the reader works on one, the next
- * gathers, so batches are small when the log is quiet and large when there is much to do.
- * Ends when the signal aborts; however the loop over it ends, the subscription ends too.
+ * A feed in batches: whatever has arrived when the reader asks, up to a number of events. While the reader works on one batch, the next one
+ * gathers, so batches are small when the log is quiet and large under load. Ends when the signal aborts; however the loop over it ends, the
+ * subscription ends too.
  */
 export async function* feedBatches(
   store: EventStore,

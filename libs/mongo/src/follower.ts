@@ -22,43 +22,43 @@ export interface FollowerOptions {
   readonly db: Db;
   readonly store: EventStore;
   readonly log: ViewLog;
-  /** Name of this process among all that may do the work: unique. */
+  /** Unique name of this process among all that may do the work. */
   readonly owner: string;
   /** How long a process that died keeps others waiting, in milliseconds (default 10,000). */
   readonly leaseMs?: number;
 }
 
-/** How a follower is doing in this process. */
+/** The condition of a follower in this process. */
 export interface FollowerStatus<State extends string> {
   readonly state: State;
   /** Commit position up to which this process has done the work. */
   readonly position: number | null;
-  /** The trouble that is being retried; cleared once there is progress. */
+  /** The failure that is being retried; cleared once there is progress. */
   readonly lastError?: Trouble;
 }
 
-/** How long one waits that has followed another log, in milliseconds: until somebody rebuilds. */
+/** How long a follower of another log waits before it looks again, in milliseconds: until someone rebuilds. */
 const OTHER_LOG_MS = 3_000;
 
-/** What became of a batch: how many of its events are done with, why not all of them, and whether the checkpoint was written along. */
+/** Result of a batch: how many of its events are done, why not all of them, and whether the checkpoint was written too. */
 export interface BatchDone {
   readonly count: number;
   readonly failure?: Error;
   readonly checkpointed?: boolean;
-  /** False when the checkpoint may wait for the next heartbeat: to do the work again costs little. */
+  /** False if the checkpoint may wait for the next heartbeat: repeating the work is cheap. */
   readonly isUrgent?: boolean;
-  /** What else the control document is to say with the checkpoint that the work has come to. */
+  /** Additional fields for the control document, given the checkpoint that the work has reached. */
   readonly also?: (checkpoint: Checkpoint | null) => Readonly<Record<string, unknown>>;
 }
 
-/** The checkpoint once so many events of the batch are done with; undefined when there is none to write. */
+/** The checkpoint after this many events of the batch; undefined if there is none to write. */
 export type CheckpointOf = (done: BatchDone) => CheckpointWrite | undefined;
 
 type Common = 'starting' | 'waiting' | 'catching-up' | 'live' | 'failing' | 'stopped';
 
 /**
- * Something that follows the log for as long as this process owns it, and waits while another one does. Whatever goes wrong is logged and
- * tried again, with pauses up to 30 seconds.
+ * Follows the log while this process owns it, and waits while another one does. Failures are logged and retried, with pauses of up to 30
+ * seconds.
  */
 export abstract class Follower<State extends string = Common> {
   protected state: State | Common = 'starting';
@@ -70,8 +70,8 @@ export abstract class Follower<State extends string = Common> {
 
   /**
    * @param name of its control document
-   * @param about what its lines in the log are about
-   * @param trouble what they say when it fails
+   * @param about the subject of its log lines
+   * @param trouble their message on a failure
    */
   protected constructor(
     private readonly following: FollowerOptions,
@@ -92,7 +92,7 @@ export abstract class Follower<State extends string = Common> {
     await this.#done;
   }
 
-  /** One try at being the owner, and all that follows from it. */
+  /** One attempt at being the owner, and the work that follows. */
   protected abstract turn(signal: AbortSignal): Promise<void>;
 
   protected progress(): FollowerStatus<State | Common> {
@@ -100,7 +100,7 @@ export abstract class Follower<State extends string = Common> {
     return this.#lastError === undefined ? known : { ...known, lastError: this.#lastError };
   }
 
-  /** Keeps a lease that was acquired for as long as something is done under it: preparing for it may last longer than the lease. */
+  /** Keeps an acquired lease during some work: preparation may take longer than the lease. */
   protected async holding<Result>(control: FollowerControl, work: (lease: HeldLease) => Promise<Result>): Promise<Result> {
     const { db, owner } = this.following;
     const lease = new HeldLease(db, control, owner, this.leaseMs);
@@ -112,11 +112,11 @@ export abstract class Follower<State extends string = Common> {
   }
 
   /**
-   * Works under a lease, from its checkpoint on and batch by batch, until it ends or the process stops.
+   * Works under a lease from its checkpoint on, batch by batch, until it ends or the process stops.
    *
-   * @param begun told what ends when the work ends
-   * @param isMine leaves out the events that others do
-   * @throws OtherLog, LeaseLost, and what the work has failed of
+   * @param begun called with what ends when the work ends
+   * @param isMine filters out events of other partitions
+   * @throws OtherLog, LeaseLost, and failures of the work
    */
   protected async follow(
     lease: HeldLease,
@@ -135,7 +135,7 @@ export abstract class Follower<State extends string = Common> {
     let mark = checkpoint?.event ?? null;
     let troubled = Boolean(control.trouble);
     this.#position = from === undefined ? null : positionNumber(from);
-    // Starting is no news; that it took over or goes on after trouble is.
+    // Starting is no news; taking over, or continuing after a failure, is.
     if (this.state !== 'starting')
       log.info({ ...this.about, generation: control.generation, position: this.#position }, 'following the log');
     this.state = 'catching-up';
@@ -159,7 +159,7 @@ export abstract class Follower<State extends string = Common> {
       if (reached !== undefined) {
         mark = last;
         if (!done.checkpointed) {
-          // Nobody waits for what brought no events.
+          // Nobody waits for a batch without events.
           if (events.length > 0 && (done.isUrgent ?? true)) lease.advance(reached, mark);
           else lease.note(reached, mark);
         }
@@ -198,7 +198,7 @@ export abstract class Follower<State extends string = Common> {
           at: new Date().toISOString(),
           ...(isOtherLog ? { code: 'other-log' as const } : {}),
         };
-        // Where the database itself is away the note would only keep a stop waiting.
+        // If the database itself is unavailable, the note would only delay a stop.
         if (!isUnreachable(error)) await noteTrouble(db, this.name, owner, this.#lastError);
         log.error({ ...this.about, err: error, retryInMs: Math.round(wait) }, this.trouble);
         await pause(wait, signal);
@@ -208,7 +208,7 @@ export abstract class Follower<State extends string = Common> {
   }
 }
 
-/** Waits, though no longer than until the signal aborts. */
+/** Waits, at most until the signal aborts. */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();

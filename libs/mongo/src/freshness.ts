@@ -1,4 +1,4 @@
-/** How long after their recording events were in the views, in milliseconds. */
+/** How soon after their recording events were visible in the views, in milliseconds. */
 export interface Freshness {
   readonly p50: number;
   readonly p99: number;
@@ -11,7 +11,7 @@ export class FreshnessMeter {
   readonly #ages = new Float64Array(LATEST);
   #count = 0;
 
-  /** @param recordedAt when the events were recorded that are visible now */
+  /** @param recordedAt when the now visible events were recorded */
   visible(recordedAt: readonly string[], now = Date.now()): void {
     for (const at of recordedAt) {
       this.#ages[this.#count % LATEST] = Math.max(0, now - Date.parse(at));
@@ -21,7 +21,7 @@ export class FreshnessMeter {
 
   /** Undefined before the first event. */
   measured(): Freshness | undefined {
-    // Asked for at every batch: numbers of one kind are sorted without comparing them one by one in JavaScript.
+    // Called for every batch: a typed array of numbers is sorted without calls to a comparison function.
     const sorted = this.#ages.slice(0, this.#count).sort();
     const at = (share: number): number | undefined => sorted[Math.ceil(share * sorted.length) - 1];
     const [p50, p99] = [at(0.5), at(0.99)];

@@ -13,7 +13,7 @@ import { foldName, keepsFold, positionNumber, type AnyFace, type AnyGroup, type 
 import { datesBy } from './mongo-schema.js';
 import { writeDocuments, type DocumentWrite } from './write-documents.js';
 
-/** An event could not be projected: a mistake in the fold or in a face, or in the event's data. */
+/** An event could not be projected: a fault in the fold, in a face, or in the event's data. */
 export class ProjectionFailed extends Error {
   override readonly name = 'ProjectionFailed';
   constructor(
@@ -28,25 +28,25 @@ export class ProjectionFailed extends Error {
   }
 }
 
-/** What became of a batch of events. */
+/** Result of a batch of events. */
 export interface Projected {
-  /** How many events are done with: all of them, or those before the one that failed. */
+  /** Number of events done: all of them, or those before the one that failed. */
   readonly count: number;
   readonly failure?: ProjectionFailed;
-  /** Whether the checkpoint was written along. */
+  /** Whether the checkpoint was written with the documents. */
   readonly checkpointed: boolean;
 }
 
 type Event = RecordedEvent<Record<string, unknown>>;
 
-/** A document that follows from a folded state, and where the last event stands that changed it. */
+/** A document derived from a folded state, and the place of the last event that changed it. */
 interface Shown {
   readonly document: Document | null;
   readonly position: number;
   readonly revision: number;
 }
 
-/** An aggregate as it has been folded so far. Replaced, never changed. */
+/** An aggregate as folded so far. Replaced, never changed. */
 interface Folded {
   readonly state: unknown;
   readonly position: number;
@@ -58,7 +58,7 @@ interface Folded {
 /** An aggregate after one of the events of a batch. */
 type Step = Omit<Folded, 'shown'>;
 
-/** An aggregate while a batch is folded: as it was before, and after each event of it. */
+/** An aggregate while a batch is folded: before it, and after each of its events. */
 interface Folding {
   readonly before: Folded | undefined;
   readonly steps: Step[];
@@ -66,27 +66,27 @@ interface Folding {
 
 const NOT_SHOWN: Shown = { document: null, position: -1, revision: -1 };
 
-/** Characters of JSON of the folds that are kept in memory; with their documents they take several times as much. */
+/** Characters of JSON of the folds cached in memory; with their documents they take several times as much. */
 const MOST_REMEMBERED = 4_000_000;
-/** What each of them takes besides. */
+/** Overhead of each. */
 const OF_EACH = 500;
 
 export interface GroupDocumentsOptions {
-  /** The faces that are written; all unless said. */
+  /** The faces to write; default: all. */
   readonly faces?: readonly AnyFace[];
-  /** Where collections are that are not the live ones. */
+  /** Names of the collections, if they are not the live ones. */
   readonly nameOf?: (collection: string) => string;
 }
 
 /**
- * Brings a group's documents up to date, in batches of events in log order. Each aggregate's fold is read at most once a batch, and not at
- * all when it was in a recent batch or begins in this one; of each face only what changed is written. Every write is guarded by position: an
- * event that a document has seen changes nothing, and a write that comes too late is ignored. Doing a batch again, or two of them at
- * once, therefore does no harm.
+ * Brings a group's documents up to date, in batches of events in log order. Each aggregate's fold is read at most once per batch, and not
+ * at all if it was in a recent batch or begins in this one; only faces that changed are written. Every write is guarded by position: an
+ * event that a document already includes changes nothing, and a late write is ignored. So it is harmless to repeat a batch, or to run two
+ * of them concurrently.
  *
- * Where personal data of an aggregate was erased, its stream is read and folded anew, and all of its documents are written again.
+ * If personal data of an aggregate was erased, its stream is read and folded again, and all of its documents are rewritten.
  *
- * Folds are remembered for as long as this object lives: nobody else may bring the group on meanwhile without this one seeing the same events.
+ * Folds are cached while this object lives: no other object may advance the group in the meantime unless this one sees the same events.
  */
 export class GroupDocuments {
   readonly #remembered = new Map<string, { readonly folded: Folded; readonly weight: number }>();
@@ -95,7 +95,7 @@ export class GroupDocuments {
   readonly #eventFaces;
   readonly #written: ReadonlySet<AnyFace>;
   readonly #nameOf: (collection: string) => string;
-  /** How the documents of a face are written that are not stored as they are derived. */
+  /** Converts the documents of a face whose stored form differs from the derived one. */
   readonly #stored = new Map<AnyFace, (document: Document) => Document>();
 
   constructor(
@@ -112,8 +112,8 @@ export class GroupDocuments {
   }
 
   /**
-   * Projects a batch. When an event cannot be projected, those before it are written, and the failure is returned.
-   * @param checkpoint to be written once so many events are done with
+   * Projects a batch. If an event cannot be projected, those before it are written, and the failure is returned.
+   * @param checkpoint to be written after this many events
    */
   async project(
     events: readonly StoredEvent[],
@@ -136,13 +136,13 @@ export class GroupDocuments {
       for (const [id, folded] of after) this.#remember(id, folded, weights.get(id));
       return { ...done, checkpointed };
     } catch (error) {
-      // What was written of it is not known: it is read again.
+      // It is unknown what was written: read it again.
       for (const id of after.keys()) this.#forget(id);
       throw error;
     }
   }
 
-  /** A face has failed at one of the events: those before it are projected all the same. */
+  /** A face failed at one of the events: those before it are projected all the same. */
   async #projectByHalves(
     events: readonly StoredEvent[],
     error: unknown,
@@ -158,7 +158,7 @@ export class GroupDocuments {
     return { ...rest, count: middle + rest.count };
   }
 
-  /** The folds of the aggregates that the events are of, as far as there are any. */
+  /** The existing folds of the events' aggregates. */
   async #load(events: readonly StoredEvent[]): Promise<Map<string, Folded>> {
     const folds = new Map<string, Folded>();
     if (!keepsFold(this.group)) return folds;
@@ -189,7 +189,7 @@ export class GroupDocuments {
     return { state, position, revision, shown };
   }
 
-  /** For each event that tells that personal data was erased, its stream up to there. */
+  /** For each event about erased personal data, its stream up to that event. */
   async #readAnew(events: readonly StoredEvent[]): Promise<ReadonlyMap<StoredEvent, readonly StoredEvent[]>> {
     const streams = new Map<StoredEvent, readonly StoredEvent[]>();
     for (const event of events) {
@@ -242,7 +242,7 @@ export class GroupDocuments {
     return { count };
   }
 
-  /** What is written of an event. @param position of the event because of which it is written */
+  /** What is written for an event. @param position of the event that causes the write */
   #entries(event: Event, position: number, isNew: boolean): DocumentWrite[] {
     return this.#eventFaces.map((face) => ({
       collection: this.#nameOf(face.name),
@@ -253,7 +253,7 @@ export class GroupDocuments {
     }));
   }
 
-  /** Every document counts as changed: what stands there is overwritten, and a fold that never saw it agrees. */
+  /** Every document counts as changed: stored documents are overwritten, so that they agree with a fold that never saw the data. */
   #foldedAnew(events: readonly Event[], position: number, revision: number): Folded {
     const state = events.reduce<unknown>((state, event) => this.group.fold(state, event) as unknown, this.group.initial);
     return {
@@ -264,7 +264,7 @@ export class GroupDocuments {
     };
   }
 
-  /** What is shown after a batch. Documents between its events are only derived as far as it takes to tell which event changed them last. */
+  /** The documents after a batch. Documents in between are derived only if needed to find the event that changed one last. */
   #shownAfter({ before, steps }: Folding): Folded {
     const last = steps.at(-1);
     if (last === undefined) return before as Folded;
@@ -293,7 +293,7 @@ export class GroupDocuments {
     const folds: DocumentWrite[] = [];
     const weights = new Map<string, number>();
     if (!keepsFold(this.group)) return { faces, folds, weights };
-    // Face by face, since servers write runs of one collection together.
+    // Face by face, since servers execute runs of writes to one collection together.
     for (const [index, face] of this.#stateFaces.entries()) {
       if (!this.#written.has(face)) continue;
       const collection = this.#nameOf(face.name);
@@ -328,7 +328,7 @@ export class GroupDocuments {
     if (weight === undefined) return;
     this.#remembered.set(id, { folded, weight });
     this.#weight += weight;
-    // The one that was used least recently is the first.
+    // The least recently used one comes first.
     for (const oldest of this.#remembered.keys()) {
       if (this.#weight <= MOST_REMEMBERED) return;
       this.#forget(oldest);
@@ -341,7 +341,7 @@ export class GroupDocuments {
   }
 }
 
-/** Whether two JSON values have the same content; absent and undefined are the same. Parts that are one object are not looked into. */
+/** Whether two JSON values have the same content; absent and undefined are the same. Identical objects are not compared further. */
 function sameContent(one: unknown, other: unknown): boolean {
   if (Object.is(one, other)) return true;
   if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false;

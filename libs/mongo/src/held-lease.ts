@@ -15,7 +15,7 @@ import {
   type LogMark,
 } from './control.js';
 
-/** What a lease has to write: how far the work has come, and how long it holds. */
+/** Pending writes of a lease: the progress of the work, and the renewal. */
 interface Change {
   readonly leaseUntil: Date;
   readonly checkpoint: Checkpoint | null;
@@ -23,19 +23,19 @@ interface Change {
 }
 
 /**
- * A lease while it is held: is renewed with all others of its process, writes checkpoints (the latest, one write at a time), and ends when it
- * was lost or somebody asks for it.
+ * A lease while it is held: renewed together with all others of its process, writes checkpoints (the latest, one write at a time), and ends
+ * when lost or requested by another process.
  */
 export class HeldLease {
   readonly #ended = new AbortController();
   readonly #heartbeat: Heartbeat;
   #validUntil: number;
-  /** How long it lasts from its last renewal on, in milliseconds. */
+  /** How long it lasts from its last renewal, in milliseconds. */
   #term: number;
   #checkpoint: Checkpoint | null = null;
   #also: Readonly<Record<string, unknown>> = {};
   #writing: Promise<void> | undefined;
-  /** Whether the write that is on its way carries a checkpoint. */
+  /** Whether the current write includes a checkpoint. */
   #carrying = false;
 
   constructor(
@@ -54,61 +54,61 @@ export class HeldLease {
     return this.control._id;
   }
 
-  /** Aborts when writing has to stop: lost, or asked for. */
+  /** Aborts when writing must stop: lost, or requested. */
   get ended(): AbortSignal {
     return this.#ended.signal;
   }
 
-  /** Notes how far the work has come. Written soon, by and by with what is noted meanwhile. */
+  /** Records the progress of the work. Written soon, together with later progress. */
   advance(position: Position, mark: LogMark | null): void {
     this.note(position, mark);
     this.write();
   }
 
-  /** Notes how far the work has come. Written with the next heartbeat. */
+  /** Records the progress of the work. Written with the next heartbeat. */
   note(position: Position, mark: LogMark | null): void {
     this.#checkpoint = checkpointAt(position, mark);
   }
 
-  /** Notes what else the control document is to say. Written with the checkpoint, or with the next heartbeat. */
+  /** Sets additional fields of the control document. Written with the checkpoint, or with the next heartbeat. */
   also(fields: Readonly<Record<string, unknown>>): void {
     this.#also = { ...this.#also, ...fields };
   }
 
-  /** How far the work has come, for whoever writes that along with the work itself. What was noted before is left out. */
+  /** The progress of the work, for writing together with the work itself. Replaces earlier progress. */
   checkpointWrite(position: Position, mark: LogMark | null): CheckpointWrite {
     this.#checkpoint = null;
     return { collection: VIEWS, filter: this.mine, update: { $set: { checkpoint: checkpointAt(position, mark) } } };
   }
 
-  /** Writes what was noted now. One write at a time; what is noted while it is on its way follows at once. */
+  /** Writes the recorded progress now. One write at a time; progress recorded during a write follows at once. */
   write(): void {
     if (this.#writing === undefined) this.whileWriting(this.#heartbeat.beat([this]));
   }
 
-  /** To be called before a write: a process that was suspended for long may have lost the lease without noticing. @throws LeaseLost */
+  /** Call it before a write: a process that was suspended for long may have lost the lease without noticing. @throws LeaseLost */
   async confirm(): Promise<void> {
-    // An older checkpoint on its way must not come in after a newer one.
+    // An older checkpoint must not arrive after a newer one.
     if (this.#carrying) await this.#writing;
     if (Date.now() < this.#validUntil - this.#term / 4) return;
     await this.#heartbeat.beat([this]);
     if (Date.now() >= this.#validUntil) throw new LeaseLost(this.name);
   }
 
-  /** Stops renewing: until the lease runs out it stays ours. */
+  /** Stops renewing: the lease stays ours until it runs out. */
   async pause(): Promise<void> {
     this.#heartbeat.remove(this);
     while (this.#writing !== undefined) await this.#writing;
   }
 
-  /** Writes what was noted last and gives the lease back; if the database is out of reach, the lease runs out by itself. */
+  /** Writes the last progress and releases the lease; if the database is out of reach, the lease runs out by itself. */
   async release(): Promise<void> {
     if (this.#hasNews) this.write();
     await this.pause();
     await release(this.db, this.name, this.owner).catch(() => {});
   }
 
-  /** Finds the control document as long as it is ours. */
+  /** Matches the control document while it is ours. */
   get mine(): { readonly _id: string; readonly generation: number; readonly owner: string } {
     return { _id: this.name, generation: this.control.generation, owner: this.owner };
   }
@@ -117,7 +117,7 @@ export class HeldLease {
     return this.#checkpoint !== null || Object.keys(this.#also).length > 0;
   }
 
-  /** For the heartbeat: what is to be written, if anything. */
+  /** For the heartbeat: what to write, if anything. */
   take(now: number): Change | undefined {
     if (!this.#hasNews && now < this.#validUntil - (this.#term * 3) / 4) return undefined;
     this.#term = leaseTermMs(this.db, this.leaseMs);
@@ -134,7 +134,7 @@ export class HeldLease {
     this.#also = { ...also, ...this.#also };
   }
 
-  /** For the heartbeat: how the control document is. @param until how long the lease holds, if it was renewed */
+  /** For the heartbeat: the current control document. @param until when the lease ends, if it was renewed */
   look(control: Pick<FollowerControl, 'owner' | 'generation' | 'handover'> | undefined, until: Date | undefined): void {
     if (control === undefined || control.owner !== this.owner || control.generation !== this.control.generation) {
       this.#validUntil = 0;
@@ -146,7 +146,7 @@ export class HeldLease {
     if (handover !== null && handover.to !== this.owner && handover.until.getTime() > Date.now()) this.#ended.abort();
   }
 
-  /** For the heartbeat: nothing else is written meanwhile. */
+  /** For the heartbeat: nothing else is written in the meantime. */
   whileWriting(writing: Promise<boolean>): void {
     this.#writing = writing.then((done) => {
       this.#writing = undefined;
@@ -159,7 +159,7 @@ export class HeldLease {
   }
 }
 
-/** Renews all leases that a process holds in a database, and looks whether they are asked for: two commands, however many there are. */
+/** Renews all leases of a process in a database, and checks for requests: two commands, however many leases there are. */
 class Heartbeat {
   static readonly #all = new WeakMap<Db, Map<string, Heartbeat>>();
 
@@ -200,7 +200,7 @@ class Heartbeat {
     for (const lease of leases) lease.whileWriting(beating);
   }
 
-  /** @returns false when the database was out of reach */
+  /** @returns false if the database was out of reach */
   async beat(leases: readonly HeldLease[]): Promise<boolean> {
     const now = Date.now();
     const changes = new Map<HeldLease, Change>();

@@ -12,12 +12,12 @@ interface JsonSchema {
 
 const bsonTypes: Readonly<Record<string, string>> = { integer: 'number', boolean: 'bool' };
 
-/** Keywords of JSON Schema that mean the same in MongoDB. */
+/** Keywords of JSON Schema with the same meaning in MongoDB. */
 const SAME = ['description', 'enum', 'minimum', 'maximum', 'minLength', 'maxLength', 'pattern', 'minItems', 'maxItems'] as const;
 
 /**
- * A JSON Schema (2020-12, without references) as MongoDB's `$jsonSchema`: draft 4 with `bsonType`. What MongoDB does not know, such as
- * `format`, is left out.
+ * A JSON Schema (2020-12, without references) as MongoDB's `$jsonSchema`: draft 4 with `bsonType`. Keywords unknown to MongoDB, such as
+ * `format`, are omitted.
  * @param dates whether instants are dates
  */
 export function mongoSchema(given: object, dates = false): object {
@@ -46,12 +46,12 @@ function isInstant({ type, format }: JsonSchema): boolean {
 
 type Convert = (value: unknown) => unknown;
 
-/** Writes instants as dates, wherever a JSON Schema has them. What a document has besides stays as it is. */
+/** Converts instants to dates, wherever a JSON Schema has them. Other fields stay as they are. */
 export function datesBy(given: object): (document: object) => object {
   return (compiled({ ...given }) ?? ((document: unknown) => document)) as (document: object) => object;
 }
 
-/** Undefined where there is nothing to convert. */
+/** Undefined if there is nothing to convert. */
 function compiled(schema: JsonSchema): Convert | undefined {
   if (isInstant(schema)) return (value) => (typeof value === 'string' ? new Date(value) : value);
   const item = schema.items && compiled(schema.items);

@@ -5,13 +5,13 @@ export interface Partition<Status> {
   stop(): Promise<void>;
 }
 
-/** As many partitions as there are to be, which the first of them finds out while it runs. */
+/** The required number of partitions, which the first one finds out while it runs. */
 export class Partitions<Status> {
   readonly #all: Partition<Status>[] = [];
   readonly #surplus: Promise<void>[] = [];
   #stopped = false;
 
-  /** @param make a partition; it tells how many there are */
+  /** @param make a partition; it reports how many there are */
   constructor(private readonly make: (partition: number, onPartitions: (count: number) => void) => Partition<Status>) {
     this.#resize(1);
   }

@@ -21,16 +21,16 @@ import { RebuildRunning, rebuildGroup, settleSwitch } from './rebuild-group.js';
 import { ViewSignal } from './view-signals.js';
 
 /**
- * How a partition of a group of views is doing in this process: for health checks.
- * `waiting`: another process projects it; `catching-up`, `live`: this one does; `rebuilding`: the group is newer than its documents;
- * `outdated`: its documents are newer than this process's group; `failing`: retried with growing pauses, see `lastError`.
+ * The condition of a partition of a group of views in this process, for health checks. `waiting`: another process projects it;
+ * `catching-up`, `live`: this one does; `rebuilding`: the group is newer than its documents; `outdated`: its documents are newer than this
+ * process's group; `failing`: retried with growing pauses, see `lastError`.
  */
 export interface PartitionStatus extends FollowerStatus<
   'starting' | 'waiting' | 'catching-up' | 'live' | 'rebuilding' | 'outdated' | 'failing' | 'stopped'
 > {
   readonly group: string;
   readonly partition: number;
-  /** Milliseconds since the oldest event that is known and not yet projected was recorded; 0 when there is none; null while it is not known. */
+  /** Milliseconds since the oldest known event that is not yet projected was recorded; 0 if there is none; null while unknown. */
   readonly lagMs: number | null;
   /** Events projected by this process since it started. */
   readonly projected: number;
@@ -38,24 +38,24 @@ export interface PartitionStatus extends FollowerStatus<
 
 /** A group of views that is being kept up to date. */
 export interface GroupProjector {
-  /** How each partition is doing. */
+  /** The condition of each partition. */
   status(): readonly PartitionStatus[];
-  /** Finishes the batches in work, writes the checkpoints, gives the leases back. */
+  /** Finishes current batches, writes the checkpoints, releases the leases. */
   stop(): Promise<void>;
 }
 
 export interface ProjectGroupOptions extends FollowerOptions {
   readonly group: AnyGroup;
-  /** Into how many partitions the group is divided when its collections are made: a power of two (default 1). */
+  /** Number of partitions when the group's collections are created: a power of two (default 1). */
   readonly partitions?: number;
-  /** Events in one batch at most (default 500): all that follows from them is in memory at once. */
+  /** Maximum number of events in one batch (default 500): all of their results are in memory at once. */
   readonly batchSize?: number;
 }
 
 /**
- * Keeps a group of views up to date: each of its partitions for as long as this process is its owner, and waits while another one is. A
- * group newer than its documents is built anew first, beside the old one. Whatever goes wrong is logged and tried again, with pauses up to
- * 30 seconds; a failing group does not keep others from going on.
+ * Keeps a group of views up to date: each partition while this process is its owner; waits while another one is. A group newer than its
+ * documents is first rebuilt beside the old one. Failures are logged and retried, with pauses of up to 30 seconds; a failing group does not
+ * hold up others.
  */
 export function projectGroup(options: ProjectGroupOptions): GroupProjector {
   generationOf(options.group, options.partitions ?? 1);
@@ -71,7 +71,7 @@ class PartitionProjector extends Follower<PartitionStatus['state']> {
   constructor(
     private readonly options: ProjectGroupOptions,
     private readonly partition: number,
-    /** Told by the first one how many there are. */
+    /** Called by the first one with their number. */
     private readonly onPartitions: (count: number) => void,
   ) {
     super(
@@ -106,7 +106,7 @@ class PartitionProjector extends Follower<PartitionStatus['state']> {
     if (comparison !== 'same') {
       this.state = 'rebuilding';
       const faces = comparison.older;
-      log.info({ group: group.name, faces: faces.map(({ name }) => name) }, 'building views anew beside the old ones');
+      log.info({ group: group.name, faces: faces.map(({ name }) => name) }, 'rebuilding views beside the old ones');
       try {
         await rebuildGroup({ db, store, group, faces, owner: `${owner}-rebuild`, leaseMs: this.leaseMs, signal });
       } catch (error) {
@@ -126,10 +126,10 @@ class PartitionProjector extends Follower<PartitionStatus['state']> {
     if (!owned) await pause(heartbeatMs(this.leaseMs), signal);
   }
 
-  /** Projects until the lease ends or the process stops. @returns false when the group is not as it was, so that nothing was done */
+  /** Projects until the lease ends or the process stops. @returns false if the group has changed, so that nothing was done */
   async #own({ partitions }: GroupControl, lease: HeldLease, signal: AbortSignal): Promise<boolean> {
     const { db, store, group, batchSize = 500 } = this.options;
-    // A switch may have begun, or come to an end, in between: look again.
+    // A switch may have begun or ended in between: look again.
     const control = await groupControls(db).findOne({ _id: group.name });
     const asBefore =
       control !== null && control.pending === null && control.generation === lease.control.generation && control.partitions === partitions;
@@ -148,7 +148,7 @@ class PartitionProjector extends Follower<PartitionStatus['state']> {
         const projected = await documents.project(events, checkpoint);
         written.send();
         this.#projected += projected.count;
-        // While it catches up, what it has not seen is old: `lagMs` tells of that.
+        // While catching up, new events are old ones: `lagMs` covers that.
         if (this.state === 'live') this.#freshness.visible(events.slice(0, projected.count).map(({ metadata }) => metadata.recordedAt));
         if (projected.failure === undefined) this.#oldest = undefined;
         const freshness = this.#freshness.measured();

@@ -1,31 +1,31 @@
 import { BSON } from 'mongodb';
 
-/** Bytes up to which a text is looked for among those that were met before. */
+/** Maximum number of bytes of a text to look up in the cache. */
 const SHORT = 32;
 /** A power of two. */
 const PLACES = 8_192;
 
 /**
- * Reads documents from their bytes, as the driver would make them, at a third of its cost: names of fields and short texts (tiers, clients, zones)
- * are the same in a million documents, and are made once. For reading many documents of a kind; not for use by two at once.
+ * Decodes documents like the driver, at a third of its cost: field names and short texts (tiers, clients, zones) are the same in a million
+ * documents, and are made once. For reading many documents of a kind; not for concurrent use.
  */
 export class BsonReader {
-  /** Texts by a number that follows from their bytes. */
+  /** Texts by a hash of their bytes. */
   readonly #known: (string | undefined)[] = new Array<string | undefined>(PLACES).fill(undefined);
   #bytes: Buffer = Buffer.alloc(0);
-  /** Where to read on. */
+  /** Where to continue reading. */
   #at = 0;
 
-  /** @param bytes a document, as a server sent it @throws BSONError where it is none */
+  /** @param bytes a document, as sent by a server @throws BSONError if it is invalid */
   read(bytes: Uint8Array): object {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#at = 0;
     const found = this.#fields({});
-    // What has a type, or a name, that is rare is left to the driver's own reader.
+    // Documents with a rare type, or a rare field name, are left to the driver's own decoder.
     return found ?? BSON.deserialize(bytes);
   }
 
-  /** The fields of the document that begins here; undefined where something in it is rare. */
+  /** The fields of the document that begins here; undefined if something in it is rare. */
   #fields<Into extends object>(into: Into): Into | undefined {
     const bytes = this.#bytes;
     const list = Array.isArray(into) ? (into as unknown[]) : undefined;
@@ -108,7 +108,7 @@ export class BsonReader {
   }
 }
 
-/** Whether the bytes are those of a text; only of one without letters beyond ASCII. */
+/** Whether the bytes are those of a text; only for ASCII texts. */
 function isText(text: string, bytes: Buffer, start: number): boolean {
   for (let index = 0; index < text.length; index++) {
     const byte = bytes[start + index] as number;

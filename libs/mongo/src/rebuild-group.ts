@@ -35,29 +35,29 @@ export interface RebuildGroupOptions {
   readonly db: Db;
   readonly store: EventStore;
   readonly group: AnyGroup;
-  /** The faces that are built anew: all unless said, and all when the fold is newer than the one that is there. */
+  /** The faces to rebuild: all by default, and all if the fold is newer than the stored one. */
   readonly faces?: readonly AnyFace[];
-  /** Into how many partitions the group is divided from then on: a power of two; as many as before unless said. */
+  /** Number of partitions of the group from then on: a power of two; default: as before. */
   readonly partitions?: number;
-  /** Name of this rebuild among all processes that may write views: unique. */
+  /** Unique name of this rebuild among all processes that may write views. */
   readonly owner: string;
   /** The workers' lease, in milliseconds (default 10,000). */
   readonly leaseMs?: number;
   readonly signal?: AbortSignal;
-  /** Told after each batch. */
+  /** Called after each batch. */
   readonly onProgress?: (progress: RebuildProgress) => void;
 }
 
-/** Another process is building this group anew. */
+/** Another process is rebuilding this group. */
 export class RebuildRunning extends Error {
   override readonly name = 'RebuildRunning';
 }
 
 /**
- * Builds faces of a group anew from the whole log, with the fold that they follow from, beside the present ones, and switches the names:
- * readers see the old documents until they see the new ones. Who projects the group meanwhile goes on doing so until shortly before the
- * switch, and afterwards. A rebuild that was killed before it switched leaves the views as they were, and can be started again; a switch
- * that has begun is brought to its end by whoever comes next.
+ * Rebuilds faces of a group from the entire log, with the fold that they are derived from, beside the live ones, and switches the names:
+ * readers see the old documents until they see the new ones. Projectors of the group continue until shortly before the switch, and
+ * afterwards. A rebuild that was killed before it switched leaves the views as they were, and can be started again; a switch that has begun
+ * is completed by the next process.
  * @throws RebuildRunning, ProjectionFailed, or the signal's reason
  */
 export async function rebuildGroup(options: RebuildGroupOptions): Promise<RebuildProgress> {
@@ -86,7 +86,7 @@ export async function rebuildGroup(options: RebuildGroupOptions): Promise<Rebuil
   }
 }
 
-/** The lease that keeps others from building a group, or from finishing a switch. Null: somebody has it. */
+/** The lease that keeps others from rebuilding a group, or from completing a switch. Null: another process has it. */
 async function beginBuilding(db: Db, group: string, owner: string, leaseMs: number): Promise<HeldLease | null> {
   await ensureFollower(db, nextName(group), 1);
   const building = await acquire(db, nextName(group), owner, leaseMs);
@@ -94,7 +94,7 @@ async function beginBuilding(db: Db, group: string, owner: string, leaseMs: numb
 }
 
 /**
- * Brings to its end what a rebuild has left that died while it switched.
+ * Completes a switch of a rebuild that died during it.
  * @returns false while it may still be alive
  */
 export async function settleSwitch(db: Db, group: AnyGroup, owner: string, leaseMs: number): Promise<boolean> {
@@ -109,7 +109,7 @@ export async function settleSwitch(db: Db, group: AnyGroup, owner: string, lease
   return true;
 }
 
-/** How long to wait for what takes a lease at most, in milliseconds. */
+/** How long to wait for something that takes at most a lease, in milliseconds. */
 function patienceMs(leaseMs: number): number {
   return 3 * leaseMs + 5_000;
 }
@@ -135,7 +135,7 @@ async function switchOver(
       leases.push(new HeldLease(db, acquired, owner, leaseMs));
       followed &&= acquired.checkpoint !== null && (await isOfThisLog(store, acquired.checkpoint));
     }
-    // What was appended meanwhile; and at least as far as readers have already seen, should we read from a node that lags behind.
+    // What was appended in the meantime; at least as far as readers have already seen, in case this node lags behind.
     const seen = followed ? await lastPosition(db, faces) : -1;
     const until = Date.now() + patienceMs(leaseMs);
     for (;;) {
@@ -148,7 +148,7 @@ async function switchOver(
       await lease.confirm();
       await lease.pause();
     }
-    // With a whole lease ahead, so that nobody comes between this and the end.
+    // With a full lease ahead, so that nobody gets between this and the end.
     const leaseUntil = new Date(Date.now() + leaseMs);
     const extended = await followerControls(db).updateMany(
       { _id: { $in: names }, owner, generation: control.generation },
@@ -173,7 +173,7 @@ async function switchOver(
   }
 }
 
-/** Commit position of the last event that has changed any document. */
+/** Commit position of the last event that changed any document. */
 async function lastPosition(db: Db, faces: readonly AnyFace[]): Promise<number> {
   let most = -1;
   for (const { name } of faces) {
@@ -187,7 +187,7 @@ async function lastPosition(db: Db, faces: readonly AnyFace[]): Promise<number> 
   return most;
 }
 
-/** A fold of the log into collections of its own, which can be taken up again. */
+/** A resumable fold of the log into separate collections. */
 class Course {
   position: Position | undefined;
   lastEvent = -1;
@@ -204,7 +204,7 @@ class Course {
     this.#documents = new GroupDocuments(options.db, options.store, options.group, { faces, nameOf: nextName });
   }
 
-  /** Goes on to the present end of the log. */
+  /** Continues to the current end of the log. */
   async run(phase: RebuildProgress['phase']): Promise<void> {
     const { store, group, onProgress } = this.options;
     for await (const batch of feedBatches(store, { streamPrefixes: [group.streamPrefix] }, this.position, this.signal, 1_000)) {

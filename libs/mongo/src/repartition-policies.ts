@@ -14,9 +14,9 @@ import {
 } from './control.js';
 
 /**
- * Divides the policies of an aggregate into another number of partitions. Each new one goes on from where the least of the old ones has come:
- * what the others have done since is looked at again, and left alone.
- * @throws RangeError when the number is no power of two; Error when an owner does not hand over
+ * Changes the number of partitions of an aggregate's policies. Each new partition continues from the least progress of the old ones: events
+ * already handled are looked at again, and skipped.
+ * @throws RangeError if the number is not a power of two; Error if an owner does not hand over
  */
 export async function repartitionPolicies(
   db: Db,
@@ -42,7 +42,7 @@ export async function repartitionPolicies(
     const policies = Object.fromEntries(
       names.map((name) => [name, { checkpoint: least(held.map((control) => control.policies?.[name]?.checkpoint ?? null)) }]),
     );
-    // The new number last: until then nobody else follows, and whoever dies here has changed nothing that a second try would not.
+    // The new number last: until then nobody else follows, and dying here changes nothing that a second try would not.
     const control = { generation: generation + 1, checkpoint, policies, owner, leaseUntil: new Date(Date.now() + leaseMs), handover: null };
     for (const name of fresh) await followerControls(db).replaceOne({ _id: name }, control, { upsert: true });
     await policiesControls(db).updateOne({ _id: group, generation }, { $set: { partitions, generation: generation + 1 } });

@@ -12,10 +12,10 @@ import {
 } from './control.js';
 
 /**
- * Has the policies of an aggregate begin again at the start of the log, where they have followed another one than this. What this log shows
- * to have been reacted to is left alone.
+ * Lets the policies of an aggregate begin again at the start of the log, if they have followed another log. Events to which this log has
+ * recorded reactions are skipped.
  * @returns whether they had followed another log
- * @throws Error when an owner does not hand over; StoreUnavailable
+ * @throws Error if an owner does not hand over; StoreUnavailable
  */
 export async function restartPolicies(
   db: Db,

@@ -31,26 +31,26 @@ import { positionNumber } from './documents.js';
 import { Partitions } from './partitions.js';
 import { type BatchDone, Follower, pause, type FollowerOptions, type FollowerStatus } from './follower.js';
 
-/** Any policy: the runner does not care what its events and commands are. */
-// Handlers are contravariant in their events, so no narrower type admits every policy.
+/** Any policy: the runner does not depend on its events and commands. */
+// Handlers are contravariant in their events, so no narrower type fits every policy.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type AnyPolicy = Policy<any, any, any>;
 
 /**
- * How a policy is doing in this process: for health checks.
- * `waiting`: another process runs it; `catching-up`, `live`: this one does; `failing`: retried with growing pauses, see `lastError`.
+ * The condition of a policy in this process, for health checks. `waiting`: another process runs it; `catching-up`, `live`: this one does;
+ * `failing`: retried with growing pauses, see `lastError`.
  */
 export interface PolicyStatus extends FollowerStatus<'starting' | 'waiting' | 'catching-up' | 'live' | 'failing' | 'stopped'> {
   readonly policy: string;
-  /** Commands that this process has sent for it, and how many of them were refused. */
+  /** Commands that this process sent for it, and how many of them were refused. */
   readonly sent: number;
   readonly refused: number;
 }
 
-/** Policies that run. */
+/** Running policies. */
 export interface PolicyRunner {
   status(): readonly PolicyStatus[];
-  /** Finishes the events in work, writes the checkpoints, gives the leases back. */
+  /** Finishes current events, writes the checkpoints, releases the leases. */
   stop(): Promise<void>;
 }
 
@@ -59,19 +59,19 @@ export interface RunPoliciesOptions extends FollowerOptions {
   /** Runs a command. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   readonly send: SendReaction<any>;
-  /** Into how many partitions the policies of an aggregate are divided when they run for the first time: a power of two (default 1). */
+  /** Number of partitions when the policies of an aggregate first run: a power of two (default 1). */
   readonly partitions?: number;
 }
 
-/** Events in one batch at most, and streams of a batch that are reacted to at once. */
+/** Maximum number of events in one batch, and of its streams handled concurrently. */
 const BATCH = 200;
 const AT_ONCE = 8;
 
 /**
- * Reacts to every event that a policy cares about, at least once and with the same command ids each time: the events of a stream in order,
- * different streams side by side. The policies of one aggregate follow the log together, one process at a time for all of them; how far each
- * is stands in the collection `views`. A command that is refused is recorded and holds up nothing. What cannot be done for now is tried again,
- * with pauses up to 30 seconds; a policy that fails, or is new, catches up by itself and does not hold up the others.
+ * Reacts to every event relevant to a policy, at least once and with the same command ids each time: the events of a stream in order,
+ * different streams concurrently. The policies of one aggregate follow the log together, in one process at a time; the collection `views`
+ * has the progress of each. A refused command is recorded and holds up nothing. Temporary failures are retried, with pauses of up to 30
+ * seconds; a policy that fails, or is new, catches up by itself and does not hold up the others.
  */
 export function runPolicies(options: RunPoliciesOptions): PolicyRunner {
   const categories = [...new Set(options.policies.map(({ aggregate }) => aggregate.category))];
@@ -89,11 +89,11 @@ export function runPolicies(options: RunPoliciesOptions): PolicyRunner {
   };
 }
 
-/** One policy as it runs. */
+/** One policy at work. */
 class Course {
   sent = 0;
   refused = 0;
-  /** It is not as far as the others, and catches up by itself. */
+  /** It is behind the others, and catches up by itself. */
   isBehind = false;
   checkpoint: Checkpoint | null = null;
   lastError: Trouble | undefined;
@@ -108,7 +108,7 @@ class Course {
 class Runner extends Follower<PolicyStatus['state']> {
   readonly #courses: readonly Course[];
   readonly #states: States;
-  /** Up to here those that are not behind have reacted. */
+  /** The policies that are not behind have reacted up to here. */
   #reached: Checkpoint | null = null;
   #isWorking = false;
   #isMine: (event: StoredEvent) => boolean = () => true;
@@ -117,7 +117,7 @@ class Runner extends Follower<PolicyStatus['state']> {
     private readonly options: RunPoliciesOptions,
     private readonly category: string,
     private readonly partition: number,
-    /** Told by the first one how many there are. */
+    /** Called by the first one with their number. */
     private readonly onPartitions: (count: number) => void,
   ) {
     const names = options.policies.map(({ name }) => name);
@@ -204,7 +204,7 @@ class Runner extends Follower<PolicyStatus['state']> {
     return { streamPrefixes: [`${this.category}-`] };
   }
 
-  /** A batch, for those who are not behind. Who fails is behind from then on. */
+  /** A batch, for the policies that are not behind. One that fails is behind from then on. */
   async #work(events: readonly StoredEvent[], startCatchingUp: (course: Course) => void): Promise<BatchDone> {
     const together = this.#courses.filter(({ isBehind }) => !isBehind);
     this.#isWorking = true;
@@ -228,12 +228,12 @@ class Runner extends Follower<PolicyStatus['state']> {
     return { count: events.length, also, isUrgent: failed.size > 0 || this.#sent > sentBefore };
   }
 
-  /** Brings one that is behind up to the others, for as long as it takes. */
+  /** Brings one that is behind up to the others, however long it takes. */
   async #catchUp(course: Course, lease: HeldLease, ending: AbortSignal): Promise<void> {
     const { store } = this.options;
     let failures = 0;
     while (!ending.aborted) {
-      // What the others have done when the reading begins is read to its end.
+      // Reads to the end of what the others had done when reading began.
       const goal = this.#reached;
       const flush = async (events: readonly StoredEvent[]): Promise<void> => {
         const error = (await this.#react(events, [course])).get(course);
@@ -276,13 +276,13 @@ class Runner extends Follower<PolicyStatus['state']> {
     this.options.log.error({ policy: course.policy.name, err: error }, 'the policy does not react');
   }
 
-  /** What the control document says of a policy. */
+  /** A policy's entry in the control document. */
   #told({ policy, checkpoint, lastError }: Course): Readonly<Record<string, unknown>> {
     return { [`policies.${policy.name}`]: { checkpoint, ...(lastError === undefined ? {} : { trouble: lastError }) } };
   }
 
   /**
-   * All events of a batch, for some policies: what a policy has done already is left out. One that fails does nothing more.
+   * All events of a batch, for some policies: events that a policy has handled are skipped. One that fails does nothing more.
    * @returns what failed
    */
   async #react(events: readonly StoredEvent[], courses: readonly Course[]): Promise<ReadonlyMap<Course, { readonly cause: unknown }>> {
@@ -337,10 +337,10 @@ class Runner extends Follower<PolicyStatus['state']> {
 
 type AnyEvent = RecordedEvent<Record<string, unknown>>;
 
-/** Streams whose state is remembered. */
+/** Number of streams whose state is cached. */
 const MOST_STATES = 500;
 
-/** States of aggregates right after an event: what came later is not looked at. Goes on from where it was in a stream last. */
+/** States of aggregates right after an event, ignoring later ones. Continues from the last position in a stream. */
 class States {
   readonly #known = new Map<string, { readonly state: unknown; readonly revision: number }>();
   readonly #aggregate;
@@ -359,7 +359,7 @@ class States {
     const known = this.#known.get(stream);
     const from = known !== undefined && known.revision <= revision ? known : { state: this.#aggregate.initial as unknown, revision: -1 };
     let { state } = from;
-    // A command of this process that has led to it knows what state it has led to.
+    // A command in this process that produced the event knows the resulting state.
     const recent = foldedStreamsOf(this.store).get(this.#aggregate, stream);
     if (recent?.revision === revision) state = recent.state;
     else if (from.revision < revision) {
@@ -370,7 +370,7 @@ class States {
       }
     }
     if (known === undefined || known.revision < revision) {
-      // The one that was used least recently is the first.
+      // The least recently used one comes first.
       this.#known.delete(stream);
       this.#known.set(stream, { state, revision });
       for (const oldest of this.#known.keys()) if (this.#known.size > MOST_STATES) this.#known.delete(oldest);

@@ -12,16 +12,16 @@ import {
 } from '#eventsourcing';
 
 export interface ShareFeedsOptions {
-  /** Items that are kept for readers to come, and half as many as the fastest reader may be ahead of the slowest (default 1,024). */
+  /** Items kept for new readers, and half as many as the fastest reader may be ahead of the slowest (default 1,024). */
   readonly window?: number;
-  /** How long the slowest reader may hold up the others, in milliseconds, before it goes on by itself (default 2,000). */
+  /** How long the slowest reader may hold up the others, in milliseconds, before it continues alone (default 2,000). */
   readonly stallMs?: number;
 }
 
 /**
- * The same store, but readers that ask for the same events at about the same place share one subscription: a worker's views then cost one
- * stream from the server and one decoding, not one each. A reader further back reads by itself until it has come up to the others; one that
- * stands still is left behind, and reads by itself again.
+ * The same store, but readers of the same events at about the same place share one subscription: a worker's views then cost one stream from
+ * the server and one decoding, rather than one each. A reader further back reads alone until it has caught up with the others; a stalled
+ * one is left behind, and reads alone again.
  */
 export function shareFeeds(store: EventStore, options?: ShareFeedsOptions): EventStore {
   const { window = 1_024, stallMs = 2_000 } = options ?? {};
@@ -31,7 +31,7 @@ export function shareFeeds(store: EventStore, options?: ShareFeedsOptions): Even
   return feeds;
 }
 
-/** What was asked for without options: the same for everybody in the process. */
+/** The shared store without options: the same for everyone in the process. */
 const shared = new WeakMap<EventStore, EventStore>();
 
 class SharedFeeds extends EventStore {
@@ -78,7 +78,7 @@ class SharedFeeds extends EventStore {
   }
 
   async *subscribe(filter: FeedFilter, after: Position | 'start' | 'end', signal: AbortSignal): AsyncGenerator<FeedItem> {
-    // The end is nowhere that another reader could be said to be before or after.
+    // The end is not a place that could be compared with other readers'.
     if (after === 'end') return yield* this.store.subscribe(filter, after, signal);
     const key = JSON.stringify(filter);
     let position: Position | 'start' = after;
@@ -87,7 +87,7 @@ class SharedFeeds extends EventStore {
       let feed = this.#feeds.get(key);
       if (feed === undefined || feed.ended) this.#feeds.set(key, (feed = new SharedFeed(this.store, filter, position, this.limits)));
       if (!feed.covers(position)) {
-        // Too far back: on our own, until the shared feed holds all that follows.
+        // Too far back: reads alone until the shared feed has everything that follows.
         const alone = new AbortController();
         for await (const item of this.store.subscribe(filter, position, AbortSignal.any([signal, alone.signal]))) {
           if (item.kind === 'caught-up') {
@@ -113,26 +113,26 @@ class SharedFeeds extends EventStore {
 }
 
 interface Reader {
-  /** Number of the next item, counted from the beginning of the feed. */
+  /** Number of the next item, from the start of the feed. */
   next: number;
   wake: () => void;
 }
 
-/** One subscription and a window of what it brought last. Begins with its first reader, ends with its last. */
+/** One subscription and a window of its latest items. Begins with its first reader, ends with its last. */
 class SharedFeed {
   readonly #stop = new AbortController();
   readonly #readers = new Set<Reader>();
   #items: Exclude<FeedItem, { kind: 'caught-up' }>[] = [];
   /** Number of the first item of the window. */
   #first = 0;
-  /** All matching events after this place and up to the last item are in the window. Commit position; -1 is the start of the log. */
+  /** All matching events after this place, up to the last item, are in the window. Commit position; -1 is the start of the log. */
   #coveredFrom: bigint;
-  /** From this number on everything is news. */
+  /** Items from this number on are live. */
   #historyEnds: number | undefined;
   #wakePump = () => {};
-  /** Takes no more readers. */
+  /** Accepts no more readers. */
   ended = false;
-  /** Ended by the store, not for want of readers. */
+  /** Ended by the store, not for lack of readers. */
   closed = false;
   #failure: { readonly error: unknown } | undefined;
 
@@ -150,7 +150,7 @@ class SharedFeed {
     return commitOf(position) >= this.#coveredFrom;
   }
 
-  /** Items after a position. Ends when the signal aborts, the subscription has ended, or this reader was left behind. */
+  /** Items after a position. Ends when the signal aborts, the subscription has ended, or this reader is left behind. */
   async *read(after: Position | 'start', toldCaughtUp: boolean, signal: AbortSignal): AsyncGenerator<FeedItem> {
     const seen = commitOf(after);
     const offset = this.#items.findIndex((item) => commitOf(placeOf(item)) > seen);
@@ -168,7 +168,7 @@ class SharedFeed {
           const item = this.#items[reader.next - this.#first];
           reader.next++;
           if (this.#end - reader.next === Math.ceil(this.limits.window / 2)) this.#wakePump();
-          // Items that came before it joined at a place further on.
+          // Items that came before it joined at a later place.
           if (item !== undefined && commitOf(placeOf(item)) > seen) yield item;
         } else if (this.ended) {
           if (this.#failure !== undefined) throw this.#failure.error;
@@ -213,7 +213,7 @@ class SharedFeed {
     }
   }
 
-  /** Waits until the slowest reader is within the window, though not for ever, and forgets what is older. */
+  /** Waits, for a limited time, until the slowest reader is within the window, and drops older items. */
   async #makeRoom(): Promise<void> {
     const until = Date.now() + this.limits.stallMs;
     const target = this.#end - this.limits.window;
@@ -234,7 +234,7 @@ class SharedFeed {
     this.#first += forgotten.length;
     for (const reader of this.#readers) {
       if (reader.next >= this.#first) continue;
-      // Left behind: it does not count any more, and notices when it comes for its next item.
+      // Left behind: it no longer counts, and notices at its next item.
       this.#readers.delete(reader);
       reader.wake();
     }

@@ -6,17 +6,17 @@ import type { AnyGroup } from './documents.js';
 
 const RETRY_MS = 1_000;
 
-/** Views as they are looked at. */
+/** A look at views. */
 export interface LookedAt {
-  /** Whether they have every event that has arrived, so that they stay as they are until the next. */
+  /** Whether they include every event that has arrived, and so stay the same until the next one. */
   readonly areShown: boolean;
-  /** Whether a group may have changed since the last look at which it had all of its events. */
+  /** Whether a group may have changed since the last look at which it included all of its events. */
   isFresh(group: AnyGroup): boolean;
 }
 
 /**
- * Tells whether groups of views may have changed, so that whoever works by them need not look again and again: follows the events that the
- * views are made from. In a worker this is the same subscription as the projectors'.
+ * Tells whether groups of views may have changed, so that code that depends on them need not poll: follows the events that the views are
+ * made from. A worker shares this subscription with the projectors.
  */
 export class ViewNews {
   readonly #stopping = new AbortController();
@@ -35,7 +35,7 @@ export class ViewNews {
     this.#following = Promise.all(this.#groups.map((group) => group.follow(this.#stopping.signal)));
   }
 
-  /** To be called before the views are read. Who then could not read them calls it with `anew` next: all of them are fresh again. */
+  /** Call it before reading the views. After a failed read, call it next with `anew`: all of them then count as fresh. */
   async look(anew = false): Promise<LookedAt> {
     const standing = await Promise.all(this.#groups.map(async (one) => [one.group, await one.look(anew)] as const));
     const of = new Map(standing);
@@ -45,12 +45,12 @@ export class ViewNews {
     };
   }
 
-  /** Whether the views have every event that has arrived, so that they stay as they are until the next. */
+  /** Whether the views include every event that has arrived, and so stay the same until the next one. */
   async areShown(): Promise<boolean> {
     return (await this.look()).areShown;
   }
 
-  /** Resolves once there are more events than were counted, after so many milliseconds, or when the signal aborts. */
+  /** Resolves once there are more events than counted, after this many milliseconds, or when the signal aborts. */
   async wait(counted: number, milliseconds: number, signal: AbortSignal): Promise<void> {
     if (this.count !== counted) return;
     const woken = new AbortController();
@@ -73,9 +73,9 @@ class GroupNews {
   /** The last event that has arrived. */
   #latest: Position | undefined;
   #isLive = false;
-  /** Counts the events that have arrived, and the times that some may have been missed. */
+  /** Counts the events that have arrived, and the occasions on which some may have been missed. */
   #count = 0;
-  /** What was counted at the last look, where the group had all events then. */
+  /** The count at the last look, if the group then included all events. */
   #rested: number | undefined;
 
   constructor(
@@ -88,7 +88,7 @@ class GroupNews {
   async follow(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        // What the views have seen already is no news.
+        // What the views already include is no news.
         const from = (await groupPosition(this.db, this.group.name)) ?? 'start';
         for await (const item of this.store.subscribe({ streamPrefixes: [this.group.streamPrefix] }, from, signal)) {
           if (item.kind === 'caught-up') this.#isLive = true;
@@ -98,7 +98,7 @@ class GroupNews {
           this.wake();
         }
       } catch {
-        // Until the event store is there again it is not known what is new, and the views are looked at all the time.
+        // Until the event store is back, news is unknown and the views are read every time.
       }
       this.#isLive = false;
       this.#count++;
@@ -121,7 +121,7 @@ class GroupNews {
     if (latest === undefined) return true;
     const shown = await positionNow(this.db, this.group.name);
     if (shown === undefined || shown.commit < latest.commit) return false;
-    // It need not be looked up again before the next event.
+    // No need to look it up again before the next event.
     if (this.#latest === latest) this.#latest = undefined;
     return true;
   }
@@ -129,7 +129,7 @@ class GroupNews {
 
 const asked = new WeakMap<Mongo['db'], Map<string, Promise<Position | undefined>>>();
 
-/** Up to where a group has come: one answer for all who ask while it is on its way. They were woken by the same event. */
+/** The position of a group: one answer for all who ask while it is on its way. The same event woke them. */
 function positionNow(db: Mongo['db'], group: string): Promise<Position | undefined> {
   const ofDatabase = asked.get(db) ?? new Map<string, Promise<Position | undefined>>();
   asked.set(db, ofDatabase);

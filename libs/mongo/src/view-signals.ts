@@ -1,10 +1,10 @@
 import { BroadcastChannel } from 'node:worker_threads';
 import type { Db } from 'mongodb';
 
-/** Between two looks of who waits, in milliseconds: where signals come, they are missed only by views that another process projects. */
+/** Milliseconds between two looks of a waiting reader: if signals arrive, only views projected by another process miss them. */
 const POLL = { first: 1, most: 50, signalled: 25 } as const;
 
-/** Groups that have ever been heard of in this process. */
+/** Groups that have ever signalled in this process. */
 const signalledGroups = new Set<string>();
 
 function channelOf({ databaseName }: Pick<Db, 'databaseName'>, group: string): BroadcastChannel {
@@ -13,9 +13,7 @@ function channelOf({ databaseName }: Pick<Db, 'databaseName'>, group: string): B
   return channel;
 }
 
-/**
- * Tells those who wait for a group of views in this process, in whatever thread, that more of it was written. Nobody in another process hears of it.
- */
+/** Signals to the readers in this process, in any thread, that more of a group of views was written. Other processes get no signal. */
 export class ViewSignal {
   readonly #channel: BroadcastChannel;
 
@@ -33,9 +31,9 @@ export class ViewSignal {
 }
 
 /**
- * Looks until it has found something: at once, whenever the views of a group were written in this process, and from time to time.
+ * Looks until it finds something: at once, whenever this process writes the views of a group, and from time to time.
  * @param timeoutMs for how long, in milliseconds
- * @returns undefined when there was nothing to be found in time
+ * @returns undefined if nothing was found in time
  */
 export async function pollUntilFound<Found>(
   db: Pick<Db, 'databaseName'>,
@@ -44,7 +42,7 @@ export async function pollUntilFound<Found>(
   look: () => Promise<Found | undefined>,
 ): Promise<Found | undefined> {
   const until = Date.now() + timeoutMs;
-  // Before the first look, so that nothing is missed between the two.
+  // Before the first look, so that nothing is missed in between.
   const channel = timeoutMs > 0 ? channelOf(db, group) : undefined;
   let signalled = false;
   let wake = (): void => {};

@@ -3,7 +3,7 @@ import type { Document } from '#eventsourcing';
 import { pollUntilFound } from './view-signals.js';
 import { foldName, viewCollection, type FoldDocument, type ViewDocument } from './documents.js';
 
-/** A face, and the group whose fold it follows from; without it, one of events. */
+/** A face, and the group with its fold; without a group, a face of events. */
 export interface FaceName {
   readonly group?: { readonly name: string };
   readonly face: { readonly name: string };
@@ -12,10 +12,10 @@ export interface FaceName {
 type Folded = Pick<FoldDocument, '_id' | 'position' | 'revision' | 'faces'>;
 
 /**
- * A face's document of an aggregate that has been projected up to at least a revision of its stream. Its `position` and `revision` are
- * those of the last event that it has seen, also of one that did not change it.
+ * A face's document of an aggregate, once projected up to at least a revision of its stream. Its `position` and `revision` are those of the
+ * last event included, even if it did not change the document.
  * @param timeoutMs how long to wait for the projector, in milliseconds
- * @returns 'stale' when the group did not get there in time, or has no such document
+ * @returns 'stale' if the group did not get there in time, or has no such document
  */
 export async function waitForRevision<Doc extends Document>(
   db: Db,
@@ -26,7 +26,7 @@ export async function waitForRevision<Doc extends Document>(
 ): Promise<ViewDocument<Doc> | 'stale'> {
   const stored = () => viewCollection(db, face.name).findOne({ _id: id });
   const folded = async () => (await readFolded(db, group, [id])).get(id);
-  // Both at once: more often than not the ticket is there, or was just written.
+  // Both at once: usually the ticket is there, or was just written.
   const found = await pollUntilFound(db, group?.name ?? face.name, timeoutMs, async () => {
     const [doc, fold] = await Promise.all([stored(), folded()]);
     const seen = doc && asSeen(face, doc, fold);
@@ -35,7 +35,7 @@ export async function waitForRevision<Doc extends Document>(
   return found ?? 'stale';
 }
 
-/** The documents with `position` and `revision` of the last event that each has seen, also of one that did not change it. */
+/** The documents with `position` and `revision` of the last event that each includes, even if it did not change the document. */
 export async function withLastSeen<Doc extends ViewDocument<Document>>(
   db: Db,
   { group, face }: FaceName,
@@ -55,7 +55,7 @@ async function readFolded(db: Db, group: FaceName['group'], ids: readonly string
   return new Map((await folds.toArray()).map((fold) => [fold._id, fold]));
 }
 
-/** A document that is the one which the fold has led to has seen all that the fold has. Another one was read before or after it. */
+/** A document that matches the fold includes every event of the fold. Any other was read before or after it. */
 function asSeen<Doc extends ViewDocument<Document>>({ name }: FaceName['face'], document: Doc, folded: Folded | undefined): Doc {
   if (folded === undefined || folded.faces[name] !== document.position) return document;
   return { ...document, position: folded.position, revision: folded.revision };

@@ -11,19 +11,19 @@ import { isDuplicateKey } from './connect.js';
 import type { CheckpointWrite } from './control.js';
 import type { ViewDocument } from './documents.js';
 
-/** A document to be written, or deleted (null), unless the one that is there has seen as much. */
+/** A document to write, or to delete (null), unless the stored one includes as much. */
 export interface DocumentWrite {
   readonly collection: string;
   readonly id: string;
   readonly position: number;
   readonly document: (Document & Pick<ViewDocument, 'position' | 'revision'>) | null;
-  /** As far as the projector knows there is none yet. */
+  /** The projector knows of none yet. */
   readonly isNew: boolean;
 }
 
 /**
- * Writes a batch's documents: first those of faces, then folds, which readers take for the word that the faces are written; last the
- * checkpoint, where all goes in one command.
+ * Writes a batch's documents: first faces, then folds, which tell readers that the faces are written; last the checkpoint, if all goes in
+ * one command.
  * @returns whether the checkpoint was written
  */
 export async function writeDocuments(
@@ -42,7 +42,7 @@ export async function writeDocuments(
     } catch (error) {
       if (!(error instanceof MongoClientBulkWriteError)) throw error;
       const writeErrors = [...error.writeErrors.values()];
-      // The command stops at a document that somebody else inserted: the guards decide, one by one.
+      // The command stops at a document that another process inserted: the guards decide, one by one.
       if (!writeErrors.every(isDuplicateId)) {
         // The driver's own message does not say what went wrong.
         error.message += ` (${writeErrors.map(({ message }) => message).join('; ')})`;
@@ -57,7 +57,7 @@ export async function writeDocuments(
 
 const supported = new WeakMap<MongoClient, Promise<boolean>>();
 
-/** Whether the server takes writes to several collections in one command: MongoDB 8 and later. */
+/** Whether the server accepts writes to several collections in one command: MongoDB 8 and later. */
 function hasClientBulkWrite(db: Db): Promise<boolean> {
   let answer = supported.get(db.client);
   if (answer === undefined) {
@@ -85,7 +85,7 @@ function sealed(db: Db, { collection, filter, update }: CheckpointWrite): AnyCli
   return { name: 'updateOne', namespace: `${db.databaseName}.${collection}`, filter, update };
 }
 
-/** One command for each collection, side by side. */
+/** One command per collection, concurrently. */
 async function inEachCollection(db: Db, writes: readonly DocumentWrite[]): Promise<void> {
   const byCollection = new Map<string, DocumentWrite[]>();
   for (const write of writes) {
@@ -106,7 +106,7 @@ async function inOneCollection(db: Db, name: string, writes: readonly DocumentWr
   } catch (error) {
     const overtaken = overtakenWrites(error, writes);
     if (overtaken === undefined) throw error;
-    // Somebody else inserted these documents between our look and our write, and may be behind us or ahead of us: the guard decides.
+    // Another process inserted these documents between the read and the write, and may be behind or ahead: the guard decides.
     await collection.bulkWrite(
       overtaken.map((write) => operation(write, true)),
       { ordered: false },
@@ -121,7 +121,7 @@ function operation({ id: _id, position, document, isNew }: DocumentWrite, isTher
   return isNew && !isThere ? { insertOne: { document: replacement } } : { replaceOne: { filter, replacement, upsert: !isThere } };
 }
 
-/** The writes that met a document of the same id; undefined when anything else went wrong, such as another unique index. */
+/** The writes that met a document with the same id; undefined if anything else went wrong, such as another unique index. */
 function overtakenWrites(error: unknown, writes: readonly DocumentWrite[]): DocumentWrite[] | undefined {
   if (!(error instanceof MongoBulkWriteError)) return undefined;
   const writeErrors = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];

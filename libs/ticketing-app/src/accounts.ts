@@ -9,37 +9,40 @@ import { newRecoveryCodes, type TotpBegun, TotpCodes } from './totp.js';
 
 const LEAST_CHARACTERS = 12;
 
-/** How somebody logged in, for people. */
+/** How someone logged in, for display. */
 const HOW = { link: 'Link', password: 'Password', passkey: 'Passkey' } as const;
 
-/** What somebody proves with that an account is theirs. */
+/** Proof that an account belongs to someone. */
 export type Proof = ({ readonly link: string } | { readonly account: string; readonly password: string }) & {
-  /** Of the authenticator, where one is enrolled. */
+  /** From the authenticator, if one is enrolled. */
   readonly code?: string | undefined;
 };
 
-/** What a browser answers of a passkey. */
+/** A browser's answer for a passkey. */
 export interface PasskeyProof {
   readonly passkey: object;
 }
 
 type PasswordProof = Extract<Proof, { readonly password: string }>;
 
-/** How a log-in came: what is told of it, and what it belongs to. */
+/** Origin of a log-in: what to record, and the request it belongs to. */
 export interface LogInContext {
-  /** With what, for people. */
+  /** The browser, for display. */
   readonly browser: string;
   readonly correlationId: string;
 }
 
-/** The same for an account that is not there, another password or code and a suspended account, and as slow: nobody finds out who has an account. */
+/**
+ * The same answer, equally slow, for an unknown account, a wrong password or code, and a suspended account: nobody can find out who has an
+ * account.
+ */
 const notKnown = () => refuse('log-in-failed', 'The account or password is wrong');
 
 function tooMany(seconds: number): Refusal<'too-many-attempts'> {
   return refuse('too-many-attempts', `Too many attempts: try again in ${seconds} s`, undefined, { retryAfter: seconds });
 }
 
-/** Makes a link by which somebody logs in to an account, or sets its password; once. @returns its token; @throws as `runCommand` */
+/** Makes a one-time link for logging in to an account, or for setting its password. @returns its token; @throws as `runCommand` */
 export async function issueAccountLink(store: EventStore, id: string, context: SentContext) {
   const allowed = await runCommand(store, { aggregate: account, id, name: 'IssueAccountLink', body: {}, context });
   if (isRefusal(allowed)) return allowed;
@@ -49,20 +52,20 @@ export async function issueAccountLink(store: EventStore, id: string, context: S
   return issueLink(store, issuing, asAuthentication(context.correlationId));
 }
 
-/** What somebody does to their own account. */
+/** For what people do to their own account. */
 interface OwnContext {
   readonly principal: Principal;
   readonly correlationId: string;
 }
 
-/** Somebody who has proved that an account is theirs. */
+/** Someone who has proved that an account is theirs. */
 interface Proved {
   readonly id: string;
   readonly by: keyof typeof HOW;
   readonly factor: SecondFactor;
 }
 
-/** People who log in to accounts, and what they log in with. */
+/** Accounts of people, and their means of logging in. */
 export class Accounts {
   readonly #attempts = new LogInAttempts();
 
@@ -70,7 +73,7 @@ export class Accounts {
     private readonly store: EventStore,
     private readonly totp: TotpCodes,
     private readonly passkeys: Passkeys,
-    /** Roles that take a second factor. */
+    /** Roles that require a second factor. */
     private readonly secondFactorRoles: readonly string[],
     private readonly passwords = new PasswordHashes(),
   ) {}
@@ -91,14 +94,14 @@ export class Accounts {
    * @throws as `runCommand`
    */
   async setPassword(proof: Proof, password: string, context: LogInContext): Promise<LoggedIn | Refusal> {
-    // Before a link is used up.
+    // Before the link is used up.
     const known = 'link' in proof ? await this.#accountOfLink(proof.link) : proof.account;
     if ([...password.normalize('NFKC')].length < LEAST_CHARACTERS || password.toLowerCase() === known?.toLowerCase()) {
       return refuse('password-too-short', 'A password must have at least 12 characters and must not be the account id', [
         { field: 'newPassword', message: `must have at least ${LEAST_CHARACTERS} characters` },
       ]);
     }
-    // A link that only logs in as somebody has no account to set a password of, and is not used up by trying.
+    // A link that only logs in as someone has no account whose password could be set; trying does not use it up.
     if (known === undefined)
       return refuse('link-used', 'The link is not valid: it was already used or revoked, has expired, or has no account');
     const proved = await ('link' in proof ? this.#byLink(known, proof, context) : this.#byPassword(proof));
@@ -110,13 +113,13 @@ export class Accounts {
     return isRefusal(set) ? notKnown() : this.#enter(proved, context);
   }
 
-  /** Begins to enrol an authenticator. Nothing is kept of it until it is confirmed. */
+  /** Begins enrolling an authenticator. Nothing is stored until it is confirmed. */
   async beginTotp(id: string): Promise<TotpBegun | Refusal> {
     const { state } = await readAggregate(this.store, account, id);
     return state?.totp === undefined ? this.totp.begin(id) : refuse('totp-enrolled', 'An authenticator is enrolled: remove it first');
   }
 
-  /** Enrols an authenticator. @returns recovery codes, which are known to nobody afterwards; @throws as `runCommand` */
+  /** Enrols an authenticator. @returns recovery codes, which are not stored; @throws as `runCommand` */
   async confirmTotp(
     id: string,
     { enrolment, code }: { readonly enrolment: string; readonly code: string },
@@ -130,7 +133,7 @@ export class Accounts {
     return isRefusal(enrolled) ? enrolled : { recoveryCodes: codes };
   }
 
-  /** Removes an authenticator, for who gives a code of it. @throws as `runCommand` */
+  /** Removes an authenticator, given one of its codes. @throws as `runCommand` */
   async removeTotp(id: string, code: string, context: OwnContext): Promise<Refusal | undefined> {
     const wait = this.#attempts.begin(id, performance.now());
     if (wait > 0) return tooMany(wait);
@@ -148,7 +151,7 @@ export class Accounts {
     return undefined;
   }
 
-  /** Options for a browser that is to make a passkey. */
+  /** Options for a browser to create a passkey. */
   async beginPasskey(id: string) {
     const { state } = await readAggregate(this.store, account, id);
     const options = state && (await this.passkeys.registration(state, state.passkeyKeys));
@@ -175,7 +178,7 @@ export class Accounts {
     return isRefusal(removed) ? removed : undefined;
   }
 
-  /** Options for a browser that is to log in with a passkey, whosever it is. */
+  /** Options for a browser to log in with a passkey of any account. */
   challenge() {
     return this.passkeys.logIn();
   }
@@ -192,7 +195,7 @@ export class Accounts {
     return (await findCredential(this.store, link, instantFrom(Date.now())))?.account;
   }
 
-  /** Uses up a link to an account, once what else it takes is there. */
+  /** Uses up a link to an account, once the other factors are there. */
   async #byLink(id: string, { link, code }: { readonly link: string; readonly code?: string | undefined }, context: LogInContext) {
     const { state } = await readAggregate(this.store, account, id);
     if (state === null) return notKnown();
@@ -217,12 +220,12 @@ export class Accounts {
     return isRefusal(factor) ? factor : { id, by: 'password', factor };
   }
 
-  /** What was given besides a link or a password, where something must be. */
+  /** What was given in addition to a link or password, if it is required. */
   async #factor(state: NonNullable<AccountState>, code: string | undefined): Promise<SecondFactor | Refusal> {
     const { totp, passkeys = [], principal } = state;
     if (totp === undefined) {
       const isDemanded = principal.roles.some((role) => this.secondFactorRoles.includes(role));
-      // Who has none may begin a session, to enrol one.
+      // Someone without a second factor may begin a session, to enrol one.
       return isDemanded && passkeys.length > 0 ? refuse('second-factor-required', "The account's passkey is required") : undefined;
     }
     if (code === undefined) return refuse('second-factor-required', 'A code from the authenticator or a recovery code is also required');
@@ -233,7 +236,7 @@ export class Accounts {
     if (isRefusal(proved)) return proved;
     const { id, by, factor } = proved;
     const sent = asAuthentication(correlationId);
-    // Decided on the log: a code that two send at once lets one of them in.
+    // Decided on the log: of two requests with one code, only one gets in.
     const noted = await runCommand(this.store, { aggregate: account, id, name: 'NoteLogIn', body: { by, factor }, context: sent });
     if (isRefusal(noted)) return notKnown();
     this.#attempts.succeeded(id);
@@ -244,7 +247,7 @@ export class Accounts {
   }
 }
 
-/** What logs people in sends what only it can check; that it is done by the owner stands in the event. */
+/** The log-in service sends what only it can check; the event still names the owner as its actor. */
 function asOwner({ principal, correlationId }: OwnContext): SentContext {
   return { ...asAuthentication(correlationId), onBehalfOf: actorOf(principal) };
 }

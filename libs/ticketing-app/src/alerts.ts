@@ -20,7 +20,7 @@ import { type AtRevision, readKnown } from './at-revision.js';
 import { type ByName, type Page, readByName, type Sources } from './read-models.js';
 import { runSystemCommand } from './run-command.js';
 
-/** Which alerts are asked for: those that have all of it. */
+/** Filters for alerts, combined with AND. */
 export interface AlertsAsked extends ByName {
   readonly client?: string | undefined;
   readonly source?: string | undefined;
@@ -54,10 +54,10 @@ export function readMaintenance(sources: Sources, { id }: Named): Promise<AtRevi
   return readKnown(sources, maintenance, id, refuse('maintenance-not-found', 'No maintenance was planned for that client'));
 }
 
-/** What became of a delivery. */
+/** Result of a delivery. */
 export interface TakenAlerts {
   readonly source: string;
-  /** What was decided now; nothing about what was known already. */
+  /** Decisions made now; none for alerts that were already known. */
   readonly decisions: readonly {
     readonly alertId: string;
     readonly fingerprint: string;
@@ -65,20 +65,20 @@ export interface TakenAlerts {
     readonly because?: string;
     readonly ticketId?: string;
   }[];
-  /** How many of its alerts were known already. */
+  /** Number of its alerts that were already known. */
   readonly known: number;
-  /** How many alerts the sender left out. */
+  /** Number of alerts that the sender left out. */
   readonly truncatedAlerts: number;
 }
 
-/** Who brings alerts. */
+/** The sender of alerts. */
 export interface BringingAlerts {
   readonly principal: Principal;
   readonly commandId: string;
   readonly correlationId: string;
 }
 
-/** Takes a delivery of a source in: what is decided about each alert is recorded before it is answered. */
+/** Accepts a delivery from a source: the decision about each alert is recorded before the answer. */
 export async function takeAlerts(
   store: EventStore,
   name: string,

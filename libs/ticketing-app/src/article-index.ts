@@ -4,7 +4,7 @@ import { type Article, articles } from '#ticketing';
 
 type Indexed = Article & { readonly _id: string; readonly position: number };
 
-/** Without case, and without the diacritics of Latin, Greek and Cyrillic: those of other scripts are signs of their own. */
+/** Ignores case, and the diacritics of Latin, Greek and Cyrillic: those of other scripts are separate letters. */
 function processTerm(word: string): string {
   return word
     .normalize('NFD')
@@ -13,14 +13,14 @@ function processTerm(word: string): string {
     .toLowerCase();
 }
 
-/** What is found by a field: of steps, what is done and how. */
+/** The searchable text of a field: for steps, the action and its instructions. */
 function wordsOf(published: Indexed['published'] | undefined, field: string): string {
   const { title = '', text = '', steps = [] } = published ?? {};
   if (field !== 'steps') return field === 'title' ? title : text;
   return steps.map((step) => `${step.title} ${step.instruction ?? ''}`).join(' ');
 }
 
-/** An index with nothing in it. Its library and the rules of words are loaded here, for most processes search nothing. */
+/** An empty index. Its library and the rules for words are loaded on demand, since most processes never search. */
 async function emptyIndex(): Promise<MiniSearch<Indexed>> {
   const { default: MiniSearch } = await import('minisearch');
   const words = new Intl.Segmenter(undefined, { granularity: 'word' });
@@ -28,22 +28,22 @@ async function emptyIndex(): Promise<MiniSearch<Indexed>> {
     idField: '_id',
     fields: ['title', 'text', 'steps'],
     extractField: ({ _id, published }, field) => (field === '_id' ? _id : wordsOf(published, field)),
-    // The words of a text, also of scripts that have no spaces.
+    // The words of a text, also in scripts without spaces.
     tokenize: (text) => [...words.segment(text)].flatMap(({ segment, isWordLike }) => (isWordLike ? [segment] : [])),
     processTerm,
-    // Typing errors, where a word is long enough to be told from others.
+    // Allows typing errors in words long enough to remain distinct.
     searchOptions: { boost: { title: 3 }, prefix: (term) => term.length > 2, fuzzy: (term) => (term.length > 4 ? 0.2 : false) },
   });
 }
 
-/** More than these are not looked at: what is best comes first. */
+/** Further hits are ignored: the best come first. */
 const MOST_HITS = 1_000;
 
 const kept = new WeakMap<ReadModels, ArticleIndex>();
 
 /**
- * The words of all published articles, in the memory of this process: it is asked for ids alone, and what of them may be read the view decides.
- * Brought up to date with the view whenever it is asked.
+ * The words of all published articles, in the memory of this process. It returns only ids; the view decides what may be read. Brought up to
+ * date with the view on each query.
  */
 export class ArticleIndex {
   #index: MiniSearch<Indexed> | undefined;
@@ -58,7 +58,7 @@ export class ArticleIndex {
     return index;
   }
 
-  /** Articles with some of the words, or words that begin so or are misspelt, best first: their ids. @throws StoreUnavailable */
+  /** Ids of articles with some of the words, misspellings and beginnings of words included, best first. @throws StoreUnavailable */
   async search(query: string): Promise<readonly string[]> {
     const follow = () => this.#follow();
     const following = this.#following.then(follow, follow);
@@ -69,7 +69,7 @@ export class ArticleIndex {
       .map(({ id }) => id as string);
   }
 
-  /** Takes in what has changed in the view. A view that was built anew has the same positions. */
+  /** Applies the changes in the view. A rebuilt view has the same positions. */
   async #follow(): Promise<MiniSearch<Indexed>> {
     const index = (this.#index ??= await emptyIndex());
     const changed = this.models.db

@@ -4,20 +4,20 @@ import type { AtRevision } from './at-revision.js';
 import { type ByName, databaseAnswer, find, type Page, readByName, readOne, type Sources } from './read-models.js';
 import { readTicketDetails } from './ticket-queries.js';
 
-/** Which articles are asked for: those that have all of it. */
+/** Filters for articles, combined with AND. */
 export interface ArticlesAsked extends ByName {
-  /** Words of published ones: best first, one page. */
+  /** Words in published articles: one page, best first. */
   readonly q?: string | undefined;
-  /** Id of a ticket that they may help with, in place of words. */
+  /** Id of a ticket that they may help with, instead of words. */
   readonly ticket?: string | undefined;
   readonly client?: string | undefined;
   readonly status?: ArticleStatus | undefined;
   readonly flagged?: boolean | undefined;
-  /** Whether its review is overdue at an instant. */
+  /** Whether the review is overdue at an instant. */
   readonly overdue?: { readonly is: boolean; readonly at: Instant } | undefined;
 }
 
-/** Articles by id; those that are searched for by how well they fit. */
+/** Articles by id; search results by relevance. */
 export async function readArticles(
   sources: Sources,
   { q, ticket, client, status, flagged, overdue, limit, after }: ArticlesAsked,
@@ -34,14 +34,14 @@ export async function readArticles(
   return { items: items.map((one) => shownArticle(sources.scope, one)), more };
 }
 
-/** The first articles of some ids, in their order, that a filter and the scope leave. */
+/** The first articles with these ids, in order, that match a filter and the scope. */
 export async function bestFirst(sources: Sources, hits: readonly string[], where: object, limit: number): Promise<readonly Article[]> {
   const found = await databaseAnswer(find<Article>(sources, articles.name, { ...where, _id: { $in: [...hits] } }).toArray());
   const byId = new Map(found.map((one) => [one._id, one]));
   return hits.flatMap((id) => byId.get(id) ?? []).slice(0, limit);
 }
 
-/** What a ticket is about, as words to search by. */
+/** The subject of a ticket, as words to search for. */
 async function wordsOf(sources: Sources, ticketId: string): Promise<string | Refusal> {
   const found = await readTicketDetails(sources, { ticketId });
   if (isRefusal(found)) return found;
@@ -49,7 +49,7 @@ async function wordsOf(sources: Sources, ticketId: string): Promise<string | Ref
   return [summary, description.slice(0, 2_000), service, component, category].join(' ');
 }
 
-/** An article: as the log has it; for requesters, as it is published. */
+/** An article as it is in the log; for requesters, as published. */
 export async function readArticle(
   sources: Sources,
   { id }: { readonly id: string },

@@ -1,12 +1,12 @@
 import { type Aggregate, type EventStore, readAggregate, type Refusal, type StateOf } from '#eventsourcing';
 
-/** An aggregate as the log has it now, with its revision. */
+/** The current state of an aggregate in the log, with its revision. */
 export interface AtRevision<State> {
   readonly state: State;
   readonly revision: number;
 }
 
-/** An aggregate as the log has it now. @param missing the answer where there is none */
+/** The current state of an aggregate in the log. @param missing the answer if it does not exist */
 export async function readKnown<Of extends Aggregate, Code extends string>(
   { store }: { readonly store: EventStore },
   aggregate: Of,

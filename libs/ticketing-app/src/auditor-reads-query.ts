@@ -3,9 +3,9 @@ import type { ViewDocument } from '#mongo';
 import { type AuditorRead, auditorReads, omitUndefined } from '#ticketing';
 import { type Page, readPage, type Sources } from './read-models.js';
 
-/** Which reads: all conditions hold at once. */
+/** Filters for reads, combined with AND. */
 export interface ReadsFilter {
-  /** Id of who read. */
+  /** Id of the reader. */
   readonly reader?: string | undefined;
   readonly query?: string | undefined;
   /** Id of what was read. */
@@ -18,7 +18,7 @@ export interface ReadsFilter {
 export interface ReadsAsked {
   readonly filter: ReadsFilter;
   readonly limit: number;
-  /** Position of the last one of the page before. */
+  /** Position of the last item of the previous page. */
   readonly before?: number | undefined;
 }
 

@@ -3,7 +3,7 @@ import { automation, type AutomationTask, automationTasks, omitUndefined, type T
 import { type AtRevision, readKnown } from './at-revision.js';
 import { type ByName, databaseAnswer, find, type Page, readByName, type Sources } from './read-models.js';
 
-/** Which tasks are asked for: those that have all of it. */
+/** Filters for tasks, combined with AND. */
 export interface AutomationTasksAsked extends ByName {
   readonly client?: string | undefined;
   readonly status?: (typeof TASK_STATUSES)[number] | undefined;
@@ -27,18 +27,18 @@ export function readAutomationTask(
   return readKnown(sources, automation, id, refuse('task-not-found', 'There is no such task'));
 }
 
-/** Tasks that a runner may be given next. */
+/** Tasks that a runner may claim next. */
 export interface NextTasksAsked {
   readonly actions: readonly string[];
   readonly client?: string | undefined;
-  /** A claim that may have been made already: its task comes first. */
+  /** A claim that may already have been made: its task comes first. */
   readonly claim: string;
-  /** The last task of the page before. */
+  /** The last task of the previous page. */
   readonly after?: Pick<AutomationTask, 'task' | 'askedAt'> | undefined;
   readonly limit: number;
 }
 
-/** Tasks that wait for a runner, oldest first, in pages. */
+/** Tasks waiting for a runner, oldest first, in pages. */
 export async function readNextTasks(
   sources: Sources,
   { actions, client, claim, after, limit }: NextTasksAsked,
@@ -49,7 +49,7 @@ export async function readNextTasks(
   const waiting = omitUndefined({ status: 'waiting', action: { $in: actions }, client, ...rest });
   const found = await databaseAnswer(find<AutomationTask>(sources, name, waiting).sort({ askedAt: 1, _id: 1 }).limit(limit).toArray());
   if (after !== undefined) return found;
-  // Read second: a task that the view takes from those that wait meanwhile is found here.
+  // Read second: a task claimed in the meantime is found here.
   const claimed = await databaseAnswer(find<AutomationTask>(sources, name, { claim }).limit(1).toArray());
   return claimed.length > 0 ? claimed : found;
 }

@@ -22,11 +22,11 @@ export interface CapacityAsked {
   readonly from: Instant;
   readonly to: Instant;
   readonly client?: string | undefined;
-  /** The position that it is told as of; as far as the views have come, unless given. */
+  /** Position as of which to answer; default: the position of the views. */
   readonly at?: Position | undefined;
 }
 
-/** What the desk lacks for the tickets that were opened in a period, by its teams, agents and contracts of now. */
+/** What the desk lacks for the tickets opened in a period, given its current teams, agents and contracts. */
 export async function readCapacity(sources: Sources, { from, to, client, at }: CapacityAsked): Promise<CapacityReport | Refusal> {
   const position = await positionFor(sources, at);
   if (isRefusal(position)) return position;

@@ -2,43 +2,43 @@ import { type Position, refuse, type Refusal } from '#eventsourcing';
 import { ticketViews } from '#ticketing';
 import { positionOfViews, readPage, type Sources } from './read-models.js';
 
-/** Which changes are asked for, a page at a time. */
+/** A request for changes, a page at a time. */
 export interface ChangesAsked {
-  /** What has changed after this position; everything where it is the start. */
+  /** Only changes after this position; all if it is the start. */
   readonly since: Position | 'start';
   readonly limit: number;
-  /** Where the page before ended, and up to where the list goes: what changes meanwhile comes with the next list. */
+  /** Where the previous page ended, and where the list ends: later changes come with the next list. */
   readonly after?: { readonly position: number; readonly upTo: string } | undefined;
 }
 
-/** Some changes, in the order of the log. */
+/** Changes, in log order. */
 export interface Changes<Entry> {
   readonly items: readonly Entry[];
   readonly more: boolean;
-  /** Commit position up to which every change is in this list or in one before: the next list begins there. */
+  /** Commit position up to which every change is in this list or an earlier one: the next list starts there. */
   readonly upTo: string;
   /** Commit position of the last change on the page. */
   readonly end?: number;
 }
 
-/** Changes of a list that tickets come to and leave. */
+/** Changes of a list that tickets enter and leave. */
 export interface ComingAndGoing<Entry> extends Changes<Entry> {
-  /** Ids of the tickets that have changed and are not in the list now, whether or not they were before. */
+  /** Ids of the changed tickets that are not in the list now, whether or not they were before. */
   readonly gone: readonly string[];
 }
 
 interface ChangedIn {
   /** Name of the view of tickets. */
   readonly view: string;
-  /** Which of its documents, in MongoDB's query language. */
+  /** Filter for its documents, in MongoDB's query language. */
   readonly filter: object;
   /** Fields that readers do not need. */
   readonly hidden?: readonly string[];
 }
 
 /**
- * The documents of a view of tickets that have changed since a position, each once, in the order of their last change. Who asks again from where a
- * list went up to misses none, whatever is written meanwhile: a list goes only as far as all partitions of the views have come.
+ * The documents of a view of tickets that have changed since a position, each once, in the order of their last change. Asking again from
+ * the end of a list misses nothing, whatever is written in between: a list goes only as far as all partitions of the views.
  */
 export async function readChanged<Doc extends object>(
   sources: Sources,

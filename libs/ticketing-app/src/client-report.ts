@@ -19,7 +19,7 @@ import { type KpiAsked, positionFor, readKpis } from './kpi-query.js';
 import { scopedSources, type Sources, type Stores } from './read-models.js';
 import { readTicketEvents } from './ticket-events.js';
 
-/** What a client reads first, and what was handed from tier to tier. */
+/** What a client reads first, and hand-offs between tiers. */
 export const HEADLINE_KPIS = [
   'ticket-volume',
   'backlog',
@@ -32,20 +32,20 @@ export const HEADLINE_KPIS = [
 ] as const;
 export const HAND_OFF_KPIS = ['escalation-rate', 'return-rate', 'ping-pong', 'response-time'] as const;
 
-/** Breaches that are listed one by one. */
+/** Number of breaches listed individually. */
 const MOST_BREACHES = 200;
 
 type Period = Pick<ReportRun, 'from' | 'to'>;
 type Figure = KpiReport['total'];
 type Clock = Facts['clocks'][number];
 
-/** A number of a period, and of the period before. */
+/** A number for a period, and for the previous one. */
 export interface ReportFigure extends Pick<KpiReport, 'kpi' | 'digest'> {
   readonly total: Figure;
   readonly before: Figure;
 }
 
-/** A promise that was broken, and what used up most of its time. */
+/** A broken promise, and what used up most of its time. */
 export interface ReportedBreach extends Pick<Clock, 'kind' | 'tier' | 'vendor'> {
   readonly ticketId: string;
   readonly priority: string;
@@ -53,26 +53,26 @@ export interface ReportedBreach extends Pick<Clock, 'kind' | 'tier' | 'vendor'> 
   readonly because?: { readonly spentOn: SpentOn; readonly share: number };
 }
 
-/** A verdict that is another one than it was. */
+/** A verdict that has changed. */
 export interface ReportedRestatement extends Pick<Clock, 'kind' | 'tier' | 'vendor' | 'was' | 'verdict'> {
   readonly ticketId: string;
   readonly decidedAt: Instant;
   readonly restatedAt: Instant;
 }
 
-/** All that a report about a client tells, of one position of the log: whoever reads it again from there has the same. */
+/** Content of a report about a client as of one position in the log: reading it again as of that position gives the same report. */
 export interface ClientReport extends Pick<Report, 'report' | 'client' | 'every' | 'zone'>, Period {
   readonly before: Period;
   readonly position: string;
   readonly evaluatedAt: Instant;
-  /** When the last report before this one was made; absent for a first one. */
+  /** When the previous report was made; absent for the first one. */
   readonly since?: Instant;
   readonly figures: readonly ReportFigure[];
-  /** Tickets resolved in the period, and in the one before. */
+  /** Tickets resolved in the period, and in the previous one. */
   readonly resolved: { readonly total: number; readonly before: number };
-  /** Promises met and broken by kind of clock and priority. */
+  /** Promises met and broken, by kind of clock and priority. */
   readonly sla: KpiReport['groups'];
-  /** By hour of a day, else by day. `backlog` is at the end. */
+  /** By hour for a day, otherwise by day. `backlog` is at the end. */
   readonly course: readonly (Bucket & { readonly opened: number; readonly resolved: number; readonly backlog: number })[];
   readonly flow: FlowReport;
   readonly breaches: { readonly total: number; readonly listed: readonly ReportedBreach[] };
@@ -81,11 +81,11 @@ export interface ClientReport extends Pick<Report, 'report' | 'client' | 'every'
 
 export interface ClientReportAsked extends Pick<Report, 'report' | 'client' | 'every' | 'zone'>, Period {
   readonly since?: Instant | undefined;
-  /** The position that it is told as of; as far as the views have come, unless given. */
+  /** Position as of which to answer; default: the position of the views. */
   readonly at?: Position | undefined;
 }
 
-/** Reads a report about a client, of whom alone anything is read. What was later than its period had not happened. */
+/** Reads a report about a client, and data of that client only. What came after its period has not happened. */
 export async function readClientReport(stores: Stores, asked: ClientReportAsked): Promise<ClientReport | Refusal> {
   const { report, client, every, zone, from, to, since } = asked;
   const sources = scopedSources(stores, { clients: [client] });
@@ -129,7 +129,7 @@ export async function readClientReport(stores: Stores, asked: ClientReportAsked)
   };
 }
 
-/** What is told of single tickets, and how many there were by day. */
+/** The parts about single tickets, and how many there were by day. */
 async function ticketByTicket(
   sources: Sources,
   { client, every, zone, from: begin, to: end, since }: ClientReportAsked,
@@ -150,7 +150,7 @@ async function ticketByTicket(
   const where = { client, openedAt: { $lt: new Date(to) }, $or: [...touched, ...restated] };
   const fields = ['priority', 'openedAt', 'resolvedAt', 'endedAt', 'clocks'] as const;
   const tell = ({ _id: ticketId, priority, openedAt, resolvedAt, endedAt, clocks }: Facts) => {
-    // Tickets that have changed since come whatever is asked for.
+    // Tickets that have changed since come regardless of the filter.
     if (+openedAt >= to) return;
     const count = (when: Date | undefined, what: 'opened' | 'resolved') => {
       const bucket = when && course[bucketAt(course, +when)];
@@ -181,7 +181,7 @@ async function ticketByTicket(
   return { course, breaches: { total: broken.length, listed }, restatements };
 }
 
-/** What used up most of a promise's time until it was broken. */
+/** What used up most of a promise's time until the breach. */
 async function reasonOf(
   { store }: Pick<Sources, 'store'>,
   { ticketId, kind, tier, vendor, cycle, breachedAt }: Omit<ReportedBreach, 'because'> & Pick<Clock, 'cycle'>,

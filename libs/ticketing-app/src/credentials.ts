@@ -24,25 +24,25 @@ import {
 } from '#ticketing';
 import { runCommand, type SentContext } from './run-command.js';
 
-/** For how long what is known of a credential is believed, in milliseconds, should `Revocations` not have heard of a change. */
+/** How long a cached credential is trusted, in milliseconds, in case `Revocations` missed a change. */
 const MAX_AGE_MS = 5_000;
-/** While the event store is away, whoever was known that lately is still known. */
+/** How long a cached credential is trusted while the event store is unavailable. */
 const MAX_AGE_AWAY_MS = 300_000;
 
-/** How long a link may wait to be used, in milliseconds. */
+/** How long a link is valid, in milliseconds. */
 const LINK_LASTS_MS = 3_600_000;
 const ACCOUNT_LINK_LASTS_MS = 3 * 86_400_000;
-/** How long a session lasts, in milliseconds, however much it is used. */
+/** How long a session lasts, in milliseconds, regardless of use. */
 export const SESSION_LASTS_MS = 12 * 3_600_000;
 
-/** Who logs people in. */
+/** The service that logs people in. */
 const AUTHENTICATION = systemPrincipal({ id: 'authentication' });
 
 const TOKEN = /^tierline_([0-9a-f]{20})_([0-9a-f]{64})([0-9a-f]{8})$/;
 
-/** A token as it was made, or sent. */
+/** A token as made or sent. */
 interface Token {
-  /** Id of the credential: no secret. */
+  /** Id of the credential, which is not secret. */
   readonly id: string;
   /** 256 random bits, in hexadecimal. */
   readonly secret: string;
@@ -56,13 +56,13 @@ function written({ id, secret }: Token): string {
   return `tierline_${id}_${secret}${checksum(id, secret)}`;
 }
 
-/** A token, if it is one of ours: what was mistyped, cut or made up is told by its checksum, without asking anybody. */
+/** A token of this product: its checksum reveals mistyped, cut or invented ones without a look-up. */
 function read(text: string): Token | undefined {
   const [, id = '', secret = '', sum] = TOKEN.exec(text) ?? [];
   return sum !== undefined && sum === checksum(id, secret) ? { id, secret } : undefined;
 }
 
-/** The id of the credential that a token says it is of; undefined for what is no token of ours. */
+/** The id of the credential named by a token; undefined if it is not a token of this product. */
 export function credentialIdIn(text: string): string | undefined {
   return read(text)?.id;
 }
@@ -71,21 +71,21 @@ function checksum(id: string, secret: string): string {
   return crc32(`${id}_${secret}`).toString(16).padStart(8, '0');
 }
 
-/** A secret has nothing to guess, so a fast hash is as good as a slow one. */
+/** The secret is random, so a fast hash is as good as a slow one. */
 function hashOf({ secret }: Token): Buffer {
   return createHash('sha256').update(secret).digest();
 }
 
-/** A credential that is valid. */
+/** A valid credential. */
 export type KnownCredential = Credential & {
-  /** Whether logging in to its account takes more than a link or a password; undefined where it is of no account. */
+  /** Whether logging in to its account requires more than a link or password; undefined if it belongs to no account. */
   readonly hasSecondFactor?: boolean;
 };
 
-/** What a credential is issued with. */
+/** Input for issuing a credential. */
 export type Issuing = Omit<CredentialCommands['IssueCredential'], 'hash'>;
 
-/** Issues a credential. @returns its token, which is known to nobody afterwards; @throws as `runCommand` */
+/** Issues a credential. @returns its token, which is not stored; @throws as `runCommand` */
 export async function issueCredential(
   store: EventStore,
   issuing: Issuing,
@@ -98,21 +98,21 @@ export async function issueCredential(
 }
 
 /**
- * The credential that a token is of, if it is valid at an instant. What this process knows of it is believed for some seconds.
+ * The credential of a token, if it is valid at an instant. This process caches it for some seconds.
  * @throws StoreUnavailable
  */
 export async function findCredential(store: EventStore, text: string, at: Instant): Promise<KnownCredential | undefined> {
   const token = read(text);
   if (token === undefined) return undefined;
   const { state } = await known(store, credential, token.id);
-  // Compared in constant time, although what is compared is a hash.
+  // Compared in constant time, although these are hashes.
   if (state === null || !timingSafeEqual(hashOf(token), Buffer.from(state.hash, 'hex'))) return undefined;
   return ifValid(store, state, at);
 }
 
 /**
- * The credential with an id, if it is valid at an instant. Whoever asks has proved already that they have its secret.
- * @param maxAgeMs how old what this process knows may be, in milliseconds
+ * The credential with an id, if it is valid at an instant. The caller has already proved knowledge of its secret.
+ * @param maxAgeMs how old the cached state may be, in milliseconds
  * @throws StoreUnavailable
  */
 export async function credentialOf(store: EventStore, key: string, at: Instant, maxAgeMs: number): Promise<Credential | undefined> {
@@ -125,7 +125,10 @@ async function ifValid(store: EventStore, found: Credential, at: Instant, maxAge
   return found.account === undefined ? found : ofAccount(store, found, found.account, maxAgeMs);
 }
 
-/** A credential with what its account may do now; undefined when the account is suspended, or has another password than when a session began. */
+/**
+ * A credential with the current permissions of its account; undefined if the account is suspended, or its password has changed since the
+ * session began.
+ */
 async function ofAccount(store: EventStore, found: Credential, id: string, maxAgeMs?: number): Promise<KnownCredential | undefined> {
   const { state } = await known(store, account, id, maxAgeMs);
   if (!isActiveAccount(state)) return undefined;
@@ -143,16 +146,16 @@ async function known<Of extends Aggregate>(store: EventStore, aggregate: Of, id:
   }
 }
 
-/** Issues a link to log in with as somebody, once. @returns its token; @throws as `runCommand` */
+/** Issues a one-time link for logging in as someone. @returns its token; @throws as `runCommand` */
 export function issueLink(store: EventStore, issuing: Pick<Issuing, 'label' | 'principal' | 'account'>, context: SentContext) {
-  // One that is sent to somebody may wait for their next day at work.
+  // A link that is sent to someone may wait for their next working day.
   const expiresAt = after(issuing.account === undefined ? LINK_LASTS_MS : ACCOUNT_LINK_LASTS_MS);
   return issueCredential(store, { ...issuing, form: 'link', expiresAt }, context);
 }
 
-/** Somebody who has logged in. */
+/** Someone who has logged in. */
 export interface LoggedIn {
-  /** What the browser keeps. */
+  /** Stored by the browser. */
   readonly token: string;
   readonly key: string;
   readonly principal: Principal;
@@ -161,7 +164,7 @@ export interface LoggedIn {
 
 /**
  * Begins a session.
- * @param issuing.label how they logged in, and with what, for people
+ * @param issuing.label how they logged in, and with which browser, for display
  * @throws as `runCommand`
  */
 export async function startSession(
@@ -183,13 +186,13 @@ export async function redeemLink(store: EventStore, token: string, correlationId
   return isRefusal(redeemed) ? redeemed : link;
 }
 
-/** What logs people in, as the sender of a command. */
+/** The log-in service as the sender of a command. */
 export function asAuthentication(correlationId: string): SentContext {
   const commandId = randomUUID();
   return { commandId, principal: AUTHENTICATION, correlationId, causationId: commandId };
 }
 
-/** Whoever has the machine, as the sender of a command. */
+/** The operator of the machine as the sender of a command. */
 export function asOperator(): SentContext {
   const commandId = randomUUID();
   return { commandId, principal: OPERATOR, correlationId: commandId, causationId: commandId };
@@ -199,7 +202,7 @@ function after(milliseconds: number): Instant {
   return instantFrom(Date.now() + milliseconds);
 }
 
-/** The date (UTC) of now. */
+/** Today's date (UTC). */
 export function today(): string {
   return instantFrom(Date.now()).slice(0, 10);
 }

@@ -4,7 +4,7 @@ interface KeyFile {
   readonly keyFile: string;
 }
 
-/** Keys from which secrets are derived that are stored nowhere, and whose secrets they are: documents of a view. */
+/** Keys for deriving secrets that are not stored, and the view of their owners. */
 export const logInKey = ({ logIn: { keyFile: file } }: { readonly logIn: KeyFile }) => ({
   file,
   variable: 'LOG_IN_KEY_FILE',

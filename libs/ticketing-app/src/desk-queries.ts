@@ -48,7 +48,7 @@ import { noFilter, readTicketFilter, savedTicketList } from './saved-filters.js'
 import type { TicketListAsked } from './ticket-list-parameters.js';
 import { whoIsOnCall } from './who-is-on-call.js';
 
-/** What is agreed with a client, now or at another time. */
+/** The agreement with a client, now or at another time. */
 export async function readContract(
   sources: Sources,
   { client, ...when }: { readonly client: string } & When,
@@ -62,14 +62,14 @@ export async function readContract(
     : { state: agreed, revision };
 }
 
-/** Which problems are asked for: those that have all of it. */
+/** Filters for problems, combined with AND. */
 export interface ProblemsAsked extends ByName {
   readonly client?: string | undefined;
   readonly status?: ProblemStatus | undefined;
   readonly service?: string | undefined;
   readonly component?: string | undefined;
   readonly category?: string | undefined;
-  /** Id of a ticket that is linked to it. */
+  /** Id of a linked ticket. */
   readonly ticket?: string | undefined;
   /** Whether one of its preventive actions is overdue at an instant. */
   readonly overdue?: { readonly is: boolean; readonly at: Instant } | undefined;
@@ -86,7 +86,7 @@ export function readProblems(
   return readByName<ProblemRecord>(sources, { view: problems.name, where, limit, after });
 }
 
-/** Which preventive actions are asked for: those that have all of it. */
+/** Filters for preventive actions, combined with AND. */
 export interface ActionsAsked {
   readonly client?: string | undefined;
   readonly state?: ActionState | undefined;
@@ -95,7 +95,7 @@ export interface ActionsAsked {
   readonly overdue?: boolean | undefined;
   readonly now: Instant;
   readonly limit: number;
-  /** The instant that the last one before the page is due, its problem and its name. */
+  /** Due instant, problem and name of the last item of the previous page. */
   readonly after?: readonly [dueAt: string, problemId: string, action: string] | undefined;
 }
 
@@ -143,7 +143,7 @@ export function readProblem(
   return readKnown(sources, problem, id, refuse('problem-not-found', 'There is no such problem'));
 }
 
-/** Retention and erasure of the personal data of a client's people. */
+/** Retention and erasure of personal data of a client's people. */
 export function readPrivacy(
   sources: Sources,
   { client }: { readonly client: string },
@@ -151,7 +151,7 @@ export function readPrivacy(
   return readKnown(sources, privacy, client, refuse('privacy-not-found', 'Nothing was said of the privacy of that client'));
 }
 
-/** A team, and its members on shift at an instant. */
+/** A team, with its members on shift at an instant. */
 export async function readTeam(
   sources: Sources,
   { id, at }: { readonly id: string; readonly at: Instant },
@@ -175,7 +175,7 @@ export async function readAgent(
   return state === null ? refuse('agent-not-found', 'There is no such agent') : { state: shownAgent(scope, state), revision };
 }
 
-/** What is agreed with each client, by name, now or at another time. A page of another time is short where a client had agreed nothing yet. */
+/** The agreement with each client, by name, now or at another time. A page for another time is shorter if a client had no agreement yet. */
 export async function readContracts(
   sources: Sources,
   { limit, after, ...when }: ByName & When,
@@ -201,7 +201,7 @@ export async function readOnCallSchedule(
   return state === null ? refuse('on-call-not-found', 'There is no such schedule') : { state, revision };
 }
 
-/** A schedule, and who is on call in it at an instant, by the rotations, overrides and absences of now or of another time. */
+/** A schedule, and who is on call in it at an instant, by the current rotations, overrides and absences or those of another time. */
 export async function readOnCall(
   sources: Sources,
   { schedule, at: asked, ...when }: { readonly schedule: string; readonly at?: Instant | undefined } & When,
@@ -225,13 +225,13 @@ export async function readFilter({ store, scope }: Sources, { name }: { readonly
   return isRefusal(found) || seesFilter(scope, found.filter) ? found : noFilter();
 }
 
-/** What a saved filter asks for. */
+/** The query of a saved filter. */
 export async function readSavedList(sources: Sources, { name }: { readonly name: string }): Promise<TicketListAsked | Refusal> {
   const found = await readFilter(sources, { name });
   return isRefusal(found) ? found : savedTicketList(sources.store, name);
 }
 
-/** Content is of the clients whose tickets have it as evidence. */
+/** Content belongs to the clients whose tickets have it as evidence. */
 export async function readAttachment(
   sources: Sources,
   { sha256 }: { readonly sha256: string },
@@ -241,7 +241,7 @@ export async function readAttachment(
   return found.length > 0 ? { allowed: true } : refuse('attachment-not-found', 'There is no such attachment');
 }
 
-/** An account of somebody who sees no more clients. */
+/** An account that sees no clients beyond the reader's. */
 export async function readAccount(
   { store, scope }: Sources,
   { id }: { readonly id: string },
@@ -252,7 +252,7 @@ export async function readAccount(
     : { state: shownAccount(state), revision };
 }
 
-/** The account that somebody is logged in to. @param asked.id undefined when it is none */
+/** The account that someone is logged in to. @param asked.id undefined if there is none */
 export async function readOwnAccount(
   { store }: Sources,
   { id }: { readonly id: string | undefined },
@@ -261,7 +261,7 @@ export async function readOwnAccount(
   return state === null ? refuse('no-account', 'This requires a login to an account') : shownAccount(state);
 }
 
-/** A key of somebody who sees no more clients, without its secret. */
+/** A key that sees no clients beyond the reader's, without its secret. */
 export async function readKey(
   { store, scope }: Sources,
   { key }: { readonly key: string },

@@ -16,20 +16,20 @@ import { dropHeaders, mailWithoutKeyOf } from './inbound-mail-records.js';
 import { runSystemCommand } from './run-command.js';
 import { TicketInstants } from './ticket-instants.js';
 
-/** What erasing stands on. */
+/** What erasing depends on. */
 export interface Erasing {
   readonly store: EventStore;
   readonly db: Mongo['db'];
   readonly keys: PersonalKeys;
   readonly blobs: SealedBlobs;
-  /** How long what was in flight may go on telling what was erased, in milliseconds (default two minutes). */
+  /** How long requests in flight may still deliver erased data, in milliseconds (default: two minutes). */
   readonly settleMs?: number;
 }
 
-/** More than any request to a receiver takes, with what comes after it. */
+/** Longer than any request to a receiver, including the work after it. */
 const SETTLE_MS = 120_000;
 
-/** Destroys the keys of a person who was forgotten, and tells of it. Keys that were made later belong to who came back. @throws StoreUnavailable */
+/** Destroys the keys of a forgotten person, and records it. Keys made later belong to a person who came back. @throws StoreUnavailable */
 export async function eraseForgotten(erasing: Erasing, { data, metadata }: StoredEvent): Promise<void> {
   const { client, person } = data as PrivacyEvents['PersonForgotten'];
   const until = new Date(Date.parse(metadata.recordedAt) + CLOCK_SKEW);
@@ -44,15 +44,15 @@ export async function eraseForgotten(erasing: Erasing, { data, metadata }: Store
 }
 
 /**
- * Tells every ticket of whose personal data the keys were destroyed, and drops copies that do not follow from the log by themselves. Whatever broke it
- * off, it goes on where it was. Nothing that cannot be delivered holds it up; what was in flight may be answered with what was erased, and so what is kept
- * of deliveries is looked at once more when that is over.
+ * Records with every affected ticket that keys of its personal data were destroyed, and drops copies that are not derived from the log.
+ * Resumes after an interruption. Undeliverable items do not hold it up. Requests in flight may still be answered with erased data, so
+ * stored deliveries are checked once more after they end.
  * @throws StoreUnavailable
  */
 export async function tellErased({ store, db, keys, blobs, settleMs = SETTLE_MS }: Erasing): Promise<void> {
   for (const destroyed of await keys.untold()) {
     await blobs.release(destroyed.key);
-    // Of a message that is kept aside, or of a question: it is in no ticket.
+    // Belongs to a message kept aside, or to a question: it is in no ticket.
     if (!destroyed.stream.startsWith(`${ticket.category}-`)) {
       await keys.told(destroyed);
       continue;
@@ -68,7 +68,10 @@ export async function tellErased({ store, db, keys, blobs, settleMs = SETTLE_MS 
   }
 }
 
-/** Attachments of a ticket, perhaps kept in the clear, that no ticket has any more whose personal data can be read. They are the reporter's. */
+/**
+ * Attachments of a ticket that may be stored unencrypted, and that no ticket with readable personal data has any more. They belong to the
+ * reporter.
+ */
 async function plainAttachmentsErased(
   store: EventStore,
   db: Mongo['db'],
@@ -85,7 +88,7 @@ async function plainAttachmentsErased(
   return erased;
 }
 
-/** What deliveries of a ticket's events are about: the ticket, or one message of a step. */
+/** Subjects of the deliveries of a ticket's events: the ticket, or one message of a step. */
 async function subjectsOf(store: EventStore, stream: string): Promise<readonly string[]> {
   const subjects = [stream.replace('-', '/')];
   for await (const { type, data } of store.readStream(stream))
@@ -94,7 +97,7 @@ async function subjectsOf(store: EventStore, stream: string): Promise<readonly s
   return subjects;
 }
 
-/** @returns false while the ticket takes no events */
+/** @returns false while the ticket accepts no events */
 async function isTold(store: EventStore, id: string, { key, person, because }: Destroyed): Promise<boolean> {
   const commandId = deterministicId('erased', key);
   const actor = { id: 'eraser', kind: 'system' } as const;
@@ -102,7 +105,7 @@ async function isTold(store: EventStore, id: string, { key, person, because }: D
   const context = { commandId, correlationId: commandId, causationId: commandId, actor };
   try {
     const done = await runSystemCommand(store, { aggregate: ticket, id, name: 'TellErased', body, context });
-    // Where there is no ticket, a key was made for one that was never opened.
+    // Without a ticket, the key was made for one that was never opened.
     return !isRefusal(done) || done.refused === 'ticket-not-found';
   } catch (error) {
     if (error instanceof StreamDeleted) return true;

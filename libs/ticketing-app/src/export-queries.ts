@@ -5,14 +5,14 @@ import { LOG_START, positionFor } from './kpi-query.js';
 import { findMany, positionOfViews, type Sources } from './read-models.js';
 import { readTicketEvents } from './ticket-events.js';
 
-/** The facts of tickets: a row each. */
+/** The facts of tickets, one row each. */
 export const FACTS_SET: DataSet = {
   name: 'ticket-facts',
   says: 'Facts of tickets, one row each, in the order of their last change',
   columns: columnsOf(ticketFacts.schema()),
 };
 
-/** The events of tickets: a row each. */
+/** The events of tickets, one row each. */
 export const EVENT_LOG_SET: DataSet = {
   name: 'event-log',
   says: "Events of tickets, grouped by ticket, in the order of the tickets' last change",
@@ -21,20 +21,20 @@ export const EVENT_LOG_SET: DataSet = {
 };
 
 export interface ExportAsked {
-  /** Commit position up to which everything is known already. */
+  /** Commit position up to which the caller knows everything. */
   readonly after?: Position | undefined;
 }
 
-/** What has changed after a position, each ticket once, in the order of their last change. What changes meanwhile comes with the next export. */
+/** What has changed after a position: each ticket once, in the order of the last change. Later changes come with the next export. */
 export interface Export {
   readonly set: DataSet;
-  /** The position that it goes up to: where the next one begins. */
+  /** The position that it goes up to: the next one starts there. */
   readonly upTo: string;
   readonly batches: Batches;
 }
 
 const BATCH = 1_000;
-/** Streams that are read at once. */
+/** Streams read concurrently. */
 const STREAMS = 32;
 
 /** Facts as they are stored. */
@@ -42,7 +42,7 @@ export function exportFacts(sources: Sources, { after }: ExportAsked): Promise<E
   return exported(sources, after, FACTS_SET, (range) => documents(sources, ticketFacts.name, range, {}));
 }
 
-/** Tickets that have changed, with all of their events up to there. */
+/** Tickets that have changed, with all of their events up to that position. */
 export function exportEventLog(sources: Sources, { after }: ExportAsked): Promise<Export | Refusal> {
   return exported(sources, after, EVENT_LOG_SET, async function* (range) {
     for await (const batch of documents(sources, ticketDetails.name, range, { position: 1 })) {
@@ -55,7 +55,7 @@ export function exportEventLog(sources: Sources, { after }: ExportAsked): Promis
   });
 }
 
-/** Commit positions, the first not included. */
+/** Commit positions, the first excluded. */
 interface Range {
   readonly from: bigint;
   readonly to: bigint;
@@ -76,7 +76,7 @@ async function exported(
   return { set, upTo: formatPosition(position), batches: read({ from: after?.commit ?? -1n, to: position.commit }) };
 }
 
-/** Documents of a view that changed in a range of the log, in that order, however many there are. */
+/** Documents of a view that changed in a range of the log, in that order, without a limit. */
 function documents(sources: Sources, view: string, { from, to }: Range, projection: object): AsyncGenerator<readonly Row[]> {
   const changed = { position: { $gt: Number(from), $lte: Number(to) } };
   return findMany<object>(sources, view, changed, { projection, sort: { position: 1 }, batch: BATCH, withinMs: 0 }) as AsyncGenerator<

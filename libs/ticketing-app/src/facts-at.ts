@@ -4,17 +4,17 @@ import { type Facts, foldTicket, ticketFacts, type TicketFacts, type TicketFold 
 import { databaseAnswer, find, findMany, type Sources } from './read-models.js';
 import { readTicketEvents } from './ticket-events.js';
 
-/** Few enough that what is decoded of them dies young. */
+/** Few enough that decoded documents are collected while young. */
 const BATCH = 500;
 
-/** Facts with where they come from. */
+/** Facts with their position. */
 export type PlacedFacts = Facts & { readonly position: number };
 
 /**
- * The facts of tickets as they were at a position of the log, each ticket once, in batches, in no order. What has not changed since is read from
- * its document; what has is folded from the events of the ticket up to there.
- * @param where a bound on which tickets are needed, in MongoDB's query language; tickets that changed since come whether or not they are within it
- * @param fields what is read of each: reading is most of what a report costs
+ * The facts of tickets as of a position in the log, each ticket once, in batches, unordered. For unchanged tickets the document is read;
+ * for changed ones the ticket's events are folded up to the position.
+ * @param where a bound on the tickets needed, in MongoDB's query language; tickets that have changed since come whether or not they match
+ * @param fields the fields to read: reading is most of the cost of a report
  */
 export async function* factsAt(
   { models, store }: Pick<Sources, 'models' | 'store'>,
@@ -23,14 +23,14 @@ export async function* factsAt(
 ): AsyncGenerator<readonly PlacedFacts[]> {
   const at = Number(position.commit);
   const projection = Object.fromEntries([...fields, 'position'].map((field) => [field, 1]));
-  /** Those that had changed. */
+  /** Tickets that had changed. */
   const folded = new Set<string>();
-  /** Ids of those that were read as they are, a text for each batch: a set of a million takes more memory than all the rest. */
+  /** Ids of the tickets read from documents, one string per batch: a set of a million would take more memory than everything else. */
   const read: string[] = [];
   const changed = async function* (): AsyncGenerator<readonly PlacedFacts[]> {
     const found = find<object>({ models }, ticketFacts.name, { position: { $gt: at } }, { _id: 1 });
     const ids = (await databaseAnswer(found.toArray())).map(({ _id }) => _id).filter((id) => !folded.has(id));
-    // What changes while the others are read may be among those that were.
+    // Tickets that change during the read may already have been read.
     const known = ids.length === 0 ? undefined : new Set(read.flatMap((batch) => batch.split(' ')));
     for (const id of ids) {
       if (known?.has(id)) continue;
@@ -48,7 +48,7 @@ export async function* factsAt(
   yield* changed();
 }
 
-/** The facts of a ticket as they followed from its events up to a position; undefined when it was not there yet. */
+/** The facts of a ticket, folded from its events up to a position; undefined if it did not exist yet. */
 async function foldedAt(store: Sources['store'], id: string, { commit }: Position): Promise<PlacedFacts | undefined> {
   const events = await readTicketEvents(store, id, commit);
   const document = ticketFacts.document(events.reduce<TicketFold | null>(foldTicket, null));
@@ -58,7 +58,7 @@ async function foldedAt(store: Sources['store'], id: string, { commit }: Positio
 
 let dated: ((document: object) => object) | undefined;
 
-/** As MongoDB has it: instants are dates. */
+/** As MongoDB returns it: instants are dates. */
 function asStored(document: object): object {
   dated ??= datesBy(ticketFacts.schema());
   return dated(document);

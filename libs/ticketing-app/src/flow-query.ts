@@ -7,11 +7,11 @@ export interface FlowAsked {
   readonly from: Instant;
   readonly to: Instant;
   readonly filters: FiltersOfTicket;
-  /** The position that it is told as of; as far as the views have come, unless given. */
+  /** Position as of which to answer; default: the position of the views. */
   readonly at?: Position | undefined;
 }
 
-/** How the tickets that were opened in a period went through the tiers. */
+/** How the tickets opened in a period went through the tiers. */
 export async function readFlow(sources: Sources, { from, to, filters, at }: FlowAsked): Promise<FlowReport | Refusal> {
   const position = await positionFor(sources, at);
   if (isRefusal(position)) return position;

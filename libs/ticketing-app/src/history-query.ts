@@ -2,9 +2,9 @@ import { type Instant, refuse, type Refusal, streamId } from '#eventsourcing';
 import { type Audited, type AuditedEvent, type HistoryStep, inWords, policyReactions, type PolicyReaction } from '#ticketing';
 import { databaseAnswer, find, type Page, type Sources } from './read-models.js';
 
-/** Which events: all conditions hold at once. Periods begin with `From` and end before `To`. */
+/** Filters for events, combined with AND. Periods include `From` and exclude `To`. */
 export interface HistoryFilter {
-  /** Id of who did it, or sent it. */
+  /** Id of the actor or sender. */
   readonly actor?: string | undefined;
   readonly type?: readonly string[] | undefined;
   readonly happenedFrom?: Instant | undefined;
@@ -18,16 +18,16 @@ export interface HistoryAsked {
   readonly id: string;
   readonly filter: HistoryFilter;
   readonly limit: number;
-  /** Revision that the page comes after; -1 for the first page. */
+  /** Revision before the page; -1 for the first page. */
   readonly after: number;
   /** Revision that the history must have reached. */
   readonly atLeast?: number | undefined;
 }
 
-/** An event of a history, with its place and the id of its aggregate under the name that answers have for it. */
+/** An event of a history, with its place, and the id of its aggregate under the name used in answers. */
 export type HistoryLine = HistoryStep & { readonly _id: string; readonly revision: number; readonly position: number };
 
-/** The history of one kind of aggregate: its events in order, from the log itself, each with what it changed. */
+/** The history of one kind of aggregate: its events in order, from the log itself, each with its changes. */
 export function historyOf({ aggregate: { noun, idName }, notFound, stream, read }: Audited) {
   return async (sources: Sources, { id, filter, limit, after, atLeast = 0 }: HistoryAsked): Promise<Page<HistoryLine> | Refusal> => {
     const readOne = read(sources.scope);
@@ -84,7 +84,7 @@ function within(at: Instant, from: Instant | undefined, to: Instant | undefined)
   return (from === undefined || at >= from) && (to === undefined || at < to);
 }
 
-/** What policies have to do with events of a stream: which events led to them, and what they led to. */
+/** The links of policies with events of a stream: their causes and their consequences. */
 async function causes(
   sources: Pick<Sources, 'models'>,
   { stream, id }: { readonly stream: string; readonly id: string },

@@ -3,24 +3,24 @@ import type { Mongo } from '#mongo';
 import { type DataKey, type KeyOwner, openBox, type PersonalKeys, type SealedBox, sealBox, UNREADABLE } from '#privacy';
 import { ticket } from '#ticketing';
 
-/** What became of a message that came in by e-mail. */
+/** Outcome of an incoming e-mail. */
 export interface InboundMailRecord {
-  /** Its id: of the client and the Message-ID. */
+  /** Its id, derived from the client and the Message-ID. */
   readonly mail: string;
-  /** The client that its sender belongs to; empty where that is not known. */
+  /** The client of its sender; empty if unknown. */
   readonly client: string;
-  /** `aside`: it was not taken, or not wholly; kept with its reason. */
+  /** `aside`: not accepted, or only in part; kept with the reason. */
   readonly outcome: 'opened' | 'replied' | 'aside';
   readonly at: string;
   readonly ticketId?: string;
   readonly reason?: string;
-  /** Id of its sender, as the reporter of tickets has it; absent where the client is not known. */
+  /** Id of its sender, as the reporter of tickets; absent if the client is unknown. */
   readonly person?: string;
-  /** The SHA-256 by which it is kept whole as an attachment, if it is. */
+  /** SHA-256 of the complete message, if it is kept as an attachment. */
   readonly sha256?: string;
 }
 
-/** What a message says of its sender. */
+/** What a message says about its sender. */
 export interface MailHeaders {
   /** Its Message-ID. */
   readonly message: string;
@@ -28,10 +28,10 @@ export interface MailHeaders {
   readonly subject?: string;
 }
 
-/** A message that is kept aside, as it is read. */
+/** A message kept aside, for display. */
 export type MailAside = InboundMailRecord & MailHeaders;
 
-/** Its headers are encrypted; those of messages from before are in the clear. */
+/** Its headers are encrypted; those of older messages are not. */
 export type InboundMailDocument = InboundMailRecord & Partial<MailHeaders> & { readonly _id: string; readonly headers?: SealedBox };
 
 export const INBOUND_MAIL = 'inbound_mail';
@@ -44,12 +44,12 @@ export function mailId(client: string, message: string): string {
   return deterministicId('mail', client, message);
 }
 
-/** The id of whoever writes from an address: it says nothing of the address. */
+/** The id of the person behind an address: it reveals nothing about the address. */
 export function mailPerson(client: string, address: string): string {
   return `mail-${deterministicId('mail-sender', client, address)}`;
 }
 
-/** Whose a message is that is kept aside: its sender's, in the ticket that it is about, or in none. */
+/** The owner of a message kept aside: its sender, in the ticket that it is about, or in none. */
 export function ownerOf({
   mail,
   client,
@@ -63,7 +63,7 @@ export function sealHeaders(key: DataKey, owner: KeyOwner, mail: string, headers
   return sealBox(key, owner, mail, Buffer.from(JSON.stringify(headers)));
 }
 
-/** A message that is kept aside, with its headers. @throws StoreUnavailable */
+/** A message kept aside, with its headers. @throws StoreUnavailable */
 export async function openMail(keys: PersonalKeys, { headers: sealed, ...record }: InboundMailDocument): Promise<MailAside> {
   if (sealed === undefined) return { message: ERASED, ...record };
   const headers = await openBox(keys, sealed, record.mail);
@@ -72,7 +72,10 @@ export async function openMail(keys: PersonalKeys, { headers: sealed, ...record 
   return { ...record, message: mark, from: mark, subject: mark };
 }
 
-/** Messages of a person that are kept aside and have no key of theirs: it was not known whose they were, or they are in the clear. @throws StoreUnavailable */
+/**
+ * Messages kept aside from a person that have no key of that person: the owner was unknown, or they are unencrypted. @throws
+ * StoreUnavailable
+ */
 export async function* mailWithoutKeyOf(
   db: Mongo['db'],
   keys: PersonalKeys,
@@ -85,7 +88,7 @@ export async function* mailWithoutKeyOf(
   }
 }
 
-/** Drops what a message from before says in the clear. */
+/** Drops the unencrypted headers of older messages. */
 export async function dropHeaders(db: Mongo['db'], of: { readonly _id: string } | { readonly ticketId: string }): Promise<void> {
   await inboundMail(db).updateMany(of, { $unset: { message: '', from: '', subject: '' } });
 }

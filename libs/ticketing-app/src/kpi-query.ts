@@ -38,21 +38,21 @@ export interface KpiAsked {
   readonly compare: boolean;
   /** N of the KPIs that look at N days. */
   readonly days?: number | undefined;
-  /** The position that it is told as of; as far as the views have come, unless given. */
+  /** Position as of which to answer; default: the position of the views. */
   readonly at?: Position | undefined;
   readonly evaluatedAt: Instant;
 }
 
-/** Filters by what is the ticket's own. */
+/** Filters by facts of the ticket itself. */
 export type FiltersOfTicket = Pick<Filters, 'client' | 'service' | 'priority' | 'channel' | 'kind' | 'category'>;
 
 export interface EvidenceAsked extends Omit<KpiAsked, 'groupBy' | 'compare'> {
   readonly limit: number;
-  /** Id of the ticket that the page comes after. */
+  /** Id of the last ticket of the previous page. */
   readonly after?: string | undefined;
 }
 
-/** A KPI as it is told of. */
+/** A KPI, for display. */
 export function shownKpi({ id, version, title, says, unit, dimensions, fields, events }: Kpi): KpiReport['kpi'] {
   return { id, version, title, says, unit, dimensions: [...dimensions], fields: [...new Set(fields)], events: [...new Set(events)] };
 }
@@ -62,13 +62,13 @@ export function listKpis(): { readonly items: readonly KpiReport['kpi'][] } {
   return { items: kpis.map(shownKpi) };
 }
 
-/** A KPI over a period, as of a position of the log. */
+/** A KPI over a period, as of a position in the log. */
 export async function readKpi(sources: Sources, asked: KpiAsked): Promise<KpiReport | Refusal> {
   const found = await readKpis(sources, [asked], asked.at);
   return isRefusal(found) ? found : found[0];
 }
 
-/** KPIs, each as it is asked for, as of one position of the log. Facts that several are told from are read once. */
+/** KPIs, each with its own request, as of one position in the log. Facts shared by several are read once. */
 export async function readKpis<const All extends readonly Omit<KpiAsked, 'at'>[]>(
   sources: Sources,
   all: All,
@@ -109,7 +109,7 @@ export async function readKpis<const All extends readonly Omit<KpiAsked, 'at'>[]
   return told.map((report) => report()) as { readonly [Place in keyof All]: KpiReport };
 }
 
-/** The tickets that a number was made of, a page at a time. */
+/** The tickets behind a number, a page at a time. */
 export async function readKpiEvidence(
   sources: Sources,
   asked: EvidenceAsked,
@@ -168,12 +168,12 @@ export async function readKpiEvidence(
   return { ...report, digest, items, more: lines.length > limit };
 }
 
-/** What a line of evidence tells, besides what counted. */
+/** Fields of a line of evidence, besides what counted. */
 const OF_EVIDENCE = ['client', 'contractVersion'] as const;
 
 type Each = (facts: PlacedFacts, counted: readonly Placed[]) => void;
 
-/** A KPI that is added up over a period, with the facts that it needs. */
+/** A KPI being added up over a period, with the facts that it needs. */
 interface Running {
   readonly tally: KpiTally;
   readonly where: object;
@@ -181,7 +181,7 @@ interface Running {
   readonly each: Each | undefined;
 }
 
-/** What a KPI is computed with is read once, whatever periods are looked at. */
+/** The context of a KPI is read once, for all periods. */
 async function tallierOf(
   sources: Sources,
   kpi: Kpi,
@@ -193,7 +193,7 @@ async function tallierOf(
   const { relation } = kpi;
   const related = relation?.none();
   if (relation !== undefined) {
-    // Whatever comes after the period has no say in it, but for the clients who are still there.
+    // What comes after the period does not matter, except for clients who must still be there.
     const where = kpi.once === 'client' ? relation.where : { ...relation.where, openedAt: { $lt: new Date(to) } };
     for await (const batch of factsAt(sources, position, { where, fields: [...relation.fields, 'openedAt'] })) {
       for (const facts of batch) relation.add(related, facts);
@@ -207,7 +207,7 @@ async function tallierOf(
   });
 }
 
-/** Adds up KPIs as of a position: the facts of those that look at the same tickets are read once. */
+/** Adds up KPIs as of a position: the facts are read once for those that look at the same tickets. */
 async function tallyAll(sources: Sources, position: Position, all: readonly Running[]): Promise<void> {
   const together = new Map<string, Running[]>();
   for (const one of all) {
@@ -228,13 +228,13 @@ async function tallyAll(sources: Sources, position: Position, all: readonly Runn
   }
 }
 
-/** The period of the same length before, in milliseconds since 1970. */
+/** The previous period of the same length, in milliseconds since 1970. */
 function periodBefore({ from, to }: Pick<KpiAsked, 'from' | 'to'>): Pick<TallyAsked, 'from' | 'to'> {
   const [begin, end] = [epochMillis(from), epochMillis(to)];
   return { from: begin - (end - begin), to: begin };
 }
 
-/** Which tickets can count in a period: what the indexes are asked for. */
+/** Which tickets can count in a period: the condition for the indexes. */
 export function boundOf({ anchor }: Pick<Kpi, 'anchor'>, { from, to, filters }: Pick<TallyAsked, 'from' | 'to' | 'filters'>): object {
   const within = { $gte: new Date(from), $lt: new Date(to) };
   const { client, service, priority, channel, kind, servedBy } = filters;
@@ -251,7 +251,7 @@ export function boundOf({ anchor }: Pick<Kpi, 'anchor'>, { from, to, filters }: 
   return { $and: [...anchored, ...equal] };
 }
 
-/** The facts of the tickets that were opened in a period and that filters leave, in batches, as of a position. */
+/** The facts of the tickets opened in a period that pass the filters, in batches, as of a position. */
 export async function* openedTickets(
   sources: Sources,
   position: Position,
@@ -262,7 +262,7 @@ export async function* openedTickets(
   const where = boundOf({ anchor: 'opened' }, { from, to, filters });
   const needed = ['openedAt' as const, ...fields, ...dimensions.map(([dimension]) => dimension)];
   for await (const batch of factsAt(sources, position, { where, fields: needed })) {
-    // Tickets that have changed since come whatever is asked for.
+    // Tickets that have changed since come regardless of the filter.
     yield batch.filter(
       (facts) =>
         +facts.openedAt >= from &&
@@ -280,7 +280,7 @@ async function calendars(sources: Sources, at: Instant): Promise<Context['calend
   return (client) => calendarFor((inForce.get(client) ?? defaultContract).calendar);
 }
 
-/** The events behind what tickets counted as, up to a position. */
+/** The events behind the counted tickets, up to a position. */
 async function eventsBehind(
   sources: Sources,
   { events: types }: Kpi,
@@ -298,10 +298,10 @@ async function eventsBehind(
   return behind;
 }
 
-/** Where views are that have seen nothing yet. */
+/** Position of views that have read nothing yet. */
 export const LOG_START: Position = { commit: 0n, prepare: 0n };
 
-/** As far as the views have come, or where they were at the position that is asked for. */
+/** The position of the views, or the requested one if the views have reached it. */
 export async function positionFor(sources: Sources, at: Position | undefined, field = 'at'): Promise<Position | Refusal> {
   const behind = await waitForPosition(sources, ticketViews, at, field);
   if (behind !== undefined) return behind;

@@ -10,14 +10,14 @@ import {
 import { type AtRevision, readKnown } from './at-revision.js';
 import { type ByName, type Page, readByName, type Sources } from './read-models.js';
 
-/** Which major incidents are asked for: those that have all of it. */
+/** Filters for major incidents, combined with AND. */
 export interface MajorIncidentsAsked extends ByName {
   readonly client?: string | undefined;
   readonly service?: string | undefined;
   readonly status?: (typeof MAJOR_INCIDENT_STATUSES)[number] | undefined;
-  /** Where the review after it stands. */
+  /** Status of the review. */
   readonly review?: (typeof REVIEW_STATUSES)[number] | undefined;
-  /** Id of a ticket that it is worked on, or that is a child of that. */
+  /** Id of the ticket it is worked on in, or of one of its children. */
   readonly ticket?: string | undefined;
 }
 

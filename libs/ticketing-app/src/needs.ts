@@ -80,7 +80,7 @@ import { ownerOfArticleReached, ownerOfReviewReached, ownersReached, whoIsThere 
 /** A command that needs something from outside its aggregate, and the state that it decides on. */
 /** Where webhooks may go. */
 export abstract class WebhookNetworks {
-  /** Why no request to a URL may ever be made, if so. */
+  /** Why requests to a URL are never allowed, if so. */
   abstract forbids(url: URL): Error | undefined;
 }
 
@@ -92,9 +92,9 @@ interface Asking {
   readonly effectiveAt: Instant;
   readonly actor: Actor;
   readonly principal: Principal;
-  /** What is read besides the log; policies and the command line have none. */
+  /** Read besides the log; policies and the command line have none. */
   readonly models?: ReadModels | undefined;
-  /** When nobody waits for what becomes of it any more. */
+  /** Aborts when nobody waits for the result any more. */
   readonly whenLeft?: (() => AbortSignal) | undefined;
   readonly networks?: WebhookNetworks | undefined;
 }
@@ -134,7 +134,7 @@ const lookUps: Readonly<Record<string, LookUp>> = {
   'clocks-in-hindsight': (store, { id, state, revision }) =>
     state === null ? undefined : clocksInHindsight(store, id, (state as { readonly client: string }).client, revision),
   'public-holidays': async (_store, { body }) =>
-    // The holidays of the world are loaded where a contract is agreed, which most processes never see.
+    // Loaded on demand: most processes never agree a contract, and the holidays of the world are large.
     (await import('./public-holidays.js')).withPublicHolidays((body as { readonly terms: Readonly<Record<string, unknown>> }).terms),
   'rules-replayed': (store, { body, effectiveAt, whenLeft }) => rulesReplayed(store, body as SimulateRules, effectiveAt, whenLeft?.()),
   'major-incident-terms': async (store, { state, effectiveAt }) =>
@@ -162,18 +162,18 @@ export async function lookUp(needs: string, store: EventStore, asking: Asking): 
   return find(store, asking);
 }
 
-/** A ticket as the log has it; null where there is none, or none any more. */
+/** A ticket as it is in the log; null if it does not exist, or no longer does. */
 async function ticketOf(store: EventStore, id: string): Promise<TicketState> {
   return (await readAggregate(store, ticket, id).catch(ofDeletedStream)).state;
 }
 
-/** Nobody is told of a ticket that they may not see, not even that it exists; those of one customer may be related all the same. */
+/** Nobody learns of a ticket that they may not see, not even that it exists; tickets of one customer may be related all the same. */
 function unlessHidden(other: TicketState, one: Belonging | null, principal: Principal): TicketState {
   if (other === null || seesClient(principal, other.client)) return other;
   return one !== null && areOfOneCustomer(one, other) ? other : null;
 }
 
-/** A question, unless it is one that somebody who may see only their own did not ask. */
+/** A question, unless it belongs to someone else and the sender may see only their own. */
 function unlessOfAnother(asked: QuestionState, actor: Actor, principal: Principal): QuestionState {
   const scope = queryScope(principal, 'question', actor.id);
   const own = 'reporter' in scope ? scope.reporter : undefined;
@@ -196,9 +196,9 @@ async function alertFacts(store: EventStore, client: string, state: AlertState):
   return { maintenance: planned, ticketIsOver: opened !== null && isOver(opened) };
 }
 
-/** Nobody is told of a webhook that does not see the client, not even that it exists. */
+/** Nobody learns of a webhook that does not serve the client, not even that it exists. */
 async function faultsOfTarget(store: EventStore, client: string, target: DeliveryTarget, field: string): Promise<readonly Fault[]> {
-  // What is no target at all is told by the command.
+  // The command itself reports an invalid target.
   if (!isDeliveryTarget(target) || target.by !== 'webhook') return [];
   const { state } = await readAggregate(store, webhook, target.webhook.toLowerCase());
   const sees = isSubscribed(state) && (state.clients === 'all' || state.clients.includes(client)) && state.filter.ticket === undefined;
@@ -207,7 +207,7 @@ async function faultsOfTarget(store: EventStore, client: string, target: Deliver
     : [{ field: `${field}.webhook`, message: `must be a webhook that receives events of ${client}, and not of a single ticket only` }];
 }
 
-/** Where commands name events. */
+/** Part of commands that names events. */
 interface FeedAsked {
   readonly types?: readonly string[];
   readonly from?: string;
@@ -244,7 +244,7 @@ async function feedFacts(
   };
 }
 
-/** Of an address that nothing could ever be sent to. */
+/** For an address that nothing can ever be sent to. */
 function faultsOfUrl(url: string | undefined, networks: WebhookNetworks | undefined): readonly Fault[] {
   if (url === undefined) return [];
   if (!URL.canParse(url)) return [{ field: 'url', message: 'must be a URL such as https://hooks.example/tierline' }];
@@ -257,14 +257,14 @@ function ofDeletedStream(error: unknown): { readonly state: null } {
   throw error;
 }
 
-/** Where commands name a person who is given work or begins it. */
+/** Part of commands that names the person who is given work or begins it. */
 interface PersonNamed {
   readonly agent?: { readonly id: string };
   readonly assignee?: { readonly id: string };
   readonly by?: { readonly id: string };
 }
 
-/** Of the person whom a command names, or else the actor. Whoever is no agent of the desk has not left it. */
+/** For the person named in a command; by default, the actor. Someone who is not an agent of the desk has not left it. */
 async function whoHasLeft(store: EventStore, { agent: named, assignee, by }: PersonNamed, actor: Actor): Promise<WhoHasLeft> {
   const { id } = named ?? assignee ?? by ?? actor;
   const { state } = await readAggregate(store, agent, id).catch(ofDeletedStream);
@@ -280,12 +280,12 @@ async function agentAtWork(store: EventStore, named: PersonNamed, actor: Actor):
   return { left, touching: state?.on ?? [] };
 }
 
-/** Version of the time zone data of this process. */
+/** Version of the time zone data in this process. */
 export const tzdata: string = process.versions.tz ?? 'unknown';
 
 /**
- * How old a contract may be for which a ticket is opened, in milliseconds: reading it for every ticket would halve the pace at which tickets
- * are opened. What another process agrees may so be seen a second late; the timekeeper then rebases the ticket.
+ * How old the contract for a new ticket may be, in milliseconds: reading it for every ticket would halve the rate of opening tickets. A
+ * contract agreed in another process may take effect a second late; the timekeeper then rebases the ticket.
  */
 const CONTRACT_MAX_AGE_MS = 1_000;
 
@@ -321,7 +321,7 @@ async function rulesReplayed(
   };
 }
 
-/** The clocks of a ticket, up to a revision, under what is agreed with its client now. */
+/** The clocks of a ticket, up to a revision, under the current agreement with its client. */
 async function clocksInHindsight(store: EventStore, id: string, client: string, revision: number): Promise<PinnedClocks | undefined> {
   const agreed = everInForce((await readAggregate(store, contract, client)).state, tzdata);
   let clocks: PinnedClocks | null = null;

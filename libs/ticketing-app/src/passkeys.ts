@@ -3,20 +3,20 @@ import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simp
 import type { DerivedSecrets, PasskeySite } from '#platform';
 import type { Account, AccountState, NewPasskey, PasskeyUse } from '#ticketing';
 
-/** Loaded with the first passkey, for most processes see none. */
+/** Loaded with the first passkey: most processes see none. */
 const webAuthn = () => import('@simplewebauthn/server');
 
 /** How long a browser may take, in milliseconds. */
 const PATIENCE_MS = 300_000;
-/** What a user handle may hold (WebAuthn, 5.4.3). */
+/** Maximum length of a user handle (WebAuthn, 5.4.3). */
 const MOST_HANDLE_BYTES = 64;
 
-/** What a challenge is for: logging in, or a new passkey of an account. */
+/** Purpose of a challenge: logging in, or a new passkey of an account. */
 type Purpose = 'log-in' | `register ${string}`;
 
 /**
- * Passkeys (WebAuthn): the options that browsers are given, and whether what they answer is true. A challenge is no secret and is kept nowhere: it says when
- * it was made and is signed, so that any process takes the answer.
+ * Passkeys (WebAuthn): the options for browsers, and verification of their answers. A challenge is not secret and is not stored: it
+ * contains its time and is signed, so that any process can verify the answer.
  */
 export class Passkeys {
   constructor(
@@ -24,7 +24,7 @@ export class Passkeys {
     private readonly site: PasskeySite,
   ) {}
 
-  /** Options to make a passkey for an account; undefined where its id is too long for one. */
+  /** Options to create a passkey for an account; undefined if its id is too long for one. */
   async registration({ account, principal: { name = account } }: Account, keys: NonNullable<AccountState>['passkeyKeys'] = {}) {
     const userID = new TextEncoder().encode(account);
     if (userID.length > MOST_HANDLE_BYTES) return undefined;
@@ -43,7 +43,7 @@ export class Passkeys {
     });
   }
 
-  /** The passkey that a browser has made; undefined when it is not what was asked for. */
+  /** The passkey that a browser created; undefined if it is not the one asked for. */
   async made(account: string, response: object): Promise<NewPasskey | undefined> {
     const { rpId, origins } = this.site;
     const { verifyRegistrationResponse } = await webAuthn();
@@ -64,7 +64,7 @@ export class Passkeys {
     }
   }
 
-  /** Options to log in with whichever passkey somebody has: whose accounts there are is not told. */
+  /** Options to log in with any passkey: they do not reveal which accounts exist. */
   async logIn() {
     const { generateAuthenticationOptions } = await webAuthn();
     return generateAuthenticationOptions({
@@ -75,13 +75,13 @@ export class Passkeys {
     });
   }
 
-  /** The account that a browser's answer says it is of. */
+  /** The account named in a browser's answer. */
   accountIn(response: object): string | undefined {
     const { userHandle } = ((response as Partial<AuthenticationResponseJSON>).response ?? {}) as { readonly userHandle?: unknown };
     return typeof userHandle === 'string' && userHandle !== '' ? Buffer.from(userHandle, 'base64url').toString('utf8') : undefined;
   }
 
-  /** How a passkey of an account was used; undefined when it was not. */
+  /** The use of an account's passkey; undefined if verification fails. */
   async used(keys: NonNullable<AccountState>['passkeyKeys'] = {}, response: object): Promise<PasskeyUse | undefined> {
     const answer = response as AuthenticationResponseJSON;
     const { rpId, origins } = this.site;
@@ -105,7 +105,7 @@ export class Passkeys {
     }
   }
 
-  /** Eight bytes of time, sixteen of chance, and a signature of both. */
+  /** Eight bytes of time, sixteen random bytes, and a signature of both. */
   async #challenge(purpose: Purpose): Promise<Uint8Array<ArrayBuffer>> {
     const head = Buffer.alloc(24);
     head.writeBigUInt64BE(BigInt(Date.now()));
@@ -113,7 +113,7 @@ export class Passkeys {
     return new Uint8Array(Buffer.concat([head, await this.#signature(purpose, head)]));
   }
 
-  /** When a challenge was made, in milliseconds since 1970; undefined for one that is not ours, for something else, or too old. */
+  /** When a challenge was made, in milliseconds since 1970; undefined if it is foreign, for another purpose, or too old. */
   async #madeAt(purpose: Purpose, challenge: string): Promise<number | undefined> {
     const bytes = Buffer.from(challenge, 'base64url');
     const [head, signature] = [bytes.subarray(0, 24), bytes.subarray(24)];
@@ -128,7 +128,7 @@ export class Passkeys {
   }
 }
 
-/** What a passkey is called: the ids that authenticators make may be very long. */
+/** Name of a passkey: the ids that authenticators make may be very long. */
 function idOf(credential: string): string {
   return createHash('sha256').update(credential).digest('hex').slice(0, 20);
 }

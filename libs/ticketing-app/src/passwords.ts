@@ -2,7 +2,7 @@ import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import { Turns } from '#platform';
 
-/** What a hash takes: 2 to the power of `ln`, blocks of `r`, and `p` passes (RFC 7914). */
+/** Cost of a hash: 2 to the power of `ln`, blocks of `r`, and `p` passes (RFC 7914). */
 export interface PasswordCost {
   readonly ln: number;
   readonly r: number;
@@ -12,27 +12,27 @@ export interface PasswordCost {
 /** 32 MiB and three passes: one of the settings that OWASP recommends. */
 const COST: PasswordCost = { ln: 15, r: 8, p: 3 };
 const KEY_BYTES = 32;
-/** Hashes at work at once: each takes its memory, and a thread that reads files as well. */
+/** Concurrent hashes: each takes its memory, and a thread of the pool that also reads files. */
 const AT_ONCE = 2;
-/** Hashes that may wait: more are an attack, or would wait for seconds. */
+/** Hashes that may wait: with more there is an attack, or waits of several seconds. */
 const MOST_WAITING = 20;
 
 const derive = promisify<string, Buffer, number, object, Buffer>(scrypt);
 
 const hashes = new Turns(AT_ONCE);
 
-/** That more passwords are being checked than this process can. */
+/** Too many passwords are being checked for this process. */
 export const BUSY = 'busy';
 
 /**
- * Memory-hard hashes of passwords: scrypt of Node itself, which is on every platform that Node is on. What one cost is kept with it (as PHC strings), so
- * that new ones may cost more.
+ * Memory-hard hashes of passwords: Node's own scrypt, which is on every platform. The cost is stored with the hash (as a PHC string), so
+ * that new hashes may cost more.
  */
 export class PasswordHashes {
-  /** @param cost of a new hash, and of what is checked without one */
+  /** @param cost of a new hash, and of a check without a hash */
   constructor(private readonly cost = COST) {}
 
-  /** Hashes a password, with a salt of its own. */
+  /** Hashes a password with a new salt. */
   async hash(password: string): Promise<string | typeof BUSY> {
     const salt = randomBytes(16);
     const { ln, r, p } = this.cost;
@@ -41,8 +41,8 @@ export class PasswordHashes {
   }
 
   /**
-   * Whether a password is the one of a hash. Without a hash it is not, and that takes as long.
-   * @param hash as `hash` made it, at whatever cost
+   * Whether a password matches a hash. Without a hash it does not, after the same time.
+   * @param hash from `hash`, at any cost
    */
   async isOf(password: string, hash: string | undefined): Promise<boolean | typeof BUSY> {
     const [, ln, r, p, salt = '', sum = ''] = /^\$scrypt\$ln=(\d+),r=(\d+),p=(\d+)\$([\w+/]+)\$([\w+/]+)$/.exec(hash ?? '') ?? [];

@@ -31,7 +31,7 @@ import {
 } from './ticket-list-query.js';
 import { queueCriteria, type QueuedTicket, type TierQueueAsked } from './ticket-queries.js';
 
-/** The list of tickets at another time. */
+/** The ticket list at another time. */
 export async function readPastTickets(
   sources: Sources,
   { filter, order, limit, after, when }: TicketListAskedFor & { readonly when: When },
@@ -45,11 +45,11 @@ export interface CountsAsked {
   readonly by: CountedBy;
   readonly filter: TicketListFilter;
   readonly when: When;
-  /** A position in the log that counts of now must have seen. */
+  /** A position in the log that current counts must include. */
   readonly atLeast?: Position | undefined;
 }
 
-/** By what tickets are counted → the field of it. */
+/** What tickets are counted by → its field. */
 const COUNTED_BY = {
   status: 'status',
   tier: 'tier',
@@ -65,7 +65,7 @@ const COUNTED_BY = {
 export type CountedBy = keyof typeof COUNTED_BY;
 export const countedBy = Object.keys(COUNTED_BY) as CountedBy[];
 
-/** How many tickets a filter leaves, now or at another time, by a field of theirs. */
+/** How many tickets match a filter, now or at another time, by one of their fields. */
 export async function readTicketCounts(
   sources: Sources,
   { by, filter, when, atLeast }: CountsAsked,
@@ -78,7 +78,7 @@ export async function readTicketCounts(
     : countBy(sources, ticketList.name, COUNTED_BY[by], ticketListCriteria(filter, 'openedAt'));
 }
 
-/** The filter, with the tickets about which all that is searched for had been said in place of the words: those of a ticket are in no stretch of it. */
+/** The filter, with words replaced by the tickets about which all of them had been said: words are in no stretch of a ticket. */
 async function pastCriteria(
   sources: Sources,
   { asOf = NEVER_DUE, knownAt = NEVER_DUE }: When,
@@ -104,7 +104,7 @@ export async function readPastQueue(
     : { ...page, items: page.items.map((item) => shown<ViewDocument<QueueEntry>>(item, queueEntrySchema.entries)) };
 }
 
-/** The SLA board at another time, with the clocks as they stood then. */
+/** The SLA board at another time, with the clocks at that time. */
 export async function readPastBoard(
   sources: Sources,
   { key, filter: wanted, limit, after, when }: SlaBoardAsked & { readonly when: When },
@@ -129,13 +129,13 @@ export async function readPastBoard(
 }
 
 interface Wanted {
-  /** Or what it comes to, once the past is known as far as the log goes. */
+  /** Or a function that gives it, called once the past is known up to the end of the log. */
   readonly filter: object | (() => Promise<object>);
   readonly sort: Readonly<Record<string, 1 | -1>>;
   readonly limit: number;
 }
 
-/** The tickets of another time that a filter for those of now leaves. */
+/** The tickets of another time that match a filter for current ones. */
 async function readInstants(sources: Sources, when: When, { filter, sort, limit }: Wanted): Promise<Page<TicketInstant> | Refusal> {
   const behind = await sources.instants.caughtUp();
   if (behind !== undefined) return behind;
@@ -143,13 +143,13 @@ async function readInstants(sources: Sources, when: When, { filter, sort, limit 
   return readPage<TicketInstant>(sources, TICKET_INSTANTS, { filter: atThatTime(when, criteria), sort: byTicket(sort), limit });
 }
 
-/** A filter for documents of now, for those of another time. */
+/** A filter for current documents, for those of another time. */
 function atThatTime({ asOf = NEVER_DUE, knownAt = NEVER_DUE }: When, filter: object): object {
   const by = { from: { $lte: asOf }, known: { $lte: knownAt } };
   return { $and: [byTicket(filter), { 'stretch.from': by.from, 'stretch.known': by.known, cuts: { $not: { $elemMatch: by } } }] };
 }
 
-/** What is said of documents whose ids are those of tickets, where these stand in `ticketId`. */
+/** Conditions on documents with ticket ids as their ids, for documents with the id in `ticketId`. */
 function byTicket<Said>(said: Said): Said {
   if (Array.isArray(said)) return said.map(byTicket) as Said;
   if (typeof said !== 'object' || said === null) return said;
@@ -158,7 +158,7 @@ function byTicket<Said>(said: Said): Said {
   ) as Said;
 }
 
-/** A document as the live view has it. */
+/** A document as in the live view. */
 function shown<Doc extends ViewDocument<object>>(instant: TicketInstant, entries: Readonly<Record<string, unknown>>): Doc {
   const fields = Object.entries(instant).filter(([field]) => Object.hasOwn(entries, field));
   return { _id: instant.ticketId, ...Object.fromEntries(fields), revision: instant.revision, position: instant.position } as Doc;

@@ -2,20 +2,20 @@ import { type Instant, instantFrom, type ProjectionGroup, refuse, type Refusal, 
 import type { ViewDocument } from '#mongo';
 import type { Sources } from './read-models.js';
 
-/** A time that is asked about: what had happened by then, what was known by then, or both. Neither is the present. */
+/** The time of a question: by what had happened, by what was known, or both. Neither means now. */
 export interface When {
-  /** Later events are left out. */
+  /** Later events are ignored. */
   readonly asOf?: Instant | undefined;
-  /** What was recorded later is left out. */
+  /** Events recorded later are ignored. */
   readonly knownAt?: Instant | undefined;
 }
 
-/** Whether it is another time than the present. */
+/** Whether the time is not now. */
 export function isPast({ asOf, knownAt }: When): boolean {
   return asOf !== undefined || knownAt !== undefined;
 }
 
-/** The instant at which clocks and calendars are looked at. */
+/** The instant for evaluating clocks and calendars. */
 export function evaluatedAt({ asOf, knownAt }: When): Instant {
   return asOf ?? knownAt ?? instantFrom(Date.now());
 }
@@ -31,9 +31,9 @@ export interface Past<State> {
 type GroupOf<State, Events extends object> = Pick<ProjectionGroup<State, Events>, 'aggregate' | 'initial' | 'fold'>;
 
 /**
- * An aggregate at another time, from the log, by the fold of its live views. An event is known once all before it in its stream are, whatever the
- * clocks of the machines said.
- * @returns undefined where there is none yet
+ * An aggregate at another time, from the log, by the fold of its live views. An event is known once all before it in its stream are,
+ * whatever the machines' clocks said.
+ * @returns undefined if it does not exist yet
  */
 export async function readPast<State, Events extends object>(
   { store }: Pick<Sources, 'store'>,
@@ -52,7 +52,7 @@ export async function readPast<State, Events extends object>(
   return past;
 }
 
-/** The document of a face at another time, as it would stand in its collection. */
+/** The document of a face at another time, as it would be in its collection. */
 export function pastDocument<Doc extends object, State>(
   face: StateFace<State>,
   id: string,
@@ -67,7 +67,7 @@ export function noTicket(when: When): Refusal<'ticket-not-found'> {
   return refuse('ticket-not-found', `There is no such ticket${then(when)}`);
 }
 
-/** A time in words, behind a sentence. */
+/** A time in words, at the end of a sentence. */
 export function then({ asOf, knownAt }: When): string {
   const happened = asOf === undefined ? '' : `, going by what had happened by ${asOf}`;
   return `${happened}${knownAt === undefined ? '' : `${happened === '' ? ', going by what' : ' and'} was known by ${knownAt}`}`;

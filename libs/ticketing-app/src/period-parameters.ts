@@ -2,7 +2,7 @@ import type { Instant } from '#eventsourcing';
 import type { Parameter } from '#platform';
 import { isZone, momentIn } from '#ticketing';
 
-/** An instant, or a date: its first moment in the zone of the query. */
+/** An instant, or a date, which means its first moment in the zone of the query. */
 function moment(description: string): Parameter<Instant> {
   return {
     parse: (given, zone = 'UTC') => momentIn(zone, given),
@@ -12,17 +12,17 @@ function moment(description: string): Parameter<Instant> {
   };
 }
 
-/** The begin of a period. @param until the parameter that has its end */
+/** The start of a period. @param until the parameter with its end */
 export function periodBegin(description: string, until = 'to'): Parameter<Instant> {
   return { ...moment(description), until };
 }
 
-/** The end of a period, which is not in it: of a date, its first moment. */
+/** The end of a period, excluded: for a date, its first moment. */
 export function periodEnd(description: string): Parameter<Instant> {
   return moment(description);
 }
 
-/** In which zone the dates of a query are read. */
+/** The zone in which the dates of a query are read. */
 export const zoneOfDates: Parameter<string> = {
   parse: (given) => (isZone(given) ? given : undefined),
   rule: 'must be an IANA time zone, such as Europe/Berlin',

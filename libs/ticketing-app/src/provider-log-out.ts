@@ -4,17 +4,17 @@ import { asAuthentication } from './credentials.js';
 import { type ReadModels, readByName, scopedSources } from './read-models.js';
 import { runCommand } from './run-command.js';
 
-/** That somebody has logged out at the identity provider: of one session there, or of all. */
+/** A log-out at the identity provider: of one session there, or of all. */
 export interface LoggedOutAtProvider {
   readonly subject?: string;
   readonly sid?: string;
-  /** Sessions that began later go on, in milliseconds since 1970. */
+  /** Sessions that began later continue, in milliseconds since 1970. */
   readonly at: number;
 }
 
 const PAGE = 200;
 
-/** Ends the sessions that somebody began at the identity provider. @returns how many; @throws as `runCommand` */
+/** Ends the sessions that someone began through the identity provider. @returns how many; @throws as `runCommand` */
 export async function endSessionsOfProvider(
   store: EventStore,
   models: ReadModels,

@@ -8,9 +8,9 @@ const DAY = 24 * HOUR;
 const MOST_YEARS = 10;
 
 /**
- * The terms of a contract with the public holidays that its calendar asks for (`publicHolidays`: country, state and region as
- * date-holidays names them, years) as dates, half days as the hours that are left of the week's: what is promised for a day must not change because
- * a library was updated. A date that is given by itself stays as it is given.
+ * The terms of a contract with the public holidays that its calendar requests (`publicHolidays`: country, state and region as named by
+ * date-holidays, and years) as dates, half days with the remaining hours of the day: a promise for a day must not change because a library
+ * was updated. A date given explicitly stays as it is.
  */
 export function withPublicHolidays(terms: Readonly<Record<string, unknown>>): TermsWithHolidays {
   const { calendar } = terms;
@@ -29,7 +29,7 @@ export function withPublicHolidays(terms: Readonly<Record<string, unknown>>): Te
   const names = [country, state, region].filter((name) => name !== undefined) as [string];
   const closings = (years as readonly number[])
     .flatMap((year) => new Holidays(...names).getHolidays(year))
-    // Notes are not in the library's types.
+    // Notes are missing from the library's types.
     .filter((holiday: { type: string; note?: string }) => holiday.type === 'public' && !/(?<!non-)\bworking day/i.test(holiday.note ?? ''))
     .flatMap(({ date, start, end, name }) => closingsOf(date, end.getTime() - start.getTime(), name));
   const added = [...new Set(closings.map(({ date }) => date))]
@@ -46,7 +46,7 @@ export function withPublicHolidays(terms: Readonly<Record<string, unknown>>): Te
   return { terms: { ...terms, calendar: { ...rest, holidays: all } } };
 }
 
-/** A part of a date on which it is closed, in milliseconds of the wall clock since midnight. */
+/** A closed part of a date, in milliseconds of the wall clock since midnight. */
 interface Closing {
   readonly date: string;
   readonly name: string;
@@ -55,9 +55,9 @@ interface Closing {
 }
 
 /**
- * What a holiday closes of each date that it touches. Feasts of whole days that begin at the sunset before (`… -0600`) are the dates that they are
- * known by; of those of another length each hour counts. A day of 23 or 25 hours is a day.
- * @param date when it begins by the wall clock there, as date-holidays has it: `2026-12-24 14:00:00`, `2026-03-20 00:00:00 -0600`
+ * What a holiday closes on each date that it touches. Whole-day feasts that begin at the previous sunset (`… -0600`) count as the dates
+ * that they are known by; for other lengths each hour counts. A day of 23 or 25 hours is one day.
+ * @param date when it begins by the local wall clock, in the format of date-holidays: `2026-12-24 14:00:00`, `2026-03-20 00:00:00 -0600`
  * @param length in milliseconds
  */
 function closingsOf(date: string, length: number, name: string): readonly Closing[] {
@@ -74,7 +74,7 @@ function closingsOf(date: string, length: number, name: string): readonly Closin
   return found;
 }
 
-/** A date with what is left of the hours of its weekday; closed where nothing is. None where the closings are outside of these hours. */
+/** A date with the remaining hours of its weekday; closed if none remain. None if the closings are outside these hours. */
 function asHoliday(date: string, closings: readonly Closing[], week: unknown): readonly Holiday[] {
   const [first] = closings;
   if (first === undefined) return [];
@@ -82,7 +82,7 @@ function asHoliday(date: string, closings: readonly Closing[], week: unknown): r
   if (wholly !== undefined) return [{ date, name: wholly.name }];
   const weekday = WEEKDAYS[(new Date(date).getUTCDay() + 6) % 7] ?? 'monday';
   const usual = isFields(week) ? week[weekday] : [{ from: '00:00', to: '24:00' }];
-  // Hours that are none are refused with the rest of the calendar.
+  // Invalid hours are refused with the rest of the calendar.
   if (!Array.isArray(usual)) return [];
   const hours = (usual as readonly unknown[]).filter(isHours);
   let left = hours.map(({ from, to }) => ({ from: millisOf(from), to: millisOf(to) }));

@@ -79,7 +79,7 @@ import { readDeliveries, readSecretVersions, readWebhook } from './webhook-queri
 
 const asItIs = <Doc>(_scope: Scope, doc: Doc): Doc => doc;
 
-/** A list of a view, each entry as it is shown to who asks. */
+/** A list of a view, each entry as the reader may see it. */
 const listed =
   <Doc extends object>(view: { readonly name: string }, shown: (scope: Scope, doc: Doc) => Doc = asItIs) =>
   async (sources: Sources, { limit, after }: ByName): Promise<Page<Doc>> => {
@@ -89,7 +89,7 @@ const listed =
 
 interface FeedAsked {
   readonly filter: EventFilter;
-  /** An instant stands for what was recorded from then on. */
+  /** An instant means whatever was recorded from then on. */
   readonly from: FeedPosition | 'start' | 'end' | { readonly since: Instant };
   /** Where it ends, if it does. */
   readonly until?: FeedPosition | 'present';
@@ -99,13 +99,13 @@ interface FeedAsked {
 
 interface Feed {
   readonly batches: AsyncIterable<FeedBatch>;
-  /** Where the log ended when it was asked for. */
+  /** Where the log ended when the question was asked. */
   readonly end: Position | 'start';
 }
 
 /**
- * A feed, which ends when the signal aborts. A reader that is further than the log has read another one, and is refused: it would wait for ever for
- * what it has missed.
+ * A feed, which ends when the signal aborts. A reader ahead of the log has read another log, and is refused: it would wait forever for what
+ * it has missed.
  */
 async function followEvents(
   { feed, store }: Sources,
@@ -115,7 +115,7 @@ async function followEvents(
   for (const [field, place] of Object.entries({ from, to: until })) {
     if (typeof place !== 'object' || 'since' in place) continue;
     const isAhead = end === 'start' || place.commit > end.commit;
-    // Up to where is compared only, and need be nowhere.
+    // The end is only compared, and need not be an event.
     if (!isAhead && (field === 'to' || (await store.has(place)))) continue;
     const why = isAhead
       ? `The log ends at ${end === 'start' ? 'its start' : formatPlace(end)}`
@@ -132,7 +132,7 @@ async function followEvents(
   return { batches: feed.read({ ...asked, until: until === 'present' ? end : until }), end };
 }
 
-/** All that can be asked. */
+/** All queries. */
 export const queries = {
   tickets: query('tickets', (sources, asked: TicketListAskedFor) => readTicketList(sources, asked)),
   changedTickets: query('tickets', readChangedTickets),
@@ -220,7 +220,7 @@ export const queries = {
   automationTasks: query('automationTasks', readAutomationTasks),
   automationTask: queryOfLog('automationTask', readAutomationTask),
   nextAutomationTask: query('nextAutomationTask', readNextTasks),
-  /** Whether alerts may be brought. */
+  /** Whether alerts may be sent. */
   takeAlerts: queryOfLog('takeAlerts', async (_sources, _asked: object) => ({ allowed: true }) as const),
   privacy: queryOfLog('privacy', readPrivacy),
   dueForErasure: query('privacy', readWhatIsDue),
@@ -232,7 +232,7 @@ export const queries = {
   simulation: queryOfLog('simulation', ({ store }, { left, ...request }: SimulationRequest & { readonly left: AbortSignal }) =>
     simulateForCaller(store, request, left),
   ),
-  /** Whether a message may be taken in. */
+  /** Whether a message may be accepted. */
   takeMail: queryOfLog('takeMail', async (_sources, _asked: object) => ({ allowed: true }) as const),
   mailAside: query('mailAside', readMailAside),
   /** Whether content may be sent. */
@@ -245,7 +245,7 @@ export const queries = {
   ),
   accounts: query('accounts', listed<Account>(accounts)),
   account: queryOfLog('accounts', readAccount),
-  /** The sessions of who asks that go on. */
+  /** The current sessions of the asking person. */
   sessions: query(
     'sessions',
     (sources, { principal: { kind, id }, at, limit, after }: ByName & { readonly principal: Principal; readonly at: Instant }) =>
@@ -257,8 +257,8 @@ export const queries = {
       }),
   ),
   ownAccount: queryOfLog('ownAccount', readOwnAccount),
-  /** Who asks. */
+  /** The asking principal. */
   principal: queryOfLog('principal', async (_sources, principal: Principal) => principal),
-  /** Whether the seals of the log may be read. They are of no client. */
+  /** Whether the seals of the log may be read. They belong to no client. */
   seals: queryOfLog('seals', async (_sources, _asked: object) => ({ allowed: true }) as const),
 } satisfies Readonly<Record<string, AppQuery<never, unknown>>>;

@@ -3,24 +3,24 @@ import type { ViewDocument } from '#mongo';
 import { policyReactions, type PolicyReaction, ticket } from '#ticketing';
 import { type Page, readPage, type Sources } from './read-models.js';
 
-/** Which reactions: all conditions hold at once. */
+/** Filters for reactions, combined with AND. */
 export interface ReactionsFilter {
-  /** At least one command of it ended so. */
+  /** At least one of its commands had this outcome. */
   readonly outcome?: ReactionOutcome['outcome'] | undefined;
   readonly policy?: string | undefined;
   readonly client?: string | undefined;
-  /** The ticket whose event was reacted to, or to which a command was sent. */
+  /** The ticket of the triggering event, or of one of the commands. */
   readonly ticket?: string | undefined;
 }
 
 export interface ReactionsAsked {
   readonly filter: ReactionsFilter;
   readonly limit: number;
-  /** Position of the last one of the page before. */
+  /** Position of the last item of the previous page. */
   readonly before?: number | undefined;
 }
 
-/** What policies did about events, newest first. */
+/** Reactions of policies to events, newest first. */
 export function readReactions(
   sources: Pick<Sources, 'models'>,
   { filter: { outcome, policy, client, ticket: id }, limit, before }: ReactionsAsked,

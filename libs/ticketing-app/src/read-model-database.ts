@@ -1,15 +1,15 @@
 import { QueryTooLong, StoreUnavailable } from '#eventsourcing';
 import { isOverTime, isUnreachable, type Mongo } from '#mongo';
 
-/** The database of the read models; its own dependency-injection token. A `Mongo` fits. */
+/** The database of the read models, as a separate dependency-injection token. A `Mongo` fits. */
 export abstract class ReadModels {
   abstract readonly db: Mongo['db'];
 }
 
-/** How long a query may take the database, in milliseconds. */
+/** How long the database may take for a query, in milliseconds. */
 export const QUERY_WITHIN_MS = 60_000;
 
-/** An answer of the database. @throws StoreUnavailable when it is out of reach; QueryTooLong when the query took too long */
+/** An answer of the database. @throws StoreUnavailable if it cannot be reached; QueryTooLong if the query took too long */
 export async function databaseAnswer<Answer>(answer: Promise<Answer>): Promise<Answer> {
   try {
     return await answer;

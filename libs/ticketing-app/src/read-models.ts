@@ -55,10 +55,10 @@ import { TICKET_INSTANTS, TicketInstants } from './ticket-instants.js';
 
 export { ReadModels, databaseAnswer };
 
-/** How long a reader waits for a view to get where it is asked to be. */
+/** How long a reader waits for a view to reach a position, in milliseconds. */
 const PATIENCE_MS = 2_000;
 
-/** Both stores, whole: for what runs queries, and for no query. */
+/** Both stores, unrestricted: for code that runs queries, not for queries. */
 export interface Stores {
   readonly store: EventStore;
   readonly models: ReadModels;
@@ -66,17 +66,17 @@ export interface Stores {
 
 const inside: unique symbol = Symbol('inside');
 
-/** The read models, cut to a scope: only what is below reads them. */
+/** The read models, restricted to a scope: only the functions below read them. */
 export interface ScopedModels {
   readonly [inside]: ReadModels & { readonly scope: Scope };
 }
 
-/** What queries are answered from. Nothing else than what the scope allows comes out of it. */
+/** What queries are answered from. Nothing outside the scope comes out of it. */
 export interface Sources {
   readonly store: ScopedEvents;
   readonly feed: ScopedFeed;
   readonly models: ScopedModels;
-  /** What is known of tickets at other times. */
+  /** Tickets at other times. */
   readonly instants: Pick<TicketInstants, 'caughtUp' | 'saying'>;
   /** Finds the ids of articles by words. */
   readonly articles: Pick<ArticleIndex, 'search'>;
@@ -94,21 +94,21 @@ export function scopedSources({ store, models }: Stores, scope: Scope): Sources 
   };
 }
 
-/** Of which client a document is. */
+/** By the client of a document. */
 const ofClient = (clients: readonly string[]): object => ({ client: { $in: ['', ...clients] } });
-/** Of the whole desk. */
+/** For the entire desk. */
 const ofDesk = (): object => ({});
-/** Of the whole desk, unless it names clients, and none of these. */
+/** For the entire desk; if it names clients, only for these. */
 const naming = (field: string) => (clients: readonly string[]) => ({
   $or: [{ [field]: { $exists: false } }, { [field]: { $in: [...clients] } }],
 });
 
-/** Of those who see, or send, no more clients. */
+/** Only those that see, or send, no other clients. */
 const withinReach = (field: string) => (clients: readonly string[]) => ({
   [field]: { $ne: 'all', $not: { $elemMatch: { $nin: [...clients] } } },
 });
 
-/** View → what of it the clients of a scope leave. A view that is not here is read by no query. */
+/** View → filter for the clients of a scope. A view that is missing here is read by no query. */
 export const WALLS: Readonly<Record<string, (clients: readonly string[]) => object>> = {
   [ticketHistory.name]: ofClient,
   [ticketSla.name]: ofClient,
@@ -131,40 +131,40 @@ export const WALLS: Readonly<Record<string, (clients: readonly string[]) => obje
   [questions.name]: ofClient,
   [requestForms.name]: naming('client'),
   [privacies.name]: ofClient,
-  // Who sees some clients only would read which ids of others were asked about.
+  // A reader restricted to some clients would learn which other ids were asked about.
   [auditorReads.name]: () => ({ _id: { $exists: false } }),
   [teams.name]: naming('clients'),
   [ticketFilters.name]: naming('query.client'),
   [credentials.name]: withinReach('principal.clients'),
   [accounts.name]: withinReach('principal.clients'),
   [webhooks.name]: withinReach('clients'),
-  // Of a sender whose client is not known, only who sees all clients.
+  // If the client of a sender is unknown, only for readers who see all clients.
   [INBOUND_MAIL]: (clients) => ({ client: { $in: [...clients] } }),
   [agents.name]: ofDesk,
   [onCallSchedules.name]: ofDesk,
 };
 
-/** The database itself, for what is no view. Whoever asks has to keep to the scope. */
+/** The database itself, for collections that are not views. The caller must respect the scope. */
 export function databaseOf({ models }: Pick<Sources, 'models'>): ReadModels['db'] {
   return models[inside].db;
 }
 
-/** View → what of it is a requester's own, where that is not what they have reported. */
+/** View → filter for a requester's own documents, if these are not the ones they reported. */
 const OWN: Readonly<Record<string, object>> = {
   [articles.name]: { published: { $exists: true }, visibility: { $in: ['client', 'everybody'] } },
 };
 
-/** How a webhook that the scope allows is doing; null before it was taken up. */
+/** The condition of a webhook within the scope; null before it was taken up. */
 export function progressOf({ models }: Pick<Sources, 'models'>, webhook: string): Promise<Progress | null> {
   return databaseAnswer(progress(models[inside].db).findOne({ _id: webhook }));
 }
 
-/** Messages that came by e-mail and were not taken, or not wholly, as they are kept: see `openMail`. */
+/** E-mails that were not accepted, or only in part, as stored: see `openMail`. */
 export function readMailAside(sources: Sources, { limit, after }: ByName) {
   return readByName<InboundMailDocument>(sources, { view: INBOUND_MAIL, where: { outcome: 'aside' }, limit, after });
 }
 
-/** The events on their way to a webhook that the scope allows, in order. @param after order and id of the last one of the page before */
+/** The events on their way to a webhook within the scope, in order. @param after order and id of the last item of the previous page */
 export async function deliveriesTo(
   { models }: Pick<Sources, 'models'>,
   asked: { readonly webhook: string; readonly state: DeliveryState; readonly limit: number; readonly after?: string | undefined },
@@ -179,13 +179,13 @@ export async function deliveriesTo(
   return { items: found.slice(0, limit), more: found.length > limit };
 }
 
-/** Which of some events are dead letters of a webhook. */
+/** Which of these events are dead letters of a webhook. */
 export async function deadLettersAmong({ db }: ReadModels, webhook: string, events: readonly string[]): Promise<ReadonlySet<string>> {
   const found = deliveries(db).find({ webhook, state: 'dead', event: { $in: [...events] } }, { maxTimeMS: QUERY_WITHIN_MS });
   return new Set((await databaseAnswer(found.toArray())).map(({ event }) => event));
 }
 
-/** What of a view may be seen, in MongoDB's query language. */
+/** What may be seen of a view, in MongoDB's query language. */
 function withinWalls(name: string, { clients, reporter }: Scope, filter: object): object {
   const wall = WALLS[name];
   if (wall === undefined) throw new Error(`it is not declared which documents of ${name} belong to which client`);
@@ -196,7 +196,7 @@ function withinWalls(name: string, { clients, reporter }: Scope, filter: object)
   return walls.length === 0 ? filter : { $and: [...walls, filter] };
 }
 
-/** The documents of a view that a filter and the scope leave. @param raw as bytes */
+/** The documents of a view that match a filter and the scope. @param raw as bytes */
 export function find<Doc extends object>(
   { models }: Pick<Sources, 'models'>,
   name: string,
@@ -206,13 +206,13 @@ export function find<Doc extends object>(
 ) {
   const { db, scope } = models[inside];
   const options = { projection, raw, maxTimeMS: QUERY_WITHIN_MS };
-  // A collection of plain documents: the driver's types cannot follow filters that are put together.
+  // A collection of plain documents: the driver's types cannot follow combined filters.
   return db.collection<ViewDocument<Doc>>(name).find(withinWalls(name, scope, filter) as never, options);
 }
 
 /**
- * The same, of however many: a batch at a time, as fast as they are taken.
- * @param wanted.withinMs how long the database may take, in milliseconds; 0 for as long as it takes
+ * The same, without a limit: a batch at a time, as fast as they are consumed.
+ * @param wanted.withinMs how long the database may take, in milliseconds; 0 for no limit
  */
 export async function* findMany<Doc extends object>(
   sources: Pick<Sources, 'models'>,
@@ -242,8 +242,8 @@ export async function* findMany<Doc extends object>(
 }
 
 /**
- * The document of a ticket once it has seen a revision, or why not: the log knows no such ticket, or it never was at that revision,
- * or the view is not that far yet.
+ * The document of a ticket once it includes a revision, or why not: the log has no such ticket, or no such revision of it, or the view is
+ * not that far yet.
  */
 export async function readVisible<Doc extends object>(
   { models, store }: Sources,
@@ -267,7 +267,7 @@ export async function readVisible<Doc extends object>(
   return soon === 'stale' ? notYetVisible(face.face.name) : seen(soon);
 }
 
-/** Why a ticket or a revision of it cannot become visible however long one waits; undefined when it can. */
+/** Why a ticket or revision can never become visible; undefined if it can. */
 async function unknownToLog(store: EventStore, ticketId: string, revision: number): Promise<Refusal | undefined> {
   const stream = streamName(ticket, ticketId);
   for await (const _ of store.readStream(stream, revision)) return undefined;
@@ -281,7 +281,7 @@ async function unknownToLog(store: EventStore, ticketId: string, revision: numbe
   return refuse('ticket-not-found', 'There is no such ticket');
 }
 
-/** Waits until a group of views has seen all up to a position; undefined when it has, or none was asked for. @param field in which it was asked for */
+/** Waits until a group of views has reached a position; undefined once it has, or if none was given. @param field with the position */
 export async function waitForPosition(
   { models, store }: Sources,
   { name, streamPrefix }: Pick<ProjectionGroup<never, never>, 'name' | 'streamPrefix'>,
@@ -296,14 +296,14 @@ export async function waitForPosition(
     return (at?.commit ?? 0n) >= position.commit || undefined;
   });
   if (seen) return undefined;
-  // With nothing left to project, the position is none that this log has had.
+  // With nothing left to project, the log has never had this position.
   for await (const _ of store.readAll({ streamPrefixes: [streamPrefix] }, at)) return notYetVisible(name);
   return refuse('unknown-position', 'The log has not reached that position yet', [
     { field, message: 'must be a position that this log has reached' },
   ]);
 }
 
-/** Some entries, and whether there are more after the last of them. */
+/** Entries, and whether there are more after the last one. */
 export interface Page<Entry> {
   readonly items: readonly Entry[];
   readonly more: boolean;
@@ -312,11 +312,11 @@ export interface Page<Entry> {
 /** A page of a list that is sorted by name or id. */
 export interface ByName {
   readonly limit: number;
-  /** The name or id that the page comes after. */
+  /** The last name or id of the previous page. */
   readonly after?: string | undefined;
 }
 
-/** Which entries of a view, in which order, and how many of them. */
+/** The entries of a view to read: filter, order and number. */
 interface Wanted {
   readonly filter: object;
   readonly sort: Readonly<Record<string, 1 | -1>>;
@@ -325,7 +325,7 @@ interface Wanted {
   readonly hidden?: readonly string[];
 }
 
-/** A page of a view: one entry more is read, to know whether there are more. */
+/** A page of a view: one extra entry is read, to know whether there are more. */
 export async function readPage<Entry extends object>(
   sources: Pick<Sources, 'models'>,
   name: string,
@@ -344,7 +344,7 @@ export async function readPage<Entry extends object>(
 
 const pageReader = new BsonReader();
 
-/** A page of what a list within each document of a view holds: a document once for each of its entries, with the entry in the place of the list. */
+/** A page of the items of a list inside each document of a view: the document once per item, with the item in place of the list. */
 export async function readParts<Doc extends object>(
   { models }: Pick<Sources, 'models'>,
   name: string,
@@ -367,7 +367,7 @@ export async function readParts<Doc extends object>(
   return { items: found.slice(0, limit), more: found.length > limit };
 }
 
-/** How many documents of a view have each value of a field, by value; those without one have none. */
+/** How many documents of a view have each value of a field, by value, and how many have none. */
 export async function countBy(
   { models }: Pick<Sources, 'models'>,
   name: string,
@@ -384,13 +384,13 @@ export async function countBy(
   return (await databaseAnswer(counted.toArray())).map(({ _id, count }) => ({ ...(_id !== null && { value: _id }), count }));
 }
 
-/** How many have a value; without it, how many have none. */
+/** How many have a value; without a value, how many have none. */
 export interface Counted {
   readonly value?: string;
   readonly count: number;
 }
 
-/** A page of a view of tickets, each with the revision that it has been projected up to. */
+/** A page of a view of tickets, each with the revision that it includes. */
 export async function readTickets<Doc extends object>(
   sources: Pick<Sources, 'models'>,
   face: { readonly name: string },
@@ -409,7 +409,7 @@ export function readByName<Doc extends object>(
   return readPage(sources, view, { filter, sort: { _id: 1 }, limit, hidden: ['_id', 'position', 'revision'] });
 }
 
-/** A document of a view as it was folded, and the revision that it has seen; for who sees none of the events. */
+/** A document of a view as it was folded, and the revision that it includes; for readers who may not see the events. */
 export async function readOne<Doc extends object>(
   sources: Pick<Sources, 'models'>,
   { view, id }: { readonly view: string; readonly id: string },
@@ -420,7 +420,7 @@ export async function readOne<Doc extends object>(
   return { state: state as unknown as Doc, revision };
 }
 
-/** The documents of a view that have some of these ids, by id, as they were folded. */
+/** The documents of a view with these ids, by id, as they were folded. */
 export async function readByIds<Doc extends object>(
   sources: Pick<Sources, 'models'>,
   { view, ids }: { readonly view: string; readonly ids: readonly string[] },
@@ -429,28 +429,28 @@ export async function readByIds<Doc extends object>(
   return (await databaseAnswer(found.sort({ _id: 1 }).toArray())) as object[] as Doc[];
 }
 
-/** Up to where a group of views has seen the log, for a query. */
+/** The position that a group of views has reached, for a query. */
 export function positionOfViews({ models }: Pick<Sources, 'models'>, name: string): Promise<Position | undefined> {
   return groupPosition(models[inside], name);
 }
 
-/** Up to where a group of views has seen the log. */
+/** The position that a group of views has reached. */
 export function groupPosition({ db }: ReadModels, name: string): Promise<Position | undefined> {
   return databaseAnswer(positionOf(db, name));
 }
 
-/** How a group of views is doing, in whatever process. */
+/** The condition of a group of views, in any process. */
 export function groupHealth({ db }: ReadModels, name: string): Promise<ViewHealth> {
   return databaseAnswer(healthOfGroup(db, name));
 }
 
-/** How webhooks and messages are doing, in whatever process. Names of destinations stay inside. */
+/** The condition of webhooks and messages, in any process. Names of destinations are not included. */
 export async function healthOfDeliveries({ db }: ReadModels, store: EventStore) {
   const health = await databaseAnswer(deliveryHealth(db, store));
   return Object.fromEntries(Object.entries(health).map(([kind, { broken, ...rest }]) => [kind, { ...rest, broken: broken.length }]));
 }
 
-/** How a policy is doing, in whatever process. */
+/** The condition of a policy, in any process. */
 export function policyHealth({ db }: ReadModels, policy: Parameters<typeof healthOfPolicy>[1]): Promise<ViewHealth> {
   return databaseAnswer(healthOfPolicy(db, policy));
 }

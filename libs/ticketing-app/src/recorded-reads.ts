@@ -5,10 +5,10 @@ import { Batches } from '#platform';
 import { WITHHELD } from '#privacy';
 import { actorOf, omitUndefined, type Principal, type QueryName, type Read, READS } from '#ticketing';
 
-/** What shows nothing but oneself and the system. */
+/** Queries that show only oneself and the system. */
 const OWN: ReadonlySet<QueryName> = new Set<QueryName>(['principal', 'sessions', 'upload', 'seals', 'defaultContract']);
 
-/** Whether what a principal reads is recorded. */
+/** Whether a principal's reads are recorded. */
 export function isRecorded({ kind, roles }: Principal, query: QueryName): boolean {
   return kind !== 'system' && (roles.includes('auditor') || roles.includes('administrator')) && !OWN.has(query);
 }
@@ -16,12 +16,12 @@ export function isRecorded({ kind, roles }: Principal, query: QueryName): boolea
 const kept = new WeakMap<EventStore, RecordedReads>();
 
 /**
- * Records what auditors and administrators read, before they are answered: what cannot be recorded is not answered. What is read while an append is
- * on its way goes into the next one, so that many readers cost one append.
+ * Records what auditors and administrators read, before they get an answer: what cannot be recorded is not answered. Reads during an append
+ * go into the next one, so that many readers cost one append.
  */
 export class RecordedReads {
   readonly #events = new Batches((events: readonly NewEvent[]) => this.#append(events));
-  /** A stream of this process alone. */
+  /** A stream used only by this process. */
   #stream = newStream();
   #chain = NO_EVENTS;
 
@@ -42,7 +42,7 @@ export class RecordedReads {
     try {
       ({ chain: this.#chain } = await appendChained(this.store, this.#stream, this.#chain, events));
     } catch (error) {
-      // What has become of it is not known, and so neither where the stream ends.
+      // The outcome is unknown, and so is the end of the stream.
       this.#stream = newStream();
       this.#chain = NO_EVENTS;
       throw error;
@@ -78,7 +78,7 @@ function eventOf(principal: Principal, query: QueryName, asked: Readonly<Record<
   };
 }
 
-/** As JSON: without signals and functions, and without the words of a search, which may be somebody's name. */
+/** As JSON: without signals and functions, and without search words, which may be someone's name. */
 function plain(asked: unknown): Readonly<Record<string, unknown>> {
   const json = JSON.stringify(asked, (key, value: unknown) => {
     if (key === 'q' && value !== undefined) return WITHHELD;
@@ -88,7 +88,7 @@ function plain(asked: unknown): Readonly<Record<string, unknown>> {
   return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? { ...parsed } : { asked: parsed };
 }
 
-/** How many things an answer has; undefined where it is still to be read. */
+/** Number of items in an answer; undefined if it is still to be read. */
 function countOf(answer: unknown): number | undefined {
   if (typeof answer !== 'object' || answer === null || Symbol.asyncIterator in answer || 'batches' in answer) return undefined;
   if ('refused' in answer) return 0;

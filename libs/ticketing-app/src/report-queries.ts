@@ -11,13 +11,13 @@ function find(sources: Sources, { report: name }: Named): Promise<AtRevision<Rep
   return readKnown(sources, aggregate, name, refuse('report-not-found', 'There is no such report'));
 }
 
-/** A scheduled report as the log has it. */
+/** A scheduled report as it is in the log. */
 export async function readReport(sources: Sources, named: Named): Promise<AtRevision<ReportNow> | Refusal<'report-not-found'>> {
   const found = await find(sources, named);
   return isRefusal(found) ? found : { state: reports.document(found.state) as ReportNow, revision: found.revision };
 }
 
-/** The reports that were made, newest first. @param asked.after number of the run that the page comes after */
+/** The runs of a report, newest first. @param asked.after number of the last run of the previous page */
 export async function readReportRuns(
   sources: Sources,
   { report, limit, after = Infinity }: Named & { readonly limit: number; readonly after?: number | undefined },
@@ -28,7 +28,7 @@ export async function readReportRuns(
   return { items: older.slice(0, limit), more: older.length > limit };
 }
 
-/** A report that was made. */
+/** A run of a report. */
 export async function readReportRun(
   sources: Sources,
   { report, run: number }: Named & { readonly run: number },

@@ -8,11 +8,11 @@ import { TICKET_INSTANTS } from './ticket-instants.js';
 interface Between {
   /** Recording cut-off: only events recorded by then count as known then. */
   readonly knownAt: Instant;
-  /** The instant that is looked at; that of `knownAt` unless given. */
+  /** The instant in question; default: that of `knownAt`. */
   readonly asOf?: Instant | undefined;
 }
 
-/** What was known of a ticket, what is known now, and which events make the difference. */
+/** What was known of a ticket, what is known now, and the events that make the difference. */
 export async function readRestatedTicket(
   sources: Pick<Sources, 'store'>,
   { ticketId, knownAt, asOf = knownAt }: { readonly ticketId: string } & Between,
@@ -23,7 +23,7 @@ export async function readRestatedTicket(
 export interface RestatedTicketsAsked extends Between {
   readonly client?: string | undefined;
   readonly limit: number;
-  /** Id of the ticket that the page comes after. */
+  /** Id of the last ticket of the previous page. */
   readonly after?: string | undefined;
 }
 
@@ -33,8 +33,8 @@ export interface RestatedTickets extends Page<RestatedTicket> {
 }
 
 /**
- * The tickets of which something else is known now than was then, by id, with what makes the difference. A page has what is restated among
- * so many tickets of which anything was told late, so it may be short, or empty, and not the last.
+ * The tickets about which something else is known now than was then, by id, with what makes the difference. A page contains the restated
+ * tickets among a number of tickets with late events, so it may be short, or even empty, without being the last.
  */
 export async function readRestatedTickets(
   sources: Sources,
@@ -54,7 +54,7 @@ export async function readRestatedTickets(
   return { items, more: ids.more, ...(end === undefined ? {} : { end }) };
 }
 
-/** Ids of tickets with a stretch that a filter leaves, each once. */
+/** Ids of tickets with a stretch that matches a filter, each once. */
 async function toldLate(sources: Sources, filter: object, limit: number, after: string | undefined): Promise<Page<string>> {
   const ids = new Set<string>();
   for (let last = after ?? ''; ;) {

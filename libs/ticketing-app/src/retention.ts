@@ -6,10 +6,10 @@ import { readPrivacy } from './desk-queries.js';
 import { type Erasing, tellErased } from './erasures.js';
 import { databaseAnswer, databaseOf, type Sources } from './read-models.js';
 
-/** Tickets that are looked at together. */
+/** Tickets processed together. */
 const PAGE = 500;
 
-/** What the retention of a kind of ticket comes to at an instant. */
+/** Effect of the retention for a kind of ticket at an instant. */
 export interface Due {
   readonly kind: TicketKind;
   readonly days: number;
@@ -25,7 +25,7 @@ function termsAt({ retention = {} }: Privacy, now: Instant): readonly Omit<Due, 
   );
 }
 
-/** Streams of tickets that are due and have keys, in pages. */
+/** Streams of due tickets that have keys, in pages. */
 async function* streamsDue(db: Mongo['db'], client: string, { kind, endedBy }: Omit<Due, 'tickets'>): AsyncGenerator<readonly string[]> {
   const due = db
     .collection<{ _id: string }>(ticketFacts.name)
@@ -40,7 +40,7 @@ async function* streamsDue(db: Mongo['db'], client: string, { kind, endedBy }: O
   if (page.length > 0) yield streamsWithKeys(db, page);
 }
 
-/** Destroys the keys of all tickets that have ended for longer than was agreed with their clients. @throws StoreUnavailable */
+/** Destroys the keys of all tickets that ended longer ago than their clients agreed to. @throws StoreUnavailable */
 export async function eraseWhatIsDue(erasing: Erasing, now: Instant): Promise<void> {
   for await (const agreed of erasing.db.collection<Privacy>(privacies.name).find({ retention: { $exists: true } })) {
     for (const terms of termsAt(agreed, now))
@@ -51,7 +51,7 @@ export async function eraseWhatIsDue(erasing: Erasing, now: Instant): Promise<vo
   }
 }
 
-/** What would be erased by the retention that is agreed, if it were carried out now. It changes nothing. */
+/** What the agreed retention would erase now. Changes nothing. */
 export async function readWhatIsDue(
   sources: Sources,
   { client, now }: { readonly client: string; readonly now: Instant },

@@ -4,23 +4,23 @@ import { account, canonicalJson, credential, type Credential, type Principal } f
 import { credentialOf } from './credentials.js';
 
 const FOLLOWED = [credential, account] as const;
-/** How often whoever waits for something is looked at, in milliseconds. */
+/** How often each watch is checked, in milliseconds. */
 const LOOK_MS = 1_000;
-/** How old what is known of them may be, in milliseconds, should no change of it have been heard of. */
+/** How old cached state may be, in milliseconds, in case a change was missed. */
 const MAX_AGE_MS = 60_000;
 
-/** With what somebody asks for something that takes a while. */
+/** Credentials of a long-running request. */
 export interface Standing {
-  /** Who asks, as it was known when they began. */
+  /** The principal, as known when the request began. */
   readonly principal: Principal;
-  /** Id of their credential; undefined for a token of an identity provider. */
+  /** Id of the credential; undefined for a token of an identity provider. */
   readonly key?: Credential['key'];
   readonly expiresAt?: Instant;
 }
 
 /**
- * Follows credentials and accounts in the log: what another process changes is known to this one at once, and what goes on for somebody ends within
- * two seconds when their key is revoked, their session is over, their account is suspended or may do something else.
+ * Follows credentials and accounts in the log: this process learns at once what another one changes. A long-running request ends within two
+ * seconds when its key is revoked, its session is over, or its account is suspended or has other permissions.
  */
 export class Revocations {
   readonly #watched = new Set<{ readonly standing: Standing; readonly end: () => void }>();
@@ -40,7 +40,7 @@ export class Revocations {
   }
 
   /**
-   * @param end called once, when they may not have it any longer
+   * @param end called once, when the permission ends
    * @returns what ends the watch
    */
   watch(standing: Standing, end: () => void): () => void {
@@ -60,7 +60,7 @@ export class Revocations {
       if (item.kind !== 'event') continue;
       const { stream } = item.event;
       const aggregate = FOLLOWED.find(({ category }) => stream.startsWith(`${category}-`));
-      // What is read is known from then on.
+      // Reading it refreshes the cache.
       if (aggregate !== undefined) await readAggregate(this.store, aggregate, streamId(stream)).catch(() => {});
     }
   }
@@ -75,7 +75,7 @@ export class Revocations {
     }
   }
 
-  /** Whether somebody is still who they were, as far as can be known. */
+  /** Whether someone's permissions are unchanged, as far as known. */
   async #stands({ key, principal, expiresAt }: Standing): Promise<boolean> {
     const now = instantFrom(Date.now());
     if (expiresAt !== undefined && expiresAt <= now) return false;
@@ -84,7 +84,7 @@ export class Revocations {
       const found = await credentialOf(this.store, key, now, MAX_AGE_MS);
       return found !== undefined && (found.principal === principal || canonicalJson(found.principal) === canonicalJson(principal));
     } catch (error) {
-      // While the event store is away, everybody is who they were.
+      // While the event store is unavailable, nothing counts as changed.
       return error instanceof StoreUnavailable;
     }
   }

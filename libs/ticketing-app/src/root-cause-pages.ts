@@ -2,7 +2,7 @@ import type { Actor, Instant } from '#eventsourcing';
 import { escapeHtml, spelledOut } from '#platform';
 import type { ReportedEvent, RootCauseReport } from '#ticketing';
 
-/** A part of a report, before it is Markdown or HTML. Its texts are as people wrote them. */
+/** A part of a report, before it becomes Markdown or HTML. Its texts are as people wrote them. */
 type Block =
   | { readonly heading: string }
   | { readonly paragraph: string }
@@ -19,7 +19,7 @@ const UNITS = [
   [60_000, 'min'],
 ] as const;
 
-/** The two largest units of a time of a minute or more. */
+/** The two largest units of a duration of a minute or more. */
 function durationInWords(milliseconds: number): string {
   let rest = milliseconds;
   const parts = UNITS.flatMap(([size, unit]) => {
@@ -30,12 +30,12 @@ function durationInWords(milliseconds: number): string {
   return parts.slice(0, 2).join(' ');
 }
 
-/** What a table has: nothing, where there are no rows. */
+/** A table, or nothing without rows. */
 function table(heading: string, columns: readonly string[], rows: readonly (readonly string[])[], none: string): readonly Block[] {
   return [{ heading }, rows.length === 0 ? { paragraph: none } : { columns, rows }];
 }
 
-/** Subject → what it is called in a page: `P1`, `T1`, `T2`. What is called how stands in the table of the proof. */
+/** Subject → its name on a page: `P1`, `T1`, `T2`. The table of the proof lists the names. */
 function namesOf({ proof: { streams } }: RootCauseReport): ReadonlyMap<string, string> {
   const counts: Record<string, number> = {};
   return new Map(
@@ -175,7 +175,7 @@ export function reportAsMarkdown(report: RootCauseReport): string {
   return `${[`# Root cause report: ${asMarkdown(report.title, ' ')}`, ...blocks].join('\n\n')}\n`;
 }
 
-/** Text that Markdown shows as it is. Signs that steer what shows it are spelled out. */
+/** Text that Markdown shows as it is. Characters that control the display are spelled out. */
 function asMarkdown(text: string, lineEnd: string): string {
   return shown(text)
     .replace(/[\\`*_[\]<>|~&]/g, (sign) => `\\${sign}`)
@@ -185,7 +185,7 @@ function asMarkdown(text: string, lineEnd: string): string {
     .replace(/\n/g, lineEnd);
 }
 
-/** A root cause report as a page that stands alone, and prints. */
+/** A root cause report as a self-contained, printable page. */
 export function reportAsHtml(report: RootCauseReport): string {
   const blocks = blocksOf(report).map((block) => {
     if ('heading' in block) return `<h2>${asHtml(block.heading)}</h2>`;
@@ -218,12 +218,12 @@ function asHtml(text: string): string {
   return escapeHtml(shown(text)).replace(/\n/g, '<br>');
 }
 
-/** Signs that could steer or disguise what is shown are spelled out. */
+/** Characters that could control or disguise the display are spelled out. */
 function shown(text: string): string {
   return spelledOut(text.replace(/\r\n?/g, '\n'));
 }
 
-/** What the page looks like. Pages that are served with a Content-Security-Policy allow it by its hash. */
+/** Style of the page. Pages served with a Content-Security-Policy allow it by its hash. */
 export const REPORT_STYLE = `
 @page { size: A4 landscape; margin: 14mm }
 :root { color-scheme: light }

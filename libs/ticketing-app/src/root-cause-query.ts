@@ -24,18 +24,18 @@ import {
   ticketWithoutClocks,
 } from '#ticketing';
 
-/** What a root cause report is of. */
+/** Subject of a root cause report. */
 export interface RootCauseAsked {
   readonly of: 'ticket' | 'problem';
   readonly id: string;
 }
 
-/** Tickets of a problem that its report tells of: the first ones. */
+/** Number of a problem's tickets in its report: the first ones. */
 const MOST_TICKETS = 100;
 
 type Readable = Pick<EventStore, 'readStream'>;
 
-/** The root cause report of a ticket or a problem, from the log itself. */
+/** The root cause report of a ticket or problem, from the log itself. */
 export async function readRootCauseReport(
   { store }: { readonly store: Readable },
   { of, id }: RootCauseAsked,
@@ -44,7 +44,7 @@ export async function readRootCauseReport(
   return report === undefined ? refuse(`${of}-not-found`, `There is no such ${of}`) : { ...report, digest: digestOfReport(report) };
 }
 
-/** What a report's digest has to be. */
+/** The digest that a report must have. */
 export function digestOfReport(report: Omit<RootCauseReport, 'digest'> & { readonly digest?: string }): string {
   const { digest: _, ...rest } = report;
   return `sha256:${createHash('sha256').update(canonicalJson(rest)).digest('hex')}`;
@@ -79,7 +79,7 @@ async function problemLife(store: Readable, id: string): Promise<ProblemLife | u
   return lifeOf<ProblemLife['state'], RecordedEvent<ProblemEvents>>(store, problem, streamName(problem, id));
 }
 
-/** Undefined where there is none, or none any more. */
+/** Undefined if it does not exist, or no longer does. */
 async function lifeOf<State, Event>(store: Readable, aggregate: Pick<Aggregate, 'events'>, stream: string) {
   const events: Event[] = [];
   let state: State | null = null;

@@ -39,34 +39,34 @@ import type { ReadModels } from './read-models.js';
 export interface SentContext {
   readonly commandId: string;
   readonly principal: Principal;
-  /** On whose behalf the principal sends it; the principal does it, unless said. */
+  /** On whose behalf the principal sends it; default: its own. */
   readonly onBehalfOf?: Actor;
-  /** What it is done with, as an assistant says. */
+  /** The tools used, as reported by an assistant. */
   readonly using?: Using;
   readonly correlationId: string;
-  /** What led to it: the command itself when a person or a service sent it, an event when a policy did. */
+  /** Its cause: the command itself if a person or service sent it, an event if a policy did. */
   readonly causationId: string;
-  /** The revisions that the aggregate may be at; undefined when any will do. */
+  /** Revisions at which the command is accepted; undefined: any. */
   readonly ifRevisions?: readonly number[];
-  /** What is read besides the log, where somebody asks. */
+  /** Read besides the log, if the sender has them. */
   readonly models?: ReadModels;
-  /** When nobody waits for what becomes of it any more: what takes long to look up is then given up. */
+  /** Aborts when nobody waits for the result any more: long look-ups are then given up. */
   readonly whenLeft?: () => AbortSignal;
-  /** Where webhooks may go, where that is known; else it shows when something is sent. */
+  /** Where webhooks may go, if known; otherwise this is checked when sending. */
   readonly networks?: WebhookNetworks;
 }
 
 /** A command on its way to its aggregate. */
 export interface SentCommand<Of extends Aggregate, Name extends keyof CommandsOf<Of>> {
   readonly aggregate: Of;
-  /** Undefined for what begins an aggregate without a name, such as a ticket: its id then follows from the command's. */
+  /** Undefined for a command that creates an aggregate without a name, such as a ticket: its id is then derived from the command's. */
   readonly id: string | undefined;
   readonly name: Name;
   readonly body: CommandsOf<Of>[Name];
   readonly context: SentContext;
 }
 
-/** The codes that any command may be refused with, whatever its own are. */
+/** The codes that any command may be refused with, in addition to its own. */
 export const codesOfEveryCommand = [
   'chain-broken',
   'forbidden',
@@ -76,16 +76,16 @@ export const codesOfEveryCommand = [
   'revision-mismatch',
 ] as const satisfies readonly (AnyRefusalCode | string)[];
 
-/** What became of a command, and of which aggregate. */
+/** Result of a command, and the id of its aggregate. */
 export type CommandResult<Of extends Aggregate, Name extends keyof CommandsOf<Of> = keyof CommandsOf<Of>> =
   (Executed<EventsOf<Of>> & { readonly id: string }) | Refusal<CodesOf<Of, Name> | (typeof codesOfEveryCommand)[number]>;
 
-/** A command of a policy or a timer, which is its own principal. */
+/** A command of a policy or timer, which is its own principal. */
 export interface SystemCommand<Of extends Aggregate, Name extends keyof CommandsOf<Of>> extends Omit<SentCommand<Of, Name>, 'context'> {
   readonly context: Omit<SentContext, 'principal' | 'onBehalfOf'> & { readonly actor: Actor };
 }
 
-/** Runs a command that follows from events or from time, which no principal asks for. @throws as `runCommand` */
+/** Runs a command that follows from events or time, without a principal. @throws as `runCommand` */
 export function runSystemCommand<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
   store: EventStore,
   { context: { actor, ...context }, ...command }: SystemCommand<Of, Name>,
@@ -98,8 +98,8 @@ export function runSystemCommand<Of extends Aggregate, Name extends keyof Comman
 }
 
 /**
- * Runs a command. Every one passes here, whoever sends it: HTTP, policies, timers, the command line. What is to hold for all of them
- * (authorisation, tracing) belongs here.
+ * Runs a command. All commands pass through here, whoever sends them: HTTP, policies, timers, the command line. What must apply to all of
+ * them (authorisation, tracing) belongs here.
  * @throws StoreUnavailable, StreamDeleted, RevisionConflict: see `execute`
  */
 export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
@@ -141,7 +141,7 @@ export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<O
         },
         {
           access,
-          // If the command was sent before, appending to its stream shows it.
+          // If the command was sent before, appending to its stream reveals it.
           opens: given === undefined,
           ...(needs === undefined
             ? {}
@@ -175,7 +175,7 @@ export function runCommand<Of extends Aggregate, Name extends keyof CommandsOf<O
 
 type Access = Pick<SentContext, 'principal' | 'onBehalfOf'>;
 
-/** What a sender may do with a command; refused where it depends on no state. */
+/** What a sender may do with a command; refused if no state could allow it. */
 function accessOf(
   { aggregate, id, name, body }: { readonly aggregate: Aggregate; readonly id: string; readonly name: string; readonly body: object },
   { principal, onBehalfOf }: Access,
@@ -183,14 +183,15 @@ function accessOf(
   const actor = onBehalfOf ?? actorOf(principal);
   if (onBehalfOf !== undefined && principal.onBehalfOf !== true)
     return refuse('forbidden', 'This requires permission to act on behalf of others');
-  // What policies and time bring about is theirs alone.
+  // Only the system records what policies and time bring about.
   if (principal.kind !== 'system' && isAutomatic({ actor })) return refuse('forbidden', `Only the system itself may act as ${actor.id}`);
   return commandGrant({ aggregate, name, principal, actor, id, body });
 }
 
 /**
- * Why somebody may not begin something. Whatever a command is made of is looked up after that: who may not send it is not told what there is.
- * @param body what access depends on of the command's body
+ * Why someone may not begin something. Checked before anything is looked up for the command, so that a sender without permission learns
+ * nothing.
+ * @param body the part of the command's body that access depends on
  */
 export function unlessMayBegin<Of extends Aggregate, Name extends keyof CommandsOf<Of> & string>(
   aggregate: Of,
@@ -202,12 +203,12 @@ export function unlessMayBegin<Of extends Aggregate, Name extends keyof Commands
   return isRefusal(access) ? access : access.refuses(aggregate.initial);
 }
 
-/** When what a command tells of happened: now, unless it says so. Undefined when it says what is no instant. */
+/** When the reported fact happened: now by default. Undefined if the given value is not an instant. */
 function effectiveAtOf(body: object, now: number) {
   return 'effectiveAt' in body && typeof body.effectiveAt === 'string' ? parseInstant(body.effectiveAt) : instantFrom(now);
 }
 
-/** Tells the contents of two commands apart, whatever the order of their fields. */
+/** Distinguishes the contents of two commands, whatever the order of their fields. */
 function digest(body: object): string {
   return createHash('sha256').update(canonicalJson(body)).digest('hex');
 }

@@ -4,11 +4,11 @@ import { unlessOfOtherLog } from './log-guard.js';
 import { isRecorded, RecordedReads } from './recorded-reads.js';
 import { scopedSources, type Sources, type Stores } from './read-models.js';
 
-/** A question that may be asked, with its row in the table of who may ask it. */
+/** A query, with its row in the access table. */
 export interface AppQuery<Asked, Answer> {
   readonly name: QueryName;
   read(sources: Sources, asked: Asked): Promise<Answer>;
-  /** Reads no view: it answers truly whatever log the views were made from, and while their database is away. */
+  /** Reads no view: it is correct whatever log the views were made from, and while their database is unavailable. */
   readonly fromLog?: boolean;
 }
 
@@ -25,7 +25,7 @@ export function queryOfLog<Asked, Answer>(
   return { name, read, fromLog: true };
 }
 
-/** Who asks, and on whose behalf, if they do. */
+/** Who asks, and on whose behalf, if anyone's. */
 export interface Asker {
   readonly principal: Principal;
   /** Id of the person on whose behalf a service asks. */
@@ -33,8 +33,8 @@ export interface Asker {
 }
 
 /**
- * Answers a query. Every one passes here, whoever asks: what it reads from is cut to what the principal may see, and what auditors and
- * administrators read is recorded before it is answered.
+ * Answers a query. All queries pass through here: their sources are restricted to what the principal may see, and reads by auditors and
+ * administrators are recorded before the answer.
  * @throws as the query does
  */
 export async function runQuery<Asked, Answer>(

@@ -2,7 +2,7 @@ import { type EventStore, isRefusal, readAggregate, refuse, type Refusal } from 
 import { isSaved, type TicketFilter, ticketFilter } from '#ticketing';
 import { readSavedQuery, type TicketListAsked } from './ticket-list-parameters.js';
 
-/** A saved filter as the log has it now. */
+/** The current state of a saved filter in the log. */
 export async function readTicketFilter(
   store: EventStore,
   name: string,
@@ -15,7 +15,7 @@ export function noFilter(): Refusal<'filter-not-found'> {
   return refuse('filter-not-found', 'There is no such filter');
 }
 
-/** What a saved filter asks for. Refused when there is none, or it asks for what the list no longer knows. */
+/** The query of a saved filter. Refused if it does not exist, or uses parameters that the list no longer has. */
 export async function savedTicketList(store: EventStore, name: string): Promise<TicketListAsked | Refusal> {
   const found = await readTicketFilter(store, name);
   if (isRefusal(found)) return found;

@@ -13,7 +13,7 @@ import {
 import type { FeedBatch, Following, PublicLog } from '#feeds';
 import { type PublicEvent, type Scope, seesClient } from '#ticketing';
 
-/** The events that may be seen: of streams and feeds, what belongs to other clients is not there. */
+/** The events that may be seen: in streams and feeds, what belongs to other clients does not appear. */
 export class ScopedEvents extends EventStore {
   constructor(
     private readonly store: EventStore,
@@ -24,7 +24,7 @@ export class ScopedEvents extends EventStore {
 
   override async *readStream(stream: string, fromRevision?: number): AsyncIterable<StoredEvent> {
     for await (const event of this.store.readStream(stream, fromRevision)) {
-      // A stream is of one client.
+      // A stream belongs to one client.
       if (!this.#sees(event)) return;
       yield event;
     }
@@ -44,7 +44,7 @@ export class ScopedEvents extends EventStore {
 
   override async *subscribe(filter: FeedFilter, after: Position | 'start' | 'end', signal: AbortSignal): AsyncIterable<FeedItem> {
     for await (const item of this.store.subscribe(filter, after, signal)) {
-      // Where the reader may go on moves with what it is not shown.
+      // The reader's position advances past hidden events.
       yield item.kind !== 'event' || this.#sees(item.event) ? item : { kind: 'checkpoint', position: item.event.position };
     }
   }
@@ -66,7 +66,7 @@ export class ScopedEvents extends EventStore {
     return this.store.lastBefore(instant);
   }
 
-  /** The last revision of an aggregate that this process knows of, which may have gone on since; -1 where it knows none that may be seen. */
+  /** The last revision of an aggregate that this process knows of, which may be out of date; -1 if it knows none that may be seen. */
   revisionSeen(aggregate: Aggregate, id: string): number {
     const known = foldedStreamsOf(this.store).get(aggregate, streamName(aggregate, id));
     if (known === undefined || known.revision < 0) return -1;
@@ -82,19 +82,19 @@ export class ScopedEvents extends EventStore {
   }
 }
 
-/** The public events that may be seen. What belongs to the whole desk is shown to those alone who see all clients. */
+/** The public events that may be seen. Only readers who see all clients get what belongs to the entire desk. */
 export class ScopedFeed {
   constructor(
     private readonly log: PublicLog,
     private readonly scope: Scope,
   ) {}
 
-  /** As `PublicLog` has it. */
+  /** See `PublicLog`. */
   follow(following: Omit<Following, 'sees'>): AsyncIterable<FeedBatch> {
     return this.log.follow({ ...following, sees: (event) => this.#sees(event) });
   }
 
-  /** As `PublicLog` has it. */
+  /** See `PublicLog`. */
   read(reading: Omit<Parameters<PublicLog['read']>[0], 'sees'>): AsyncIterable<FeedBatch> {
     return this.log.read({ ...reading, sees: (event) => this.#sees(event) });
   }

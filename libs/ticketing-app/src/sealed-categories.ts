@@ -1,5 +1,5 @@
 import { REACTIONS } from '#eventsourcing';
 import { aggregates, READS } from '#ticketing';
 
-/** Whose events are leaves of the log's tree: of every aggregate, how policies reacted, and what auditors read. */
+/** Categories whose events are leaves of the log's tree: every aggregate, reactions of policies, and auditors' reads. */
 export const sealedCategories: readonly string[] = [...aggregates.map(({ category }) => category), REACTIONS, READS];

@@ -22,17 +22,17 @@ export interface Suggestion {
   readonly text: string;
 }
 
-/** Articles for words, or those with these ids. */
+/** Articles for words, or with these ids. */
 export interface SuggestionsAsked {
   readonly client: string;
   readonly words?: string;
   readonly articles?: readonly string[];
 }
 
-/** More are of no use to who asks. */
+/** More are of no use to the reader. */
 const MOST_SUGGESTIONS = 5;
 
-/** Published articles that requesters of a client may read, best first: whoever asks for them. */
+/** Published articles that requesters of a client may read, best first, whoever asks for them. */
 export async function readSuggestions(
   sources: Sources,
   { client, words = '', articles: ids }: SuggestionsAsked,
@@ -51,7 +51,7 @@ export async function readSuggestions(
   );
 }
 
-/** Which questions are asked for: those that have all of it. */
+/** Filters for questions, combined with AND. */
 export interface QuestionsAsked extends ByName {
   readonly client?: string | undefined;
   readonly status?: QuestionStatus | undefined;
@@ -62,7 +62,7 @@ export function readQuestions(sources: Sources, { client, status, limit, after }
   return readByName<Question>(sources, { view: questions.name, where: omitUndefined({ client, status }), limit, after });
 }
 
-/** A question: as the log has it; for requesters, their own as it is shown. */
+/** A question as it is in the log; for requesters, only their own, for display. */
 export async function readQuestion(
   sources: Sources,
   { id }: { readonly id: string },
@@ -74,7 +74,7 @@ export async function readQuestion(
   return state === null ? refuse('question-not-found', 'There is no such question') : { state, revision };
 }
 
-/** What came of the questions that were asked in a period. */
+/** Outcomes of the questions asked in a period. */
 export async function readQuestionCounts(
   sources: Sources,
   { client, from, to }: { readonly client?: string | undefined; readonly from?: Instant | undefined; readonly to?: Instant | undefined },
@@ -85,7 +85,7 @@ export async function readQuestionCounts(
   return countQuestions(found);
 }
 
-/** Which forms are asked for: those that have all of it. */
+/** Filters for forms, combined with AND. */
 export interface FormsAsked extends ByName {
   readonly client?: string | undefined;
   readonly service?: string | undefined;

@@ -22,43 +22,43 @@ import {
   type TicketComparison,
 } from '#ticketing';
 
-/** Which tickets are replayed, and under what. */
+/** Which tickets to replay, and under which contract. */
 export interface SimulationRequest {
-  /** Sound: see `contractTerms`. */
+  /** Valid: see `contractTerms`. */
   readonly contract: Contract;
-  /** Tickets opened then or later. */
+  /** Tickets opened at this time or later. */
   readonly from?: Instant | undefined;
   /** Tickets opened before this time. */
   readonly to?: Instant | undefined;
   readonly client?: string | undefined;
-  /** What happened later is left out, and what goes on then is looked at as it stood. */
+  /** Later events are ignored; what had not ended is judged as of this instant. */
   readonly asOf: Instant;
-  /** How many changed tickets to answer with, at most. The totals are of all. */
+  /** Maximum number of changed tickets in the answer. The totals cover all. */
   readonly limit: number;
 }
 
-/** Tickets whose clocks are held in memory at once: some 5 KB each. For more, the log is read again from where the next ones begin. */
+/** Tickets whose clocks are in memory at the same time: some 5 KB each. For more tickets the log is read again from the next opening. */
 const MOST_AT_ONCE = 10_000;
 
-/** So many streams are read sooner than the log: what is asked for may be a day of a log of years. */
+/** Up to this number, reading the streams beats reading the log: the request may be for one day in a log of years. */
 const FEW = 200;
 
-/** A simulation that takes longer is given up, in milliseconds, where somebody waits for its answer. */
+/** A simulation with a waiting caller is given up after this time, in milliseconds. */
 const LONGEST_MS = 60_000;
 
-/** Simulations that one process runs at once for those who wait for their answers: each keeps a core busy. */
+/** Concurrent simulations per process with waiting callers: each keeps a core busy. */
 const MOST_RUNNING = 2;
 
 export interface Watched {
   readonly signal: AbortSignal;
-  /** Told how far the log was read, and how many tickets are being replayed. */
+  /** Called with the position reached in the log, and the number of tickets being replayed. */
   readonly onProgress?: (position: Position, tickets: number) => void;
 }
 
 /**
- * Replays every ticket of a period under a proposed contract, and says what would have become of the clocks. Reads only. Memory does not
+ * Replays every ticket of a period under a proposed contract, and returns what would have become of the clocks. Reads only. Memory does not
  * grow with the number of tickets.
- * @param atOnce tickets that are held in memory at once
+ * @param atOnce tickets held in memory at the same time
  * @throws StoreUnavailable; the signal's reason once it aborts
  */
 export async function simulate(
@@ -87,7 +87,7 @@ export async function simulate(
 let running = 0;
 
 /**
- * The same for somebody who waits for the answer: neither too long, nor beside too many others.
+ * The same for a waiting caller: limited in time and in number.
  * @param left aborts when nobody waits any more
  * @throws StoreUnavailable; the reason of `left` once it aborts
  */
@@ -116,7 +116,7 @@ function changesOf(comparison: TicketComparison): TicketComparison {
   return { ...comparison, clocks, escalations };
 }
 
-/** The next openings of tickets that are to be replayed, after a position. */
+/** The next openings of tickets to replay, after a position. */
 async function nextOpenings(
   store: EventStore,
   { from, to, client, asOf }: SimulationRequest,
@@ -129,7 +129,7 @@ async function nextOpenings(
     signal.throwIfAborted();
     const { stream, revision, metadata } = event;
     if (
-      // A second opening is none.
+      // A second opening has no effect.
       revision === 0 &&
       stream.startsWith(PREFIX) &&
       metadata.effectiveAt <= asOf &&
@@ -143,7 +143,7 @@ async function nextOpenings(
   return openings;
 }
 
-/** The tickets that were opened so, each after all of its events up to the instant. */
+/** The opened tickets, each after all of its events up to the instant. */
 async function replays(
   store: EventStore,
   { contract, asOf }: SimulationRequest,
@@ -166,16 +166,16 @@ async function replays(
   return found;
 }
 
-/** Events between two pieces of news. */
+/** Events between progress reports. */
 const TOLD_EVERY = 500;
 
-/** What followed the openings. */
+/** The events after the openings. */
 async function* streams(store: EventStore, openings: readonly StoredEvent[]): AsyncGenerator<StoredEvent> {
   for (const { stream } of openings) {
     try {
       yield* store.readStream(stream, 1);
     } catch (error) {
-      // What was deleted for good meanwhile has no more to tell; the log may still hold its opening.
+      // A stream deleted in the meantime has no events left; the log may still hold its opening.
       if (!(error instanceof StreamDeleted)) throw error;
     }
   }

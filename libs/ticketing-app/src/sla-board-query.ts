@@ -29,7 +29,7 @@ export interface BoardPlaceOf {
   readonly id: string;
 }
 
-/** A line with the ticket that it is of. */
+/** A line with its ticket. */
 export type SlaBoardLine = BoardLine & Pick<ViewDocument, '_id' | 'revision' | 'position'>;
 
 export interface SlaBoardAsked {
@@ -37,17 +37,17 @@ export interface SlaBoardAsked {
   readonly filter: BoardFilter;
   readonly limit: number;
   readonly after?: BoardPlaceOf | undefined;
-  /** A position in the log that the board must have seen. */
+  /** A position in the log that the board must include. */
   readonly atLeast?: Position | undefined;
 }
 
 export interface SlaBoardPage extends Page<SlaBoardLine> {
   readonly evaluatedAt: Instant;
-  /** Where the page ends; absent when it is empty. */
+  /** Where the page ends; absent if it is empty. */
   readonly end?: BoardPlaceOf;
 }
 
-/** Running clocks, sorted by due instant, as they stand now. */
+/** Clocks that have not ended, sorted by due instant, as they are now. */
 export async function readSlaBoard(
   sources: Sources,
   { key, filter: wanted, limit, after, atLeast }: SlaBoardAsked,
@@ -67,7 +67,10 @@ export interface ChangedBoard extends ComingAndGoing<SlaBoardLine> {
   readonly evaluatedAt: Instant;
 }
 
-/** What has changed on a board since a position: tickets that are on it now, and those that are not, or no longer. Time alone changes no ticket. */
+/**
+ * What has changed on a board since a position: tickets that are on it now, and those that are not, or no longer. Time alone changes no
+ * ticket.
+ */
 export async function readChangedBoard(
   sources: Sources,
   {
@@ -86,7 +89,7 @@ export async function readChangedBoard(
   return { ...changes, items, gone: changes.items.flatMap(({ _id }) => (here.has(_id) ? [] : [_id])), evaluatedAt };
 }
 
-/** The lines of entries; an entry whose ticket has no such clock that goes on has none. */
+/** The lines of entries; none for an entry whose ticket has no such clock running or paused. */
 async function linesOf(
   sources: Pick<Sources, 'models'>,
   entries: readonly ViewDocument<SlaBoardEntry>[],
@@ -104,13 +107,13 @@ async function linesOf(
   });
 }
 
-/** The clocks of tickets, under the contracts that they go by. */
+/** The clocks of tickets, under their contracts. */
 async function clocksOf(sources: Pick<Sources, 'models'>, ids: readonly string[]): Promise<ReadonlyMap<string, TicketSla>> {
   const found = find<TicketSla>(sources, ticketSla.name, { _id: { $in: [...ids] } });
   return new Map((await databaseAnswer(found.toArray())).map((sla) => [sla._id, sla]));
 }
 
-/** The lines that a filter leaves at an instant, and what they are sorted by, in MongoDB's query language. */
+/** Filter for the lines at an instant, and the sort key, in MongoDB's query language. */
 export function boardCriteria(
   { client, tier, state, atRisk }: BoardFilter,
   key: BoardKey,
@@ -120,7 +123,7 @@ export function boardCriteria(
   const due = `places.${key}.due`;
   const warnAt = `places.${key}.warnAt`;
   const states: Readonly<Record<BoardState, object>> = {
-    // Overdue is breached although no event says so yet, and a moment of closing is overdue right after it.
+    // An overdue clock is breached even if no event says so yet; one due at closing time is overdue right after it.
     breached: { [due]: { $lt: now } },
     warned: { [due]: { $gte: now, $lt: NEVER_DUE }, [warnAt]: { $lte: now } },
     due: { [due]: { $gte: now, $lt: NEVER_DUE }, [warnAt]: { $not: { $lte: now } } },

@@ -2,10 +2,10 @@ import { type EventStore, type Instant, readAggregate } from '#eventsourcing';
 import { contract, contractInForce, type MajorIncident, maintenance, majorIncidents, type StatusPage, statusPageOf } from '#ticketing';
 import { databaseAnswer, find, type Sources } from './read-models.js';
 
-/** Major incidents that are looked at. */
+/** Number of major incidents considered. */
 const MOST_INCIDENTS = 100;
 
-/** Whether a client's status page is for everybody. */
+/** Whether a client's status page is public. */
 export async function isStatusPublic({ store }: { readonly store: EventStore }, client: string, at: Instant): Promise<boolean> {
   const { state } = await readAggregate(store, contract, client);
   return contractInForce(state, at)?.terms.statusPage === 'public';

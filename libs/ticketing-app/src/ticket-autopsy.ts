@@ -3,7 +3,7 @@ import { breachAutopsy, type TicketAutopsy } from '#ticketing';
 import type { Sources } from './read-models.js';
 import { readTicketEvents } from './ticket-events.js';
 
-/** Where the time of a ticket's clocks went, from its events themselves. */
+/** Where the time of a ticket's clocks went, from the events themselves. */
 export async function readTicketAutopsy(
   { store }: Pick<Sources, 'store'>,
   {
@@ -11,7 +11,7 @@ export async function readTicketAutopsy(
     asOf = instantFrom(Date.now()),
   }: {
     readonly ticketId: string;
-    /** Later events are left out; default: now. */
+    /** Later events are ignored; default: now. */
     readonly asOf?: Instant | undefined;
   },
 ): Promise<TicketAutopsy | Refusal> {

@@ -1,7 +1,7 @@
 import { type EventStore, type RecordedEvent, streamName, upcast } from '#eventsourcing';
 import { ticket, type TicketEvents } from '#ticketing';
 
-/** The events of a ticket in order, brought up to date: up to a commit position, if one is given. None, where there is no such ticket. */
+/** The events of a ticket in order, upcast: up to a commit position, if one is given. None if there is no such ticket. */
 export async function readTicketEvents(
   store: Pick<EventStore, 'readStream'>,
   ticketId: string,

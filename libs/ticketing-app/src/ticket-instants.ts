@@ -26,11 +26,11 @@ import { databaseAnswer, QUERY_WITHIN_MS, type ReadModels } from './read-model-d
 /** Name of the collection. */
 export const TICKET_INSTANTS = 'tickets__instants';
 
-/** The document that says how far they go. */
+/** The document that records how far they go. */
 interface Progress {
   readonly _id: string;
   readonly commit: number;
-  /** Whoever began when there were others, or none, goes on with those that are there now. */
+  /** A process that began with another generation, or none, continues with the current one. */
   readonly generation: string;
 }
 const PROGRESS = `progress/${TICKET_INSTANTS_VERSION}`;
@@ -44,7 +44,7 @@ const INDEXES = [
 /** Only sayings have words. */
 const WORDS = { key: { words: 1 }, sparse: true } as const;
 
-/** Throws away what is known of the past: it is read from the log again when it is asked for. */
+/** Deletes what is known of the past: it is read from the log again on demand. */
 export async function discardTicketInstants({ db }: ReadModels): Promise<void> {
   await db
     .collection(TICKET_INSTANTS)
@@ -54,11 +54,11 @@ export async function discardTicketInstants({ db }: ReadModels): Promise<void> {
     });
 }
 
-/** Events that are read at once. */
+/** Events read together. */
 const BATCH = 2_000;
 /**
- * Events whose tickets are kept at hand for those that follow, those that were used last. A ticket that is not is read from its first event, for
- * each of its events in the worst case: it must be more than the tickets that are open at once have. Each takes some 2.5 kB.
+ * Size of the cache of recently used tickets, in events. A ticket that is not cached is read from its first event on, for each of its
+ * events in the worst case: the limit must exceed the number of events of the tickets open at the same time. Each takes some 2.5 kB.
  */
 const AT_HAND = 30_000;
 const PATIENCE_MS = 5_000;
@@ -67,9 +67,8 @@ const NAMESPACE_NOT_FOUND = 26;
 const kept = new WeakMap<EventStore, TicketInstants>();
 
 /**
- * What lists, queues and boards of the past are answered from: each ticket at all times, as it was known at all times. Made from the log when it is
- * first asked for, and taken on from where it ended when it is asked for again. Whoever drops the collection has it made anew. Several processes
- * may make it at once: what they write is the same.
+ * What past lists, queues and boards are answered from: each ticket at all times, as known at all times. Made from the log on first use,
+ * and continued on later use. If the collection is dropped, it is rebuilt. Several processes may write it at once: they write the same.
  */
 export class TicketInstants {
   #growing: Promise<void> | undefined;
@@ -86,7 +85,7 @@ export class TicketInstants {
     return instants;
   }
 
-  /** Waits until they go as far as the log does now; refused where that takes too long, while it goes on. @throws StoreUnavailable */
+  /** Waits until they go as far as the log does now; refused, while the work continues, if that takes too long. @throws StoreUnavailable */
   async caughtUp(): Promise<Refusal<'not-yet-visible'> | undefined> {
     const end = await this.store.end();
     if (end === 'start') return undefined;
@@ -100,15 +99,18 @@ export class TicketInstants {
   }
 
   /**
-   * Has what was erased read as such, where anything is kept. Whoever erases sees to it: else it stayed until somebody asks about the past.
-   * @returns false while that takes its time
+   * Processes erasures, if anything is stored. The eraser calls it: otherwise erased data would remain until the next query about the past.
+   * @returns false if that takes too long
    */
   async forgetErased(): Promise<boolean> {
     const isKept = (await databaseAnswer(this.#collection.findOne({}, { projection: { _id: 1 } }))) !== null;
     return !isKept || (await this.caughtUp()) === undefined;
   }
 
-  /** Ids of the tickets about which something was said by a time that is asked about. @param words a condition for words, in MongoDB's query language */
+  /**
+   * Ids of the tickets about which something was said by the time in question. @param words a condition for words, in MongoDB's query
+   * language
+   */
   async saying(words: object, { asOf, knownAt }: { readonly asOf: Instant; readonly knownAt: Instant }): Promise<ReadonlySet<string>> {
     const said = { ...words, 'said.from': { $lte: asOf }, 'said.known': { $lte: knownAt } };
     const found = this.models.db
@@ -133,7 +135,7 @@ export class TicketInstants {
     try {
       await databaseAnswer(this.#readOn());
     } catch (error) {
-      // What was not written has to be read again.
+      // What was not written must be read again.
       this.#atHand.clear();
       throw error;
     }
@@ -157,7 +159,7 @@ export class TicketInstants {
     await this.#note(end, generation);
   }
 
-  /** Throws away what there is: of another version, or of another log. */
+  /** Deletes what there is: of another version, or of another log. */
   async #begin(): Promise<Progress> {
     this.#atHand.clear();
     await discardTicketInstants(this.models);
@@ -167,7 +169,7 @@ export class TicketInstants {
     return progress;
   }
 
-  /** Says how far they go. @returns whether they are still those that were begun with */
+  /** Records how far they go. @returns whether the generation is still the same */
   async #note({ commit }: Position, generation: string): Promise<boolean> {
     const { matchedCount } = await this.#progresses.updateOne({ _id: PROGRESS, generation }, { $max: { commit: Number(commit) } });
     if (matchedCount === 0) this.#atHand.clear();
@@ -179,7 +181,7 @@ export class TicketInstants {
     for (const event of events) {
       const id = streamId(event.stream);
       if (event.type === PERSONAL_DATA_ERASED) {
-        // All that is known of its past is made anew.
+        // All that is known of its past is rebuilt.
         for (const [_id, { document }] of changed) if (document.ticketId === id) changed.delete(_id);
         await this.#collection.deleteMany({ ticketId: id });
         this.#atHand.delete(id);
@@ -207,7 +209,7 @@ export class TicketInstants {
         { ordered: false },
       );
     await write(true).catch((error: unknown) => {
-      // Another process was here, or this one before it ended.
+      // Another process wrote it, or an earlier run of this one.
       if (!isDuplicateKey(error)) throw error;
       return write(false);
     });
@@ -234,7 +236,7 @@ export class TicketInstants {
         times.add(event);
       }
     }
-    // With the event that is taken next.
+    // Including the next event.
     this.#atHand.set(id, times, { size: Math.min(times.events + 1, AT_HAND) });
     return times;
   }
@@ -242,7 +244,7 @@ export class TicketInstants {
 
 async function settledWithin(work: Promise<void>, millis: number): Promise<'settled' | 'not yet'> {
   let timer: NodeJS.Timeout | undefined;
-  // Who waits is told what went wrong; where nobody does, the next one tries again.
+  // Waiting callers get the error; if nobody waits, the next pass tries again.
   work.catch(() => undefined);
   const late = new Promise<'not yet'>((resolve) => (timer = setTimeout(() => resolve('not yet'), Math.max(0, millis))));
   try {

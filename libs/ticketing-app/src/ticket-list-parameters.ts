@@ -12,7 +12,7 @@ const words: Parameter<string> = {
   schema: { type: 'string', minLength: 1, maxLength: 200 },
 };
 
-/** What a list of tickets is filtered by. */
+/** Filters of the ticket list. */
 export const ticketListFilters = {
   q: words,
   client: text('Only tickets of this client'),
@@ -46,10 +46,10 @@ export const ticketListFilters = {
   ),
 };
 
-/** What a list of tickets is asked for, besides its pages. */
+/** The parameters of the ticket list, without those for paging. */
 export type TicketListAsked = QueryOf<typeof ticketListFilters>;
 
-/** What a saved filter asks for, and all that is wrong with it, each fault with its field under `query`. */
+/** The query of a saved filter, with all of its faults, each with its field under `query`. */
 export function readSavedQuery(query: unknown): { readonly values: TicketListAsked; readonly faults: readonly Fault[] } {
   const { values, faults } = readParameters(ticketListFilters, isFields(query) ? query : {});
   return { values, faults: faults.map(({ field, message }) => ({ field: `query.${field}`, message })) };

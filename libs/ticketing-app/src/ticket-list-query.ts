@@ -14,7 +14,7 @@ import {
 import { type Changes, type ChangesAsked, readChanged } from './changed-documents.js';
 import { type Page, readTickets, type Sources, waitForPosition } from './read-models.js';
 
-/** Which tickets: all conditions hold at once; of several words one does. Periods begin with `From` and end before `To`. */
+/** Filters for tickets, combined with AND; of several words in one filter any one matches. Periods include `From` and exclude `To`. */
 export interface TicketListFilter {
   readonly client?: string | undefined;
   readonly status?: readonly TicketStatus[] | undefined;
@@ -23,11 +23,11 @@ export interface TicketListFilter {
   readonly kind?: readonly TicketKind[] | undefined;
   readonly channel?: readonly Channel[] | undefined;
   readonly team?: string | undefined;
-  /** Id of the person who has it. */
+  /** Id of the assignee. */
   readonly assignee?: string | undefined;
   readonly assigned?: boolean | undefined;
   readonly reporter?: string | undefined;
-  /** With all that is below it. */
+  /** Including everything below it. */
   readonly category?: string | undefined;
   readonly service?: string | undefined;
   readonly component?: string | undefined;
@@ -36,21 +36,21 @@ export interface TicketListFilter {
   readonly proposed?: boolean | undefined;
   readonly openedFrom?: Instant | undefined;
   readonly openedTo?: Instant | undefined;
-  /** Resolved in that period, also when it was reopened since. */
+  /** Resolved in that period, even if reopened since. */
   readonly resolvedFrom?: Instant | undefined;
   readonly resolvedTo?: Instant | undefined;
-  /** Closed in that period, also when it was reopened since. */
+  /** Closed in that period, even if reopened since. */
   readonly closedFrom?: Instant | undefined;
   readonly closedTo?: Instant | undefined;
   readonly updatedFrom?: Instant | undefined;
   readonly updatedTo?: Instant | undefined;
-  /** Words that were all said about it; one that ends with `*` stands for all that begin so. */
+  /** Words that must all have been said about it; a word ending with `*` matches all words with that beginning. */
   readonly q?: string | undefined;
 }
 
 type SortKeys = readonly (readonly [keyof TicketListEntry | '_id', 1 | -1])[];
 
-/** The orders in which tickets are listed. Each ends with the id, so that no two tickets share a place. */
+/** The sort orders of tickets. Each ends with the id, so that no two tickets share a place. */
 export const TICKET_ORDERS = {
   '-openedAt': [
     ['openedAt', -1],
@@ -76,17 +76,17 @@ export const TICKET_ORDERS = {
 } as const satisfies Readonly<Record<string, SortKeys>>;
 export type TicketOrder = keyof typeof TICKET_ORDERS;
 
-/** Where a page ended: the values that the list is sorted by. */
+/** Where a page ended: the values of the sort keys. */
 export type ListPlace = readonly (string | number)[];
 
-/** What tickets are only searched by. */
+/** Fields used only for searching. */
 const HIDDEN = ['words', 'categories', 'resolvedTimes', 'closedTimes'] as const satisfies readonly (keyof TicketListEntry)[];
 type Hidden = (typeof HIDDEN)[number];
 
-/** A ticket as it is listed. */
+/** A ticket in a list. */
 export type ListedTicket = Omit<ViewDocument<TicketListEntry>, Hidden>;
 
-/** Where a ticket stands in an order. */
+/** The place of a ticket in an order. */
 export function placeIn(order: TicketOrder, ticket: ListedTicket): ListPlace {
   return TICKET_ORDERS[order].map(([field]) => ticket[field]);
 }
@@ -96,11 +96,11 @@ export interface TicketListAskedFor {
   readonly order: TicketOrder;
   readonly limit: number;
   readonly after?: ListPlace | undefined;
-  /** A position in the log that the list must have seen. */
+  /** A position in the log that the list must include. */
   readonly atLeast?: Position | undefined;
 }
 
-/** The tickets that a filter leaves, in an order, a page at a time. */
+/** The tickets that match a filter, in an order, a page at a time. */
 export async function readTicketList(
   sources: Sources,
   { filter, order, limit, after, atLeast }: TicketListAskedFor,
@@ -115,7 +115,7 @@ export async function readTicketList(
   });
 }
 
-/** The tickets that a filter leaves and that have changed since a position. */
+/** The tickets that match a filter and have changed since a position. */
 export function readChangedTickets(
   sources: Sources,
   { filter, ...asked }: ChangesAsked & { readonly filter: TicketListFilter },
@@ -124,7 +124,7 @@ export function readChangedTickets(
   return readChanged<ListedTicket>(sources, changed, asked);
 }
 
-/** Parameter → field, where the two are to be equal. */
+/** Parameter → field that must be equal. */
 const EQUAL = {
   client: 'client',
   team: 'team',
@@ -139,10 +139,10 @@ const EQUAL = {
 } as const;
 const ONE_OF = ['status', 'tier', 'priority', 'kind', 'channel'] as const;
 const PERIODS = ['opened', 'updated'] as const;
-/** What may happen to a ticket more than once: one time within the period will do. */
+/** May happen to a ticket more than once: one time within the period is enough. */
 const TIMES = ['resolved', 'closed'] as const;
 
-/** The filter in MongoDB's query language, with what a page comes after. */
+/** The filter in MongoDB's query language, with the start of the page. */
 export function ticketListCriteria(filter: TicketListFilter, order: TicketOrder, after?: ListPlace): object {
   const conditions: object[] = [];
   for (const [name, field] of Object.entries(EQUAL) as [keyof typeof EQUAL, string][])
@@ -167,7 +167,7 @@ export function ticketListCriteria(filter: TicketListFilter, order: TicketOrder,
   return conditions.length === 0 ? {} : { $and: conditions };
 }
 
-/** A condition for each word. Words are letters, marks and digits alone, so they mean nothing in a pattern. */
+/** A condition for each word. Words contain only letters, marks and digits, so they need no escaping in a pattern. */
 export function ofWords(query: string): readonly object[] {
   return query.split(/\s+/).flatMap((asked) => {
     const words = wordsAskedFor(asked);
@@ -176,7 +176,7 @@ export function ofWords(query: string): readonly object[] {
   });
 }
 
-/** Further on than a place: the first value bounds the index, the alternatives decide. */
+/** Beyond a place: the first value bounds the index, the alternatives decide. */
 function beyond(keys: SortKeys, place: ListPlace): readonly object[] {
   const [[first, direction]] = keys as [SortKeys[number]];
   return [

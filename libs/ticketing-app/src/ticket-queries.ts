@@ -20,14 +20,14 @@ import { type ChangesAsked, type ComingAndGoing, readChanged } from './changed-d
 import { evaluatedAt, isPast, noTicket, pastDocument, readPast, type When } from './past.js';
 import { type Page, readTickets, readVisible, type Sources, waitForPosition } from './read-models.js';
 
-/** What is asked of one ticket. */
+/** A query about one ticket. */
 interface OfTicket {
   readonly ticketId: string;
-  /** Revision that the answer must have seen. */
+  /** Revision that the answer must include. */
   readonly atLeast?: number | undefined;
 }
 
-/** All that is known of a ticket, now or at another time. */
+/** Everything known of a ticket, now or at another time. */
 export async function readTicketDetails(
   sources: Sources,
   { ticketId, atLeast, ...when }: OfTicket & When,
@@ -38,7 +38,7 @@ export async function readTicketDetails(
   return (past && pastDocument<TicketDetails, TicketFold | null>(ticketDetails, ticketId, past)) ?? noTicket(when);
 }
 
-/** A ticket's clocks as they stand now, or stood at another time: one that is overdue by then is breached although no event says so yet. */
+/** A ticket's clocks, now or at another time: one that is overdue by then is breached, even if no event says so yet. */
 export async function readTicketSla(sources: Sources, { ticketId, atLeast, ...when }: OfTicket & When): Promise<TicketSlaNow | Refusal> {
   const sla = isPast(when)
     ? await readPastSla(sources, ticketId, when)
@@ -59,7 +59,7 @@ export interface QueueFilter {
   readonly state?: QueueState | undefined;
 }
 
-/** Where a page of a queue ended: the values that it is sorted by. */
+/** Where a page of a queue ended: the values of the sort keys. */
 export interface QueuePlace {
   readonly rank: number;
   readonly since: string;
@@ -74,11 +74,11 @@ export interface TierQueueAsked {
   readonly filter: QueueFilter;
   readonly limit: number;
   readonly after?: QueuePlace | undefined;
-  /** A position in the log that the queue must have seen. */
+  /** A position in the log that the queue must include. */
   readonly atLeast?: Position | undefined;
 }
 
-/** Who waits and who works at a tier, most pressing first. */
+/** What is waiting and being worked on at a tier, most pressing first. */
 export async function readTierQueue(
   sources: Sources,
   { tier, filter, limit, after, atLeast }: TierQueueAsked,
@@ -88,7 +88,7 @@ export async function readTierQueue(
   return readTickets<QueueEntry>(sources, tierQueue, { ...queueCriteria({ tier, filter, after }), limit });
 }
 
-/** The queue of a tier, with what a page comes after, in MongoDB's query language. */
+/** The queue of a tier, with the start of the page, in MongoDB's query language. */
 export function queueCriteria({ tier, filter, after }: Pick<TierQueueAsked, 'tier' | 'filter' | 'after'>) {
   const beyond =
     after === undefined

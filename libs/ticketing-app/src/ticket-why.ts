@@ -12,7 +12,7 @@ import {
 } from '#ticketing';
 import type { Sources } from './read-models.js';
 
-/** Why a ticket was with whom it was, and why escalation policies did, or did not, do what they could have done: from the ticket's events themselves. */
+/** Why a ticket was with its holders, and why escalation policies acted or did not: from the ticket's events themselves. */
 export async function readTicketWhy(
   { store }: Pick<Sources, 'store'>,
   {
@@ -20,7 +20,7 @@ export async function readTicketWhy(
     asOf = instantFrom(Date.now()),
   }: {
     readonly ticketId: string;
-    /** Later events are left out; default: now. */
+    /** Later events are ignored; default: now. */
     readonly asOf?: Instant | undefined;
   },
 ): Promise<TicketWhy | Refusal> {

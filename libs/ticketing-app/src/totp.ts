@@ -3,23 +3,23 @@ import type { TOTP } from 'otpauth';
 import type { DerivedSecrets } from '#platform';
 import type { AccountState, SecondFactor } from '#ticketing';
 
-/** Steps of time that the clocks of the two may be apart. */
+/** Time steps by which the two clocks may differ. */
 const WINDOW = 1;
 const SECRET_BYTES = 20;
 const RECOVERY_CODES = 10;
-/** Letters and digits that are not taken for each other: 32 of them, so that each is five bits. */
+/** 32 letters and digits that cannot be confused, so that each encodes five bits. */
 const ALPHABET = 'abcdefghijkmnpqrstuvwxyz23456789';
 
-/** An authenticator on its way to be enrolled. */
+/** An authenticator being enrolled. */
 export interface TotpBegun {
   readonly enrolment: string;
-  /** In Base32, for who types it. */
+  /** In Base32, for typing. */
   readonly secret: string;
-  /** The same as an `otpauth:` address, for who scans it. */
+  /** The same as an `otpauth:` address, for scanning. */
   readonly uri: string;
 }
 
-/** Codes of authenticator apps (RFC 6238: SHA-1, six digits, 30 seconds), of secrets that are stored nowhere. */
+/** Codes of authenticator apps (RFC 6238: SHA-1, six digits, 30 seconds), for secrets that are not stored. */
 export class TotpCodes {
   constructor(private readonly secrets: DerivedSecrets) {}
 
@@ -29,7 +29,7 @@ export class TotpCodes {
     return { enrolment, secret: totp.secret.base32, uri: totp.toString() };
   }
 
-  /** The step of time that a code is of; undefined for one that is wrong, or of another time. */
+  /** The time step of a code; undefined if it is wrong, or from another time. */
   async step(account: string, enrolment: string, code: string): Promise<number | undefined> {
     const timestamp = Date.now();
     const token = code.replace(/\s/g, '');
@@ -39,7 +39,7 @@ export class TotpCodes {
     return delta === null ? undefined : totp.counter({ timestamp }) + delta;
   }
 
-  /** What was given besides a link or a password to an account; undefined when it is not of its authenticator, or was used before. */
+  /** The second factor given for an account; undefined if it does not belong to its authenticator, or was used before. */
   async factor({ account, totp }: NonNullable<AccountState>, code: string | undefined): Promise<SecondFactor> {
     if (totp === undefined || code === undefined) return undefined;
     const totpStep = await this.step(account, totp.enrolment, code);
@@ -49,14 +49,14 @@ export class TotpCodes {
   }
 
   async #totp(account: string, enrolment: string): Promise<TOTP> {
-    // Loaded with the first code, for most processes see none.
+    // Loaded with the first code: most processes see none.
     const { Secret, TOTP } = await import('otpauth');
     const secret = await this.secrets.of(account, `totp ${enrolment}`, SECRET_BYTES);
     return new TOTP({ issuer: 'Tierline', label: account, secret: new Secret({ buffer: new Uint8Array(secret).buffer }) });
   }
 }
 
-/** Codes for who has lost their authenticator: 80 random bits each, so that a fast hash is enough. */
+/** Codes for people who have lost their authenticator: 80 random bits each, so that a fast hash is enough. */
 export function newRecoveryCodes(): { readonly codes: readonly string[]; readonly hashes: readonly string[] } {
   const codes = Array.from({ length: RECOVERY_CODES }, () => {
     const letters = [...randomBytes(16)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('');

@@ -4,17 +4,17 @@ import type { DeliveryDocument, DeliveryState } from '#webhooks';
 import type { AtRevision } from './at-revision.js';
 import { deliveriesTo, type Page, progressOf, type Sources } from './read-models.js';
 
-/** A webhook, and how it is doing. */
+/** A webhook and its condition. */
 export interface WebhookNow extends Webhook {
   /** Everything up to here was sent, or is among the deliveries; absent before it was taken up. */
   readonly place?: string;
   /** Requests in a row that failed. */
   readonly failures: number;
-  /** Until when nothing is sent because of them, in milliseconds since 1970. */
+  /** Until when nothing is sent because of these failures, in milliseconds since 1970. */
   readonly brokenUntil?: number;
 }
 
-/** One event on its way to a webhook, as it is shown. */
+/** One event on its way to a webhook, for display. */
 export type WebhookDelivery = Omit<DeliveryDocument, '_id' | 'order' | 'body' | 'failures' | 'expiresAt'>;
 
 interface Named {
@@ -37,7 +37,7 @@ export async function readWebhook(sources: Sources, named: Named): Promise<AtRev
   return { state: now, revision: found.revision };
 }
 
-/** The events on their way to a webhook, in the order of the log. */
+/** The events on their way to a webhook, in log order. */
 export async function readDeliveries(
   sources: Sources,
   { webhook, state, limit, after }: Named & { readonly state: DeliveryState; readonly limit: number; readonly after?: string | undefined },
@@ -46,7 +46,7 @@ export async function readDeliveries(
   return isRefusal(found) ? found : deliveriesTo(sources, { webhook, state, limit, after });
 }
 
-/** Which secrets sign now: the first one, and until the instant the other one, too. */
+/** Which secrets sign now: the first one and, until the instant, the other one too. */
 export async function readSecretVersions(
   sources: Sources,
   named: Named,

@@ -15,9 +15,9 @@ import { readByIds, type Sources } from './read-models.js';
 import { deputyOf, isAway } from './who-is-there.js';
 
 /**
- * Who is on call at an instant. Who has left or is absent is passed over; who is no agent of the desk is taken to be there. Where nobody is there,
- * the deputy of somebody absent answers.
- * @param when by which knowledge of agents: that of now, or of another time
+ * Who is on call at an instant. People who have left or are absent are skipped; someone who is not an agent of the desk counts as present.
+ * If nobody is there, the deputy of an absent person answers.
+ * @param when the time for looking up agents: now or another time
  */
 export async function whoIsOnCall(
   sources: Pick<Sources, 'models' | 'store'>,

@@ -24,7 +24,10 @@ import {
   type WhoIsThere,
 } from '#ticketing';
 
-/** Who could be told now of what a ticket's escalation policies have due, as the log has it. Whoever the desk does not know is taken to be there. */
+/**
+ * Who could now be notified of the due steps of a ticket's escalation policies, according to the log. Someone whom the desk does not know
+ * counts as present.
+ */
 export async function whoIsThere(store: EventStore, ticket: ClockedTicketState, now: Instant): Promise<WhoIsThere> {
   const targets = targetsDue(ticket?.sla?.chains ?? [], now);
   const desk = new Desk(store, now);
@@ -51,20 +54,20 @@ export async function whoIsThere(store: EventStore, ticket: ClockedTicketState, 
   return { onCall, away, empty: await those(teams, (id) => desk.empty(id)), reach: Object.fromEntries(reach) };
 }
 
-/** How the owners of preventive actions that are due by now are reached, as the log has it. */
+/** How the owners of preventive actions that are due by now are reached, according to the log. */
 export function ownersReached(store: EventStore, problem: ProblemState, now: Instant): Promise<OwnersReached> {
   const owners = new Set(actionsToRemindOf(problem, now).map(({ owner }) => owner.id));
   return those(owners, (id) => reachOf(store, { kind: 'person', person: { id } }, problem?.client ?? ''));
 }
 
-/** How the owner of a review is reached that is overdue by now; undefined where nobody is to be reminded. */
+/** How the owner of an overdue review is reached; undefined if nobody must be reminded. */
 export async function ownerOfReviewReached(store: EventStore, incident: MajorIncidentState, now: Instant): Promise<Reach | undefined> {
   const { client, review, nextReminderAt } = incident ?? {};
   if (client === undefined || review?.owner === undefined || nextReminderAt === undefined || nextReminderAt > now) return undefined;
   return reachOf(store, { kind: 'person', person: review.owner }, client);
 }
 
-/** How the owner of an article is reached whose review is overdue by now; undefined where nobody is to be reminded. */
+/** How the owner of an article with an overdue review is reached; undefined if nobody must be reminded. */
 export async function ownerOfArticleReached(store: EventStore, article: ArticleState, now: Instant): Promise<Reach | undefined> {
   const { client = '', owner, nextReminderAt } = article ?? {};
   if (owner === undefined || nextReminderAt === undefined || nextReminderAt > now) return undefined;
@@ -76,7 +79,7 @@ async function reachOf(store: EventStore, target: EscalationTarget, client: stri
   return found === undefined || found === 'not-of-client' ? found : meansOf(found);
 }
 
-/** Where messages reach a person or a team, of whom it is known; not who may not be told of a client's tickets. */
+/** The contact of a person or team, if known, unless they may not see the client's tickets. */
 export async function contactOf(
   store: EventStore,
   target: EscalationTarget,
@@ -90,9 +93,9 @@ export async function contactOf(
   if (target.kind !== 'person') return undefined;
   const { id } = target.person;
   const { state } = await readAggregate(store, agent, id).catch(deleted);
-  // Who has left is told nothing more.
+  // People who have left get no more messages.
   if (state?.contact === undefined || !state.active) return undefined;
-  // An account may see less than what was said of the contact; most people have none here.
+  // An account may see less than its contact allows; most people have no account here.
   const { state: known } = await readAggregate(store, account, id).catch(deleted);
   const isSeen = known === null || (known.suspendedAt === undefined && seesClient(known.principal, client));
   return isSeen && seesClient(state.contact, client) ? state.contact : 'not-of-client';
@@ -105,7 +108,7 @@ function meansOf({ email, channel }: Contact): Exclude<Reach, string> {
 type Away = NonNullable<WhoIsThere['away']>[string];
 type Empty = NonNullable<WhoIsThere['empty']>[string];
 
-/** Agents, teams and schedules as the log has them, each read once. */
+/** Agents, teams and schedules from the log, each read once. */
 class Desk {
   readonly #agents = new Map<string, Promise<AgentState>>();
 
@@ -127,7 +130,7 @@ class Desk {
     ).person;
   }
 
-  /** Why somebody is away; an absent one with the deputy, if that one is there. */
+  /** Why someone is away; for an absent person with the deputy, if present. */
   async away(id: string): Promise<Away | undefined> {
     const state = await this.#agent(id);
     if (state === null || !(await this.#isAway(id))) return undefined;
@@ -163,12 +166,12 @@ class Desk {
   };
 }
 
-/** Whoever the desk does not know is taken to be there. */
+/** Someone whom the desk does not know counts as present. */
 export function isAway(state: AgentState, now: Instant): boolean {
   return state !== null && (!state.active || absenceAt(state, now) !== undefined);
 }
 
-/** The first who is there of those who stand in for one another, from the deputy of somebody absent on. @param read agents by id */
+/** The first one present in a chain of deputies, starting with the deputy of someone absent. @param read agents by id */
 export async function deputyOf(absent: AgentState, now: Instant, read: (id: string) => Promise<AgentState>): Promise<Person | undefined> {
   const asked = new Set<string>();
   for (let state = absent; state?.active === true;) {
@@ -181,7 +184,7 @@ export async function deputyOf(absent: AgentState, now: Instant, read: (id: stri
   return undefined;
 }
 
-/** A stream that was tombstoned: nothing is known of it. */
+/** The stream was tombstoned: nothing is known of it. */
 function deleted(error: unknown): { readonly state: null } {
   if (error instanceof StreamDeleted) return { state: null };
   throw error;

@@ -16,7 +16,7 @@ export function rolesPage(routesOf: (row: string) => readonly string[]): string 
   return `# Roles
 
 Generated from the table that is enforced ([\`libs/ticketing/src/access\`](../libs/ticketing/src/access/command-access.ts)); do not edit.
-\`UPDATE_DOCS=1 npm test -- apps/api/src/roles\` writes it anew. [identity.md](identity.md) explains the roles. The test sends every
+\`UPDATE_DOCS=1 npm test -- apps/api/src/roles\` regenerates it. [identity.md](identity.md) explains the roles. The test sends every
 request below as each role, and compares the answers with the table.
 
 A principal with several roles may do what any of them may. All of it is only for the clients of the principal.

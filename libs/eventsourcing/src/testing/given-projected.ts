@@ -10,16 +10,16 @@ import {
   type StateFace,
 } from '#eventsourcing';
 
-/** An event of a stream: what is not said of it is the same for all. */
+/** An event of a stream: omitted fields are the same for all. */
 export interface Told {
   readonly type: string;
   readonly data: unknown;
-  /** When it took effect, and was recorded unless `metadata` says otherwise; the epoch unless said. */
+  /** When it took effect, and was recorded unless `metadata` says otherwise; default: the epoch. */
   readonly at?: EventMetadata['effectiveAt'];
   readonly metadata?: Partial<EventMetadata>;
 }
 
-/** Events as the stream of one aggregate has them. */
+/** Events as in the stream of one aggregate. */
 export function recorded<Events extends EventMap>(stream: string, events: readonly Told[]): readonly RecordedEvent<Events>[] {
   return events.map(({ type, data, at = instantFrom(0), metadata }, revision) => ({
     id: `${stream}/${revision}`,
@@ -44,8 +44,8 @@ export function recorded<Events extends EventMap>(stream: string, events: readon
 }
 
 /**
- * `given(group, events).then(face, document)`: what the events of one aggregate make of a face. The state is stored as JSON and read again
- * before each event, and the document is derived from the one before, as projectors may do both.
+ * `given(group, events).then(face, document)`: the document of a face after the events of one aggregate. The state is stored as JSON and
+ * read again before each event, and the document derived from the previous one, since projectors may do both.
  */
 export function given<State, Events extends EventMap>(group: ProjectionGroup<State, Events>, events: readonly Told[]) {
   const stored = recorded<Events>(`${group.streamPrefix}1`, events);

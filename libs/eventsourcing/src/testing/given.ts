@@ -15,7 +15,10 @@ import {
   type StateOf,
 } from '#eventsourcing';
 
-/** A command by name, with its content, when it is sent in milliseconds after the start (a step after the one before unless said), and what it needs. */
+/**
+ * A command by name, with its content, when it is sent (milliseconds after the start; default: a step after the previous one), and what it
+ * needs.
+ */
 export type Sent<Of extends Aggregate> = {
   [Name in keyof CommandsOf<Of> & string]: readonly [
     name: Name,
@@ -25,26 +28,26 @@ export type Sent<Of extends Aggregate> = {
   ];
 }[keyof CommandsOf<Of> & string];
 
-/** What surrounds the commands of a spec: who sends them, to which aggregate, from when on, how far apart (milliseconds). */
+/** The context of a spec's commands: the sender, the aggregate, the start, and the step in milliseconds. */
 export type Setting = Pick<DecisionContext, 'id' | 'actor'> & { readonly start: number; readonly step: number };
 
-/** An aggregate to which some commands were done. */
+/** An aggregate after some commands. */
 export interface Scenario<Of extends Aggregate> {
   readonly state: StateOf<Of>;
-  /** The events that the commands led to, with when they took effect. */
+  /** The events of the commands, with when they took effect. */
   readonly told: readonly { readonly type: string; readonly at: Instant }[];
-  /** The same, with more done to it. */
+  /** The same after more commands. */
   and(...more: readonly Sent<Of>[]): Scenario<Of>;
-  /** @param offset in milliseconds after the start; a step after the last command unless said */
+  /** @param offset in milliseconds after the start; default: a step after the last command */
   when<Name extends keyof CommandsOf<Of> & string>(
     name: Name,
     command: CommandsOf<Of>[Name],
     offset?: number,
     outside?: GivenOf<Of, Name>,
   ): {
-    /** What the command leads to; fails when it is refused. */
+    /** The command's events; fails if it is refused. */
     events(): readonly EventOf<EventsOf<Of>>[];
-    /** Why it is refused; fails when it is done. */
+    /** Why it is refused; fails if it is accepted. */
     refusal(): Refusal;
   };
 }

@@ -1,13 +1,13 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** A TCP line to a server that can be cut, or go dead without anybody being told. */
+/** A TCP line to a server that can be cut, or go dead unnoticed. */
 export interface CuttableLine {
   readonly port: number;
   /** Ends all connections and accepts no more. */
   cut(): Promise<void>;
-  /** Passes nothing on any more, of old and new connections alike. */
+  /** Stops forwarding, on old and new connections alike. */
   freeze(): void;
-  /** Keeps what comes on its present connections until it is released: a server that takes its time. */
+  /** Holds back what arrives on its current connections until it is released: like a slow server. */
   hold(): void;
   release(): void;
   /** As at first. What was swallowed is lost: its connections are closed. */
@@ -15,7 +15,7 @@ export interface CuttableLine {
   close(): Promise<void>;
 }
 
-/** @param delayMs how long everything takes on its way to the server */
+/** @param delayMs delay of everything on its way to the server */
 export async function cuttableLine(targetPort: number, delayMs = 0): Promise<CuttableLine> {
   const sockets = new Set<Socket>();
   let frozen = false;

@@ -11,12 +11,12 @@ import {
   type StoredEvent,
 } from '#eventsourcing';
 
-/** The store under test, and what a test may do to it behind the port's back. */
+/** The store under test, and what a test may do to it directly. */
 export interface StoreUnderTest {
   readonly store: EventStore;
-  /** Makes a stream unusable for good. */
+  /** Tombstones a stream. */
   tombstone(stream: string): Promise<void>;
-  /** Appends an event that some other program might have written: metadata of another shape. */
+  /** Appends an event that another program might have written: metadata of another shape. */
   appendForeign(stream: string, type: string): Promise<void>;
 }
 
@@ -67,7 +67,7 @@ export async function history(store: EventStore, filter: FeedFilter, after: Posi
 
 const n = (event: StoredEvent) => (event.data as { n: number }).n;
 
-/** What every event store does, whoever built it. Uses streams of its own, and nothing is expected of the rest of the log. */
+/** What every event store does, whoever built it. Uses its own streams, and expects nothing of the rest of the log. */
 export function describeEventStore(name: string, open: () => StoreUnderTest): void {
   describe(`event store: ${name}`, () => {
     let category: string;
@@ -83,7 +83,7 @@ export function describeEventStore(name: string, open: () => StoreUnderTest): vo
     });
 
     describe('append and read', () => {
-      it('returns what was appended, with revisions from 0 and rising positions', async () => {
+      it('returns what was appended, with revisions from 0 and increasing positions', async () => {
         const events = [newEvent(), newEvent({ data: null }), newEvent({ data: [] })];
         const appended = await store.append(stream, 'no-stream', events);
         const read = await collect(store.readStream(stream));
@@ -126,10 +126,10 @@ export function describeEventStore(name: string, open: () => StoreUnderTest): vo
         ]);
       });
 
-      it('knows a place before all that was recorded from an instant on', async () => {
+      it('finds a position before everything recorded from an instant on', async () => {
         const { position } = await store.append(stream, 'no-stream', some(1));
         if (position === undefined) throw new Error('the server did not say where the event is');
-        // All that is older than the clocks of two machines may be apart.
+        // Older than the clocks of two machines may differ.
         const later = await store.lastBefore(instantFrom(Date.now() + 3_600_000));
         expect(later !== 'start' && later.commit >= position.commit).toBe(true);
         const now = await store.lastBefore(instantFrom(Date.now() - 60_000));
@@ -152,7 +152,7 @@ export function describeEventStore(name: string, open: () => StoreUnderTest): vo
         expect((await collect(store.readStream(stream))).length).toBe(3);
       });
 
-      it('appending again with the same ids and expectation writes nothing and answers the same', async () => {
+      it('appending again with the same ids and expectation writes nothing and returns the same', async () => {
         const [first, second] = [some(2), some(3)];
         await store.append(stream, 'no-stream', first);
         const appended = await store.append(stream, 1, second);
@@ -194,7 +194,7 @@ export function describeEventStore(name: string, open: () => StoreUnderTest): vo
         await expect(collect(store.readStream(stream))).rejects.toThrow(StreamDeleted);
       });
 
-      it('an event of another program in a stream of ours counts as a revision and is marked', async () => {
+      it('an event of another program in one of these streams counts as a revision and is marked', async () => {
         await store.append(stream, 'no-stream', some(1));
         await open().appendForeign(stream, 'ThingHappened');
         const read = await collect(store.readStream(stream));
@@ -241,7 +241,7 @@ export function describeEventStore(name: string, open: () => StoreUnderTest): vo
     });
 
     describe('subscriptions', () => {
-      it('bring history, say so, and go on with what comes', async () => {
+      it('deliver history, report its end, and continue with new events', async () => {
         await store.append(stream, 'no-stream', some(3));
         const stop = new AbortController();
         const seen: (number | 'caught-up')[] = [];
@@ -271,7 +271,7 @@ export function describeEventStore(name: string, open: () => StoreUnderTest): vo
         expect(live).toEqual([9]);
       });
 
-      it('a reader that takes its time misses nothing and keeps the order', async () => {
+      it('a slow reader misses nothing and keeps the order', async () => {
         const stop = new AbortController();
         const seen: number[] = [];
         let appending: Promise<unknown> = Promise.resolve();
@@ -295,10 +295,10 @@ export function describeEventStore(name: string, open: () => StoreUnderTest): vo
         expect(seen).toEqual(Array.from({ length: 2_000 }, (_, i) => i));
       });
 
-      it('tell from time to time how far the log was searched, so that a resumed one need not search it again', async () => {
+      it('report from time to time how far the log was searched, so that resuming need not search it again', async () => {
         await store.append(stream, 'no-stream', some(1));
         const before = (await history(store, filter))[0]?.position;
-        // More than a server looks at between two checkpoints, none of it ours.
+        // More than a server reads between two checkpoints, without a match.
         for (let i = 0; i < 3; i++) await store.append(`${category}x-${i}`, 'no-stream', some(400));
         const stop = new AbortController();
         const items: FeedItem[] = [];
@@ -315,14 +315,14 @@ export function describeEventStore(name: string, open: () => StoreUnderTest): vo
         expect((await history(store, filter, checkpoint.position)).map(n)).toEqual([77]);
       });
 
-      it('pass over what other programs wrote', async () => {
+      it('skip what other programs wrote', async () => {
         await store.append(stream, 'no-stream', some(1));
         await open().appendForeign(stream, 'ThingHappened');
         await store.append(stream, 1, some(1));
         expect((await history(store, filter)).map(({ revision }) => revision)).toEqual([0, 2]);
       });
 
-      it('end when the signal aborts, at once, also while nothing comes', async () => {
+      it('end at once when the signal aborts, even while idle', async () => {
         const stop = new AbortController();
         const ended = (async () => {
           for await (const item of store.subscribe(filter, 'end', stop.signal))

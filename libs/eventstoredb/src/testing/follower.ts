@@ -14,16 +14,16 @@ import streams from '@eventstore/db-client/generated/streams_pb.js';
 export interface Follower {
   /** Its connection string. */
   readonly url: string;
-  /** Calls without `requires-leader` that it has answered as it is: from what it has, which is nothing. */
+  /** Calls without `requires-leader` that it answered itself: from its own data, which is empty. */
   readonly answeredItself: number;
   close(): void;
 }
 
 /**
- * A node of a cluster that does not lead, as a genuine server (23.10.6) was recorded: what requires a leader is refused with the leader's address,
- * what does not is answered from what the node has. Here it has nothing yet.
- * @param leader `host:port` of the node that leads
- * @param silent appends are taken and never answered, as when they are forwarded to a leader that is gone
+ * A node of a cluster that does not lead, as recorded from a genuine server (23.10.6): it refuses what requires a leader with the leader's
+ * address, and answers the rest from its own data, which is empty.
+ * @param leader `host:port` of the leading node
+ * @param silent appends are accepted and never answered, as when they are forwarded to a leader that is gone
  */
 export async function startFollower(leader: string, { silent = false } = {}): Promise<Follower> {
   const [host = '', port = ''] = leader.split(':');

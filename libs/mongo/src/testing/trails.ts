@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { instantFrom, type NewEvent, type ProjectionGroup, type RecordedEvent, type StateFace, type StoredEvent } from '#eventsourcing';
 import type { ViewLog } from '../documents.js';
 
-/** The smallest view that shows each mistake: an event left out, doubled or out of order changes `trail`. */
+/** The smallest view that shows each fault: an event that is missing, repeated or out of order changes `trail`. */
 export interface Trail {
   readonly count: number;
   readonly trail: string;
@@ -12,7 +12,7 @@ export interface Trail {
 export interface TrailEvents {
   Began: { n: number };
   Added: { n: number };
-  /** No view cares about it. */
+  /** No view uses it. */
   Noted: { n: number };
   Removed: { n: number };
   /** Makes the handler throw. */
@@ -78,7 +78,7 @@ export const trailEvent = (type: keyof TrailEvents, n: number): NewEvent => ({
   },
 });
 
-/** An event as it stands in a log, for tests that need none. */
+/** An event as stored in a log, for tests without one. */
 export const storedTrailEvent = (stream: string, revision: number, position: number, type: keyof TrailEvents, n: number): StoredEvent => ({
   ...trailEvent(type, n),
   stream,

@@ -3,9 +3,9 @@ import { type Actor, type Aggregate, type CommandsOf, type EventStore, isRefusal
 import { runSystemCommand } from '../run-command.js';
 
 /**
- * Sends commands of any aggregate, in somebody's name, without asking whether they may. One that is refused fails the test.
- * @param store asked for at each command: it is often opened before all tests
- * @returns a function that sends one, and answers the id of what it was sent to
+ * Sends commands to any aggregate, in someone's name, without checking permissions. A refused command fails the test.
+ * @param store called for each command: it is often opened only before all tests
+ * @returns a function that sends a command and returns the id of its aggregate
  */
 export function commandsTo(store: () => EventStore, actor: Actor = { id: 'ada', kind: 'agent' }) {
   return async function send<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(

@@ -1,4 +1,4 @@
-// Generated from the types of the events; do not edit: `UPDATE_DOCS=1 npm test -- test/event-schemas` writes it anew.
+// Generated from the types of the events; do not edit: `UPDATE_DOCS=1 npm test -- test/event-schemas` regenerates it.
 
 const L1Schema = {
   type: 'array',
