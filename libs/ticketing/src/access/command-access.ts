@@ -294,7 +294,7 @@ const rows = {
     SetAgentContact: { lead: contactWithinReach, administrator: contactWithinReach },
     RecordAbsenceMoments: system,
   } satisfies Rows<typeof agent>,
-  attention: { TurnTo: system, TurnAway: system, GoAway: system } satisfies Rows<typeof attention>,
+  attention: { TurnTo: system, TurnAway: system, EndEarlier: system, GoAway: system } satisfies Rows<typeof attention>,
   filter: {
     SaveTicketFilter: { agent: theirFilterAfter, lead: theirFilterAfter, administrator: theirFilterAfter },
     DeleteTicketFilter: { agent: theirFilter, lead: theirFilter, administrator: theirFilter },

@@ -116,6 +116,21 @@ describe('the attention of an agent', () => {
     expect(shared.when('TurnAway', stretch('c', 12, 15)).events()).toEqual([stopped('c', 12, 15, 180)]);
   });
 
+  it('counts what comes after a stretch that turned out to have ended before', () => {
+    const shorter = given(
+      ['TurnAway', stretch('b', 10, 30)],
+      ['TurnAway', stretch('a', 10, 30)],
+      ['EndEarlier', { agent: 'ada', ticketId: 'b', from: at(10), to: at(15) }],
+      ['EndEarlier', { agent: 'ada', ticketId: 'a', from: at(10), to: at(20) }],
+    );
+    expect(shorter.state?.counted).toEqual([
+      { ticketId: 'b', from: at(10), to: at(15) },
+      { ticketId: 'a', from: at(10), to: at(20) },
+    ]);
+    expect(shorter.when('TurnAway', stretch('c', 15, 40)).events()).toEqual([stopped('c', 15, 40, 300)]);
+    expect(shorter.when('EndEarlier', { agent: 'ada', ticketId: 'a', from: at(10), to: at(25) }).events()).toEqual([]);
+  });
+
   it.each(['left', 'absent'] as const)('ends on everything when the agent is away: %s', (because) => {
     const away = { agent: 'ada', at: at(3), because };
     const went = { type: 'AgentWentAway', data: away };

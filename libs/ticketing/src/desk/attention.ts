@@ -8,7 +8,7 @@ export interface Attention {
   /** Tickets, in the order in which they were recorded. */
   readonly on: readonly Turned[];
   /** The latest stretches that tickets have counted, in the order in which they were recorded. */
-  readonly counted?: readonly Stretch[];
+  readonly counted?: readonly Counted[];
   /** When the agent last left or became absent. */
   readonly away?: Pick<GoAway, 'at' | 'because'>;
 }
@@ -25,6 +25,11 @@ interface Turned {
 interface Stretch extends Pick<Turned, 'shared'> {
   readonly from: Instant;
   readonly to: Instant;
+}
+
+/** One that a ticket has counted. */
+interface Counted extends Stretch {
+  readonly ticketId: string;
 }
 
 /** More than an agent has in a week. A stretch recorded later than that may be counted twice. */
@@ -51,6 +56,12 @@ export interface TurnAway extends Stretch {
   readonly tier: Tier;
 }
 
+/** Its ticket has counted that stretch for longer than it lasted in truth. */
+export interface EndEarlier extends Pick<Stretch, 'from' | 'to'> {
+  readonly agent: string;
+  readonly ticketId: string;
+}
+
 interface TurnedAway {
   readonly agent: string;
   readonly ticketId: string;
@@ -58,6 +69,8 @@ interface TurnedAway {
   readonly because: TurnedAwayBecause;
   /** The stretch that the ticket counted, once stopped there. */
   readonly stretch?: Stretch;
+  /** Until when the ticket had counted the stretch, which turned out to have ended before. */
+  readonly insteadOf?: Instant;
   /** Seconds of the stretch that were already counted, elsewhere or on the same ticket. */
   readonly twice?: { readonly tier: Tier; readonly seconds: number };
 }
@@ -73,10 +86,12 @@ const events = {
     evolve: (state, { agent, ...turned }) => ({ ...state, agent, on: [...(state?.on ?? []), turned] }),
   }),
   AgentTurnedAway: event<AttentionState, TurnedAway>({
-    evolve: (state, { agent, ticketId, stretch }) => {
+    evolve: (state, { agent, ticketId, stretch, insteadOf }) => {
       // A stretch that was recorded late ends before the one that is running there.
       const on = (state?.on ?? []).filter((one) => one.ticketId !== ticketId || (stretch !== undefined && one.since > stretch.from));
-      const counted = stretch === undefined ? state?.counted : [...(state?.counted ?? []), stretch].slice(-MOST_COUNTED);
+      const known = state?.counted ?? [];
+      const kept = known.filter((one) => one.ticketId !== ticketId || one.from !== stretch?.from || one.to !== insteadOf);
+      const counted = stretch === undefined ? state?.counted : [...kept, { ...stretch, ticketId }].slice(-MOST_COUNTED);
       return omitUndefined({ ...state, agent, on, counted });
     },
   }),
@@ -152,6 +167,21 @@ export const attention = {
         const twice = seconds > 0 ? { tier, seconds } : undefined;
         const data = omitUndefined({ agent, ticketId, at: stretch.to, because: 'stopped' as const, stretch, twice });
         return [{ type: 'AgentTurnedAway' as const, data }];
+      },
+    }),
+    /** Takes down that a stretch which a ticket has counted had ended before: what comes after it can be counted elsewhere. */
+    EndEarlier: command({
+      refuses: [],
+      decide({ agent, ticketId, from, to }: EndEarlier, state) {
+        const counted = state?.counted?.find((one) => one.ticketId === ticketId && one.from === from);
+        if (counted === undefined || counted.to <= to) return [];
+        const stretch = omitUndefined({ from, to, shared: counted.shared });
+        return [
+          {
+            type: 'AgentTurnedAway' as const,
+            data: { agent, ticketId, at: to, because: 'stopped' as const, stretch, insteadOf: counted.to },
+          },
+        ];
       },
     }),
     GoAway: command({

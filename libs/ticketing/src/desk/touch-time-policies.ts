@@ -44,6 +44,8 @@ export const touchTimeOfAgents: Policy<TicketEvents, TicketState, AttentionComma
         }),
       ),
     ],
+    TouchTimeDeducted: ({ stream, data: { agent, startedAt, endedAt } }) =>
+      endedAt === undefined ? [] : [ofAgent('EndEarlier', { agent: agent.id, ticketId: streamId(stream), from: startedAt, to: endedAt })],
   },
 };
 

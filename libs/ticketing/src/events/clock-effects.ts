@@ -1,3 +1,4 @@
+import type { Instant } from '#eventsourcing';
 import type { ClockKind, HoldReason, Priority, Tier } from '../vocabulary.js';
 
 /** A clock that an event starts, unless one like it is still open. Cycles of tiers and vendors are counted by the clocks' fold. */
@@ -23,6 +24,8 @@ export interface Supposed {
   readonly assignee?: string | null;
   /** Why the ticket was on hold. */
   readonly hold?: HoldReason;
+  /** Until when it was on hold. */
+  readonly until?: Instant;
 }
 
 /** What an event does to the clocks of its ticket. What is omitted stays as it is. */
@@ -37,6 +40,8 @@ export interface ClockEffects {
   readonly priority?: Priority;
   /** A hold begins: it pauses the clocks listed in the contract. */
   readonly holds?: HoldReason;
+  /** When that hold ends by itself. */
+  readonly until?: Instant;
   readonly endsHolds?: true;
   /** Whether a hand-off now waits to be accepted: this pauses the sender's `tier-work` clock. */
   readonly handOffPending?: boolean;

@@ -7,7 +7,8 @@ export const conversationEvents = {
   PublicReplySent: {
     ...note<{ readonly author: Person; readonly text: string }>({
       says: 'a reply to the requester; the first one is a first response',
-      evolve: (ticket) => without(ticket, 'repliedAt'),
+      evolve: (ticket, _data, { effectiveAt }) =>
+        ticket.repliedAt !== undefined && effectiveAt < ticket.repliedAt ? ticket : without(ticket, 'repliedAt'),
       personal: { fields: ['text'] },
     }),
     firstResponse: true,

@@ -24,7 +24,7 @@ export interface TicketEventDefinition<Data> {
    * What a policy or the timekeeper relied on when recording it. It has no effect if a late fact shows that this was wrong; events reported
    * by people always count.
    */
-  readonly supposes?: (data: Data) => Supposed;
+  readonly supposes?: (data: Data, facts: SupposedFrom) => Supposed;
   /** Bring data of older versions up to date, oldest first; a type without any is at version 1. */
   readonly upcasters?: readonly Upcaster[];
   /** Its personal data: the requester's, by default. Encrypted, and erased when the person is forgotten. */
@@ -34,6 +34,9 @@ export interface TicketEventDefinition<Data> {
     readonly content?: keyof Data & string;
   };
 }
+
+/** Who brings an event about, and as of when. */
+export type SupposedFrom = Pick<EventFacts, 'effectiveAt'> & Partial<Pick<EventFacts, 'actor'>>;
 
 /** A field of the data, or of an object in it. */
 type FieldPath<Data> = {

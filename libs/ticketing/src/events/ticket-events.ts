@@ -4,7 +4,7 @@ import { assignmentEvents } from './assignment.js';
 import { isAutomatic } from './automatic.js';
 import type { ClockEffects, Supposed } from './clock-effects.js';
 import { conversationEvents } from './conversation.js';
-import type { TicketEventDefinition } from './definition.js';
+import type { SupposedFrom, TicketEventDefinition } from './definition.js';
 import { escalationEvents } from './escalation.js';
 import { handOffEvents } from './hand-off.js';
 import { intakeEvents } from './intake.js';
@@ -14,6 +14,7 @@ import { privacyEvents } from './privacy.js';
 import { relationEvents } from './relations.js';
 import { resolutionEvents } from './resolution.js';
 import { slaEvents } from './sla.js';
+import { withPast } from './past.js';
 import { type Automatic, isOver, openedTicket, type Ticket, type TicketMove, type TicketState } from './ticket.js';
 import { workEvents } from './work.js';
 
@@ -50,8 +51,8 @@ export function clockEffectsOf({ type, data }: EventOf<TicketEvents>): ClockEffe
 }
 
 /** What the policy or timekeeper behind an event relied on. */
-export function supposedBy({ type, data }: EventOf<TicketEvents>): Supposed | undefined {
-  return definitionOf(type).supposes?.(data);
+export function supposedBy({ type, data }: EventOf<TicketEvents>, facts: SupposedFrom): Supposed | undefined {
+  return definitionOf(type).supposes?.(data, facts);
 }
 
 /** The ticket after one more event. @param more additional fields, as of after the event */
@@ -139,7 +140,9 @@ function kept({ type, data, facts: { actor, effectiveAt, recordedAt, commandId }
 }
 
 function apply(ticket: Ticket, { type, data, facts }: TicketMove): Ticket {
-  return definitionOf(type).evolve(ticket, data, facts);
+  const { note, evolve } = definitionOf(type);
+  const after = evolve(ticket, data, facts);
+  return note ? after : withPast(ticket, after, facts.effectiveAt);
 }
 
 /** A policy's move had no effect if the ticket was really over by then, or was not as the policy supposed. */
@@ -148,7 +151,7 @@ function stepsOf(ticket: Ticket, moves: readonly TicketMove[]): readonly Step[] 
   for (const move of moves) {
     const before = steps.at(-1)?.after ?? ticket;
     const { movesWhatIsOver, supposes } = definitionOf(move.type);
-    if ((movesWhatIsOver || !isOver(before)) && isAsSupposed(before, supposes?.(move.data))) {
+    if ((movesWhatIsOver || !isOver(before)) && isAsSupposed(before, supposes?.(move.data, move.facts))) {
       steps.push({ move, before, after: apply(before, move) });
     }
   }
@@ -159,7 +162,8 @@ function isAsSupposed({ tier, assignee, work }: Ticket, supposed: Supposed = {})
   return (
     (supposed.tier ?? tier) === tier &&
     (supposed.assignee === undefined || supposed.assignee === (assignee?.id ?? null)) &&
-    (supposed.hold === undefined || (work.status === 'on-hold' && work.reason === supposed.hold))
+    (supposed.hold === undefined || (work.status === 'on-hold' && work.reason === supposed.hold)) &&
+    (supposed.until === undefined || (work.status === 'on-hold' && work.until === supposed.until))
   );
 }
 

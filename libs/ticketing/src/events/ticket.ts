@@ -277,7 +277,33 @@ export type Ticket = Opening &
   Static<typeof ticketFactsSchema> & {
     /** What policies and time did to it since people last moved it; late facts are placed before these moves. */
     readonly automatic?: Automatic;
+    /** What its moves changed, in the order in which they happened: what is told late of it is judged by what it was then. */
+    readonly past?: readonly Past[];
+    /** Stretches of touch time that have stopped: a fact that is told late may show that one ended before. */
+    readonly touched?: readonly Touched[];
   };
+
+/** What moves change that late facts are judged by. */
+export const MOVED = [
+  ...(['tier', 'team', 'assignee', 'work', 'cycle', 'vendorCase'] as const),
+  ...(['impact', 'urgency', 'category', 'service', 'component'] as const),
+];
+
+/** What a move changed: what it was until then, null where there was nothing. */
+export interface Past {
+  readonly until: Instant;
+  readonly was: { readonly [Field in (typeof MOVED)[number]]?: Ticket[Field] | null };
+}
+
+/** A stretch of touch time that has stopped. */
+export interface Touched {
+  readonly agent: Person;
+  readonly tier: Tier;
+  readonly since: Instant;
+  readonly until: Instant;
+  /** What it counts for, once what was counted elsewhere is taken off. */
+  readonly seconds: number;
+}
 
 /** An event that moves a ticket on. */
 export interface TicketMove {

@@ -2,6 +2,7 @@ import type { Instant } from '#eventsourcing';
 import type { DiagnosticStep } from '../contract/hand-off.js';
 import { omitUndefined, without } from '../plain-json.js';
 import type { HoldReason, Person, Tier } from '../vocabulary.js';
+import { TIMEKEEPER } from './automatic.js';
 import { move, note, unchanged } from './definition.js';
 import { type RunbookRun, type RunbookStep, type StepRef, type StepResult, ticked } from './runbook.js';
 import { activeWork, type Evidence, moveTo } from './ticket.js';
@@ -83,18 +84,21 @@ export const workEvents = {
     endsTouch: true,
     firstResponse: false,
     endsChains: null,
-    clocks: ({ reason }) => (reason === 'vendor' ? { holds: reason, starts: [{ clock: 'vendor' }] } : { holds: reason }),
+    clocks: ({ reason, until }) =>
+      omitUndefined({ holds: reason, until, starts: reason === 'vendor' ? [{ clock: 'vendor' as const }] : undefined }),
   }),
 
   HoldExpired: note<{ readonly reason: HoldReason; readonly until: Instant; readonly assignee?: Person }>({
     says: 'a hold has reached its `until`, and the contract leaves it to people: the assignee and the lead are notified',
-    evolve: (ticket) => (ticket.work.status === 'on-hold' ? { ...ticket, work: { ...ticket.work, expired: true } } : ticket),
+    evolve: (ticket, { until }) =>
+      ticket.work.status === 'on-hold' && ticket.work.until === until ? { ...ticket, work: { ...ticket.work, expired: true } } : ticket,
   }),
 
   TicketResumed: move<{ readonly after: HoldReason }>({
     says: 'the hold ended',
     evolve: (ticket) => ({ ...ticket, work: activeWork(ticket.work) }),
-    supposes: ({ after }) => ({ hold: after }),
+    // What time ends is the hold until then, and no other of the same reason.
+    supposes: ({ after }, { actor, effectiveAt }) => (actor?.id === TIMEKEEPER.id ? { hold: after, until: effectiveAt } : { hold: after }),
     endsTouch: false,
     firstResponse: false,
     endsChains: null,
@@ -155,14 +159,32 @@ export const workEvents = {
     readonly activity?: string;
   }>({
     says: "the agent's stretch of working time ended: its seconds, at the tier where it began",
-    evolve: (ticket, { agent, startedAt }) => ({
+    evolve: (ticket, { agent, tier, startedAt: since, seconds }, { effectiveAt }) => ({
       ...ticket,
-      touching: ticket.touching.filter((touch) => touch.agent.id !== agent.id || touch.since > startedAt),
+      touching: ticket.touching.filter((touch) => touch.agent.id !== agent.id || touch.since > since),
+      touched: [...(ticket.touched ?? []), { agent, tier, since, until: effectiveAt < since ? since : effectiveAt, seconds }],
     }),
   }),
 
-  TouchTimeDeducted: note<{ readonly tier: Tier; readonly agent: Person; readonly startedAt: Instant; readonly seconds: number }>({
-    says: 'seconds of a stretch that were already counted, on this ticket or another, are deducted here',
-    evolve: unchanged,
+  TouchTimeDeducted: note<{
+    readonly tier: Tier;
+    readonly agent: Person;
+    readonly startedAt: Instant;
+    readonly seconds: number;
+    /** When the stretch ended in truth, as a fact that was told late shows; absent where its seconds were counted before. */
+    readonly endedAt?: Instant;
+    readonly activity?: string;
+  }>({
+    says:
+      'seconds of a stretch are deducted: they were already counted, on this ticket or another; or the stretch had ended by `endedAt`, as a ' +
+      'late fact shows',
+    evolve: (ticket, { agent, startedAt, seconds, endedAt }) => ({
+      ...ticket,
+      touched: ticket.touched?.map((touch) =>
+        touch.agent.id === agent.id && touch.since === startedAt
+          ? { ...touch, seconds: touch.seconds - seconds, until: endedAt ?? touch.until }
+          : touch,
+      ),
+    }),
   }),
 };

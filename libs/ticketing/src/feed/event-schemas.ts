@@ -1256,6 +1256,12 @@ export const publicEventSchemas = {
       agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
       startedAt: { type: 'string', format: 'date-time' },
       seconds: { type: 'number' },
+      endedAt: {
+        description: 'When the stretch ended in truth, as a fact that was told late shows; absent where its seconds were counted before.',
+        type: 'string',
+        format: 'date-time',
+      },
+      activity: { type: 'string' },
     },
     required: ['tier', 'agent', 'startedAt', 'seconds'],
   },

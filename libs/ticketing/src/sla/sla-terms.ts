@@ -75,12 +75,14 @@ export type PinnedClocks = ClocksUnderContract & {
   readonly overByPolicy?: true;
   /** The tier of the ticket. */
   readonly tier?: Tier;
+  /** When its hold ends by itself. */
+  readonly holdUntil?: Instant;
 };
 
 type TicketEvent = EventOf<TicketEvents>;
 type Facts = Pick<EventMetadata, 'effectiveAt' | 'recordedAt' | 'imported'> & Partial<Pick<EventMetadata, 'actor'>>;
 /** What is folded only from `ClockFact`s. */
-type Folded = SlaClocks & Pick<PinnedClocks, 'contract' | 'defaultTerms' | 'overByPolicy' | 'tier'>;
+type Folded = SlaClocks & Pick<PinnedClocks, 'contract' | 'defaultTerms' | 'overByPolicy' | 'tier' | 'holdUntil'>;
 
 /** The clocks after one more event of the ticket; null before its opening. */
 export function evolvePinnedClocks(sla: PinnedClocks | null, event: TicketEvent, facts: Facts): PinnedClocks | null {
@@ -131,7 +133,7 @@ function isToldLate({ type }: TicketEvent, facts: Facts): boolean {
 function happened(event: TicketEvent, facts: Facts): Pick<ClockFact, 'at' | 'automatic' | 'endsTouch'> {
   return {
     at: facts.effectiveAt,
-    ...(isAutomatic(facts) && { automatic: supposedBy(event) ?? {} }),
+    ...(isAutomatic(facts) && { automatic: supposedBy(event, facts) ?? {} }),
     ...(definitionOf(event.type).endsTouch && { endsTouch: true as const }),
   };
 }
@@ -151,7 +153,7 @@ function withFact(sla: PinnedClocks, fact: ClockFact, { effectiveAt, recordedAt,
     const restated = sla.clocks.find((one) => isSameClock(one, clock))?.restated;
     return restated === undefined ? clock : { ...clock, restated };
   });
-  return { ...sla, over: undefined, overByPolicy: undefined, ...folded, clocks, facts };
+  return { ...sla, over: undefined, overByPolicy: undefined, holdUntil: undefined, ...folded, clocks, facts };
 }
 
 /** The contract that the clocks went by at an instant; undefined: the default contract. */
@@ -195,12 +197,13 @@ function after<Clocks extends Folded>(sla: Clocks, fact: ClockFact, at: Instant 
   const { effects, automatic } = fact;
   if (isPutAside(sla, fact)) return sla;
   const tier = tierOf(effects) ?? sla.tier;
-  const before = tier === sla.tier ? sla : { ...sla, tier };
+  const holdUntil = effects.holds !== undefined ? effects.until : effects.endsHolds ? undefined : sla.holdUntil;
+  const before = tier === sla.tier && holdUntil === sla.holdUntil ? sla : { ...sla, tier, holdUntil };
   const moved = affectClocks(termsOf(sla), before, effects, at);
   if (moved === before) return before;
   const clocks = moved.clocks.map((clock) => underItsContract(clock, sla.contract));
   const overByPolicy = moved.over && (sla.over ? sla.overByPolicy : automatic && (true as const));
-  return { ...before, ...moved, clocks, overByPolicy };
+  return { ...before, ...moved, clocks, overByPolicy, holdUntil };
 }
 
 /**
@@ -215,8 +218,12 @@ function isPutAside(sla: Folded, fact: ClockFact): boolean {
 }
 
 /** The assignee does not matter to any clock. */
-function isAsSupposed({ tier, holds = [] }: Folded, supposed: Supposed): boolean {
-  return (supposed.tier ?? tier) === tier && (supposed.hold === undefined || holds.includes(supposed.hold));
+function isAsSupposed({ tier, holds = [], holdUntil }: Folded, supposed: Supposed): boolean {
+  return (
+    (supposed.tier ?? tier) === tier &&
+    (supposed.hold === undefined || holds.includes(supposed.hold)) &&
+    (supposed.until === undefined || supposed.until === holdUntil)
+  );
 }
 
 /** The tier that an event moves the ticket to: every such event starts a clock of that tier. */

@@ -6,7 +6,7 @@ import { omitUndefined, same } from '../plain-json.js';
 import type { UnassignedBecause } from '../vocabulary.js';
 import { type AssignmentRequest, assignmentRequest } from './assignment-request.js';
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
-import { asPerson, endOfTouchOfHolder, event, namedOrActor } from './decisions.js';
+import { asPerson, event, namedOrActor } from './decisions.js';
 import {
   type AgentAtWork,
   ESCALATION_PENDING,
@@ -21,6 +21,7 @@ import {
   unlessWorkable,
   type WhoHasLeft,
 } from './guards.js';
+import { endOfTouchOfHolder } from './touch-time.js';
 
 @JSONSchema({
   description: 'Assigns a ticket to a person, a team, or both, within its tier.',

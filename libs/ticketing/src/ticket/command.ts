@@ -13,8 +13,9 @@ import { type Contract, termsOf } from '../contract/contract.js';
 import { CLOCK_SKEW, isAutomatic } from '../events/automatic.js';
 import { ticketEvents, type TicketEvents } from '../events/ticket-events.js';
 import type { ClockedTicket, ClockedTicketState } from './clocked-ticket.js';
-import { asItWas, atItsTier, endingWithMovesSince, withRestatements } from './late-facts.js';
-import { beganAfter, endOfTouch, type TicketDecision } from './decisions.js';
+import type { TicketDecision } from './decisions.js';
+import { asItStood, asItWas, withRestatements } from './late-facts.js';
+import { endingWithMovesSince, endsOfTouch } from './touch-time.js';
 
 /** Fields of every command. */
 export class TicketCommand {
@@ -28,6 +29,8 @@ interface Definition<Body extends object, Code extends string, Late extends bool
   readonly refuses: readonly Code[];
   /** Whether it may record something that happened before other recorded events. */
   readonly late: Late;
+  /** Although it is a note, what follows from it moves the ticket: it is judged by how the ticket stands now. */
+  readonly movesOn?: true;
   /** What it needs from outside the ticket; passed as `given`. */
   readonly needs?: string;
   decide(command: Body, ticket: ClockedTicket, context: DecisionContext, contract: Contract, given?: Given): Result;
@@ -96,6 +99,7 @@ export function opening<Body extends object, const Code extends string, Result e
 function onExisting<Body extends object, Given>({
   refuses,
   late,
+  movesOn,
   needs,
   decide,
 }: Definition<Body, string, boolean, TicketDecision, Given>): TicketCommandDefinition<Body, string, Given> {
@@ -109,7 +113,7 @@ function onExisting<Body extends object, Given>({
       const barred = late || isAutomatic(context) ? undefined : unlessInOrder(state, context);
       if (barred) return barred;
       const known = asItWas(state, context);
-      const then = late ? atItsTier(known, context) : known;
+      const then = late ? asItStood(known, context, movesOn) : known;
       const decision = endingTouches(decide(command, then, context, termsOf(then), given), then, context);
       return isRefusal(decision) ? decision : withRestatements(state, endingWithMovesSince(state, decision, context), context);
     },
@@ -124,10 +128,9 @@ function unlessInOrder({ movedAt }: ClockedTicket, { effectiveAt }: DecisionCont
 }
 
 /** Touch time that nobody stopped ends with the work, in the same append and before it: each start has its stop. */
-function endingTouches(decision: TicketDecision, { touching }: ClockedTicket, context: DecisionContext): TicketDecision {
-  if (isRefusal(decision) || touching.length === 0 || !decision.some(({ type }) => ticketEvents[type].endsTouch)) return decision;
+function endingTouches(decision: TicketDecision, ticket: ClockedTicket, context: DecisionContext): TicketDecision {
+  if (isRefusal(decision) || !decision.some(({ type }) => ticketEvents[type].endsTouch)) return decision;
   const ended = decision.flatMap(({ type, data }) => (type === 'TouchTimeStopped' ? [data.agent.id] : []));
   const isOver = decision.some(({ type }) => ticketEvents[type].endsChains !== null);
-  const running = touching.filter((touch) => !ended.includes(touch.agent.id) && (isOver || !beganAfter(touch, context)));
-  return [...running.map((touch) => endOfTouch(touch, context)), ...decision];
+  return [...endsOfTouch(ticket, context, { of: ({ id }) => !ended.includes(id), isOver }), ...decision];
 }

@@ -1,4 +1,5 @@
-import { type DecisionContext, type Decision, epochMillis, type EventOf, type Instant } from '#eventsourcing';
+import { type DecisionContext, type Decision, epochMillis, type EventOf } from '#eventsourcing';
+import { CLOCK_SKEW } from '../events/automatic.js';
 import type { Ticket } from '../events/ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { omitUndefined } from '../plain-json.js';
@@ -35,25 +36,12 @@ export function reopening({ tier, team, cycle }: Ticket, reason: string): EventO
 /** When something happened, and when it is recorded. */
 type Told = Pick<DecisionContext, 'effectiveAt' | 'recordedAt'>;
 
-/** Ends the touch time of whoever has the ticket, unless it is given to the same agent again. */
-export function endOfTouchOfHolder({ touching, assignee }: Ticket, context: Told, to?: Person): EventOf<TicketEvents>[] {
-  if (assignee === undefined || assignee.id === to?.id) return [];
-  return touching
-    .filter((touch) => touch.agent.id === assignee.id && !beganAfter(touch, context))
-    .map((touch) => endOfTouch(touch, context));
+/** Told after it happened. */
+export function isLate({ effectiveAt, recordedAt = effectiveAt }: Told): boolean {
+  return effectiveAt < recordedAt;
 }
 
-/** A late fact leaves a stretch that began after it; a current one ends whatever is running, whatever the machines' clocks say. */
-export function beganAfter({ since }: Ticket['touching'][number], { effectiveAt, recordedAt = effectiveAt }: Told): boolean {
-  return effectiveAt < recordedAt && effectiveAt < since;
-}
-
-/** Ends a stretch of touch time. */
-export function endOfTouch(
-  { agent, tier, since }: Ticket['touching'][number],
-  { effectiveAt }: { readonly effectiveAt: Instant },
-  activity?: string,
-): EventOf<TicketEvents> {
-  const seconds = Math.max(0, Math.round((epochMillis(effectiveAt) - epochMillis(since)) / 1000));
-  return event('TouchTimeStopped', omitUndefined({ tier, agent, startedAt: since, seconds, activity }));
+/** Told so long after it happened that it is not for want of a common time. */
+export function isToldLater({ effectiveAt, recordedAt = effectiveAt }: Told): boolean {
+  return epochMillis(recordedAt) - epochMillis(effectiveAt) > CLOCK_SKEW;
 }

@@ -9,6 +9,7 @@ import { clockAt, type SlaClock } from '../sla/sla-clock.js';
 import { nextMomentAt } from '../sla/sla-terms.js';
 import { completeHandOff, type LateFact, lateFact, officeHours } from '../testing/random-commands.js';
 import { at, pin, type Told } from '../testing/ticket-life.js';
+import { measuredSeconds } from '../views/reported-facts.js';
 import type { ClockedTicketState } from './clocked-ticket.js';
 import { ticketLinks } from './ticket-policies.js';
 import { type TicketCommandName, type TicketCommands, ticket } from './ticket.js';
@@ -205,6 +206,124 @@ describe('a fact that is told late', () => {
     expect(held.ticket.touching).toMatchObject([{ since: at(30) }]);
   });
 
+  describe('about touch time', () => {
+    const bob = { id: 'bob' };
+    const hold = { reason: 'customer', note: 'n' } as const;
+    const seconds = (desk: Desk) => desk.events.reduce((sum, event) => sum + measuredSeconds(event), 0) / 60;
+    const working = () => {
+      const desk = new Desk(always).open(0);
+      desk.tell('StartTouchTime', {}, 10);
+      return desk;
+    };
+
+    it('shortens a stretch that a hold has ended, as far as is known, where its agent had stopped before', () => {
+      const desk = working();
+      desk.tell('PutOnHold', hold, 20, 60);
+      expect(desk.tell('StopTouchTime', { activity: 'logs' }, 15, 70)).toEqual(['TouchTimeDeducted']);
+      expect(desk.events.at(-1)).toMatchObject({
+        at: at(20),
+        data: { startedAt: at(10), seconds: 300, endedAt: at(15), activity: 'logs' },
+      });
+      expect(seconds(desk)).toBe(5);
+      expect(desk.tell('StopTouchTime', {}, 15, 80)).toEqual([]);
+      expect(desk.tell('StopTouchTime', {}, 18, 80)).toEqual([]);
+    });
+
+    it.each([
+      ['PutOnHold', hold],
+      ['EscalateToTier', { tier: 'L2', reason: 'r', handoff: completeHandOff }],
+      ['ResolveTicket', { category: 'x', article: 'KB-1' }],
+      ['TakeOverTicket', { reason: 'r', agent: bob }],
+      ['AssignTicket', { assignee: bob }],
+      ['UnassignTicket', { reason: 'r' }],
+    ] as const)('shortens a stretch that was stopped after it: %s', (name, command) => {
+      const desk = new Desk(always).open(0);
+      desk.tell('AssignTicket', { assignee: ada }, 5);
+      desk.tell('StartTouchTime', {}, 10);
+      desk.tell('StartTouchTime', { agent: { id: 'grace' } }, 10);
+      desk.tell('StopTouchTime', {}, 30);
+      desk.tell('StopTouchTime', { agent: { id: 'grace' } }, 30);
+      const decided = desk.tell(name, command as never, 20, 40) as readonly string[];
+      const all = /assign|Take/i.test(name) ? 1 : 2;
+      expect(decided.filter((type) => type === 'TouchTimeDeducted')).toHaveLength(all);
+      expect(seconds(desk)).toBe(40 - 10 * all);
+    });
+
+    it('ends a stretch between two beginnings, of which the second was told while it ran', () => {
+      const desk = working();
+      expect(desk.tell('StartTouchTime', {}, 30, 50)).toEqual(['TouchTimeStopped', 'TouchTimeStarted']);
+      expect(desk.tell('StartTouchTime', {}, 30, 51)).toEqual([]);
+      desk.tell('PutOnHold', hold, 20, 60);
+      expect(desk.ticket.touching).toMatchObject([{ since: at(30) }]);
+      desk.tell('StopTouchTime', {}, 40, 70);
+      expect(seconds(desk)).toBe(20);
+      // Also where the stretch had stopped.
+      const stopped = working();
+      stopped.tell('StopTouchTime', {}, 40);
+      expect(stopped.tell('StartTouchTime', {}, 30, 50)).toEqual(['TouchTimeDeducted', 'TouchTimeStarted', 'TouchTimeStopped']);
+      expect(seconds(stopped)).toBe(30);
+      stopped.tell('PutOnHold', hold, 20, 60);
+      expect(seconds(stopped)).toBe(20);
+    });
+
+    it('ends one that began before another that has stopped where that one began', () => {
+      const desk = new Desk(always).open(0);
+      desk.tell('StartTouchTime', {}, 30);
+      desk.tell('StopTouchTime', {}, 40);
+      expect(desk.tell('StartTouchTime', {}, 10, 50)).toEqual(['TouchTimeStarted', 'TouchTimeStopped']);
+      expect(seconds(desk)).toBe(30);
+      expect(desk.ticket.touching).toEqual([]);
+    });
+
+    it.each([
+      ['AssignTicket', { assignee: ada }],
+      ['AssignTicket', { team: 'night' }],
+      ['UnassignTicket', { reason: 'r' }],
+      ['TakeOverTicket', { reason: 'r' }],
+    ] as const)('ends with what took its agent off the ticket after it: %s', (name, command) => {
+      const desk = new Desk(always).open(0);
+      desk.tell('AssignTicket', { assignee: bob }, 5);
+      desk.tell(name, command as never, 20);
+      expect(desk.tell('StartTouchTime', { agent: bob }, 10, 40)).toEqual(['TouchTimeStarted', 'TouchTimeStopped']);
+      expect(desk.events.at(-1)).toMatchObject({ at: at(20), data: { agent: bob, seconds: 600 } });
+      expect(desk.tell('StartTouchTime', { agent: { id: 'grace' } }, 10, 40)).toEqual(['TouchTimeStarted']);
+    });
+
+    it('is taken where the ticket was resolved after it, and closed', () => {
+      const desk = new Desk(always).open(0);
+      desk.tell('ResolveTicket', { category: 'x', article: 'KB-1' }, 20);
+      desk.tell('CloseTicket', {}, 30);
+      expect(desk.tell('StartTouchTime', {}, 10, 40)).toEqual(['TouchTimeStarted', 'TouchTimeStopped']);
+      expect(desk.tell('StopTouchTime', {}, 15, 40)).toEqual(['TouchTimeDeducted']);
+      expect(seconds(desk)).toBe(5);
+      expect(desk.tell('RecordDiagnosticStep', { action: 'a', outcome: 'o' }, 10, 40)).toEqual(['DiagnosticStepRecorded']);
+      expect(desk.tell('RecordDiagnosticStep', { action: 'a', outcome: 'o' }, 25, 40)).toMatchObject({ refused: 'already-resolved' });
+      expect(desk.tell('MergeTicket', { into: 'o', reason: 'r' }, 10, 40)).toMatchObject({ refused: 'ticket-closed' });
+      const cancelled = new Desk(always).open(0);
+      cancelled.tell('CancelTicket', { reason: 'r' }, 20);
+      expect(cancelled.tell('StartTouchTime', {}, 10, 40)).toMatchObject({ refused: 'ticket-cancelled' });
+    });
+  });
+
+  it('is about the resolution that there was, where it is a rating, and about the vendor that had it, where it is a reply', () => {
+    const desk = new Desk(always).open(0);
+    desk.tell('ResolveTicket', { category: 'x', article: 'KB-1' }, 10);
+    desk.tell('ReopenTicket', { reason: 'r' }, 20);
+    desk.tell('RecordSatisfaction', { score: 2 }, 15, 30);
+    expect(desk.events.at(-1)).toMatchObject({ type: 'SatisfactionRecorded', data: { cycle: 1 } });
+    expect(desk.tell('RecordVendorReply', { text: 't' }, 25, 30)).toMatchObject({ refused: 'no-vendor-case' });
+  });
+
+  it('answers no reply that came after it', () => {
+    const desk = new Desk({ ...always, lateReplies: { within: 'flag' } }).open(0);
+    desk.tell('ResolveTicket', { category: 'x', article: 'KB-1' }, 10);
+    desk.tell('RecordRequesterReply', { text: 't' }, 30);
+    desk.tell('SendPublicReply', { text: 't' }, 20, 40);
+    expect(desk.ticket.repliedAt).toBe(at(30));
+    desk.tell('SendPublicReply', { text: 't' }, 35, 40);
+    expect(desk.ticket.repliedAt).toBeUndefined();
+  });
+
   it('leaves touch time that began after it, unless the ticket was over', () => {
     const desk = () => {
       const one = new Desk(always).open(0);
@@ -251,7 +370,7 @@ describe('a fact that is told late', () => {
     expect(desk.ticket.tier).toBe('L2');
   });
 
-  it('opens a part at the tier that the ticket was at when it was split, and with its team if it is there still', () => {
+  it('opens a part as the ticket was when it was split: its tier, its team, its impact, what it was about', () => {
     const desk = new Desk(always).open(0);
     desk.tell('AssignTicket', { team: 'desk' }, 1);
     const partOf = (happened: number) => {
@@ -260,9 +379,13 @@ describe('a fact that is told late', () => {
     };
     expect(partOf(10)).toMatchObject({ tier: 'L1', team: 'desk', effectiveAt: at(10) });
     desk.tell('EscalateToTier', { tier: 'L2', team: 'servers', reason: 'r', handoff: completeHandOff }, 20);
-    expect(partOf(10)).toMatchObject({ tier: 'L1' });
-    expect(partOf(10)).not.toHaveProperty('team');
+    expect(partOf(10)).toMatchObject({ tier: 'L1', team: 'desk' });
+    expect(partOf(0.5)).not.toHaveProperty('team');
     expect(partOf(25)).toMatchObject({ tier: 'L2', team: 'servers' });
+    desk.tell('TriageTicket', { category: 'x', impact: 'low', urgency: 'low', service: 'mail' }, 30);
+    expect(partOf(25)).toMatchObject({ impact: 'high', urgency: 'critical' });
+    expect(partOf(25)).not.toHaveProperty('service');
+    expect(partOf(35)).toMatchObject({ impact: 'low', urgency: 'low', service: 'mail' });
   });
 
   it('ends the policy that a breach which never was had set going; what it did stays, marked', () => {
@@ -336,6 +459,24 @@ describe('a fact that is told late', () => {
     desk.tell('PutOnHold', { reason: 'vendor', note: 'n' }, 8, 20);
     expect(desk.ticket.work).toMatchObject({ status: 'on-hold', reason: 'vendor', since: at(8) });
     expect(desk.ticket.sla.holds).toEqual(['vendor']);
+  });
+
+  it.each([
+    ['a hold that began after another of the same reason had ended', undefined, 8],
+    ['a later one that lasts longer', 30, 8],
+    ['the same one, of which it is told that it would last longer', 30, 5],
+  ])('leaves nothing of the end of a hold that was not to end then: %s', (_what, until, since) => {
+    const desk = new Desk({ ...always, quietTime: 0 }).open(0);
+    desk.tell('PutOnHold', { reason: 'customer', note: 'n', until: at(10) }, 1);
+    expect(desk.tell('EndHold', {}, 10, 10, TIMEKEEPER)).toEqual(['TicketResumed']);
+    if (since === 8) desk.tell('Resume', {}, 5, 20);
+    desk.tell('PutOnHold', { reason: 'customer', note: 'n', ...(until && { until: at(until) }) }, since, 20);
+    expect(desk.ticket.work).toMatchObject({ status: 'on-hold', reason: 'customer', since: at(since) });
+    expect(desk.ticket.sla.holds).toEqual(['customer']);
+    expect(desk.clocks[0]).toMatchObject({ state: 'paused', elapsed: (since === 8 ? 4 : 1) * MINUTE });
+    if (until === undefined) return;
+    expect(desk.tell('EndHold', {}, 30, 30, TIMEKEEPER)).toEqual(['TicketResumed']);
+    expect(desk.ticket.sla.holds).toBeUndefined();
   });
 
   it('is out of order only against what people told', () => {
@@ -501,6 +642,16 @@ describe('what follows from an event in another ticket', () => {
       ['met', at(10)],
       ['met', at(10)],
     ]);
+  });
+
+  it('is resolved at the tier that it was at then, wherever people have moved it since', () => {
+    const child = new Desk(always).open(0);
+    child.tell('AssignTicket', { team: 'desk' }, 5);
+    child.tell('EscalateToTier', { tier: 'L2', team: 'servers', reason: 'r', handoff: completeHandOff }, 30);
+    child.tell('ResolveWithParent', { parent: 'p', category: 'x' }, 10, 60, policy);
+    expect(child.ticket.resolution).toMatchObject({ tier: 'L1', parent: 'p' });
+    expect(child.ticket.resolvedBy).toEqual(['L1']);
+    expect(child.events.at(-1)).toMatchObject({ type: 'TicketResolved', data: { tier: 'L1', team: 'desk' } });
   });
 
   it('takes its place before what time brought about later, and that moves nothing', () => {

@@ -1,11 +1,12 @@
 import { type Decided, type DecisionContext, evolve } from '#eventsourcing';
 import { isAutomatic } from '../events/automatic.js';
+import { asOf } from '../events/past.js';
 import { clockEffectsOf, inTruthAt, type TicketEvents } from '../events/ticket-events.js';
 import { without } from '../plain-json.js';
 import { lateRestatements } from '../sla/sla-restatement.js';
-import { contractAt, tierAt, touchEndAfter } from '../sla/sla-terms.js';
+import { contractAt } from '../sla/sla-terms.js';
 import { type ClockedTicket, clockedTicketEvents, type ClockedTicketState } from './clocked-ticket.js';
-import { endOfTouch } from './decisions.js';
+import { isLate } from './decisions.js';
 
 /**
  * The ticket that a command decides on: as it really was when the reported fact happened, under the contract of its clocks at the time.
@@ -20,31 +21,16 @@ export function asItWas(ticket: ClockedTicket, context: DecisionContext): Clocke
   return { ...(contract === then.contract ? then : { ...without(then, 'contract'), ...(contract && { contract }) }), sla };
 }
 
-/** A late note belongs to the tier that the ticket was at then, wherever people have moved it since. */
-export function atItsTier<Noted extends ClockedTicket>(ticket: Noted, context: DecisionContext): Noted {
-  if (!isLate(context) || isAutomatic(context) || ticket.sla === undefined) return ticket;
-  return { ...ticket, tier: tierAt(ticket.sla, context.effectiveAt) ?? ticket.tier };
-}
-
 /**
- * The end of touch time that is recorded late and has ended in the meantime, as far as known. Each stretch stops at the first move after
- * its start that takes the work from people, or when the agent's next stretch began, if that was earlier.
+ * What people note late, of the ticket as it stood then, wherever people have moved it since. In a ticket that was cancelled or merged nothing
+ * is noted any more.
+ * @param movesOn what they note moves the ticket, which must not be over now
  */
-export function endingWithMovesSince(
-  { sla, touching }: ClockedTicket,
-  decided: readonly Decided<TicketEvents>[],
-  context: DecisionContext,
-): readonly Decided<TicketEvents>[] {
-  const begun = decided.flatMap(({ type, data }) => (type === 'TouchTimeStarted' ? [data] : []));
-  if (begun.length === 0 || sla === undefined || !isLate(context)) return decided;
-  const since = context.effectiveAt;
-  const moved = touchEndAfter(sla, since);
-  const ends = begun.flatMap((touch) => {
-    const next = touching.find(({ agent }) => agent.id === touch.agent.id)?.since;
-    const end = next !== undefined && (moved === undefined || next < moved) ? next : moved;
-    return end === undefined ? [] : [{ ...endOfTouch({ ...touch, since }, { effectiveAt: end }), effectiveAt: end }];
-  });
-  return [...decided, ...ends];
+export function asItStood<Noted extends ClockedTicket>(ticket: Noted, context: DecisionContext, movesOn = false): Noted {
+  if (!isLate(context) || isAutomatic(context)) return ticket;
+  const then = asOf(ticket, context.effectiveAt);
+  const { status } = ticket.work;
+  return movesOn || status === 'cancelled' || status === 'merged' ? { ...then, work: ticket.work } : then;
 }
 
 /** The decision, with its changes to what was recorded of the ticket's clocks. */
@@ -81,8 +67,4 @@ export function withRestatements(
     effectiveAt: recordedAt,
   }));
   return [...decided, ...restated];
-}
-
-function isLate({ effectiveAt, recordedAt = effectiveAt }: DecisionContext): boolean {
-  return effectiveAt < recordedAt;
 }

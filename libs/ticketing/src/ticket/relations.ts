@@ -148,6 +148,7 @@ export const relationCommands = {
     route: 'POST /v1/tickets/{id}/merge',
     refuses: [...INACTIVE, ...UNRELATABLE, 'relation-to-itself', 'merge-pending', 'has-children'],
     late: true,
+    movesOn: true,
     needs: 'other-ticket',
     decide({ into, reason }, ticket, { id }, _contract, other?: TicketState) {
       if (ticket.work.status === 'merged' && ticket.work.into === into) return [];

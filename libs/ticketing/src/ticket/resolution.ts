@@ -3,6 +3,7 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import { Flag, Name, OneOf, Part, PartList, Text, WholeNumber, WholeNumberList } from '../command-fields.js';
 import { DAY } from '../contract/contract.js';
 import { articleFollowed } from '../events/runbook.js';
+import { asOf } from '../events/past.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { resolvedAt, type RootCause } from '../events/ticket.js';
 import { omitUndefined, same } from '../plain-json.js';
@@ -203,16 +204,14 @@ export const resolutionCommands = {
   ResolveWithParent: internal({
     refuses: [],
     late: false,
-    decide({ parent, category, article, cause, fix, workaround }: ResolveWithParent, ticket) {
+    decide({ parent, category, article, cause, fix, workaround }: ResolveWithParent, ticket, { effectiveAt }) {
       // Regardless of hand-offs and holds: the fault is gone. A ticket that is already over stays as it is.
       if (unlessActive(ticket) !== undefined) return [];
-      const { tier, team } = ticket;
+      // Where it was when the parent was resolved, wherever people have moved it since.
+      const { tier, team, category: own } = asOf(ticket, effectiveAt);
       return [
         ...endOfHold(ticket),
-        event(
-          'TicketResolved',
-          omitUndefined({ tier, team, category: ticket.category ?? category, article, cause, fix, workaround, parent }),
-        ),
+        event('TicketResolved', omitUndefined({ tier, team, category: own ?? category, article, cause, fix, workaround, parent })),
       ];
     },
   }),
@@ -220,9 +219,9 @@ export const resolutionCommands = {
   ResolveWithAlert: internal({
     refuses: [],
     late: false,
-    decide({ alertId, note }: ResolveWithAlert, ticket) {
+    decide({ alertId, note }: ResolveWithAlert, ticket, { effectiveAt }) {
       if (unlessActive(ticket) !== undefined) return [];
-      const { tier, team, category } = ticket;
+      const { tier, team, category } = asOf(ticket, effectiveAt);
       return [...endOfHold(ticket), event('TicketResolved', omitUndefined({ tier, team, category, fix: note, alert: alertId }))];
     },
   }),

@@ -1,11 +1,11 @@
-import { type EventMap, type Instant, type Policy, type Reaction, type RecordedEvent, streamId } from '#eventsourcing';
+import { type EventMap, type Policy, type Reaction, type RecordedEvent, streamId } from '#eventsourcing';
 import { termsOf } from '../contract/contract.js';
-import type { ClockedTicket, ClockedTicketState } from './clocked-ticket.js';
+import type { ClockedTicketState } from './clocked-ticket.js';
 import type { AbsorbTicket } from './relations.js';
 import { type TicketCommandName, type TicketCommands, ticket } from './ticket.js';
 import { omitUndefined, without } from '../plain-json.js';
-import type { TicketEvents } from '../events/ticket-events.js';
-import { tierAt } from '../sla/sla-terms.js';
+import { asOf } from '../events/past.js';
+import { inTruthAt, type TicketEvents } from '../events/ticket-events.js';
 import { linkedBy, type Ticket, type TicketState } from '../events/ticket.js';
 import { inverseOf, type Relation } from '../vocabulary.js';
 
@@ -78,12 +78,12 @@ export const ticketLinks = withItsCause<TicketEvents, ClockedTicketState, Ticket
           ],
     TicketSplit: ({ stream, data, metadata }, state) => {
       if (state === null) return [];
-      const { client, kind, reporter, channel, impact, urgency } = state;
-      const { tier, team } = whereItWas(state, metadata.effectiveAt);
+      const then = asOf(inTruthAt(state, metadata.effectiveAt), metadata.effectiveAt);
+      const { client, kind, reporter, channel, impact, urgency, tier, team } = then;
       const splitFrom = idOf({ stream });
       const { into, summary, description, category } = data;
-      const service = data.service ?? state.service;
-      const component = data.component ?? state.component;
+      const service = data.service ?? then.service;
+      const component = data.component ?? then.component;
       return [
         toTicket(
           into,
@@ -122,12 +122,6 @@ export const ticketLinks = withItsCause<TicketEvents, ClockedTicketState, Ticket
     return type === 'TicketSplit' && name === 'OpenTicket' ? takeBack('split-into') : [];
   },
 });
-
-/** The ticket's tier when the late fact happened, and its team if it is still there. */
-function whereItWas(ticket: ClockedTicket, at: Instant): Pick<Ticket, 'tier' | 'team'> {
-  const tier = (ticket.sla && tierAt(ticket.sla, at)) ?? ticket.tier;
-  return omitUndefined({ tier, team: tier === ticket.tier ? ticket.team : undefined });
-}
 
 /** What the ticket that takes another one in is told of it. */
 function partOf(ticket: Ticket): Pick<AbsorbTicket, 'client' | 'customer' | 'summary' | 'reporter'> {

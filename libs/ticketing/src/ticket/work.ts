@@ -2,9 +2,10 @@ import { deterministicId, type Instant, parseInstant, refuse } from '#eventsourc
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Name, OneOf, Part, Pattern, PersonRef, Text, WholeNumber } from '../command-fields.js';
 import { omitUndefined, same } from '../plain-json.js';
+import { isAutomatic } from '../events/automatic.js';
 import { EVIDENCE_KINDS, type EvidenceKind, HOLD_REASONS, type HoldReason, type Tier } from '../vocabulary.js';
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
-import { asPerson, beganAfter, endOfHold, endOfTouch, event, namedOrActor } from './decisions.js';
+import { asPerson, endOfHold, event, namedOrActor } from './decisions.js';
 import {
   type AgentAtWork,
   CLOSED,
@@ -22,6 +23,7 @@ import {
   UNWORKABLE,
   type WhoHasLeft,
 } from './guards.js';
+import { beginningOfTouch, endOfStopped, endOfTouch } from './touch-time.js';
 
 @JSONSchema({
   description: 'Starts work on the ticket, by the named person or else the actor.',
@@ -352,12 +354,7 @@ export const workCommands = {
     needs: 'who-has-left',
     decide({ agent }, ticket, context, _contract, left?: WhoHasLeft) {
       const who = namedOrActor(agent, context);
-      const barred = unlessActive(ticket) ?? unlessLeft(who, context, left);
-      if (barred) return barred;
-      // A stretch that began before a known one is recorded late, and ends when the known one begins, at the latest.
-      return ticket.touching.some((touch) => touch.agent.id === who.id && !beganAfter(touch, context))
-        ? []
-        : [event('TouchTimeStarted', { tier: ticket.tier, agent: who })];
+      return unlessActive(ticket) ?? unlessLeft(who, context, left) ?? beginningOfTouch(ticket, who, context);
     },
   }),
 
@@ -369,7 +366,9 @@ export const workCommands = {
     decide({ agent, activity }, ticket, context) {
       const who = namedOrActor(agent, context);
       const touch = ticket.touching.find((one) => one.agent.id === who.id);
-      if (touch === undefined) return unlessOver(ticket) ?? [];
+      // What an agent turned away from for something else is counted once already: see `attention`.
+      const stopped = isAutomatic(context) ? [] : endOfStopped(ticket, who, context.effectiveAt, activity);
+      if (touch === undefined || stopped.length > 0) return unlessOver(ticket) ?? stopped;
       if (context.effectiveAt < touch.since) {
         return refuse('out-of-order', `The time of ${who.name ?? who.id} began at ${touch.since}: it cannot have ended before`, [
           { field: 'effectiveAt', message: `must not be before ${touch.since}` },

@@ -115,7 +115,7 @@ function withoutSecrets(_scope: Scope, fields: object): object {
 }
 
 /** A ticket as commands see it, with its clocks keyed by name. */
-function ticketShown({ ticket: { automatic: _, ...state }, promises }: TicketFold): object {
+function ticketShown({ ticket: { automatic: _automatic, past: _past, touched: _touched, ...state }, promises }: TicketFold): object {
   const clocks = promises.clocks.map((clock) => {
     const { state, dueAt, breachedAt, restated } = clock;
     return [clockName(clock), omitUndefined({ state, dueAt, breachedAt, restated })];

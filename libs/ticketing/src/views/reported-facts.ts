@@ -1,4 +1,5 @@
 import { type Actor, epochMillis, type EventMetadata, type EventOf, type Instant } from '#eventsourcing';
+import { asOf } from '../events/past.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { isOver, type Ticket } from '../events/ticket.js';
 import { omitUndefined } from '../plain-json.js';
@@ -165,7 +166,7 @@ function servedByBoth(before: ServedBy, kind: Actor['kind']): ServedBy {
 }
 
 function resolutionsAfter(resolutions: ReportedFacts['resolutions'], ticket: Change['after']['ticket'], at: Instant, by: string) {
-  const { work, tier, team, assignee, resolvedBy } = ticket;
+  const { work, resolvedBy } = ticket;
   const last = resolutions.at(-1);
   const standing = last?.reopenedAt === undefined ? last : undefined;
   switch (work.status) {
@@ -177,6 +178,7 @@ function resolutionsAfter(resolutions: ReportedFacts['resolutions'], ticket: Cha
           ? resolutions
           : [...resolutions.slice(0, -1), { ...standing, ...closing }];
       }
+      const { tier, team, assignee } = asOf(ticket, work.resolvedAt);
       const resolvedTier = (resolvedBy.length > resolutions.length ? resolvedBy.at(-1) : undefined) ?? tier;
       return [...resolutions, omitUndefined({ at: work.resolvedAt, tier: resolvedTier, team, agent: assignee?.id, by, ...closing })];
     }

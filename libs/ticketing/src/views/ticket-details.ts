@@ -38,7 +38,7 @@ function details({ ticket, promises: { contract }, facts }: TicketFold): TicketD
     ...told
   } = facts;
   return omitUndefined({
-    ...without(ticket, 'automatic'),
+    ...without(ticket, 'automatic', 'past', 'touched'),
     ...told,
     contract: contract && { version: contract.version, tzdata: contract.tzdata },
     status: ticket.work.status,

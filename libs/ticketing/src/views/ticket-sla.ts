@@ -60,7 +60,7 @@ function sla({ ticket: { client, work }, promises }: TicketFold): TicketSla {
     .flatMap((clock) => (!ended(clock) && clock.breachedAt === undefined && clock.dueAt !== undefined ? [clock.dueAt] : []))
     .sort();
   return omitUndefined({
-    ...storable(without(promises, 'facts', 'lateAt', 'over', 'overByPolicy', 'tier')),
+    ...storable(without(promises, 'facts', 'lateAt', 'over', 'overByPolicy', 'tier', 'holdUntil')),
     told: promises.told.flatMap((moment) => (moment.at === null ? [] : [toldKey(moment)])),
     client,
     contractVersion: promises.contract?.version ?? 0,
