@@ -16,7 +16,7 @@ import { unlessRefused } from './ticket-problems.js';
 const noQuery = new QueryParameters({});
 const accountName = new PathName('account-not-found', 'There is no such account');
 
-/** Accounts of people who have no identity provider. They are made and changed by commands. */
+/** Accounts of people without an identity provider. Commands create and change them. */
 @Controller('v1/accounts')
 export class AccountsController {
   constructor(
@@ -44,7 +44,7 @@ export class AccountsController {
     return taggedState(reply, unlessRefused(await this.queries.execute(new RunQuery(caller, queries.account, { id }))));
   }
 
-  /** A link by which its person logs in, or sets a password. */
+  /** A link for the account's owner to log in, or to set a password. */
   @Post(':account/links')
   @HttpCode(201)
   @documented((openapi) => openapi.documentAccountLink())

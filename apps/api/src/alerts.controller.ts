@@ -26,7 +26,7 @@ const sourceName = new PathName('alert-source-not-found', 'There is no such aler
 const alertName = new PathName('alert-not-found', 'There is no such alert');
 const clientName = new PathName('maintenance-not-found', 'No maintenance is planned for this client');
 
-/** Alerts as they are delivered and read. */
+/** Delivery and queries of alerts. */
 @Controller('v1/alerts')
 export class AlertsController {
   constructor(

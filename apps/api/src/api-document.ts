@@ -1,9 +1,9 @@
-/** The OpenAPI document of the application: made when somebody first asks for it. */
+/** The application's OpenAPI document, made on first use. */
 export class ApiDocument {
   #make: (() => Promise<object>) | undefined;
   #document: Promise<object> | undefined;
 
-  /** @param make makes the document, which takes all routes to be there */
+  /** @param make makes the document; all routes must exist by then */
   publish(make: () => Promise<object>): void {
     this.#make = make;
   }

@@ -27,7 +27,7 @@ const readListQuery = new QueryParameters(listQuery);
 const noQuery = new QueryParameters({});
 const articleId = new PathName('article-not-found', 'There is no such article');
 
-/** Knowledge articles, as they are read. */
+/** Queries of knowledge articles. */
 @Controller('v1/articles')
 export class ArticlesController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}

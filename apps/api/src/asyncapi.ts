@@ -1,6 +1,6 @@
 import { cloudEventType, publicEventSchemas, type PublicEventType, publicEventTypes, schemaUri, ticketEvents } from '#ticketing';
 
-/** What other services are sent, as an AsyncAPI 3 document. */
+/** An AsyncAPI 3 document of what other services are sent. */
 export function asyncApiDocument(): object {
   const messages = Object.fromEntries(publicEventTypes.map((type) => [type, messageOf(type)]));
   const refer = (channel: string) => publicEventTypes.map((type) => ({ $ref: `#/channels/${channel}/messages/${type}` }));
@@ -73,7 +73,7 @@ function messageOf(type: PublicEventType): object {
 
 const text = (description: string) => ({ type: 'string', description });
 
-/** What webhooks add. */
+/** Headers added by webhooks. */
 const signed = {
   headers: {
     type: 'object',

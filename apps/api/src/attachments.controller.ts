@@ -12,9 +12,9 @@ import { Caller } from './caller.js';
 import { documented } from './documented.js';
 import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
-/** Where content is sent to: the one address that takes other bodies than JSON. */
+/** Where content is uploaded: the only route that accepts bodies other than JSON. */
 export const ATTACHMENTS = 'v1/attachments';
-/** Largest attachment in bytes. What is larger is kept elsewhere, and attached by its address. */
+/** Largest attachment in bytes. Larger content is stored elsewhere, and attached by its URL. */
 export const ATTACHMENT_LIMIT = 10 * 1024 * 1024;
 
 const mediaType: Parameter<string> = {
@@ -26,13 +26,13 @@ const mediaType: Parameter<string> = {
 const uploadQuery = { mediaType };
 const readUploadQuery = new QueryParameters(uploadQuery);
 
-/** An attachment as it is answered: with what AttachEvidence wants to know of it. */
+/** An attachment in an answer, with the fields for AttachEvidence. */
 export interface Attachment extends Blob {
-  /** What evidence refers to it by. */
+  /** How evidence refers to it. */
   readonly url: string;
 }
 
-/** Small files that evidence refers to, kept by their content. */
+/** Small files that evidence refers to, stored by their content. */
 @Controller(ATTACHMENTS)
 export class AttachmentsController {
   constructor(
@@ -95,7 +95,7 @@ export class AttachmentsController {
       ETag: `"${blob.sha256}"`,
       // It may have to be erased.
       'Cache-Control': 'private, no-store',
-      // It may be anything that somebody sent: never a page of ours.
+      // It may be anything that someone sent: never a page of this site.
       'Content-Security-Policy': "sandbox; default-src 'none'",
     });
     return new StreamableFile(Readable.from(blob.content, { objectMode: false }), {

@@ -21,7 +21,7 @@ const readsQuery = {
 };
 const readReadsQuery = new QueryParameters(readsQuery);
 
-/** What auditors and administrators have read. */
+/** Reads of auditors and administrators. */
 @Controller('v1/audit/reads')
 export class AuditorReadsController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}

@@ -12,7 +12,7 @@ import { KeyUse } from './key-use.js';
 import { RefusedTokens } from './refused-tokens.js';
 import { ticketProblems } from './ticket-problems.js';
 
-/** Routes that answer whoever asks. */
+/** Routes that need no authentication. */
 const OPEN: ReadonlySet<string> = new Set([
   'GET /',
   'GET /health/live',
@@ -35,32 +35,32 @@ const OPEN: ReadonlySet<string> = new Set([
   'POST /v1/passwords',
 ]);
 
-/** Routes that answer whoever does not say who they are, too: what they may know is decided there. */
+/** Routes that also answer unauthenticated callers: they decide themselves what to show. */
 const FOR_ANYBODY: ReadonlySet<string> = new Set(['GET /v1/status/:client', 'GET /status/:client']);
 
 const KEYS_BEGIN_WITH = 'tierline_';
 const NOT_VALID = 'The key or token is not valid';
 
-/** What it takes to enrol a second factor, and to log out. */
+/** Needed to enrol a second factor, and to log out. */
 const TO_ENROL = /^\/v1\/(own-account|principal$|sessions)/;
 
-/** Not limited: what asks for it restarts whoever does not answer. */
+/** Not limited: callers restart a process that does not answer. */
 const HEALTH = /^\/health\//;
 
-/** What it takes to know who sent a request. */
+/** Dependencies of authentication. */
 export interface Authentication {
   readonly store: EventStore;
   /** Closed with the application. */
   readonly revocations: Revocations;
   readonly identityProvider?: IdentityProvider;
   readonly limits: RateLimits;
-  /** Sessions of accounts with these roles do nothing until a second factor is enrolled. */
+  /** Sessions of accounts with these roles can do nothing until a second factor is enrolled. */
   readonly logIn: Pick<LogInConfig, 'secondFactorRoles'>;
   readonly log: JsonLog;
 }
 
 /**
- * Says who sent a request before anything else is done with it, and takes it from what they may send. Nothing but what is open goes on without.
+ * Identifies the sender of each request before anything else, and counts it against their limit. Only open routes work without a sender.
  * Call it after `prepareHttp`, before `app.init()`.
  */
 export function authenticate(
@@ -74,7 +74,7 @@ export function authenticate(
   /** The credential of a token. @throws Problem unauthenticated, Problem rate-limited, StoreUnavailable */
   const find = async (token: string, form: Credential['form'], request: FastifyRequest): Promise<KnownCredential> => {
     const isKnown = use.isKnown(credentialIdIn(token) ?? '');
-    // Who shares an address with somebody that guesses is not kept out by that.
+    // Others at the address of someone who guesses are not kept out.
     if (!isKnown) await limits.refuseWaiting(countedAddress(request.ip));
     const sent = `${form} ${token}`;
     const now = performance.now();
@@ -84,7 +84,7 @@ export function authenticate(
       return found;
     }
     if (refused.add(sent, now)) await limits.noteFailure(countedAddress(request.ip));
-    // Nothing tells a key that never was from one that was revoked, has ended, or has another secret.
+    // Unknown, revoked and expired keys, and wrong secrets, look the same.
     throw form === 'key'
       ? unauthenticated(NOT_VALID)
       : unauthenticated('The session is over: log in at /login', { 'Set-Cookie': noSession(request) });
@@ -124,7 +124,7 @@ export function authenticate(
         return undefined;
       }
       request.caller = await callerOf(request, reply).catch(async (error: unknown) => {
-        // Whoever is not known is an address.
+        // An unknown sender is identified by the address.
         if (error instanceof Problem && error.code === 'unauthenticated') await limits.take(reply, 'address', countedAddress(request.ip));
         throw error;
       });
@@ -142,13 +142,13 @@ export function authenticate(
   server.addHook('onClose', () => Promise.all([use.settled(), revocations.close()]).then(() => {}));
 }
 
-/** When whoever asks may not have it any longer. An answer that goes on by itself is cut off then, whatever it is. */
+/** Aborts when the caller may no longer have the answer. A running answer is then cut off, whatever it is. */
 function endOf(standing: Standing, reply: FastifyReply, revocations: Revocations): AbortSignal {
   const ending = new AbortController();
   const { raw } = reply;
   const leave = revocations.watch(standing, () => {
     ending.abort(unauthenticated('The session or key has expired or was revoked'));
-    // Who sends the answer may end it as its readers expect.
+    // The sender of the answer may end it as its readers expect.
     setImmediate(() => raw.headersSent && !raw.writableEnded && raw.destroy());
   });
   raw.once('close', leave);
@@ -168,15 +168,15 @@ function hasNoCredentials(request: FastifyRequest): boolean {
 }
 
 /**
- * Takes from what the caller may send.
- * @param weight as how many requests it counts
+ * Counts against the caller's limit.
+ * @param weight number of requests to count
  * @throws Problem rate-limited
  */
 export function takeOf({ principal: { kind, id } }: Known, limits: RateLimits, reply: FastifyReply, weight = 1): Promise<void> {
   return limits.take(reply, kind === 'service' ? 'service' : 'person', `${kind} ${id}`, weight);
 }
 
-/** The token of an Authorization header; undefined where there is none. @throws Problem unauthenticated for one of another scheme */
+/** The token of an Authorization header; undefined if there is none. @throws Problem unauthenticated for another scheme */
 function bearerTokenIn({ headers: { authorization } }: FastifyRequest): string | undefined {
   if (authorization === undefined) return undefined;
   const token = /^Bearer +([\x21-\x7e]{1,8192}) *$/i.exec(authorization)?.[1];
@@ -200,7 +200,7 @@ export function providerUnavailable({ unavailable: err }: Unavailable, log: Json
   });
 }
 
-/** @throws Problem forbidden where the key does not open the route */
+/** @throws Problem forbidden if the key does not open the route */
 function askerOf(
   { principal, routes, key, form, account, expiresAt }: Credential,
   { method, url, headers }: FastifyRequest,
@@ -218,7 +218,7 @@ function askerOf(
   };
 }
 
-/** Whether a route of a key, such as `GET /v1/tickets`, is that of a request, or above it. */
+/** Whether a route of a key, such as `GET /v1/tickets`, is that of a request, or a parent of it. */
 function opens(route: string, method: string, path: string): boolean {
   const [verb, prefix = ''] = route.split(' ', 2);
   return (verb === method || (verb === 'GET' && method === 'HEAD')) && (path === prefix || path.startsWith(`${prefix}/`));

@@ -25,13 +25,13 @@ const readListQuery = new QueryParameters(listQuery);
 const noQuery = new QueryParameters({});
 const taskId = new PathName('task-not-found', 'There is no such task');
 
-/** Tasks that are looked at together. Others may claim the first ones meanwhile. */
+/** Tasks examined together. Others may claim the first ones in the meantime. */
 const LOOK = 20;
 
 /** Codes of a claim that came too late. */
 const GONE = ['task-claimed', 'task-over'];
 
-/** The queue of what runners are asked to do. */
+/** The queue of tasks for runners. */
 @Controller('v1/automation-tasks')
 export class AutomationTasksController {
   constructor(

@@ -22,10 +22,10 @@ import { documented } from './documented.js';
 import { ticketIdOf } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
 
-/** Tickets of a batch that are worked on at once: more would only queue before the store, and keep others waiting. */
+/** Tickets of a batch handled concurrently: more would only queue at the store, and delay others. */
 const AT_ONCE = 8;
 
-/** What became of a command of a batch: its answer with the status that it would have had alone, or the problem. */
+/** Result of a command of a batch: its answer with the status that it would have alone, or the problem. */
 export type BatchResult =
   ({ readonly status: number; readonly ticketId: string } & CommandAnswer) | { readonly status: number; readonly problem: ProblemDetails };
 
@@ -114,7 +114,7 @@ export class BatchController {
   }
 }
 
-/** Places of the items: those of one ticket in a row, each opening by itself. */
+/** Indexes of the items: those of one ticket in order, each opening by itself. */
 function inTheirOrder(items: readonly BatchItem[]): number[][] {
   const lanes = new Map<string, number[]>();
   for (const [index, { ticketId }] of items.entries()) {

@@ -4,22 +4,22 @@ import { type LoggedIn, SESSION_LASTS_MS } from '#ticketing-app';
 
 const COOKIE = 'tierline_session';
 const SESSION_LASTS_S = SESSION_LASTS_MS / 1_000;
-/** While somebody is at their identity provider. */
+/** Cookie while someone is at their identity provider. */
 const PENDING_COOKIE = 'tierline_login';
 const PENDING_LASTS_S = 600;
-/** The ID token of who has logged in at their identity provider: they are logged out there by it. Sent to where that is done alone. */
+/** The ID token of someone who logged in at their identity provider: needed to log them out there. Sent only to that route. */
 const ID_TOKEN_COOKIE = 'tierline_id_token';
 const ID_TOKEN_PATH = '/login/oidc';
 
-/** What a page sends along with what it changes: a form of another site cannot, and its script is not allowed to. */
+/** Header that a page sends with every change: a form of another site cannot, and its scripts are not allowed to. */
 export const CSRF_HEADER = 'X-CSRF-Protection';
 
-/** The token in the cookie of a session; undefined where there is none. */
+/** The token in the session cookie; undefined if there is none. */
 export function sessionTokenIn(request: FastifyRequest): string | undefined {
   return cookieOf(request, COOKIE);
 }
 
-/** What the browser keeps while somebody is at their identity provider. */
+/** What the browser keeps while someone is at their identity provider. */
 export function pendingLogInIn(request: FastifyRequest): string | undefined {
   return cookieOf(request, PENDING_COOKIE);
 }
@@ -32,12 +32,12 @@ function cookieOf({ headers: { cookie = '' } }: FastifyRequest, wanted: string):
   return undefined;
 }
 
-/** Sets the cookie. Lax, not Strict: who comes back from their identity provider, or by a link in a mail, is still logged in. */
+/** Sets the cookie. Lax, not Strict: people returning from their identity provider, or following a link in a mail, are still logged in. */
 export function keepSession(request: FastifyRequest, reply: FastifyReply, { token }: Pick<LoggedIn, 'token'>): void {
   void reply.header('Set-Cookie', setting(request, COOKIE, token, SESSION_LASTS_S));
 }
 
-/** Sets the cookie for as long as somebody may be at their identity provider; takes it away where there is nothing to keep. */
+/** Sets the cookie for the time that someone may take at their identity provider; removes it if there is nothing to keep. */
 export function keepPendingLogIn(request: FastifyRequest, reply: FastifyReply, pending = ''): void {
   void reply.header('Set-Cookie', setting(request, PENDING_COOKIE, pending, PENDING_LASTS_S));
 }
@@ -46,25 +46,24 @@ export function idTokenIn(request: FastifyRequest): string | undefined {
   return cookieOf(request, ID_TOKEN_COOKIE);
 }
 
-/** Keeps an ID token as long as the session; takes it away where there is none. */
+/** Keeps an ID token as long as the session; removes it if there is none. */
 export function keepIdToken(request: FastifyRequest, reply: FastifyReply, idToken = ''): void {
   void reply.header('Set-Cookie', setting(request, ID_TOKEN_COOKIE, idToken, SESSION_LASTS_S, ID_TOKEN_PATH));
 }
 
-/** A `Set-Cookie` that takes the cookie away. */
+/** A `Set-Cookie` that removes the cookie. */
 export function noSession(request: FastifyRequest): string {
   return setting(request, COOKIE);
 }
 
-/** A `Set-Cookie`; one without a value takes the cookie away. */
+/** A `Set-Cookie`; without a value it removes the cookie. */
 function setting({ protocol }: FastifyRequest, name: string, value = '', lastsS = 0, path = '/'): string {
   const secure = protocol === 'https' ? '; Secure' : '';
   return `${name}=${value}; Max-Age=${value === '' ? 0 : lastsS}; Path=${path}; HttpOnly; SameSite=Lax${secure}`;
 }
 
 /**
- * A browser sends the cookie whoever made it ask. What changes something must come from a page of ours: from this very origin, and with a
- * header that no form can set.
+ * A browser sends the cookie whoever caused the request. A change must come from a page of this origin, with a header that no form can set.
  * @throws Problem forbidden
  */
 export function refuseForged(request: FastifyRequest): void {
@@ -76,8 +75,8 @@ export function refuseForged(request: FastifyRequest): void {
 }
 
 /**
- * Also a page of an allowed origin: those call with a key, never with a cookie.
- * @throws Problem forbidden for what a page of another origin sends
+ * Applies to pages of allowed origins too: those call with a key, never with a cookie.
+ * @throws Problem forbidden for a request from a page of another origin
  */
 export function refuseCrossOrigin(request: FastifyRequest): void {
   if (isForeign(request, [])) throw Problem.of('forbidden', 'The request comes from a page of another origin');

@@ -4,23 +4,23 @@ import { Problem } from '#http';
 import type { Key } from '#ticketing';
 import type { Asker } from '#ticketing-app';
 
-/** Who sent a request, and what they proved it with where that is a credential of ours. */
+/** Who sent a request, and their credential if it is one of this product. */
 export interface Known extends Asker {
   readonly credential?: Pick<Key, 'key' | 'form' | 'expiresAt'>;
-  /** Id of the account that they have logged in to. */
+  /** Id of the account that they are logged in to. */
   readonly account?: string;
-  /** Aborts, with a problem for reason, when they may not have any longer what they ask for. An answer that has begun is then cut off. */
+  /** Aborts, with a problem as the reason, when they may no longer have what they asked for. A running answer is then cut off. */
   readonly ended: AbortSignal;
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who sent it; null where nobody needs to say who they are. */
+    /** The sender; null if the route needs no authentication. */
     caller: Known | null;
   }
 }
 
-/** How to be known. */
+/** How to authenticate. */
 export const HOW = 'This requires a key (Authorization: Bearer tierline_…) or a session (/login)';
 
 /** Who sent a request. @throws Problem unauthenticated */
@@ -33,7 +33,7 @@ export function unauthenticated(detail: string, headers: Readonly<Record<string,
   return Problem.of('unauthenticated', detail, { headers: { 'WWW-Authenticate': 'Bearer realm="tierline"', ...headers } });
 }
 
-/** Aborts when nobody waits for an answer any more, or whoever asked may not have it any longer. */
+/** Aborts when nobody waits for the answer any more, or the caller may no longer have it. */
 export function whenLeft({ ended }: Known, { raw }: FastifyReply): AbortSignal {
   const left = new AbortController();
   raw.once('close', () => left.abort());
@@ -41,12 +41,12 @@ export function whenLeft({ ended }: Known, { raw }: FastifyReply): AbortSignal {
   return AbortSignal.any([left.signal, ended]);
 }
 
-/** What is answered then. @throws Problem unauthenticated where somebody is there who may not have it */
+/** The answer in that case. @throws Problem unauthenticated if the caller is still there but may not have it */
 export function answerAborted({ ended }: Known): undefined {
   ended.throwIfAborted();
 }
 
-/** Who sent the request, as a parameter of a handler. */
+/** The sender of the request, as a parameter of a handler. */
 export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Known =>
   callerOf(context.switchToHttp().getRequest<FastifyRequest>()),
 );

@@ -4,15 +4,15 @@ import { entityTag, readCommandHeaders } from '#http';
 import type { SentContext } from '#ticketing-app';
 import { callerOf } from './caller.js';
 
-/** What a command answers, beside the field that names what it was done to. */
+/** The answer of a command, besides the field with the id of its aggregate. */
 export interface CommandAnswer {
   /** Revision of the aggregate after it: also the ETag. */
   readonly revision: number;
-  /** Where its last event is in the log; absent when nothing was appended now. */
+  /** Position of its last event; absent if nothing was appended now. */
   readonly position?: string;
-  /** True when this very command had been done before. */
+  /** Whether this very command had been done before. */
   readonly repeated: boolean;
-  /** What it led to, or had led to; empty when it was so already. */
+  /** Its events, also if it was done before; empty if no change was needed. */
   readonly events: readonly { readonly type: string; readonly data: unknown }[];
 }
 
@@ -20,7 +20,7 @@ type Done = Omit<Executed<EventMap>, 'events'> & Pick<CommandAnswer, 'events'>;
 
 /**
  * What the headers of a request add to its command.
- * @param scope what the idempotency key is unique in: the same key elsewhere is another command
+ * @param scope in which the idempotency key is unique: elsewhere the same key is another command
  * @throws Problem invalid-header
  */
 export function sentWith(request: FastifyRequest, scope: string): SentContext {
@@ -29,7 +29,7 @@ export function sentWith(request: FastifyRequest, scope: string): SentContext {
   return { ...sent, principal, correlationId: request.correlationId, causationId: sent.commandId };
 }
 
-/** A command that was done, as it is answered. */
+/** The answer of a successful command. */
 export function answerOf<Id extends object>(id: Id, { revision, position, repeated, events }: Done): Id & CommandAnswer {
   return { ...id, revision, ...(position === undefined ? {} : { position: formatPosition(position) }), repeated, events };
 }
@@ -40,7 +40,7 @@ export function answerWithTag<Id extends object>(reply: FastifyReply, id: Id, do
   return answerOf(id, done);
 }
 
-/** What was read from the log, with its revision as ETag. */
+/** A state read from the log, with its revision as ETag. */
 export function taggedState<State>(reply: FastifyReply, { state, revision }: { readonly state: State; readonly revision: number }): State {
   void reply.headers({ ETag: entityTag(revision), 'Cache-Control': 'private, no-cache' });
   return state;

@@ -60,7 +60,7 @@ export function commandsController(aggregate: Aggregate): Type {
     Object.defineProperty(prototype, name, {
       configurable: true,
       value(this: CommandsController, request: FastifyRequest, reply: FastifyReply, _query: object, inPath?: string, ...more: unknown[]) {
-        // Without a body, the names in the path are all that is said.
+        // Without a body, the names in the path are the only content.
         const content =
           body === undefined ? Object.fromEntries(names.map((field, index) => [field, [inPath, ...more][index]])) : (more[0] as object);
         return this.run(name, content, request, reply, inPath);
@@ -80,7 +80,7 @@ export function commandsController(aggregate: Aggregate): Type {
   return CommandsController;
 }
 
-/** The parts of a route, with its path as Nest writes it, and the names in it: first that of the aggregate. */
+/** The parts of a route: its path in Nest's notation and the names in it, the aggregate's first. */
 function placesOf(route: Route) {
   const [method = '', path = ''] = route.split(' ', 2);
   return {
@@ -90,7 +90,7 @@ function placesOf(route: Route) {
   };
 }
 
-/** What a name in a path is refused with that nothing could have. */
+/** Refusals of impossible names in a path. */
 const notFound: Readonly<Record<string, DomainProblemCode>> = {
   team: 'team-not-found',
   agent: 'agent-not-found',
@@ -120,7 +120,7 @@ function nameInPath(field: string, aggregate: Aggregate): PipeTransform<string, 
   return new PathName(code, ticketProblems[code].title);
 }
 
-/** What an idempotency key is unique in. Changing it would make another command of one that is repeated after an upgrade. */
+/** Scope of an idempotency key. Changing it would turn a command repeated after an upgrade into another one. */
 function keyScope(aggregate: Aggregate, id: string | undefined): string {
   if (id === undefined) return `${aggregate.noun}s`;
   return aggregate === ticket ? id : `${aggregate.category}/${id}`;

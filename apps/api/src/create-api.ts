@@ -15,35 +15,35 @@ import { ATTACHMENTS } from './attachments.controller.js';
 import { INBOUND_MAIL_OF_CLIENT, MAIL_TYPE } from './inbound-mail.controller.js';
 import { loadOpenApi } from './documented.js';
 
-/** What the HTTP edge stands on. Whoever opened the connections closes them, after the application. */
+/** Dependencies of the HTTP edge. The code that opened the connections closes them, after the application. */
 export interface ApiParts extends HttpOptions {
   readonly store: EventStore;
   /** A `Mongo` connection. */
   readonly mongo: ReadModels;
-  /** Where attachments are kept. */
+  /** Storage of attachments. */
   readonly blobs: SealedBlobs;
-  /** Where webhooks may go: to public addresses, unless given. */
+  /** Where webhooks may go; default: public addresses. */
   readonly networks?: Networks;
-  /** What personal data is encrypted with. */
+  /** Keys for encrypting personal data. */
   readonly keys: PersonalKeys;
-  /** What webhooks are signed with. */
+  /** Secrets for signing webhooks. */
   readonly secrets: WebhookSecrets;
   readonly log: JsonLog;
-  /** The identity provider, where there is one. */
+  /** The identity provider, if any. */
   readonly identityProvider?: IdentityProvider;
   /** Origins whose pages may call the API, besides its own. */
   readonly allowedOrigins?: readonly string[];
-  /** What it takes to log in to accounts. */
+  /** Settings for logging in to accounts. */
   readonly logIn: LogInConfig;
-  /** How passwords are hashed. */
+  /** Hashing of passwords. */
   readonly passwords?: PasswordHashes;
-  /** Addresses that messages of ours come from: what comes from them by e-mail is no requester's. */
+  /** Addresses from which this product sends mail: mail from them never comes from a requester. */
   readonly ownAddresses?: readonly string[];
-  /** How much each may send; unlimited unless given. */
+  /** Rate limits; default: none. */
   readonly limits?: RateLimits;
 }
 
-/** The HTTP application, initialised and not listening yet: `await app.listen(port, host)`. */
+/** The initialised HTTP application, not yet listening: `await app.listen(port, host)`. */
 export async function createApi(parts: ApiParts): Promise<NestFastifyApplication> {
   const {
     store,

@@ -5,7 +5,7 @@ import { keptSecret } from '#platform';
 const BYTES = 32;
 
 /**
- * The key that cursors are signed with; made where there is none. API processes that share the file take each other's cursors.
+ * The key for signing cursors; created if missing. API processes that share the file accept each other's cursors.
  * @throws CannotStart
  */
 export async function cursorKeyIn(file: string): Promise<Buffer> {

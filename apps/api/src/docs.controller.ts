@@ -33,7 +33,7 @@ const page = `<!doctype html>
 </html>
 `;
 
-// With the cookie of a session (/login), what is tried out needs no key.
+// With a session cookie (/login), trying an operation needs no key.
 const start = `const requestInterceptor = (request) => Object.assign(request, { headers: { ...request.headers, '${CSRF_HEADER}': '1' } });
 SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swagger-ui', deepLinking: true, validatorUrl: null, requestInterceptor });
 `;
@@ -50,7 +50,7 @@ export class DocsController {
 
   constructor(@Inject(ApiDocument) private readonly openapi: ApiDocument) {}
 
-  /** Where to begin: the pages for a browser, the addresses for everybody else. */
+  /** Where to begin: the pages for a browser, the addresses for other clients. */
   @Get()
   @Header('Vary', 'Accept')
   begin(@Headers('accept') accept: string | undefined, @Res({ passthrough: true }) reply: FastifyReply): object | undefined {

@@ -3,8 +3,8 @@ type OpenApi = typeof import('./openapi.js');
 const waiting: ((openapi: OpenApi) => void)[] = [];
 
 /**
- * What a route or a controller says of itself in the OpenAPI document. It is evaluated when somebody first asks for the document: loading what
- * makes it would be a third of the API's start.
+ * The OpenAPI documentation of a route or controller. Evaluated when the document is first requested: loading the library would be a third
+ * of the API's start.
  */
 export function documented<Decorator extends ClassDecorator | MethodDecorator>(documentation: (openapi: OpenApi) => Decorator): Decorator {
   const decorate = (...target: Parameters<MethodDecorator>): void => {

@@ -27,7 +27,7 @@ import { aTicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
 
 const HEARTBEAT_MS = 15_000;
-/** A reader that has taken nothing for so long is gone, or might as well be. */
+/** A reader that has taken nothing for this long counts as gone. */
 const STALLED_MS = 300_000;
 const LONGEST_WAIT_S = 60;
 
@@ -97,13 +97,13 @@ const digestQuery = {
 };
 const readDigestQuery = new QueryParameters(digestQuery);
 
-/** The readers that one process carries at once. */
+/** The concurrent readers of one process. */
 export class FeedReaders {
   #open = 0;
 
   constructor(private readonly most = 2_000) {}
 
-  /** @returns what gives the place back. @throws Problem too-many-streams */
+  /** @returns what releases the place. @throws Problem too-many-streams */
   take(): () => void {
     if (this.#open >= this.most)
       throw Problem.of('too-many-streams', `There are already ${this.most} open streams`, { headers: { 'Retry-After': '30' } });
@@ -165,7 +165,7 @@ export class EventFeedController implements OnModuleDestroy {
       const begin = (headers: Record<string, string>) => {
         caller.ended.throwIfAborted();
         reply.hijack();
-        // A connection that carried a feed carries nothing afterwards, so that a stop need not wait for it.
+        // A connection is closed after a feed, so that stopping need not wait for it.
         out.writeHead(200, { ...(reply.getHeaders() as Record<string, string>), ...headers, Connection: 'close' });
         return request.method !== 'HEAD';
       };
@@ -181,7 +181,7 @@ export class EventFeedController implements OnModuleDestroy {
           begin({ 'Content-Type': NDJSON, 'X-Position': positionText(position) });
           await write(out, events.map(line).join(''), signal);
         }
-        // Not ended where lines are missing, so that their reader notices; one of events comes back after the last it has.
+        // Not ended if lines are missing, so that their reader notices; a reader of events resumes after its last one.
         if (asLines && !waits && signal.aborted) out.destroy();
         else out.end();
       } catch (error) {
@@ -195,7 +195,7 @@ export class EventFeedController implements OnModuleDestroy {
     }
   }
 
-  /** What a reader compares with what it has: how many events there are, and a digest of their ids in the order of the log. */
+  /** For comparing a reader's copy: the number of events, and a digest of their ids in log order. */
   @Get('digest')
   @documented((openapi) => openapi.documentDigest())
   @documented((openapi) => openapi.documentQuery(readDigestQuery))
@@ -227,16 +227,16 @@ export class EventFeedController implements OnModuleDestroy {
   }
 }
 
-/** Copies the feed to one reader, as fast as that reader reads, until it leaves or the server stops. */
+/** Copies the feed to one reader, at the reader's speed, until it leaves or the server stops. */
 async function sendEvents(out: ServerResponse, batches: AsyncIterable<FeedBatch>, ending: AbortSignal): Promise<void> {
-  // A reader that vanished without a word is noticed by the system.
+  // The system notices a reader that vanished silently.
   out.socket?.setKeepAlive(true, 30_000);
   out.write('retry: 2000\n\n');
   for await (const { events, position, caughtUp } of batches) {
     out.cork();
     for (const event of events) out.write(message(event));
     if (caughtUp) out.write(': caught up\n\n');
-    // Where a reader may resume although it was sent nothing from there.
+    // Where a reader may resume although nothing before it was sent.
     else if (events.length === 0) out.write(`: heartbeat\nid: ${positionText(position)}\n\n`);
     out.uncork();
     await drained(out, ending);
@@ -247,7 +247,7 @@ async function sendLines(out: ServerResponse, batches: AsyncIterable<FeedBatch>,
   for await (const { events } of batches) await write(out, events.map(line).join(''), ending);
 }
 
-/** The first events that there are or come; none when none came within the time that the feed waits. */
+/** The first events that exist or arrive; none if none arrive within the feed's waiting time. */
 async function firstOf(batches: AsyncIterable<FeedBatch>, end: FeedPosition | 'start'): Promise<Pick<FeedBatch, 'events' | 'position'>> {
   let isNews = false;
   for await (const batch of batches) {
@@ -261,7 +261,7 @@ const line = ({ json }: LoggedEvent) => `${json}\n`;
 
 const messages = new WeakMap<LoggedEvent, Buffer>();
 
-/** An event as a server-sent one: made once, for however many readers. */
+/** An event as a server-sent one: made once, for any number of readers. */
 function message(logged: LoggedEvent): Buffer {
   let made = messages.get(logged);
   if (made === undefined) {
@@ -280,7 +280,9 @@ async function write(out: ServerResponse, chunk: string, ending: AbortSignal): P
   await drained(out, ending);
 }
 
-/** Waits when the reader has enough to read: nothing gathers here. One that takes nothing for minutes is cut off, and may resume. */
+/**
+ * Waits while the reader has enough to read: nothing accumulates here. A reader that takes nothing for minutes is cut off, and may resume.
+ */
 async function drained(out: ServerResponse, ending: AbortSignal): Promise<void> {
   if (!out.writableNeedDrain || ending.aborted) return;
   const stalled = AbortSignal.timeout(STALLED_MS);

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { StreamableFile } from '@nestjs/common';
 import { FORMATS, type FormatName } from '#exports';
 
-/** What is sent as it is made: a file with a name, but for lines of JSON. */
+/** Sends content as it is produced: as a named file, except for lines of JSON. */
 export function exported(format: FormatName, name: string, content: AsyncIterable<string | Uint8Array>): StreamableFile {
   const { mediaType } = FORMATS[format];
   const type = mediaType.startsWith('text/') ? `${mediaType}; charset=utf-8` : mediaType;

@@ -15,7 +15,7 @@ import { unlessRefused } from './ticket-problems.js';
 const noQuery = new QueryParameters({});
 const filterName = new PathName('filter-not-found', 'There is no such filter: a name has 1 to 100 characters');
 
-/** Filters of the ticket list that were given a name. */
+/** Named filters of the ticket list. */
 @Controller('v1/filters')
 export class FiltersController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}

@@ -4,7 +4,7 @@ import { type EventStore, instantFrom, isRefusal } from '#eventsourcing';
 import type { Principal } from '#ticketing';
 import { asOperator, findCredential, issueCredential, issueLink } from '#ticketing-app';
 
-/** What opens everything, and may act on behalf of others. */
+/** Opens everything, and may act on behalf of others. */
 const ADMINISTRATOR: Principal = {
   kind: 'service',
   id: 'administrator',
@@ -17,9 +17,9 @@ const ADMINISTRATOR: Principal = {
 };
 
 /**
- * Leaves a key of an administrator in `admin.token` of the data directory, for its owner alone to read. One that is there and valid stays.
- * @returns where there was none, the token of a link to log in as an administrator, once
- * @throws StoreUnavailable; what the file system throws
+ * Stores a key of an administrator in `admin.token` of the data directory, readable only by its owner. An existing valid one stays.
+ * @returns the token of a one-time link to log in as an administrator, if the key was missing
+ * @throws StoreUnavailable; errors of the file system
  */
 export async function keepAdministratorKey(store: EventStore, dataDir: string): Promise<string | undefined> {
   const directory = resolve(dataDir);

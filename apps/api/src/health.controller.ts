@@ -16,20 +16,20 @@ import { documented } from './documented.js';
 
 const PATIENCE_MS = 2_000;
 
-/** How a view or a policy is doing, in whatever process has it. */
+/** The condition of a view or policy, in any process. */
 interface Progress {
-  /** `failing`: what keeps it from going on is in `trouble`, and is tried again; `stopped`: no process has it. */
+  /** `failing`: the failure in `trouble` is being retried; `stopped`: no process has it. */
   readonly state: 'running' | 'failing' | 'stopped';
-  /** It has seen everything up to here; absent when nothing yet. */
+  /** It has processed everything up to here; absent if nothing yet. */
   readonly position?: string;
-  /** Age of the oldest event that it has not seen, in milliseconds; 0 when it has seen all; null where it has followed another log. */
+  /** Age of the oldest unprocessed event, in milliseconds; 0 if there is none; null if it has followed another log. */
   readonly lagMs: number | null;
-  /** Of a view: how long after their recording the latest events were in it, in milliseconds. */
+  /** For a view: how soon after their recording the latest events were visible, in milliseconds. */
   readonly freshness?: { readonly p50: number; readonly p99: number };
   readonly trouble?: { readonly message: string; readonly at: string; readonly code?: 'other-log' };
 }
 
-/** Whether the process lives, and whether it can do its work. */
+/** Whether the process is alive, and whether it can do its work. */
 @Controller('health')
 export class HealthController {
   constructor(
@@ -67,7 +67,7 @@ export class HealthController {
 
   #eventStoreAnswers(): Promise<boolean> {
     return answers(async () => {
-      // No such stream is an answer too.
+      // A missing stream is also an answer.
       for await (const _ of this.store.readStream('health-check')) break;
     });
   }
@@ -76,12 +76,12 @@ export class HealthController {
     return answers(() => databaseAnswer(this.models.db.command({ ping: 1 })));
   }
 
-  /** Whether the views were made from another log than the one that is there now. */
+  /** Whether the views were made from another log than the current one. */
   async #isOtherLog(): Promise<boolean> {
     return (await followersOfOtherLog(this.models.db, this.store)).length > 0;
   }
 
-  /** Faces of a group are as far as their group is. */
+  /** Faces have the position of their group. */
   async #views(): Promise<Readonly<Record<string, Progress>>> {
     const all = projectionGroups.map(async ({ name, streamPrefix, faces }) => {
       const progress = await this.#progress(await groupHealth(this.models, name), streamPrefix);

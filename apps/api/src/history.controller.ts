@@ -34,7 +34,7 @@ const historyQuery = {
 };
 const readHistoryQuery = new QueryParameters(historyQuery);
 
-/** Events that are read at once where the whole history is answered. */
+/** Events read together for the answer with the entire history. */
 const CHUNK = 200;
 
 const histories = [
@@ -88,7 +88,7 @@ const doors: Readonly<
   webhookHistory: { path: 'webhooks', id: 'webhook', pipe: named('webhook-not-found') },
 };
 
-/** The history of one kind of aggregate: in pages as JSON, or whole as lines of JSON or as CSV. */
+/** The history of one kind of aggregate: in pages as JSON, or complete as lines of JSON or CSV. */
 function historyController(name: HistoryName): Type {
   const { path, id: parameter, pipe } = doors[name];
 
@@ -112,7 +112,7 @@ function historyController(name: HistoryName): Type {
       const type = accepted(accept, [CSV, NDJSON]);
       if (type !== undefined) {
         unlessGiven({ limit, cursor }, `Accept: ${type}`, `As ${type}, a history is always complete`);
-        // Whatever is wrong is told before the answer begins.
+        // Faults are reported before the answer begins.
         const lines = inChunks(read, await read(-1, CHUNK));
         return type === CSV ? exported('csv', 'history', asCsv(lines)) : exported('ndjson', 'history', asLines(lines));
       }
@@ -141,7 +141,7 @@ async function* inChunks(read: (after: number, most: number) => Promise<Chunk>, 
   }
 }
 
-/** Column → what it has of an event. What has no cell of its own is in `data` and `changes`, as JSON. */
+/** Column → its value for an event. Everything without a column is in `data` and `changes`, as JSON. */
 const columns: Readonly<Record<string, (line: HistoryLine) => string | number | undefined>> = {
   revision: ({ revision }) => revision,
   position: ({ position }) => position,

@@ -16,18 +16,18 @@ import { pageByName, pageParameters } from './pages.js';
 import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
 
-/** Where messages are sent to, and the type of their body. */
+/** Where messages are sent to. */
 const INBOUND_MAIL = 'v1/inbound-mail';
 export const INBOUND_MAIL_OF_CLIENT = `/${INBOUND_MAIL}/:client`;
 export const MAIL_TYPE = 'message/rfc822';
 
-/** Addresses that messages of ours come from. */
+/** Addresses from which this product sends mail. */
 export const OWN_ADDRESSES = Symbol('own addresses');
 
 const noQuery = new QueryParameters({});
 const readListQuery = new QueryParameters(pageParameters);
 
-/** Messages that come by e-mail: they open tickets, or are replies to them. */
+/** Incoming e-mails: they open tickets, or are replies to them. */
 @Controller(INBOUND_MAIL)
 export class InboundMailController {
   constructor(
@@ -53,7 +53,7 @@ export class InboundMailController {
     const { principal } = callerOf(request);
     if (!seesClient(principal, client)) unlessRefused(elsewhere());
     if (!(request.body instanceof Readable)) throw Problem.of('unsupported-media-type', `The body is the message itself, as ${MAIL_TYPE}`);
-    // What reads mail is loaded with the first message.
+    // The mail parser is loaded with the first message.
     const { MAIL_LIMIT, takeMail } = await import('#inbound-mail');
     const raw = await whole(request.body as AsyncIterable<Uint8Array>, MAIL_LIMIT);
     const { store, blobs, keys, own } = this;

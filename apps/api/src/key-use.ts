@@ -3,9 +3,9 @@ import type { JsonLog } from '#platform';
 import { type Credential, credential } from '#ticketing';
 import { runSystemCommand, today } from '#ticketing-app';
 
-/** Notes when keys are used: once a day each. */
+/** Records the use of keys: once a day each. */
 export class KeyUse {
-  /** The day on which each was used last, as far as this process knows. */
+  /** The day of each key's last use, as far as this process knows. */
   readonly #noted = new Map<string, string>();
   readonly #noting = new Set<Promise<void>>();
 

@@ -16,7 +16,7 @@ import { unlessRefused } from './ticket-problems.js';
 
 const noQuery = new QueryParameters({});
 
-/** Keys of services and assistants. They are revoked by a command of theirs. */
+/** Keys of services and assistants. They are revoked by a command. */
 @Controller('v1/api-keys')
 export class KeysController {
   constructor(

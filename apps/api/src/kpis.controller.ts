@@ -28,7 +28,7 @@ import { ticketProblems, unlessRefused } from './ticket-problems.js';
 
 const DAY = 86_400_000;
 const HOURS: Readonly<Record<(typeof PERIODS)[number], number>> = { hour: 1, day: 24, week: 168, month: 720 };
-/** Periods of time that one report is divided into. */
+/** Maximum number of periods in one report. */
 const MOST_PERIODS = 10_000;
 
 const named = (what: string): Parameter<readonly string[]> => {
@@ -42,7 +42,7 @@ const named = (what: string): Parameter<readonly string[]> => {
   };
 };
 
-/** What reports are filtered by. */
+/** Filters of reports. */
 export const dimensionFilters = {
   tier: someOf(TIERS, 'Only these tiers'),
   team: named('Only this team'),
@@ -80,7 +80,7 @@ const readEvidenceQuery = new QueryParameters(pagedQuery);
 const noQuery = new QueryParameters({});
 const kpiId = new PathName('kpi-not-found', ticketProblems['kpi-not-found'].title);
 
-/** What the desk is measured by, and what each number was made of. */
+/** The KPIs of the desk, and the evidence for each number. */
 @Controller('v1/kpis')
 export class KpisController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
@@ -106,7 +106,7 @@ export class KpisController {
   async evidence(@Param('kpi', kpiId) id: string, @Query(readEvidenceQuery) query: QueryOf<typeof pagedQuery>, @Caller() caller: Asker) {
     const { cursor, limit = PAGE, ...rest } = query;
     const list = ['evidence', id, canonicalJson({ ...rest, at: rest.at && formatPosition(rest.at) })];
-    // A page that goes on is of the same period and position as the first.
+    // A later page has the same period and position as the first.
     const [after, from, to, evaluatedAt, commit] = (placeAfter(list, cursor) ?? []).map(String);
     const asked = askedOf(id, rest, []);
     const period =
@@ -122,19 +122,19 @@ export class KpisController {
   }
 }
 
-/** Begin of a period that has none: 30 days before its end. */
+/** Default start of a period: 30 days before its end. */
 export function monthBefore(end: Instant): Instant {
   return instantFrom(epochMillis(end) - 30 * DAY);
 }
 
-/** The filters that a query names. */
+/** The filters in a query. */
 export function filtersIn(query: Filters): Filters {
   return Object.fromEntries(DIMENSIONS.flatMap((dimension) => (query[dimension] === undefined ? [] : [[dimension, query[dimension]]])));
 }
 
 type Asked = Omit<QueryOf<typeof kpiQuery>, 'groupBy' | 'compare'>;
 
-/** @throws Problem invalid-query for what is not to be had together */
+/** @throws Problem invalid-query for combinations that are not possible */
 function askedOf(id: string, query: Asked, groupBy: readonly (typeof GROUPS)[number][]) {
   const now = instantFrom(Date.now());
   const { to = now, evaluatedAt = now, days, at } = query;

@@ -12,7 +12,7 @@ import { documented } from './documented.js';
 import { browserOf } from './sessions.controller.js';
 import { unlessRefused } from './ticket-problems.js';
 
-/** Token of the identity provider; null where there is none. */
+/** Token of the identity provider; null if there is none. */
 export const IDENTITY_PROVIDER = Symbol('identity provider');
 
 const page = (hasProvider: boolean): string => `<!doctype html>
@@ -74,7 +74,7 @@ const files: Readonly<Record<string, string>> = {
   'page.js': 'text/javascript; charset=utf-8',
 };
 
-/** The page that people log in and out on. */
+/** The page for logging in and out. */
 @documented((openapi) => openapi.ApiExcludeController())
 @Controller('login')
 export class LogInController {
@@ -105,7 +105,7 @@ export class LogInController {
     void reply.code(302).header('Location', begun.address);
   }
 
-  /** Where the browser comes back to. Whatever comes of it, the attempt is over. */
+  /** Where the browser returns to. Whatever the result, the attempt is over. */
   @Get('callback')
   @Header('Referrer-Policy', 'no-referrer')
   async finish(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<void> {
@@ -131,19 +131,19 @@ export class LogInController {
     void reply.code(302).header('Location', '/login');
   }
 
-  /** Where a browser goes on that has logged out here, to be logged out at the provider too. */
+  /** Where a browser goes after logging out here, to log out at the provider too. */
   @Post('oidc/log-out')
   @HttpCode(200)
   async logOut(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<{ readonly address?: string }> {
     refuseForged(request);
     const idToken = idTokenIn(request);
     keepIdToken(request, reply);
-    // Who has come by a link or a password is not logged in there.
+    // People who logged in by a link or password are not logged in there.
     const address = idToken === undefined ? undefined : await this.#provider().logOutAddress(idToken);
     return address === undefined ? {} : { address };
   }
 
-  /** What the provider sends when somebody has logged out there. */
+  /** The provider's notification that someone has logged out there. */
   @Post('oidc/back-channel')
   @HttpCode(200)
   async loggedOut(@Body() body: unknown, @Req() { correlationId }: FastifyRequest): Promise<void> {

@@ -14,10 +14,10 @@ import { cursorKeyIn } from './cursor-key.js';
 import { keepAdministratorKey } from './first-administrator.js';
 import { signCursorsWith } from './pages.js';
 
-/** How long requests may take to finish when the API is told to stop, in milliseconds. */
+/** How long requests may take to finish when the API must stop, in milliseconds. */
 const FINISH_WITHIN_MS = 3_000;
 
-/** The HTTP edge, on stores that run elsewhere. */
+/** The HTTP edge, with stores that run elsewhere. */
 async function start(
   config: Config,
   log: JsonLog,
@@ -38,7 +38,7 @@ async function start(
     });
     const blobs = new SealedBlobs(kept, attachments);
     onClose(() => blobs.close());
-    // Loaded where it is used alone.
+    // Loaded only if used.
     const identityProvider = config.oidc && new (await import('#oidc')).IdentityProvider(config.oidc);
     const unknown = config.logIn.secondFactorRoles.filter((role) => !ROLES.some((known) => known === role));
     if (unknown.length > 0) throw new ConfigError([{ field: 'SECOND_FACTOR_ROLES', message: `must be some of ${ROLES.join(', ')}` }]);
@@ -70,7 +70,7 @@ async function start(
       onClose(async () => unfollow());
     }
     onClose(async () => {
-      // A client that keeps its connection open would keep us from stopping; requests in work get a while to finish.
+      // A client with an open connection would prevent stopping; requests at work get a while to finish.
       const cut = setTimeout(() => (api.getHttpServer() as Server).closeAllConnections(), FINISH_WITHIN_MS);
       await api.close().finally(() => clearTimeout(cut));
     });

@@ -25,7 +25,7 @@ const readListQuery = new QueryParameters(listQuery);
 const noQuery = new QueryParameters({});
 const incidentId = new PathName('major-incident-not-found', 'There is no such major incident');
 
-/** Major incidents, as they are read. */
+/** Queries of major incidents. */
 @Controller('v1/major-incidents')
 export class MajorIncidentsController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}

@@ -11,11 +11,11 @@ export interface ApiAnswer {
   readonly body: string;
 }
 
-/** What one request to the server is answered with. */
+/** What a request to the server needs. */
 interface McpCaller {
   readonly tools: readonly Tool[];
   readonly principal: Principal;
-  /** Asks the API under the identity of the caller. */
+  /** Calls the API under the identity of the caller. */
   ask(request: ToolRequest): Promise<ApiAnswer>;
 }
 
@@ -24,7 +24,7 @@ const instructions =
   'Everything you do is recorded under your name. Read a ticket before you act on it; record each diagnostic step with its outcome. ' +
   'Errors are problem details: `code` says what is wrong, `faults` which arguments.';
 
-/** Answers one request by the Model Context Protocol (Streamable HTTP, without sessions). @param message its body, already parsed */
+/** Answers one request of the Model Context Protocol (Streamable HTTP, without sessions). @param message its parsed body */
 export async function answerMcp(request: Request, message: unknown, { tools, principal, ask }: McpCaller): Promise<Response> {
   const server = new Server({ name: 'tierline', version: '1' }, { capabilities: { tools: {} }, instructions });
   const offered = tools.filter((tool) => tool.isFor(principal));

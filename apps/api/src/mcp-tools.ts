@@ -20,8 +20,8 @@ interface Document {
 }
 
 /**
- * The operations of the API that are tools, by the name that assistants know them by. What they take, do and refuse is as the API has it: there
- * is no second set of rules.
+ * The operations of the API that are tools, by their name for assistants. Input, effect and refusals are those of the API: there is no
+ * second set of rules.
  */
 const TOOLS = {
   who_am_i: 'principal',
@@ -64,9 +64,9 @@ export interface Tool {
   readonly annotations: { readonly readOnlyHint: boolean; readonly destructiveHint: boolean };
   readonly method: string;
   readonly path: string;
-  /** What of the arguments stands in the path, in the query or in headers; the rest is the body. */
+  /** Arguments that go into the path, the query or headers; the rest is the body. */
   readonly places: Readonly<Record<string, { readonly in: 'path' | 'query' | 'header'; readonly name: string }>>;
-  /** Whether a role of the principal may ever do it. */
+  /** Whether any role of the principal may ever do it. */
   isFor(principal: Principal): boolean;
 }
 
@@ -142,7 +142,7 @@ function toolOf(
   };
 }
 
-/** Role → whether, or when, it may do an operation. */
+/** Role → whether, or under which condition, it may do an operation. */
 function grantsOf({ 'x-access': access }: Operation): Readonly<Record<string, unknown>> {
   if (access?.query !== undefined) return queryAccess[access.query];
   const { command = '' } = access ?? {};
@@ -152,7 +152,7 @@ function grantsOf({ 'x-access': access }: Operation): Readonly<Record<string, un
 
 const last = (reference: string) => reference.slice(reference.lastIndexOf('/') + 1);
 
-/** A schema that stands alone: what it refers to goes along. */
+/** A self-contained schema: it includes everything it refers to. */
 function withParts<Schema extends Json>(schema: Schema, parts: Readonly<Record<string, Json>>): Schema {
   const $defs: Record<string, unknown> = {};
   const localised = (value: unknown): unknown => {
@@ -163,7 +163,7 @@ function withParts<Schema extends Json>(schema: Schema, parts: Readonly<Record<s
         if (key !== '$ref' || typeof inner !== 'string') return [key, localised(inner)];
         const name = last(inner);
         if (!Object.hasOwn($defs, name)) {
-          // Set before it is looked into, as it may refer to itself.
+          // Set before its parts are visited, as it may refer to itself.
           $defs[name] = {};
           $defs[name] = localised(parts[name] ?? {});
         }
@@ -175,7 +175,7 @@ function withParts<Schema extends Json>(schema: Schema, parts: Readonly<Record<s
   return Object.keys($defs).length === 0 ? whole : { ...whole, $defs };
 }
 
-/** A header holds bytes, which Node has as characters: what is sent is UTF-8. */
+/** A header holds bytes, which Node represents as characters: UTF-8 is sent. */
 function inLatin1(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1');
 }
@@ -184,14 +184,14 @@ function faultOf(value: unknown, place: 'path' | 'query' | 'header'): string | u
   if (value === null) return 'must not be null: omit it instead';
   const values = place === 'query' && Array.isArray(value) ? (value as readonly unknown[]) : [value];
   if (!values.every((one) => ['string', 'number', 'boolean'].includes(typeof one))) return 'must be text';
-  // Each would be the address of something else.
+  // Each of these would address something else.
   if (place === 'path' && ['', '.', '..'].includes(String(value))) return 'must be an id';
   return undefined;
 }
 
 /**
- * A call with its arguments as a request, or what is wrong with those that do not stand in its body, where they can only be text: nothing else
- * may become other text on the way, nor another address. What the API does not know, it refuses.
+ * A call as a request, or the faults of arguments outside the body. These can only be text: nothing else may be converted to other text, or
+ * to another address. The API refuses what it does not know.
  */
 export function requestOf({ method, path, places }: Tool, given: Json): ToolRequest | Problem {
   const missing = Object.entries(places).filter(([argument, place]) => place.in === 'path' && (given[argument] ?? null) === null);
@@ -218,7 +218,7 @@ export function requestOf({ method, path, places }: Tool, given: Json): ToolRequ
   return { method, url, headers, body: method === 'GET' ? undefined : body };
 }
 
-/** The details of a problem with the arguments that headers came from, in place of the headers: those are not known to who calls a tool. */
+/** A problem's details with argument names in place of header names, which the caller of a tool does not know. */
 export function inArguments({ places }: Pick<Tool, 'places'>, problem: Json): Record<string, unknown> {
   const argumentOf = new Map(
     Object.entries(places).flatMap(([argument, place]) => (place.in === 'header' ? [[place.name, argument] as const] : [])),

@@ -5,7 +5,7 @@ import { callerOf } from './caller.js';
 import { documented } from './documented.js';
 import type { Tool } from './mcp-tools.js';
 
-/** Headers that say who calls, from where and as a part of what: a tool call has those of the request that it comes with. */
+/** Headers about the caller, its origin and trace: a tool call gets those of the request that carries it. */
 const PASSED_ON = [
   'authorization',
   'cookie',
@@ -21,7 +21,7 @@ const PASSED_ON = [
   'x-actor-name',
 ];
 
-/** The Model Context Protocol: tools that are operations of the API, each called as a request of its own under the caller's identity. */
+/** The Model Context Protocol: tools are operations of the API, each called as a separate request under the caller's identity. */
 @documented((openapi) => openapi.ApiExcludeController())
 @Controller('mcp')
 export class McpController {
@@ -32,7 +32,7 @@ export class McpController {
   @Post()
   async answer(@Body() message: unknown, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const { principal } = callerOf(request);
-    // The protocol's library is loaded where somebody speaks it.
+    // The protocol's library is loaded on first use.
     const { answerMcp } = await import('./mcp-server.js');
     const tools = await (this.#tools ??= this.#findTools());
     const headers = new Headers({ 'content-type': 'application/json', accept: String(request.headers.accept ?? '') });

@@ -27,7 +27,7 @@ import { aggregates, ALERT_DECISIONS, type HistoryName, jsonSchemas, publishedSc
 import { codesOfEveryCommand } from '#ticketing-app';
 import { ticketProblems } from './ticket-problems.js';
 
-/** What each route says of itself in the OpenAPI document. Bodies and parameters are documented where they are declared. */
+/** The OpenAPI documentation of each route. Bodies and parameters are documented where they are declared. */
 
 type Schema = Readonly<Record<string, unknown>> & {
   readonly properties?: Readonly<Record<string, Schema>>;
@@ -42,10 +42,10 @@ const derived = validationMetadatasToSchemas({
 
 const extended = (body: new () => object): string => (Object.getPrototypeOf(body) as { readonly name: string }).name;
 
-/** The command classes and their parts as JSON Schemas, by name: what is documented is what is checked. */
+/** The command classes and their parts as JSON Schemas, by name: documentation and validation have one source. */
 const schemas = Object.fromEntries(
   Object.entries<object>({
-    // A class without fields of its own has those of what it extends, but is left out of what is derived.
+    // A class without its own fields has those of its base class, but is missing from the derived schemas.
     ...Object.fromEntries(
       Object.entries(ticket.commands).flatMap(([name, { body }]) =>
         body === undefined ? [] : [[name, { ...derived[extended(body)], ...getMetadataSchema(body.prototype, name) }]],
@@ -72,10 +72,10 @@ const everywhere = [
 ];
 const ofBodies = ['malformed-json', 'invalid-body', 'body-too-large', 'unsupported-media-type'];
 const ofReads = ['ticket-not-found', 'unknown-revision', 'not-yet-visible'];
-/** What any command may be answered with besides its own refusals: those of all commands, and what the stores throw. */
+/** Refusals of any command besides its own: those of all commands, and what the stores throw. */
 const ofCommands = [...codesOfEveryCommand, 'contended', 'deleted'];
 
-/** One response for each status, with the codes that tell its reasons apart. */
+/** One response per status, with the codes that distinguish its reasons. */
 function problems(...codes: readonly string[]): MethodDecorator {
   const byStatus = new Map<number, string[]>();
   for (const code of new Set(codes)) {
@@ -100,12 +100,14 @@ function problems(...codes: readonly string[]): MethodDecorator {
   );
 }
 
-/** The row of the table of who may do what (docs/roles.md) that a route is checked against: of a query, of a command, or of each command in the body. */
+/**
+ * The row of the access table (docs/roles.md) that a route is checked against: of a query, of a command, or of each command in the body.
+ */
 export type RouteAccess = { readonly query: QueryName } | { readonly command: string } | { readonly commandsOf: string };
 
 const access = (row: RouteAccess): MethodDecorator => ApiExtension('x-access', row);
 const reads = (query: QueryName): MethodDecorator => access({ query });
-/** Of operations that answer without a principal. */
+/** For operations that answer without a principal. */
 const open = { security: [] };
 
 const etag = { ETag: { description: 'Revision of the ticket, such as `"3"`', schema: { type: 'string' as const } } };
@@ -223,7 +225,7 @@ export function documentCommand({ category, noun, idName, commands }: Aggregate,
   );
 }
 
-/** What commands do that have no body to say so. */
+/** Descriptions of commands without a body to describe them. */
 const commandsWithoutBody: Readonly<Record<string, string>> = {
   CallOffOnCallOverride: 'Removes an override: one that has not begun is cancelled, one in effect ends.',
   RemovePasskey: "Removes somebody's passkey: it can no longer be used to log in.",
@@ -243,7 +245,7 @@ const commandsWithoutBody: Readonly<Record<string, string>> = {
   DeleteTicketFilter: 'Deletes a saved filter; its history stays in the log.',
 };
 
-/** Name of the schema of what a command answers. */
+/** Name of the schema of a command's answer. */
 function answerName(noun: string): string {
   if (noun === ticket.noun) return 'CommandAnswer';
   const words = noun.split(' ').map((word) => `${word.charAt(0).toUpperCase()}${word.slice(1)}`);
@@ -638,7 +640,7 @@ const historyNotFound = {
 
 const lines = { type: 'string' };
 
-/** Rows of a data set, in the formats that it has. */
+/** Rows of a data set, in its formats. */
 export function documentExport(operationId: string, set: DataSet): MethodDecorator {
   const columns = set.columns.map(({ name, says }) => `- \`${name}\`: ${says}`).join('\n');
   const contents = formatsOf(set).map((name) => {
@@ -662,7 +664,7 @@ export function documentExport(operationId: string, set: DataSet): MethodDecorat
   );
 }
 
-/** A history. @param parameter the name that the id has in the path */
+/** A history. @param parameter the name of the id in the path */
 export function documentHistory(name: HistoryName, parameter: string): MethodDecorator {
   const [entry, ...others] = name === 'history' ? ['HistoryEntry', ...ofReads] : ['HistoryStep', 'unknown-revision'];
   const summary = 'Events in order: who did what, why, when it happened, when it was recorded, and what it changed';
@@ -788,7 +790,7 @@ export function documentOnCall(name: keyof typeof onCallViews): MethodDecorator 
   );
 }
 
-/** What is listed, and read one by one: by the parameter of the path that `id` names. */
+/** What is listed, and read individually by the path parameter `id`. */
 const records = {
   teams: { tag: 'teams', query: 'teams', summary: 'Every team, by id', schema: page('Team') },
   team: {
@@ -988,7 +990,7 @@ export function documentRecord(name: keyof typeof records): MethodDecorator {
   );
 }
 
-/** A command of self-service that answers more, or is of another aggregate, than its name says. */
+/** A command of self-service that answers more, or belongs to another aggregate, than its name says. */
 function documentSelfService(
   name: 'AskQuestion' | 'RequestByForm',
   command: string,
@@ -1160,7 +1162,7 @@ export const documentLogIn = () => documentEntering('logIn', 'LogIn', ['second-f
 export const documentSetPassword = () =>
   documentEntering('setPassword', 'SetPassword', ['second-factor-required', 'too-many-attempts', 'password-too-short']);
 
-/** An operation on the account that one is logged in to. */
+/** An operation on the account that the caller is logged in to. */
 function documentOwn(
   operationId: string,
   text: { readonly summary: string; readonly body?: string },
@@ -1323,7 +1325,7 @@ export function documentKey(): MethodDecorator {
   );
 }
 
-/** What a command of an aggregate answers. */
+/** The answer of an aggregate's command. */
 function commandAnswer({ noun, idName, category }: Aggregate) {
   return {
     type: 'object',
@@ -1546,7 +1548,7 @@ export function documentDigest(): MethodDecorator {
   );
 }
 
-/** The parameters of a query, as they are declared. */
+/** The parameters of a query, as declared. */
 export function documentQuery<Declared extends ParametersOfQuery>({ declared }: QueryParameters<Declared>): MethodDecorator {
   return applyDecorators(
     ...Object.entries(declared).map(([name, { description, schema }]) => ApiQuery({ name, description, required: false, schema })),
@@ -1575,7 +1577,7 @@ export function documentHealth(name: 'live' | 'ready'): MethodDecorator {
   );
 }
 
-// For the pages that no program reads.
+// For the pages that are not for programs.
 export { ApiExcludeController, ApiExcludeEndpoint };
 
 /** The OpenAPI 3.1 document of the application's routes. */
@@ -1619,7 +1621,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
 
 type Parts = Record<string, Record<string, unknown>>;
 
-/** Puts parameters and responses of which several operations have the same into the components, and refers to them. */
+/** Moves parameters and responses shared by several operations into the components, and refers to them. */
 function shareParts(document: OpenAPIObject): OpenAPIObject {
   const operations = Object.values(document.paths).flatMap((path) =>
     Object.values(path as Record<string, unknown>).filter((operation): operation is Parts => isOperation(operation)),

@@ -12,7 +12,7 @@ import { unlessRefused } from './ticket-problems.js';
 
 const noQuery = new QueryParameters({});
 
-/** The account that somebody is logged in to, and what else it takes to log in to it. */
+/** The account that someone is logged in to, and its second factors. */
 @Controller('v1/own-account')
 export class OwnAccountController {
   constructor(
@@ -95,7 +95,7 @@ export class OwnAccountController {
   }
 }
 
-/** What browsers are given to log in with a passkey. */
+/** Challenges for logging in with a passkey. */
 @Controller('v1/passkey-challenges')
 export class PasskeyChallengesController {
   constructor(@Inject(Accounts) private readonly accounts: Accounts) {}

@@ -6,18 +6,18 @@ import type { Changes, ChangesAsked, Page } from '#ticketing-app';
 
 type Value = string | number;
 
-/** Changed when a place of any list gets another shape: a cursor from before is then none. */
+/** Changed when the shape of a place in any list changes: older cursors then become invalid. */
 const VERSION = 1;
 
-/** Of this process, until it is given one that others have too. */
+/** Random per process, until a shared one is set. */
 let cursorKey: Uint8Array = randomBytes(32);
 
-/** Signs cursors with a key that other processes have too. */
+/** Signs cursors with a key shared by other processes. */
 export function signCursorsWith(key: Uint8Array): void {
   cursorKey = key;
 }
 
-/** Entries on a page, unless said otherwise. */
+/** Default number of entries on a page. */
 export const PAGE = 50;
 
 /** Parameters of every list. */
@@ -26,10 +26,10 @@ export const pageParameters = {
   cursor: text('The `next` of the previous page, unchanged', { max: 1000 }),
 };
 
-/** Parameters of a list that has no others. */
+/** Parameters of a list without any others. */
 export const plainList = new QueryParameters(pageParameters);
 
-/** How fresh a list has to be. */
+/** How fresh a list must be. */
 export const atLeastPosition: Parameter<Position> = {
   parse: parsePosition,
   rule: 'must be a position such as 1234/1234',
@@ -39,9 +39,9 @@ export const atLeastPosition: Parameter<Position> = {
 };
 
 /**
- * Where the page before ended; undefined for the first page.
- * @param query what the list is asked for: a cursor fits the same query only
- * @throws Problem invalid-query for a cursor that we did not write, or wrote for another query
+ * Where the previous page ended; undefined for the first page.
+ * @param query of the list: a cursor fits only the same query
+ * @throws Problem invalid-query for a foreign cursor, or one of another query
  */
 export function placeAfter(query: readonly unknown[], cursor: string | undefined): readonly Value[] | undefined {
   if (cursor === undefined) return undefined;
@@ -57,16 +57,16 @@ export function placeAfter(query: readonly unknown[], cursor: string | undefined
   });
 }
 
-/** A page as it is answered: where more follows, with the cursor that leads there. */
+/** A page as an answer: if more follows, with the cursor for it. */
 export function pageAnswer<Entry>(query: readonly unknown[], { items, more }: Page<Entry>, placeOf: (last: Entry) => readonly Value[]) {
   const last = items.at(-1);
   return { items, ...(more && last !== undefined ? { next: cursorTo(query, placeOf(last)) } : {}) };
 }
 
 /**
- * A page of a list that goes by name.
- * @param list what is asked for: a cursor fits the same list only
- * @param read the entries after a name, or the first
+ * A page of a list sorted by name.
+ * @param list its query: a cursor fits only the same list
+ * @param read the entries after a name, or the first ones
  */
 export async function pageByName<Entry>(
   list: readonly unknown[],
@@ -78,7 +78,7 @@ export async function pageByName<Entry>(
   return pageAnswer(list, await read(limit, after === undefined ? undefined : String(after)), (last) => [nameOf(last)]);
 }
 
-/** From where on changes of a list are asked for. */
+/** Start of the requested changes of a list. */
 export const changedSince: Parameter<Position | 'start'> = {
   parse: (given) => (given === 'start' ? given : parsePosition(given)),
   rule: 'must be start or a position such as 1234/1234',
@@ -89,8 +89,8 @@ export const changedSince: Parameter<Position | 'start'> = {
 
 /**
  * A page of what has changed in a list since a position.
- * @param list what is asked for: a cursor fits the same list only
- * @param without parameters that make no sense for changes, as they were given
+ * @param list its query: a cursor fits only the same list
+ * @param without parameters that make no sense for changes, as given
  * @throws Problem invalid-query
  */
 export async function pageOfChanges<Entry, Found extends Changes<Entry>>(
@@ -112,8 +112,8 @@ export async function pageOfChanges<Entry, Found extends Changes<Entry>>(
 }
 
 /**
- * Refuses parameters that make no sense beside another one.
- * @param given parameters as they were given
+ * Refuses parameters that make no sense in combination with another one.
+ * @param given parameters as given
  * @throws Problem invalid-query
  */
 export function unlessGiven(given: Readonly<Record<string, unknown>>, beside: string, detail: string): void {
@@ -129,7 +129,7 @@ export function cursorTo(query: readonly unknown[], place: readonly Value[]): st
   return `${Buffer.from(text).toString('base64url')}.${signatureOf(query, text)}`;
 }
 
-/** Numbers and texts alone: an object would be an operator to MongoDB. */
+/** Only numbers and texts: an object would be an operator to MongoDB. */
 function isPlace(place: unknown): place is readonly Value[] {
   return Array.isArray(place) && place.every((value) => typeof value === 'string' || typeof value === 'number');
 }

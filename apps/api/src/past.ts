@@ -16,18 +16,18 @@ function past(description: string): Parameter<Instant> {
   };
 }
 
-/** Leaves out what happened later. */
+/** Ignores later events. */
 export const asOf = past('Later events are left out; default: now');
 
-/** The time that is asked about. */
+/** The time of a question. */
 export const whenParameters = {
   asOf: past('As it was then: later events are left out'),
   knownAt: past('As it was known then: events recorded later are left out'),
 };
 
 /**
- * What tells a list of another time from that of now.
- * @param without parameters that are for that of now only, as they were given
+ * What distinguishes a list of another time from the current one.
+ * @param without parameters only for the current list, as given
  * @throws Problem invalid-query
  */
 export function inPast(when: When, without: Readonly<Record<string, unknown>>): readonly unknown[] {

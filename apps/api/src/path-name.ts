@@ -3,7 +3,7 @@ import { isName } from '#eventsourcing';
 import { Problem } from '#http';
 import { ticketProblems } from './ticket-problems.js';
 
-/** A name in a path: of a client, a schedule, a filter. One that nothing could have is that of nothing. */
+/** A name in a path: of a client, a schedule, a filter. An impossible name is answered as not found. */
 export class PathName implements PipeTransform<string, string> {
   constructor(
     private readonly code: keyof typeof ticketProblems,

@@ -14,7 +14,7 @@ import { unlessRefused } from './ticket-problems.js';
 const noQuery = new QueryParameters({});
 const clientName = new PathName('privacy-not-found', 'There are no privacy settings or erasures for this client');
 
-/** What became of personal data, by client. */
+/** Retention and erasure of personal data, by client. */
 @Controller('v1/privacy/:client')
 export class PrivacyController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}

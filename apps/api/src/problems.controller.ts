@@ -36,7 +36,7 @@ const readActionsQuery = new QueryParameters(actionsQuery);
 const noQuery = new QueryParameters({});
 const problemId = new PathName('problem-not-found', 'There is no such problem');
 
-/** Problems, as they are read. */
+/** Queries of problems. */
 @Controller('v1')
 export class ProblemsController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}

@@ -24,7 +24,7 @@ const reactionsQuery = {
 };
 const readReactionsQuery = new QueryParameters(reactionsQuery);
 
-/** What policies did about events. */
+/** Reactions of policies to events. */
 @Controller('v1/reactions')
 export class ReactionsController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}

@@ -46,7 +46,7 @@ const exportQuery = {
 };
 const readExportQuery = new QueryParameters(exportQuery);
 
-/** Reports that are no single number, and the facts themselves. */
+/** Reports that are more than a single number, and the facts themselves. */
 @Controller('v1')
 export class ReportsController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}

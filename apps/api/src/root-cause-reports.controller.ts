@@ -18,7 +18,7 @@ const HTML = 'text/html';
 const MARKDOWN = 'text/markdown';
 const policy = pagePolicy(REPORT_STYLE);
 
-/** Root cause reports: as JSON, as Markdown, or as a page that prints. */
+/** Root cause reports: as JSON, as Markdown, or as a printable page. */
 @Controller('v1')
 export class RootCauseReportsController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}

@@ -21,7 +21,7 @@ const noQuery = new QueryParameters({});
 /** The id of a team or an agent in a path. */
 const rosterId = (noun: 'team' | 'agent') => new PathName(`${noun}-not-found`, `There is no such ${noun}`);
 
-/** Teams, as they are read. */
+/** Queries of teams. */
 @Controller('v1/teams')
 export class TeamsController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
@@ -48,7 +48,7 @@ export class TeamsController {
   }
 }
 
-/** Agents, as they are read. */
+/** Queries of agents. */
 @Controller('v1/agents')
 export class AgentsController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}

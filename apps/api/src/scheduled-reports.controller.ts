@@ -17,7 +17,7 @@ import { ticketProblems, unlessRefused } from './ticket-problems.js';
 const noQuery = new QueryParameters({});
 const reportName = new PathName('report-not-found', ticketProblems['report-not-found'].title);
 
-/** Reports that are made again and again, and what was made. They are defined and changed by commands of theirs. */
+/** Recurring reports and their runs. Commands define and change them. */
 @Controller('v1/reports')
 export class ScheduledReportsController {
   constructor(
@@ -70,7 +70,7 @@ export class ScheduledReportsController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Asker,
   ): Promise<StreamableFile> {
-    // What is no number is that of no run.
+    // Anything but a number is not found.
     const run = /^[1-9]\d{0,8}$/.test(given) ? Number(given) : 0;
     const { sha256 } = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.reportRun, { report, run })));
     const blob = await this.blobs.get(sha256);

@@ -5,7 +5,7 @@ import { documented } from './documented.js';
 
 const pathOf = (name: string) => `${SCHEMAS_PATH}/${name}.json`;
 
-/** JSON Schemas of what other services read of each type of event. */
+/** JSON Schemas of the public data of each type of event. */
 @documented((openapi) => openapi.ApiExcludeController())
 @Controller('schemas')
 export class SchemasController {

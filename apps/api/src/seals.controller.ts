@@ -12,7 +12,7 @@ import { unlessRefused } from './ticket-problems.js';
 
 const noQuery = new QueryParameters({});
 
-/** The seals of the log, for everybody who has a principal: they can compare them with what they had before. */
+/** The seals of the log, for every principal: they can be compared with earlier ones. */
 @Controller('v1/seals')
 export class SealsController {
   constructor(

@@ -59,7 +59,7 @@ export class SelfServiceController {
     const sent = sentWith(request, 'questions');
     unlessRefused(unlessMayBegin(question, 'RecordQuestion', omitUndefined({ client: asked.client, reporter: asked.reporter }), sent));
     const id = deterministicId(question.category, sent.commandId);
-    // What was suggested when it was asked is suggested again: the knowledge base may have moved on.
+    // The same suggestions as when it was asked: the knowledge base may have changed since.
     const before = await this.queries.execute(new RunQuery(caller, queries.question, { id }));
     const known = isRefusal(before) ? undefined : before.state;
     const suggested = { client: asked.client, ...(known === undefined ? { words } : { articles: known.articles }) };

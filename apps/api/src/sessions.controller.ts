@@ -68,7 +68,7 @@ export class PasswordsController {
   }
 }
 
-/** Who asks. */
+/** The asking principal. */
 @Controller('v1/principal')
 export class PrincipalController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}
@@ -83,7 +83,7 @@ export class PrincipalController {
 
 /** How a request logs in. @throws Problem forbidden, invalid-header */
 function contextOf(request: FastifyRequest): LogInContext {
-  // Nobody is logged in as somebody else by a page that they happen to visit.
+  // No page can log its visitor in as someone else.
   refuseCrossOrigin(request);
   return { browser: browserOf(request), correlationId: request.correlationId };
 }
@@ -103,7 +103,7 @@ function passkeyIn({ passkey, ...others }: LogIn): PasskeyProof | undefined {
   return passkey !== undefined && Object.values(others).every((other) => other === undefined) ? { passkey } : undefined;
 }
 
-/** Keeps a session that has begun in the browser. @throws Problem */
+/** Stores a new session in the browser. @throws Problem */
 async function keep(request: FastifyRequest, reply: FastifyReply, begun: LoggedIn | Refusal, limits: RateLimits) {
   if (isRefusal(begun) && ['link-used', 'key-not-found', 'log-in-failed'].includes(begun.refused)) {
     await limits.noteFailure(countedAddress(request.ip));
@@ -114,7 +114,7 @@ async function keep(request: FastifyRequest, reply: FastifyReply, begun: LoggedI
   return { key, principal, expiresAt };
 }
 
-/** What a browser calls itself. */
+/** The browser's name for itself. */
 export function browserOf({ headers }: FastifyRequest): string {
   return headers['user-agent']?.slice(0, 150) ?? 'unknown browser';
 }

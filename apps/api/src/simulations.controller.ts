@@ -12,7 +12,7 @@ import { unlessRefused } from './ticket-problems.js';
 
 const ROWS = 100;
 
-/** What if another contract had held? Reads the log, changes nothing, keeps nothing. */
+/** What if another contract had applied? Reads the log, changes and stores nothing. */
 @Controller('v1/simulations')
 export class SimulationsController implements OnModuleDestroy {
   readonly #closing = new AbortController();
@@ -28,7 +28,7 @@ export class SimulationsController implements OnModuleDestroy {
   @documented((openapi) => openapi.documentSimulation())
   async run(
     @Body(new JsonBody(SimulateContract)) body: SimulateContract,
-    // There are no parameters, and one that somebody believes in is refused rather than ignored.
+    // There are no parameters, and an unknown one is refused rather than ignored.
     @Query(new QueryParameters({})) _query: object,
     @Res({ passthrough: true }) reply: FastifyReply,
     @Caller() caller: Known,

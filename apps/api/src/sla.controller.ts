@@ -45,12 +45,12 @@ const readRestatementQuery = new QueryParameters(restatementQuery);
 const restatementsQuery = { ...restatementQuery, client: text('Only tickets of this client'), ...pageParameters };
 const readRestatementsQuery = new QueryParameters(restatementsQuery);
 
-/** The times that are compared. */
+/** The times to compare. */
 function timesOf({ knownAt, asOf }: QueryOf<typeof restatementQuery>) {
   return { knownAt: knownAt ?? evaluatedAt({ asOf }), asOf };
 }
 
-/** What became of promises, and why. */
+/** Outcomes of promises, and their reasons. */
 @Controller('v1')
 export class SlaController {
   constructor(@Inject(QueryBus) private readonly queries: QueryBus) {}

@@ -16,7 +16,7 @@ import { unlessRefused } from './ticket-problems.js';
 const noQuery = new QueryParameters({});
 const clientName = new PathName('contract-not-found', 'There is no such client');
 
-/** What reads the page for whoever asks. */
+/** Reads the page for anonymous visitors. */
 const ANYBODY = systemPrincipal({ id: 'status-page' });
 
 const style = `body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c; background: #fff; overflow-wrap: anywhere }
@@ -24,7 +24,7 @@ const style = `body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; ma
 @media (prefers-color-scheme: dark) { body { color: #eee; background: #161616 } time { color: #aaa } .down { color: #ff8a80 } .maintenance { color: #ffcc80 } .up { color: #a5d6a7 } }`;
 const policy = pagePolicy(style);
 
-/** How a client's services are: for everybody where the contract says so, else for those who may see the client. */
+/** The condition of a client's services: public if the contract says so, otherwise for those who may see the client. */
 @Controller()
 export class StatusController {
   constructor(
@@ -97,7 +97,7 @@ ${list(windows, 'None planned.')}`,
   );
 }
 
-/** What whoever may not read it is told: a person looks at it, not a program. */
+/** A refusal for a person rather than a program. */
 function refusalPage({ kind: { status, title }, message }: Problem): string {
   const said = status === 401 ? 'To read this page, <a href="/login">log in</a> and come back.' : escapeHtml(message);
   return page(escapeHtml(title), `<p>${said}</p>`);

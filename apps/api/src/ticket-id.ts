@@ -3,12 +3,12 @@ import { Problem } from '#http';
 import { type Parameter } from '#platform';
 import { ticketProblems } from './ticket-problems.js';
 
-/** The id of a ticket: a UUID, in whatever case. Undefined when it is none. */
+/** The id of a ticket: a UUID in any case. Undefined if it is not one. */
 export function ticketIdOf(given: string): string | undefined {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(given) ? given.toLowerCase() : undefined;
 }
 
-/** The id of a ticket in a path. Anything else is no ticket. */
+/** The id of a ticket in a path. Anything else is not found. */
 export class TicketId implements PipeTransform<string, string> {
   transform(given: string): string {
     const id = ticketIdOf(given);

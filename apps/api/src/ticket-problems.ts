@@ -1,7 +1,7 @@
 import { type ProblemKind, Problem } from '#http';
 import { isRefusal, type Refusal } from '#eventsourcing';
 
-/** The refusals of the ticket domain in HTTP. The ones that are not listed are conflicts with the state that the ticket is in (409). */
+/** The refusals of the ticket domain in HTTP. Those not listed are conflicts with the ticket's state (409). */
 export const ticketProblems = {
   'contract-not-found': { status: 404, title: 'The client has no contract' },
   'on-call-not-found': { status: 404, title: 'No such on-call schedule' },
@@ -141,7 +141,7 @@ export const ticketProblems = {
 
 export type DomainProblemCode = keyof typeof ticketProblems;
 
-/** What is no refusal. @throws Problem for what is one */
+/** A result that is not a refusal. @throws Problem for a refusal */
 export function unlessRefused<Result>(result: Result): Exclude<Result, Refusal> {
   if (!isRefusal(result)) return result as Exclude<Result, Refusal>;
   const problem = Problem.ofRefusal(result, ticketProblems);

@@ -111,7 +111,7 @@ export class TicketViewsController {
   ) {
     const seen = parseTags('If-None-Match', ifNoneMatch);
     const ticket = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.ticket, { ticketId: id, ...query })));
-    // Its tag says how far the ticket is now.
+    // The tag has the current revision of the ticket.
     if (isPast(query)) return ticket;
     void reply.headers({ ETag: entityTag(ticket.revision), 'Cache-Control': 'private, no-cache' });
     if (!alreadySeen(seen, ticket.revision)) return ticket;

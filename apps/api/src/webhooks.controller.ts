@@ -21,7 +21,7 @@ const deliveriesQuery = {
 const readDeliveriesQuery = new QueryParameters(deliveriesQuery);
 const aWebhook = new PathName('webhook-not-found', 'There is no such webhook');
 
-/** Subscriptions that send events to addresses. They are made and changed by commands of theirs. */
+/** Subscriptions that send events to addresses. Commands create and change them. */
 @Controller('v1/webhooks')
 export class WebhooksController {
   constructor(

@@ -44,19 +44,19 @@ import {
 import { groupPosition, runSystemCommand } from '#ticketing-app';
 import { unlessDeleted } from './due-commands.js';
 
-/** What became of a task: the events that it led to. */
+/** Result of a task: its events. */
 type Done = { readonly events: readonly unknown[] };
 type Sender = Pick<ReactionContext, 'commandId' | 'correlationId' | 'causationId' | 'actor'>;
 
 const NOTHING: Done = { events: [] };
 
-/** Assignments of this process that the view may not show yet. More are not remembered. */
+/** Assignments by this process that the view may not include yet; the maximum number kept. */
 const MOST_UNSEEN = 10_000;
 
 /**
- * Gives tickets to agents, and takes them from those who are away. Roster and workloads come from the views; whether the chosen one is there
- * comes from the log, before and after. One ticket is looked at at a time, and what was given out here counts at once, so that many tickets
- * that come together are spread. What others do meanwhile (claims, other workers) counts as soon as the view shows it.
+ * Assigns tickets to agents, and takes them from agents who are away. Roster and workloads come from the views; whether the chosen agent is
+ * there comes from the log, before and after. One ticket is handled at a time, and assignments made here count at once, so that many
+ * simultaneous tickets are spread. Actions of others (claims, other workers) count as soon as the view includes them.
  */
 export class Assigner {
   readonly #queue;
@@ -74,13 +74,16 @@ export class Assigner {
     this.#agents = db.collection<ViewDocument<AgentDocument>>(agents.name);
   }
 
-  /** Teams and agents as the views have them. */
+  /** Teams and agents from the views. */
   async roster(): Promise<Roster> {
     const [allTeams, allAgents] = await Promise.all([this.#teams.find({}).toArray(), this.#agents.find({ active: true }).toArray()]);
     return { teams: allTeams, agents: allAgents };
   }
 
-  /** Finds an agent for a ticket that asks for one: done, or told that there is nobody. Quiet when it does not ask, or was told already. */
+  /**
+   * Finds an agent for a ticket that needs one: assigned, or recorded that there is nobody. Quiet if it needs none, or this is recorded
+   * already.
+   */
   findAgent(ticketId: string, sender: Sender): Promise<Done | Refusal> {
     const mine = this.#turn.then(() => this.#findAgent(ticketId, sender));
     this.#turn = mine.catch(() => undefined);
@@ -90,7 +93,7 @@ export class Assigner {
   async #findAgent(ticketId: string, sender: Sender): Promise<Done | Refusal> {
     const { state } = await readAggregate(this.store, ticket, ticketId);
     const request = state === null ? undefined : assignmentRequest(state, termsOf(state));
-    // With an assignee it may be an attempt that broke off before it was seen whether that one is still there.
+    // With an assignee, this may be an attempt that was interrupted before checking that the assignee is still there.
     if (request === undefined)
       return state?.assignee === undefined ? NOTHING : this.releaseIfAway(ticketId, { assignee: state.assignee.id }, sender);
     const found = await this.#choose(request);
@@ -106,12 +109,12 @@ export class Assigner {
     const at = instantFrom(Date.now());
     if (this.#unseen.size >= MOST_UNSEEN) this.#unseen.clear();
     this.#unseen.set(ticketId, { agent: id, revision: result.revision, at });
-    // Whoever went away while it was given: those who take the tickets of the away may have looked before it was.
+    // Someone may have gone away during the assignment: the code that takes tickets from absent agents may have looked before it.
     await this.releaseIfAway(ticketId, { assignee: id }, sender);
     return result;
   }
 
-  /** Who the views say is the one, once the log agrees; each round knows more of the log, so there are not many. */
+  /** The choice by the views, once the log confirms it; each round learns more from the log, so there are few. */
   async #choose(request: AssignmentRequest): Promise<AssignmentChoice | NobodyFound> {
     let { teams, agents } = await this.roster();
     for (;;) {
@@ -130,7 +133,7 @@ export class Assigner {
     }
   }
 
-  /** What candidates have to do; of the least loaded also when they were last given something. */
+  /** Open tickets of the candidates; for the least loaded also when they last got one. */
   async #workloads(candidates: readonly Candidate[]): Promise<ReadonlyMap<string, Workload>> {
     const unseen = [...this.#unseen.keys()];
     const seen = unseen.length === 0 ? [] : await this.#queue.find({ _id: { $in: unseen } }, { projection: { revision: 1 } }).toArray();
@@ -175,7 +178,7 @@ export class Assigner {
     );
   }
 
-  /** Takes a ticket from its assignee, if that one has left, or is absent and wants it so. */
+  /** Takes a ticket from its assignee, if they have left, or are absent and want their tickets released. */
   async releaseIfAway(ticketId: string, { assignee }: AssignmentTasks['ReleaseIfAway'], sender: Sender): Promise<Done> {
     const because = goneBecause((await readAggregate(this.store, agentAggregate, assignee)).state, instantFrom(Date.now()));
     if (because === undefined) return NOTHING;
@@ -183,8 +186,8 @@ export class Assigner {
   }
 
   /**
-   * Takes the open tickets of somebody who is away, as long as that is so.
-   * @throws StoreUnavailable when the view does not show yet who has what
+   * Takes the open tickets of someone who is away, while that is so.
+   * @throws StoreUnavailable while the view does not include the latest assignments
    */
   async releaseTickets(agent: string, { because, reason, team, since }: AssignmentTasks['ReleaseTickets'], sender: Sender): Promise<Done> {
     if (!(await this.#isSo(agent, because, team))) return NOTHING;
@@ -197,7 +200,7 @@ export class Assigner {
     return { events };
   }
 
-  /** Waits until the view has seen every event of tickets up to a position. */
+  /** Waits until the view includes every ticket event up to a position. */
   async #untilSeen(position: Position): Promise<void> {
     for (let tries = 0; tries < 100; tries++) {
       const at = await groupPosition({ db: this.db }, ticketViews.name);
@@ -240,7 +243,7 @@ export class Assigner {
   }
 }
 
-/** Why an agent's open tickets are to go to somebody else at an instant; undefined when they may stay. */
+/** Why an agent's open tickets must be reassigned at an instant; undefined if they may stay. */
 function goneBecause(agent: Agent | null, at: Instant): 'left' | 'absent' | undefined {
   if (agent === null) return undefined;
   if (!agent.active) return 'left';
@@ -249,7 +252,7 @@ function goneBecause(agent: Agent | null, at: Instant): 'left' | 'absent' | unde
 
 const ASSIGNER: Actor = { id: 'policy:automatic-assignment', kind: 'system' };
 
-/** A new attempt for a ticket that found nobody. */
+/** A new attempt for a ticket without an agent. */
 export function newAttempt(): Sender {
   const commandId = randomUUID();
   return { commandId, correlationId: commandId, causationId: commandId, actor: ASSIGNER };

@@ -3,10 +3,10 @@ import type { AnyGroup, LookedAt, Mongo, ViewDocument } from '#mongo';
 import { TIMEKEEPER } from '#ticketing';
 import { runSystemCommand } from '#ticketing-app';
 
-/** Documents of one look. */
+/** Documents read per look. */
 const LOOK = 500;
 
-/** A command without a body that an aggregate is sent when an instant of its view has come. */
+/** A command without a body, sent to an aggregate when an instant in its view has come. */
 export interface Due<Of extends Aggregate> {
   readonly aggregate: Of;
   readonly group: AnyGroup;
@@ -16,10 +16,10 @@ export interface Due<Of extends Aggregate> {
   readonly command: keyof Of['commands'] & string;
 }
 
-/** Sends what is due to each aggregate whose view has moved on since the last command. Part of the timekeeper. */
+/** Sends what is due to each aggregate whose view has changed since the last command. Part of the timekeeper. */
 export class DueCommands<Of extends Aggregate> {
   readonly #documents;
-  /** Revision that an aggregate was at when a command was sent: until the view has moved on, nothing new is known. */
+  /** Revision of an aggregate when a command was sent: nothing new is known until the view changes. */
   readonly #handled = new Map<string, number>();
 
   constructor(
@@ -30,7 +30,7 @@ export class DueCommands<Of extends Aggregate> {
     this.#documents = db.collection<ViewDocument<Readonly<Record<string, Instant>>>>(due.view.name);
   }
 
-  /** The first instant, as the last look found it: where nothing was due, the next one that will be. */
+  /** The first instant in the last look: if nothing was due, the next one. */
   #first: Instant | undefined;
 
   /** @returns how many commands were sent */
@@ -53,7 +53,7 @@ export class DueCommands<Of extends Aggregate> {
     return fresh.length;
   }
 
-  /** When something will be due by the view as the last look found it. @param now of that look */
+  /** When something will be due, according to the last look. @param now of that look */
   async nextDue(now: Instant): Promise<Instant | undefined> {
     return this.#first !== undefined && this.#first <= now ? this.#firstAfter(now) : this.#first;
   }
@@ -69,7 +69,7 @@ export class DueCommands<Of extends Aggregate> {
   }
 }
 
-/** What was tombstoned keeps its document: nothing is to be done about it, now or later. */
+/** A tombstoned aggregate keeps its document: nothing can be done about it, now or later. */
 export async function unlessDeleted<Sent>(sent: Promise<Sent>): Promise<Sent | undefined> {
   try {
     return await sent;

@@ -5,15 +5,15 @@ import { eraseForgotten, eraseWhatIsDue, type Erasing, tellErased } from '#ticke
 
 export interface EraserOptions extends Erasing {
   readonly log: ViewLog;
-  /** How often what could not be finished is taken up again, in milliseconds (default a minute). */
+  /** How often unfinished work is resumed, in milliseconds (default: one minute). */
   readonly everyMs?: number;
-  /** How often what has been kept for long enough is erased, in milliseconds (default a day). */
+  /** How often expired data is erased, in milliseconds (default: one day). */
   readonly retentionEveryMs?: number;
 }
 
 /**
- * Carries out what events say is to be erased, and what retention is agreed, in the order of the log, and once for good: what a crash has broken off is finished at the next start.
- * Several may run.
+ * Performs erasures requested by events, and by the agreed retention, in log order and exactly once: after a crash they are completed at
+ * the next start. Several may run.
  */
 export function startEraser({ log, everyMs = 60_000, retentionEveryMs = 86_400_000, ...erasing }: EraserOptions): {
   stop(): Promise<void>;
@@ -25,7 +25,7 @@ export function startEraser({ log, everyMs = 60_000, retentionEveryMs = 86_400_0
   async function follow(): Promise<void> {
     await tellErased(erasing);
     const [kept, end] = [parsePosition((await keys.place()) ?? ''), await store.end()];
-    // A log that is shorter than what was read is another one.
+    // A log that is shorter than what was read is another log.
     const after = kept !== undefined && end !== 'start' && kept.commit <= end.commit ? kept : 'start';
     for await (const item of store.subscribe({ eventTypes: ['PersonForgotten'] }, after, signal)) {
       if (item.kind === 'caught-up') continue;

@@ -10,7 +10,7 @@ import { startReporter } from './reporter.js';
 import { startTimekeeper } from './timekeeper.js';
 import { startWorker } from './worker.js';
 
-/** Every view, every policy and the timekeeper, unless told otherwise, on stores that run elsewhere. */
+/** Every view, every policy and the timekeeper, unless configured otherwise, with stores that run elsewhere. */
 async function start(
   config: Config,
   log: JsonLog,
@@ -22,7 +22,7 @@ async function start(
     const { db } = mongo;
     if (reacts) await unlessKeyMissing(mongo, webhookKey(config));
     if (reacts) await checkReportsDir(config);
-    // What signs is loaded only where something is signed.
+    // The code for signing is loaded only if needed.
     const sealing = timekeeper && config.sealing.everyMinutes > 0 ? await import('#sealing') : undefined;
     await sealing?.checkSealing(config.sealing);
     const assigner = new Assigner(store, db);
@@ -42,7 +42,7 @@ async function start(
     }
     const { mail, mailbox, channelsFile } = config.notifications;
     if (reacts) {
-      // What signs and sends is loaded only where something is sent.
+      // The code for signing and sending is loaded only if needed.
       const [{ deliverWebhooks, Networks }, { chatChannels, deliverNotifications, webhookReports }] = await Promise.all([
         import('#webhooks'),
         import('#notifications'),
@@ -89,7 +89,7 @@ async function start(
   });
 }
 
-/** Reports may be delivered months later. @throws ConfigError */
+/** Reports may be delivered only months later. @throws ConfigError */
 async function checkReportsDir({ reportsDir }: Config): Promise<void> {
   const why = await whyUnwritable(reportsDir, 'directory');
   if (why !== undefined) throw new ConfigError([{ field: 'REPORTS_DIR', message: `must be a directory that can be written (${why})` }]);

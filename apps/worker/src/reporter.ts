@@ -8,37 +8,37 @@ import { readClientReport, runSystemCommand, unlessOfOtherLog } from '#ticketing
 export interface ReporterOptions {
   readonly store: EventStore;
   readonly db: Mongo['db'];
-  /** Where documents are kept, in the clear: they name no person. */
+  /** Storage of documents, unencrypted: they name no person. */
   readonly blobs: Pick<BlobStore, 'put'>;
   readonly log: ViewLog;
 }
 
 const REPORTER: Actor = { id: 'reporter', kind: 'system' };
 
-/** How long it rests at most where nothing is due, and after a failure, in milliseconds: clocks may be set. */
+/** Longest rest if nothing is due, and after a failure, in milliseconds: clocks may be set. */
 const LONGEST_REST_MS = 10_000;
 /** How long it waits for views that are behind, in milliseconds. */
 const BEHIND_MS = 100;
-/** How long it rests at least, in milliseconds, however much happens. */
+/** Shortest rest, in milliseconds, however much happens. */
 const LEAST_REST_MS = 500;
 const LIMIT = 50 * 1024 * 1024;
 
 /**
- * Makes the scheduled reports that are due, one after another. That one was made is an event of it, decided by its own stream: several reporters, or
- * one that was killed, make each once. Whatever became due while none ran is due when it starts.
+ * Makes the scheduled reports that are due, one after another. Each run is an event of the report, decided in its own stream: several
+ * reporters, or one that was killed, make each report once. Whatever became due during a downtime is due at the start.
  */
 export function startReporter({ store, db, blobs, log }: ReporterOptions): { stop(): Promise<void> } {
   const stopping = new AbortController();
   const feeds = shareFeeds(store);
   const news = new ViewNews(feeds, db, [reportViews]);
-  /** What reports are made of. It makes none due. */
+  /** Data of reports. It makes none due. */
   const tickets = new ViewNews(feeds, db, [ticketViews]);
   const sources = { store, models: { db } };
   const view = db.collection<ViewDocument<ReportNow>>(reports.name);
-  /** Reports that could not be made, and until when that is not tried again: they do not hold up the others. */
+  /** Reports that could not be made, and when to try again: they do not hold up the others. */
   const resting = new Map<string, number>();
 
-  /** Makes the next report of a schedule. @returns false where none is due, or one cannot be made yet */
+  /** Makes the next report of a schedule. @returns false if none is due, or it cannot be made yet */
   async function make(name: string): Promise<boolean> {
     const { state } = await readAggregate(store, aggregate, name);
     const due = state === null ? undefined : dueRun(state, instantFrom(Date.now()));
@@ -50,7 +50,7 @@ export function startReporter({ store, db, blobs, log }: ReporterOptions): { sto
       log.warn({ report: name, refused: content.refused }, `a report cannot be made yet: ${content.message}`);
       return false;
     }
-    // What draws is loaded with the first report.
+    // The renderer is loaded with the first report.
     const { renderReport } = await import('#reports');
     const document = Buffer.from(renderReport(content));
     const { sha256, bytes } = await blobs.put(
@@ -63,7 +63,8 @@ export function startReporter({ store, db, blobs, log }: ReporterOptions): { sto
     const commandId = deterministicId('report', name, due.from, String(due.request ?? ''), sha256);
     const context = { commandId, actor: REPORTER, correlationId: commandId, causationId: commandId };
     const body = omitUndefined({ ...due, position, evaluatedAt, sha256, bytes });
-    // Where another reporter was first, and had another position, this document may be nobody's. It stays: another report may have the same one.
+    // If another reporter was first, at another position, this document may belong to no report. It stays: another report may have the same
+    // one.
     await runSystemCommand(store, { aggregate, id: name, name: 'RecordReportRun', body, context });
     return true;
   }
@@ -98,7 +99,7 @@ export function startReporter({ store, db, blobs, log }: ReporterOptions): { sto
       const counted = news.count;
       let rest = BEHIND_MS;
       try {
-        // What has happened by now is in the views before it is reported on.
+        // The views include what has happened by now before it is reported on.
         if ((await news.areShown()) && (await tickets.areShown())) {
           const dueAt = await look();
           rest = dueAt === undefined ? LONGEST_REST_MS : Math.max(0, Math.min(LONGEST_REST_MS, Date.parse(dueAt) - Date.now() + 1));

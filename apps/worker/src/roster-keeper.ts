@@ -16,22 +16,22 @@ import {
 import { type Assigner, newAttempt } from './assigner.js';
 import { DueCommands, unlessDeleted } from './due-commands.js';
 
-/** Waiting tickets of one look. */
+/** Waiting tickets per look. */
 const LOOK = 500;
 
 /**
- * What time and changes of the roster bring about: absences that begin and end, and a new attempt for every ticket that found nobody when a
- * shift begins, when somebody comes back, and when teams or agents change. Part of the timekeeper.
+ * Effects of time and of roster changes: absences that begin and end, and a new attempt for every ticket without an agent when a shift
+ * begins, when someone comes back, and when teams or agents change. Part of the timekeeper.
  */
 export class RosterKeeper {
   readonly #teams;
   readonly #agents;
   readonly #queue;
   readonly #absences;
-  /** Where in the log the roster was when it was last looked at. */
+  /** Log position of the roster at the last look. */
   #rosterAt: number | undefined;
   #nextMoment: Instant | undefined;
-  /** Waiting tickets up to this position have been tried with the roster as it is. */
+  /** Waiting tickets up to this position have been tried with the current roster. */
   #triedUpTo = -1;
 
   constructor(
@@ -63,7 +63,7 @@ export class RosterKeeper {
     return told + (await this.#tryAgain(signal));
   }
 
-  /** When something will be due by the views as they are: a shift, or an absence that begins or ends. */
+  /** When something will be due by the current views: a shift, or the start or end of an absence. */
   async nextDue(now: Instant): Promise<Instant | undefined> {
     return [(await this.#absences.nextDue(now)) ?? [], this.#nextMoment ?? []].flat().sort()[0];
   }

@@ -52,7 +52,7 @@ const commanded: readonly Aggregate[] = [
   question,
 ];
 
-/** Runs the commands of policies as those of people are run; tasks of assignment are the assigner's. */
+/** Runs the commands of policies like those of people; assignment tasks go to the assigner. */
 export function sendReactions(store: EventStore, assigner: Assigner): SendReaction<Commands> {
   return (reaction, context) => {
     const { category, id, name, body } = reaction;

@@ -37,52 +37,52 @@ export interface TimekeeperOptions {
   readonly store: EventStore;
   readonly db: Mongo['db'];
   readonly log: ViewLog;
-  /** Who finds agents for tickets: the policies' too, where both run. */
+  /** Finds agents for tickets; shared with the policies if both run. */
   readonly assigner?: Assigner;
-  /** How often it looks for what is due while there is something, or while views change, in milliseconds (default 200). */
+  /** How often it looks for due work while there is some, or while views change, in milliseconds (default 200). */
   readonly pollMs?: number;
-  /** How often it looks at every contract again, in milliseconds (default 60,000): a ticket may be opened while its contract changes. */
+  /** How often it checks every contract again, in milliseconds (default 60,000): a ticket may be opened while its contract changes. */
   readonly sweepMs?: number;
 }
 
 /** A running timekeeper. */
 export interface Timekeeper {
-  /** Commands that it has sent, and the trouble that is being retried. */
+  /** Number of commands sent, and the failure that is being retried. */
   status(): { readonly sent: number; readonly lastError?: { readonly message: string; readonly at: string } };
-  /** Finishes the commands in work. */
+  /** Finishes the current commands. */
   stop(): Promise<void>;
 }
 
-/** A command that time brings about. */
+/** A command caused by time. */
 type TimedCommand = {
   readonly [Name in Timed]: { readonly name: Name; readonly body: TicketCommands[Name] };
 }[Timed];
 
 type Timed = 'RecordSlaMoments' | 'RunEscalations' | 'RebaseSlaTerms' | 'EndHold';
 
-/** Looks for what is due of one kind. */
+/** Looks for due work of one kind. */
 interface Looking {
-  /** Sends the commands that are due. @param isFresh of groups that are not, what the last look read is still so; @returns how many */
+  /** Sends the due commands. @param isFresh for the other groups the result of the last look still holds; @returns how many */
   look(now: Instant, signal: AbortSignal, isFresh: LookedAt['isFresh']): Promise<number>;
-  /** When something will be due by the views as they are. */
+  /** When something will be due by the current views. */
   nextDue(now: Instant): Promise<Instant | undefined>;
 }
 
-/** Tickets of one look, and commands in work at once. */
+/** Tickets per look, and concurrent commands. */
 const LOOK = 500;
 const AT_ONCE = 16;
 const LONGEST_PAUSE_MS = 30_000;
-/** How long it rests at most where nothing is due, in milliseconds: views may have been built anew, and clocks may have been set. */
+/** Longest rest if nothing is due, in milliseconds: views may have been rebuilt, and clocks may have been set. */
 const LONGEST_REST_MS = 10_000;
 
 const DUE = ['nextMomentAt', 'nextStepAt', 'holdEndsAt'] as const;
 type DueField = (typeof DUE)[number];
 
 /**
- * Sees to what time alone brings about: warnings and breaches of clocks, steps of escalation policies, holds that end, contracts that come into
- * force, absences, shifts that tickets wait for, and reminders of preventive actions and of reviews (of major incidents, of articles), leases of runners. What is due it reads from the
- * views; what it does are commands that decide by the ticket's own events, so that a view which is behind, or other timekeepers at the same
- * time, lead to nothing twice. Whatever it missed while nobody ran is due when it starts.
+ * Performs what time alone brings about: warnings and breaches of clocks, steps of escalation policies, ends of holds, contracts that come
+ * into force, absences, shifts that tickets wait for, reminders of preventive actions and of reviews (of major incidents, of articles),
+ * leases of runners. It finds due work in the views; its commands decide by the ticket's own events, so that a late view, or several
+ * timekeepers, do nothing twice. Whatever was missed during a downtime is due at the start.
  */
 export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepMs = 60_000 }: TimekeeperOptions): Timekeeper {
   const stopping = new AbortController();
@@ -90,24 +90,24 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
   const sources = { store, models: { db } };
   const tickets = db.collection<ViewDocument<TicketSla>>(ticketSla.name);
   const agreements = db.collection<ViewDocument<ClientContract>>(contracts.name);
-  /** Revision that a ticket was at when a command was sent to it: until its view has moved on, nothing new is known. */
+  /** Revision of a ticket when a command was sent to it: nothing new is known until its view changes. */
   const handled = new Map<string, number>();
-  /** What is agreed with each client, and up to where in the log that is known. */
+  /** The agreement with each client, and up to which log position it is known. */
   const known = { position: -1, versions: new Map<string, ClientContract['versions']>() };
-  /** Version of each client's contract that all its open tickets go by. */
+  /** Version of each client's contract that all of its open tickets go by. */
   const settled = new Map<string, number>();
   let sweptAt = 0;
   let sent = 0;
-  /** What each of those that look is failing of. */
+  /** Current failure of each kind of look. */
   const trouble = new Map<string, { readonly message: string; readonly at: string }>();
 
-  /** Sends a command to each ticket whose view has moved on since the last one. @returns how many were sent */
+  /** Sends a command to each ticket whose view has changed since the last one. @returns how many were sent */
   async function toEach(
     due: readonly { readonly _id: string; readonly revision: number }[],
     command: (doc: { readonly revision: number }) => TimedCommand & { readonly key: string },
   ): Promise<number> {
     const fresh = due.filter(({ _id, revision }) => revision > (handled.get(_id) ?? -1));
-    // What is due first is done first.
+    // In order of due time.
     const queue = fresh.values();
     const work = async (): Promise<void> => {
       for (const doc of queue) {
@@ -126,10 +126,10 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     return fresh.length;
   }
 
-  /** The first instant of each kind, as the last look found it: where none was due, the next one that will be. */
+  /** The first instant of each kind in the last look: if none was due, the next one. */
   let firsts: ReadonlyMap<DueField, Instant> = new Map();
 
-  /** The first instant of each of some kinds from a time on; of each by its own index, and all of them by one request. */
+  /** The first instant of each of some kinds from a time on; each by its own index, all in one request. */
   async function firstsFrom(fields: readonly DueField[], time: Instant | ''): Promise<ReadonlyMap<DueField, Instant>> {
     const [one, ...others] = fields.map((field) => [
       { $match: { [field]: { $gte: time } } },
@@ -156,14 +156,14 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
         .toArray();
       const done = await toEach(due, command);
       const last = due.at(-1);
-      // Those that have been seen to and wait for their view must not hide the ones behind them.
+      // Tickets that are done and wait for their view must not hide those behind them.
       if (done > 0 || due.length < LOOK || last === undefined) return done;
       after = { due: last[field] as Instant, id: last._id };
     }
   }
 
   async function readAgreements(): Promise<void> {
-    // Only what tells which version holds; the terms are read when a ticket needs them.
+    // Only what decides which version is in force; the terms are read when a ticket needs them.
     const projection = { client: 1, position: 1, 'versions.version': 1, 'versions.effectiveFrom': 1 };
     for (const { client, position, versions } of await agreements.find({ position: { $gt: known.position } }, { projection }).toArray()) {
       known.versions.set(client, versions);
@@ -193,12 +193,12 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
   }
 
   async function look(now: Instant, _: AbortSignal, isFresh: LookedAt['isFresh']): Promise<number> {
-    // What is due by another log's views is not due.
+    // Instants in views of another log do not count.
     await unlessOfOtherLog(sources);
     if (Date.now() - sweptAt > sweepMs) {
       sweptAt = Date.now();
       settled.clear();
-      // What is not due any more need not be remembered.
+      // Entries that are no longer due can be dropped.
       if (handled.size > 100_000) handled.clear();
     }
     firsts = await firstsFrom(DUE, '');
@@ -213,7 +213,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     return told + ran + resumed + (await rebaseTerms(now));
   }
 
-  /** When something will be due by the views as they are. */
+  /** When something will be due by the current views. */
   async function nextDue(now: Instant): Promise<Instant | undefined> {
     // What was due before has been done, and waits for its view.
     const done = DUE.filter((field) => (firsts.get(field) ?? now) < now);
@@ -223,14 +223,14 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     return [...next, ...afterThose, ...comingIntoForce.filter((from) => from >= now)].sort()[0];
   }
 
-  /** @param groups the views that it looks at: it rests while they stay as they are, and nothing is due */
+  /** @param groups the views that it reads: it rests while they are unchanged, and nothing is due */
   async function keepLooking(what: string, groups: readonly AnyGroup[], looking: Looking): Promise<void> {
     const news = new ViewNews(feeds, db, groups);
     let pause = pollMs;
     let readAllAt = -Infinity;
     while (!stopping.signal.aborted) {
       const began = performance.now();
-      // Where looking itself takes that long, others need the stores too; and views are written a moment after the event.
+      // If the look itself takes that long, others need the stores too; and views are written a moment after the event.
       const untilNext = () => Math.max(pollMs / 10, pollMs - (performance.now() - began));
       try {
         const counted = news.count;
@@ -245,7 +245,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
           const rest = due === undefined ? LONGEST_REST_MS : Math.min(LONGEST_REST_MS, Date.parse(due) - Date.now() + 1);
           if (rest > untilNext()) await news.wait(counted, rest, stopping.signal);
         }
-        // What has come due meanwhile has waited already.
+        // What has become due in the meantime has waited already.
         pause = done >= LOOK ? 0 : untilNext();
       } catch (error) {
         readAllAt = -Infinity;
@@ -262,7 +262,7 @@ export function startTimekeeper({ store, db, log, assigner, pollMs = 200, sweepM
     return keepLooking(what, [due.group], new DueCommands(store, db, due));
   }
 
-  // Side by side: a shift may begin with hundreds of tickets that have waited for it, and clocks do not wait for them.
+  // Concurrently: a shift may begin with hundreds of waiting tickets, which must not delay clocks.
   const running = Promise.all([
     keepLooking('tickets', [ticketViews, contractViews], { look, nextDue }),
     keepLooking('roster', [ticketViews, teamViews, agentViews], new RosterKeeper(store, db, assigner ?? new Assigner(store, db))),

@@ -20,25 +20,28 @@ export interface WorkerOptions {
   readonly groups: readonly AnyGroup[];
   readonly policies: readonly AnyPolicy[];
   readonly log: ViewLog;
-  /** Into how many partitions views and policies are divided when they are made: a power of two (default 1). */
+  /** Number of partitions of views and policies when they are created: a power of two (default 1). */
   readonly partitions?: number;
-  /** Who finds agents for tickets: the timekeeper's too, where both run. */
+  /** Finds agents for tickets; shared with the timekeeper if both run. */
   readonly assigner?: Assigner;
-  /** How long views and policies stand still when a worker dies before another one takes over, in milliseconds (default 10,000). */
+  /** How long views and policies stand still after a worker dies, before another one takes over, in milliseconds (default 10,000). */
   readonly leaseMs?: number;
 }
 
 /** A running worker. */
 export interface Worker {
-  /** How each partition of each group of views is doing here. */
+  /** The condition of each partition of each group of views in this process. */
   status(): readonly PartitionStatus[];
-  /** How each policy is doing here. */
+  /** The condition of each policy in this process. */
   policies(): readonly PolicyStatus[];
-  /** Finishes what is in work and hands views and policies over to other workers. */
+  /** Finishes current work and hands views and policies over to other workers. */
   stop(): Promise<void>;
 }
 
-/** Projects all views and runs every policy. Several workers may run: each partition and each policy has one owner at a time, and another one when that one dies. */
+/**
+ * Projects all views and runs every policy. Several workers may run: each partition and each policy has one owner at a time; if it dies,
+ * another takes over.
+ */
 export function startWorker({ store, db, groups, policies, log, partitions, assigner, leaseMs }: WorkerOptions): Worker {
   const owner = newOwner();
   const shared = shareFeeds(store);

@@ -24,65 +24,65 @@ export class LoggedEvent {
     private readonly write: (event: PublicEvent) => string,
   ) {}
 
-  /** The event as CloudEvents 1.0 JSON; made once, for however many readers. */
+  /** The event as CloudEvents 1.0 JSON; made once, for any number of readers. */
   get json(): string {
     return (this.#json ??= this.write(this.event));
   }
 }
 
-/** What a reader is given next. */
+/** The next events for a reader. */
 export interface FeedBatch {
   /** May be empty. */
   readonly events: readonly LoggedEvent[];
-  /** Nothing that the reader wants is missing up to here: it may resume from here. */
+  /** Everything that the reader wants up to here has been delivered: it may resume from here. */
   readonly position: FeedPosition | 'start';
-  /** Told once: history is over, and what follows is news. */
+  /** Set once: history is over, and later events are live. */
   readonly caughtUp: boolean;
 }
 
-/** What a reader asks for. */
+/** A reader's request. */
 export interface Following {
   readonly filter: EventFilter;
-  /** What the reader may see of it. */
+  /** What the reader may see. */
   readonly sees: (event: PublicEvent) => boolean;
   readonly after: FeedPosition | 'start';
-  /** After so many milliseconds without news comes an empty batch with the position (default: never). */
+  /** After this many milliseconds without events an empty batch reports the position (default: never). */
   readonly idleMs?: number;
   readonly signal: AbortSignal;
 }
 
 export interface PublicLogLimits {
-  /** How many recent events are kept, and how many characters of data they may hold (defaults: 4,096 and 16 Mi). */
+  /** How many recent events are kept, and how many characters of data (defaults: 4,096 and 16 Mi). */
   readonly events?: number;
   readonly characters?: number;
   /** How long the window is kept after its last reader, in milliseconds (default 60,000). */
   readonly lingerMs?: number;
 }
 
-/** What one batch holds at most; a larger event comes alone. */
+/** Maximum size of a batch; a larger event comes alone. */
 const BATCH_EVENTS = 500;
 const BATCH_CHARACTERS = 1024 * 1024;
-/** Events that are looked at for a page, so that a reader who wants few of them gets to say where it is. */
+/** Events examined for a page, so that a reader who wants few of them still learns its position. */
 const PAGE_LOOKS = 10_000;
-/** Pages of history that are read at once, for all readers together. */
+/** Pages of history read concurrently, for all readers together. */
 const PAGES_AT_ONCE = 8;
 
-/** A reader that has all there is, and waits for what it wants. */
+/** A reader that is up to date and waits for matching events. */
 interface Waiting {
-  /** Number of the next event to look at. */
+  /** Number of the next event to examine. */
   next: number;
   readonly wants: (event: PublicEvent) => boolean;
   readonly wake: () => void;
 }
 
 /**
- * The public events of the log for many readers: one subscription and one window of recent events for all readers that are up to date, and pages
- * of history for the others. A reader that does not keep up with the window falls back to pages; it costs the others nothing, and no memory.
+ * The public events of the log for many readers: one subscription and one window of recent events for all readers that are up to date, and
+ * pages of history for the others. A reader that falls behind the window goes back to pages; this costs the others nothing, and no memory.
  */
 export class PublicLog {
   static readonly #all = new WeakMap<EventStore, PublicLog>();
 
-  /** The one of a store, shared by all who follow that store in this process. */
+  /** The instance for a store, shared by everything in this process that follows it. */
   static of(store: EventStore): PublicLog {
     let log = this.#all.get(store);
     if (log === undefined) this.#all.set(store, (log = new PublicLog(store)));
@@ -106,8 +106,8 @@ export class PublicLog {
   }
 
   /**
-   * The events after a position that a reader wants, in order, each once, and then those to come. Ends when the signal aborts. It reads on as the
-   * reader asks for the next batch, and holds nothing for it meanwhile.
+   * The matching events after a position, in order, each once, and then future ones. Ends when the signal aborts. Reads on demand, and
+   * buffers nothing for the reader.
    * @throws StoreUnavailable: the reader may resume from the position of its last batch
    */
   async *follow({ filter, sees, after, idleMs, signal }: Following): AsyncGenerator<FeedBatch> {
@@ -137,7 +137,7 @@ export class PublicLog {
     }
   }
 
-  /** The events after a position that a reader wants, up to another position, which the log has had. @throws StoreUnavailable */
+  /** The matching events after a position, up to another position that the log has reached. @throws StoreUnavailable */
   async *read({ filter, sees, after, until, signal }: Following & { readonly until: FeedPosition | 'start' }): AsyncGenerator<FeedBatch> {
     const matches = eventPredicate(filter);
     const wants = (event: PublicEvent) => matches(event) && sees(event);
@@ -150,7 +150,7 @@ export class PublicLog {
     }
   }
 
-  /** What the event at a position of the log is to other services, as it reads now; nothing where there is none. @throws StoreUnavailable */
+  /** The public events at a position in the log, as they read now; none if there are none. @throws StoreUnavailable */
   async at(position: FeedPosition): Promise<readonly LoggedEvent[]> {
     const stored = await this.store.eventAt(position);
     return stored === undefined ? [] : this.#logged(stored);
@@ -179,10 +179,10 @@ export class PublicLog {
     );
   }
 
-  /** What a stored event is to other services: what is derived from it, and the event itself. */
+  /** The public events of a stored event: the derived ones, and the event itself. */
   async #logged(stored: StoredEvent): Promise<readonly LoggedEvent[]> {
     const { place, met } = await this.#lives.after(stored);
-    // Loaded with the first reader, for most processes start without one.
+    // Loaded with the first reader: most processes start without one.
     const { cloudEventJson } = await (this.#cloudEvents ??= import('./cloud-event-json.js'));
     const { position } = stored;
     const event = publicEvent(stored, place);
@@ -194,7 +194,7 @@ export class PublicLog {
     ];
   }
 
-  /** The next events of history that a reader wants, up to the present. */
+  /** The next matching events of history, up to the present. */
   async #page(
     filter: EventFilter,
     wants: (event: PublicEvent) => boolean,
@@ -206,7 +206,7 @@ export class PublicLog {
     let characters = 0;
     let looks = 0;
     for await (const stored of this.#history(filter, after)) {
-      // Of other clients nothing is decrypted or folded.
+      // Nothing of other clients is decrypted or folded.
       const isOthers = filter.client !== undefined && stored.metadata.client !== filter.client;
       for (const logged of isOthers ? [] : await this.#logged(stored)) {
         if (comparePlaces(logged.position, after) <= 0 || !wants(logged.event)) continue;
@@ -219,7 +219,7 @@ export class PublicLog {
     return { events, position: later(events.at(-1)?.position ?? after, end), caughtUp: false };
   }
 
-  /** The events after a place among which those are that pass the filter. Of one of which only parts are left, the event itself. */
+  /** The events after a place, including all that pass the filter. For an event with only some parts left, the event itself. */
   async *#history({ ticket: id, types, client, reportsTo }: EventFilter, after: FeedPosition | 'start'): AsyncIterable<StoredEvent> {
     if (id !== undefined) {
       for await (const event of this.store.readStream(streamName(ticket, id))) if (comparePlaces(event.position, after) > 0) yield event;
@@ -228,14 +228,14 @@ export class PublicLog {
     const begun = after === 'start' || after.part === undefined ? undefined : await this.store.eventAt(after);
     if (begun !== undefined) yield begun;
     const named = [...(types ?? []), ...(reportsTo === undefined ? [] : ['ReportRunCompleted'])];
-    // Of what is derived the server knows nothing.
+    // The server knows nothing of derived events.
     const read = types === undefined || types.some(isDerived) ? { streamPrefixes: publicStreamPrefixes } : { eventTypes: named };
     const filter = client === undefined ? read : { ...read, personalOf: client };
     yield* this.store.readAll(filter, after === 'start' ? undefined : { commit: after.commit, prepare: after.prepare });
   }
 }
 
-/** The recent events of the log, and the readers that have come that far. */
+/** The recent events of the log, and the readers that are up to date. */
 class RecentEvents {
   /** @param onEnd called when the store has ended the subscription */
   static async open(
@@ -255,7 +255,7 @@ class RecentEvents {
   #characters = 0;
   /** Number of the first event of the window. */
   #first = 0;
-  /** All public events after this place, and up to `#position`, are in the window. */
+  /** All public events after this place, up to `#position`, are in the window. */
   #after: FeedPosition | 'start';
   #position: FeedPosition | 'start';
   #isTelling = false;
@@ -269,7 +269,7 @@ class RecentEvents {
     this.#position = end;
   }
 
-  /** Reads no more. It has no readers. */
+  /** Stops reading. It has no readers. */
   end(): void {
     this.#ending.abort();
   }
@@ -278,7 +278,7 @@ class RecentEvents {
     return comparePlaces(position, this.#after) >= 0;
   }
 
-  /** Ends when the signal aborts, or when what comes next has left the window. @throws what ended the subscription */
+  /** Ends when the signal aborts, or when the next event has left the window. @throws what ended the subscription */
   async *follow(
     after: FeedPosition | 'start',
     wants: (event: PublicEvent) => boolean,
@@ -286,7 +286,7 @@ class RecentEvents {
     idleMs: number | undefined,
     signal: AbortSignal,
   ): AsyncGenerator<FeedBatch> {
-    // Where it begins may lie further on than the window has come.
+    // The start may be after the end of the window.
     const isNew = (logged: LoggedEvent) => comparePlaces(logged.position, after) > 0 && wants(logged.event);
     let next = this.#first + this.#events.findIndex(({ position }) => comparePlaces(position, after) > 0);
     if (next < this.#first) next = this.#end;
@@ -326,7 +326,7 @@ class RecentEvents {
     return { events, next, position: later(after, position) };
   }
 
-  /** Waits for an event that is wanted. */
+  /** Waits for a matching event. */
   #news(
     next: number,
     wants: (event: PublicEvent) => boolean,
@@ -365,7 +365,7 @@ class RecentEvents {
     for (const { wake } of [...this.#waiting]) wake();
   }
 
-  /** Drops the window: what was told in it has been erased since. Who has not read it finds it in history. */
+  /** Drops the window: its content has been erased since. Readers that have not read it find it in history. */
   #clear(): void {
     this.#first = this.#end;
     this.#events = [];
@@ -379,7 +379,7 @@ class RecentEvents {
     this.#makeRoom();
     if (this.#isTelling) return;
     this.#isTelling = true;
-    // What has come in one packet is told at once.
+    // Events of one packet are delivered together.
     setImmediate(() => this.#tell());
   }
 
@@ -403,7 +403,7 @@ class RecentEvents {
   #tell(): void {
     this.#isTelling = false;
     for (const waiting of this.#waiting) {
-      // What left the window untold is for the reader to find in history.
+      // Readers find in history what left the window before they read it.
       if (waiting.next < this.#first) {
         waiting.wake();
         continue;

@@ -2,33 +2,33 @@ import { LRUCache } from 'lru-cache';
 import { type EventStore, evolve, type StoredEvent, StreamDeleted, upcast } from '#eventsourcing';
 import { type ClockedTicketState, clocksMet, type SlaMet, ticket, type TicketPlace } from '#ticketing';
 
-/** What is true right after an event of a ticket, besides what the event says. */
+/** The state right after an event of a ticket, apart from the event itself. */
 export interface AfterEvent {
   readonly place: TicketPlace;
-  /** The clocks that the event has ended in time. */
+  /** The clocks that the event ended in time. */
   readonly met: readonly SlaMet[];
 }
 
-/** A ticket as far as its stream was read. */
+/** A ticket as far as its stream has been read. */
 interface Life {
   revision: number;
   state: ClockedTicketState;
-  /** Where it was, from which revision on. */
+  /** Where it was, and from which revision on. */
   readonly places: { readonly from: number; readonly place: TicketPlace }[];
   /** Revision → the clocks that ended in time. */
   readonly met: Map<number, readonly SlaMet[]>;
 }
 
-/** Tickets that are kept folded. What is asked about another one costs a read of its stream. */
+/** Number of folded tickets in the cache. Any other ticket costs a read of its stream. */
 const MOST_TICKETS = 5_000;
 
-/** What tickets were right after each of their events. */
+/** The state of tickets right after each of their events. */
 export class TicketLives {
   readonly #lives = new LRUCache<string, Life>({ max: MOST_TICKETS });
 
   constructor(private readonly store: EventStore) {}
 
-  /** What is not an event of a ticket has no place and ends no clock. @throws StoreUnavailable */
+  /** An event that does not belong to a ticket has no place and ends no clock. @throws StoreUnavailable */
   async after(event: StoredEvent): Promise<AfterEvent> {
     if (!event.stream.startsWith(`${ticket.category}-`)) return { place: {}, met: [] };
     let life = this.#lives.get(event.stream);
@@ -43,11 +43,11 @@ export class TicketLives {
     try {
       for await (const event of this.store.readStream(stream, life.revision + 1)) {
         if (event.revision > revision) return;
-        // Another reader may have come further meanwhile.
+        // Another reader may have read further in the meantime.
         if (event.revision > life.revision) apply(life, event);
       }
     } catch (error) {
-      // What is left of it in the log says where it was as well as anything can.
+      // Use what is left of it in the log.
       if (!(error instanceof StreamDeleted)) throw error;
     }
   }

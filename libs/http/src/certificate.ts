@@ -10,13 +10,13 @@ export interface Certificate {
   readonly key: Buffer;
 }
 
-/** Where they are. */
+/** Paths of the files. */
 export interface CertificateFiles {
   readonly certFile: string;
   readonly keyFile: string;
 }
 
-/** @throws Error for files that cannot be read, are no certificate and key, or do not belong together */
+/** @throws Error for files that cannot be read, are not a certificate and key, or do not match */
 export async function readCertificate({ certFile, keyFile }: CertificateFiles): Promise<Certificate> {
   const [cert, key] = await Promise.all([readFile(certFile), readFile(keyFile)]);
   createSecureContext({ cert, key });
@@ -24,9 +24,9 @@ export async function readCertificate({ certFile, keyFile }: CertificateFiles): 
 }
 
 /**
- * Has a server take up its certificate when that is renewed: connections that are open go on with the old one. What cannot be used is logged, and
- * the old one stays.
- * @param everyMs how often the files are looked at
+ * Makes a server use its certificate when it is renewed: open connections keep the old one. An unusable one is logged, and the old one
+ * stays.
+ * @param everyMs how often to check the files
  * @returns what ends it
  */
 export function followCertificate(server: Server, files: CertificateFiles, log: JsonLog, everyMs = 60_000): () => void {
@@ -41,7 +41,7 @@ export function followCertificate(server: Server, files: CertificateFiles, log: 
   const changed = (now: { mtimeMs: number }, before: { mtimeMs: number }): void => {
     if (now.mtimeMs !== before.mtimeMs) void renew();
   };
-  // Polled: watching a file misses that it, or a folder above it, was replaced by a link to another.
+  // Polled: watching a file does not notice when it, or a folder above it, is replaced by a link to another.
   const watched = [files.certFile, files.keyFile];
   for (const file of watched) watchFile(file, { interval: everyMs, persistent: false }, changed);
   return () => {

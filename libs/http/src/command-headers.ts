@@ -6,19 +6,19 @@ import { Problem } from './problem.js';
 
 const ACTOR_KINDS = ['agent', 'requester', 'system'] as const satisfies readonly Actor['kind'][];
 
-/** What the headers of a command say. */
+/** The content of a command's headers. */
 export interface CommandHeaders {
   readonly commandId: string;
-  /** On whose behalf it is sent (X-Actor-Id, X-Actor-Name, X-Actor-Kind), if so said. */
+  /** On whose behalf it is sent (X-Actor-Id, X-Actor-Name, X-Actor-Kind), if given. */
   readonly onBehalfOf?: Actor;
-  /** What it is done with (X-Assistant-Model, X-Assistant-Prompt), if so said. */
+  /** The tools used (X-Assistant-Model, X-Assistant-Prompt), if given. */
   readonly using?: Using;
-  /** Revisions that the thing may be at (If-Match); undefined when any will do. */
+  /** Revisions at which the command is accepted (If-Match); undefined: any. */
   readonly ifRevisions?: readonly number[];
 }
 
 /**
- * @param scope what the idempotency key is unique in: the same key elsewhere is another command
+ * @param scope in which the idempotency key is unique: elsewhere the same key is another command
  * @throws Problem invalid-header
  */
 export function readCommandHeaders(headers: IncomingHttpHeaders, scope: string): CommandHeaders {
@@ -44,7 +44,7 @@ function readUsing(headers: IncomingHttpHeaders): Using | undefined {
   return model === undefined && prompt === undefined ? undefined : { ...(model && { model }), ...(prompt && { prompt }) };
 }
 
-/** As it is, or in quotes, as the standard to be has it (draft-ietf-httpapi-idempotency-key-header). */
+/** Plain, or in quotes, as in the draft standard (draft-ietf-httpapi-idempotency-key-header). */
 function idempotencyKey(given: string | string[] | undefined): string | undefined {
   if (given === undefined) return undefined;
   const found =
@@ -53,7 +53,7 @@ function idempotencyKey(given: string | string[] | undefined): string | undefine
   return found[1] ?? found[2];
 }
 
-/** On whose behalf a request is sent; undefined where the sender acts for themselves. @throws Problem invalid-header */
+/** On whose behalf a request is sent; undefined if the sender acts for themselves. @throws Problem invalid-header */
 export function readOnBehalfOf(headers: IncomingHttpHeaders): Actor | undefined {
   const [id, name, kind] = [headers['x-actor-id'], headers['x-actor-name'], headers['x-actor-kind']].map(readable);
   const known = kind === undefined ? 'agent' : ACTOR_KINDS.find((other) => other === kind);
@@ -67,12 +67,12 @@ export function readOnBehalfOf(headers: IncomingHttpHeaders): Actor | undefined 
   return { id, kind: known, ...(name === undefined ? {} : { name }) };
 }
 
-/** Also without signs that no standard assigns. */
+/** Also without unassigned characters. */
 function isReadable(text: string): boolean {
   return isName(text) && !/[\p{Cn}\p{Co}]/u.test(text);
 }
 
-/** Node reads headers as Latin-1. Names beyond ASCII come as UTF-8 from most clients; what is no UTF-8 is taken for Latin-1. */
+/** Node reads headers as Latin-1. Most clients send names beyond ASCII as UTF-8; text that is not UTF-8 is taken for Latin-1. */
 function readable(given: string | string[] | undefined): string | undefined {
   if (given === undefined) return undefined;
   const latin1 = String(given);
@@ -80,7 +80,7 @@ function readable(given: string | string[] | undefined): string | undefined {
   return utf8.includes('\ufffd') ? latin1 : utf8;
 }
 
-/** The sender's id for what it is doing, from X-Correlation-Id or the trace of `traceparent`, when well formed; else a new one. */
+/** The sender's id for what it is doing, from X-Correlation-Id or the trace of `traceparent`, if well formed; otherwise a new one. */
 export function correlationIdOf(headers: IncomingHttpHeaders): string {
   const given = headers['x-correlation-id'];
   if (typeof given === 'string' && /^[A-Za-z0-9._:/+=@-]{1,128}$/.test(given)) return given;

@@ -10,7 +10,7 @@ export type TagCondition = '*' | readonly { readonly weak: boolean; readonly opa
 
 const TAG = /^(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"/;
 
-/** @throws Problem invalid-header when it is neither `*` nor a list of entity tags (RFC 9110, 8.8.3) */
+/** @throws Problem invalid-header if it is neither `*` nor a list of entity tags (RFC 9110, 8.8.3) */
 export function parseTags(header: 'If-Match' | 'If-None-Match', value: string | undefined): TagCondition | undefined {
   if (value === undefined) return undefined;
   let rest = value.trim();
@@ -30,13 +30,13 @@ export function parseTags(header: 'If-Match' | 'If-None-Match', value: string | 
   });
 }
 
-/** The revisions that an If-Match allows: strong tags only, as RFC 9110 has it. Undefined where any will do; a tag that is no revision of ours allows none. */
+/** The revisions that an If-Match allows: only strong tags, as in RFC 9110. Undefined: any; a tag that is not a revision allows none. */
 export function allowedRevisions(condition: TagCondition | undefined): readonly number[] | undefined {
   if (condition === undefined || condition === '*') return undefined;
   return condition.flatMap(({ weak, opaque }) => (!weak && /^(0|[1-9]\d{0,14})$/.test(opaque) ? [Number(opaque)] : []));
 }
 
-/** Whether what the reader has, says If-None-Match, is at this revision: weak comparison. */
+/** Whether the reader's copy, by If-None-Match, is at this revision: weak comparison. */
 export function alreadySeen(condition: TagCondition | undefined, revision: number): boolean {
   if (condition === undefined) return false;
   return condition === '*' || condition.some(({ opaque }) => opaque === String(revision));

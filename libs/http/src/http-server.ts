@@ -13,7 +13,7 @@ import { instanceOf, ProblemFilter, sendProblem } from './problem-filter.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** What ties together all that follows from one thing that somebody did. Set before anything else happens to a request. */
+    /** Links everything that follows from one action of someone. Set before anything else happens to a request. */
     correlationId: string;
   }
 }
@@ -21,13 +21,13 @@ declare module 'fastify' {
 /** Largest request body in bytes. */
 export const BODY_LIMIT = 1024 * 1024;
 
-/** Largest headers of a request in bytes, its address included. */
+/** Largest headers of a request in bytes, including the URL. */
 const HEADERS_LIMIT = 16 * 1024;
 
-/** How long a connection may carry nothing at all, in milliseconds: longer than any answer is waited for, and than heartbeats are apart. */
+/** How long a connection may be silent, in milliseconds: longer than any wait for an answer, and than the interval of heartbeats. */
 const SILENT_MS = 300_000;
 
-/** What a browser may do with an answer: nothing. Pages say what they need. */
+/** What a browser may do with an answer: nothing. Pages declare what they need. */
 const SECURE_HEADERS = {
   'Content-Security-Policy': "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'Cross-Origin-Opener-Policy': 'same-origin',
@@ -40,16 +40,19 @@ const noSchemas = (): never => {
   throw new Error('bodies are checked by pipes, not by schemas of routes');
 };
 
-/** How the server stands in its network. */
+/** The server's place in its network. */
 export interface HttpOptions {
-  /** Addresses and networks (CIDR) of proxies that are believed what they say of whom they speak for (`X-Forwarded-*`). */
+  /** Addresses and networks (CIDR) of proxies whose `X-Forwarded-*` headers are trusted. */
   readonly trustProxy?: readonly string[];
-  /** With one it speaks TLS only. */
+  /** If given, it speaks only TLS. */
   readonly certificate?: Certificate;
   readonly timeouts?: TimeoutConfig;
 }
 
-/** The HTTP server, with limits, and with problem details also for what never reaches a route. Create Nest's application with `bodyParser: false`. */
+/**
+ * The HTTP server, with limits, and with problem details even for requests that never reach a route. Create Nest's application with
+ * `bodyParser: false`.
+ */
 export function httpAdapter({ trustProxy = [], certificate, timeouts = TIMEOUTS }: HttpOptions = {}): FastifyAdapter {
   const { headersMs, requestMs, keepAliveMs } = timeouts;
   const slow = { headersTimeout: headersMs, connectionsCheckingInterval: Math.min(headersMs, requestMs) / 4, maxHeaderSize: HEADERS_LIMIT };
@@ -60,7 +63,7 @@ export function httpAdapter({ trustProxy = [], certificate, timeouts = TIMEOUTS 
     keepAliveTimeout: keepAliveMs,
     connectionTimeout: SILENT_MS,
     bodyLimit: BODY_LIMIT,
-    // A name of 100 characters, each in up to nine of an address.
+    // A name of 100 characters, each up to nine in a URL.
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1_000 },
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
       request.correlationId ??= correlationIdOf(request.headers);
@@ -68,15 +71,15 @@ export function httpAdapter({ trustProxy = [], certificate, timeouts = TIMEOUTS 
       sendProblem(Problem.of(code, error.message), request, reply);
     },
     clientErrorHandler: answerUnreadable,
-    // No route has a schema for Fastify, whose own compilers of schemas would be loaded all the same.
+    // No route has a schema for Fastify, whose schema compilers would be loaded all the same.
     schemaController: { compilersFactory: { buildValidator: () => noSchemas, buildSerializer: () => noSchemas } },
   });
 }
 
 /**
- * Sets up what all requests share: correlation ids, JSON and nothing else as bodies, problem details for every error, an access log
- * (level debug), and refusal of foreign host names where nobody stands before the server. Call it before routes are registered, that is
- * before `app.init()`, with the options that the adapter has.
+ * Sets up what all requests share: correlation ids, only JSON bodies, problem details for every error, an access log (level debug), and
+ * refusal of foreign host names if there is no proxy. Call it before routes are registered, that is before `app.init()`, with the adapter's
+ * options.
  */
 export function prepareHttp(app: NestFastifyApplication, log: JsonLog, { trustProxy = [], certificate }: HttpOptions = {}): void {
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
@@ -99,7 +102,7 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog, { trustPr
   });
   server.addHook('onRequest', (request, reply, done) => {
     request.correlationId = correlationIdOf(request.headers);
-    // What may be kept says so itself.
+    // Cacheable answers say so themselves.
     void reply.headers({ ...SECURE_HEADERS, 'X-Correlation-Id': request.correlationId, 'Cache-Control': 'no-store' });
     if (hasNames && request.protocol === 'https') void reply.header('Strict-Transport-Security', 'max-age=31536000');
     if (hasNames || isLoopbackName(request.headers.host)) withCorrelation({ correlationId: request.correlationId }, done);
@@ -110,7 +113,7 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog, { trustPr
         reply,
       );
   });
-  // Reading a body loses the context that the hook before set.
+  // Reading a body loses the context set by the earlier hook.
   server.addHook('preHandler', (request, _reply, done) => withCorrelation({ correlationId: request.correlationId }, done));
   if (log.pino.isLevelEnabled('debug')) {
     server.addHook('onResponse', ({ correlationId, method, url, ip }, { statusCode, elapsedTime }, done) => {
@@ -118,7 +121,7 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog, { trustPr
       done();
     });
   }
-  // Node answers an Expect that is none with a bare 417.
+  // Node answers an unknown Expect with a bare 417.
   server.server.on('checkExpectation', ({ url, headers }, response) => {
     const problem = Problem.of('expectation-failed', '100-continue is the only expectation this server supports');
     response.writeHead(problem.kind.status, { 'Content-Type': PROBLEM_JSON, Connection: 'close' });
@@ -127,7 +130,7 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog, { trustPr
 
   const parse = server.getDefaultJsonParser('error', 'error');
   server.removeAllContentTypeParsers();
-  // Before a body is read: what it is said to be decides whether it can be.
+  // Before a body is read: its headers decide whether it can be.
   server.addHook('preParsing', (request, _reply, payload, done) => {
     const unsupported = request.headers['content-type'] === undefined ? undefined : unsupportedCoding(request);
     if (unsupported === undefined) done(null, payload);
@@ -143,7 +146,7 @@ export function prepareHttp(app: NestFastifyApplication, log: JsonLog, { trustPr
   });
 }
 
-/** Why a body cannot be read whatever is in it: it is compressed, or text in another encoding than UTF-8. */
+/** Why a body cannot be read, whatever its content: it is compressed, or text in an encoding other than UTF-8. */
 function unsupportedCoding({ headers }: FastifyRequest): Problem | undefined {
   const coding = headers['content-encoding'] ?? 'identity';
   if (!/^\s*identity\s*$/i.test(coding)) {
@@ -161,7 +164,7 @@ function unsupportedCoding({ headers }: FastifyRequest): Problem | undefined {
     : Problem.of('unsupported-media-type', `The body must be UTF-8, not ${charset.slice(0, 100)}`);
 }
 
-/** Lets one address take a form, of a few fields, as `URLSearchParams`. Call it as `takeBytes`. */
+/** Lets one route accept a form with a few fields, as `URLSearchParams`. Call it as `takeBytes`. */
 export function takeForm(app: NestFastifyApplication, path: string): void {
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   const type = 'application/x-www-form-urlencoded';
@@ -173,7 +176,7 @@ export function takeForm(app: NestFastifyApplication, path: string): void {
 
 const mustBeJson = () => Problem.of('unsupported-media-type', 'The body must be JSON, and Content-Type must say so: application/json');
 
-/** Lets one address take bytes of a media type as a stream; its handler limits them. Call it before `app.init()`, after `prepareHttp`. */
+/** Lets one route accept bytes of a media type as a stream; its handler limits them. Call it before `app.init()`, after `prepareHttp`. */
 export function takeBytes(app: NestFastifyApplication, path: string, mediaType: string): void {
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   server.addContentTypeParser(mediaType, (request, payload, done) => {
@@ -187,7 +190,7 @@ function isLoopbackName(host: string | undefined): boolean {
   return host !== undefined && /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i.test(host);
 }
 
-/** Answers what Node could not read as HTTP at all. */
+/** Answers what Node could not read as HTTP. */
 function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();

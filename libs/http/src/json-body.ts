@@ -6,14 +6,14 @@ import { getMetadataStorage, validateSync, type ValidationError } from 'class-va
 import type { Fault } from '#eventsourcing';
 import { Problem } from './problem.js';
 
-// class-validator looks through the rules of every class each time that it checks one: once for each class will do, since they are
-// complete before the class is.
+// class-validator searches the rules of every class for each check. Once per class is enough, since the rules are complete before the class
+// is.
 const storage = getMetadataStorage();
 const gatherRules = storage.getTargetValidationMetadatas.bind(storage);
 const gathered = new WeakMap<object, ReturnType<typeof gatherRules>>();
 storage.getTargetValidationMetadatas = (type, schema, always, strictGroups, groups) => {
-  // Of groups, which we have none of, nothing is kept. The schema is the name of the class that the value is a field of: it picks no other rules,
-  // for all of ours are of classes.
+  // There are no groups, so nothing is cached for them. The schema is the name of the class that the value is a field of: it selects no
+  // other rules, as all of these belong to classes.
   if (always || strictGroups || groups !== undefined) return gatherRules(type, schema, always, strictGroups, groups);
   let rules = gathered.get(type);
   if (rules === undefined) gathered.set(type, (rules = gatherRules(type, schema, always, strictGroups, groups)));
@@ -22,7 +22,7 @@ storage.getTargetValidationMetadatas = (type, schema, always, strictGroups, grou
 
 const DEEPEST = 16;
 const MOST_FAULTS = 100;
-/** Largest number of fields and items in a body: what is done with each is then done within a moment. */
+/** Largest number of fields and items in a body: limits the processing time. */
 export const MOST_VALUES = 20_000;
 /** Largest number of items in one list, and of fields in one object. */
 export const MOST_ENTRIES = 2_000;
@@ -30,10 +30,10 @@ export const MOST_ENTRIES = 2_000;
 const LONGEST_KEY = 200;
 
 /**
- * A request body as an instance of its class, or a problem that names every invalid field by its path, once.
- * No body is `{}`. Unknown fields are refused, nothing is converted, and what JSON allows but no field of ours means is refused before
- * a decorator sees it: `null` (a field without a value is left out), lone surrogates and U+0000 in text (a store would change or refuse
- * them), numbers beyond what a double holds, names that every object inherits, and nesting without end.
+ * A request body as an instance of its class, or a problem that names every invalid field by its path, once. No body is `{}`. Unknown
+ * fields are refused, and nothing is converted. JSON that no field can mean is refused before a decorator sees it: `null` (leave out a
+ * field without a value), lone surrogates and U+0000 in text (a store would change or refuse them), numbers beyond a double, names that
+ * every object inherits, and excessive nesting.
  */
 export class JsonBody<Body extends object> implements PipeTransform<unknown, Body> {
   constructor(private readonly body: new () => Body) {}
@@ -51,14 +51,14 @@ export class JsonBody<Body extends object> implements PipeTransform<unknown, Bod
   }
 }
 
-/** What a body is refused with that holds more than `MOST_VALUES`. */
+/** The refusal of a body with more than `MOST_VALUES`. */
 export function tooManyValues(): Problem {
   return invalid([{ field: '', message: `must not hold more than ${MOST_VALUES} fields and items` }]);
 }
 
 /**
- * What is wrong with a body that is JSON, whatever it is for: a safe parser takes names that every object inherits, such as `__proto__`, for
- * malformed JSON. Undefined where nothing is, or where it is no JSON.
+ * What is wrong with any JSON body: a safe parser treats names that every object inherits, such as `__proto__`, as malformed JSON.
+ * Undefined if nothing is, or if it is not JSON.
  */
 export function faultyJson(text: string): Problem | undefined {
   let value: unknown;
@@ -86,7 +86,7 @@ type Class = new () => object;
 
 interface Inspected {
   readonly faults: readonly Fault[];
-  /** The class's rules must not even be tried. */
+  /** Whether even trying the class's rules would be unsafe. */
   readonly unsafe: boolean;
 }
 
@@ -94,13 +94,14 @@ interface Pending {
   readonly value: unknown;
   readonly path: string;
   readonly depth: number;
-  /** What the value is to be an instance of, or its items; undefined where any JSON will do. */
+  /** The class of the value, or of its items; undefined if any JSON is allowed. */
   readonly type: Class | undefined;
 }
 
 /**
- * What is wrong with a JSON value whatever the rules of its class. Unknown fields are found here, since converting and validating them
- * costs a hundred times as much. Without a class, any field is known. It stops when there is too much. Not recursive, so no depth can exhaust the stack.
+ * What is wrong with a JSON value regardless of the rules of its class. Unknown fields are found here, since converting and validating them
+ * costs a hundred times as much. Without a class, every field is known. Stops after too many values. Not recursive, so no depth can exhaust
+ * the stack.
  */
 export function inspect(root: object, body?: Class): Inspected {
   const faults: Fault[] = [];
@@ -111,7 +112,7 @@ export function inspect(root: object, body?: Class): Inspected {
   };
   let values = 0;
   const pending: Pending[] = [{ value: root, path: '', depth: 0, type: body }];
-  /** Whether so many entries may be looked at. */
+  /** Whether this many entries may be examined. */
   const fits = (entries: number, path: string): boolean => {
     values += entries;
     if (entries > MOST_ENTRIES) refuse(path, `must not have more than ${MOST_ENTRIES} entries`, true);
@@ -148,7 +149,7 @@ export function inspect(root: object, body?: Class): Inspected {
           if (key in Object.prototype || key.length > LONGEST_KEY) refuse(itemPath, 'is not a known field', true);
           else if (fields === undefined) pending.push({ value: item, path: itemPath, depth: depth + 1, type: undefined });
           else if (fields.has(key)) pending.push({ value: item, path: itemPath, depth: depth + 1, type: fields.get(key) });
-          // What is in it has not been looked at, so it must not be converted.
+          // Its content has not been examined, so it must not be converted.
           else refuse(itemPath, 'is not a known field', typeof item === 'object' && item !== null);
           if (faults.length >= MOST_FAULTS) break;
         }
@@ -160,7 +161,7 @@ export function inspect(root: object, body?: Class): Inspected {
 
 const known = new WeakMap<Class, ReadonlyMap<string, Class | undefined>>();
 
-/** The fields that a class has rules for, with the classes that their values are to be of. */
+/** The fields that a class has rules for, with the classes of their values. */
 function fieldsOf(type: Class): ReadonlyMap<string, Class | undefined> {
   const found = known.get(type);
   if (found !== undefined) return found;
@@ -172,7 +173,7 @@ function fieldsOf(type: Class): ReadonlyMap<string, Class | undefined> {
   return fields;
 }
 
-/** What we ask of class-transformer's storage. */
+/** The part of class-transformer's storage used here. */
 interface TypeStorage {
   findTypeMetadata(target: Class, field: string): { readonly typeFunction?: () => Class } | undefined;
 }

@@ -1,8 +1,8 @@
 const [QUOTE, BACKSLASH, COMMA, BRACE, BRACKET] = [...'"\\,{['].map((sign) => sign.charCodeAt(0));
 
 /**
- * How many fields and items a JSON text holds; an empty object or list counts as having one. It is counted on the bytes, in one pass, since
- * making objects of a hundred thousand fields takes longer than others should wait. Whether it is JSON at all is not looked at.
+ * The number of fields and items in a JSON text; an empty object or list counts as having one. Counted on the bytes in one pass, since
+ * parsing a hundred thousand fields takes longer than others should wait. Does not check whether it is valid JSON.
  * @param most where counting stops
  */
 export function entriesIn(json: Uint8Array, most: number): number {

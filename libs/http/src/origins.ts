@@ -7,15 +7,15 @@ import { sendProblem } from './problem-filter.js';
 const EXPOSED = ['ETag', 'Location', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'X-Correlation-Id', 'WWW-Authenticate'];
 
 /**
- * Refuses what pages of other origins ask for, and answers the pre-flight requests of those that are allowed (CORS). Programs that are no
- * browsers send neither `Origin` nor `Sec-Fetch-Site`, and are not concerned. Call it after `prepareHttp`, before anything else is hooked in.
+ * Refuses requests from pages of other origins, and answers pre-flight requests of allowed ones (CORS). Programs other than browsers send
+ * neither `Origin` nor `Sec-Fetch-Site`, and are not affected. Call it after `prepareHttp`, before any other hook.
  * @param allowed origins such as `https://portal.example` whose pages may call the API with a key; cookies are not for them
  */
 export async function refuseForeignPages(app: NestFastifyApplication, allowed: readonly string[]): Promise<void> {
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   if (allowed.length > 0) {
     app.enableCors({ origin: [...allowed], methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'], exposedHeaders: EXPOSED, maxAge: 600 });
-    // Pre-flight requests carry no key: they are answered before anybody asks for one.
+    // Pre-flight requests carry no key: they are answered before authentication.
     await server.after();
   }
   server.addHook('onRequest', (request, reply, done) => {
@@ -25,7 +25,7 @@ export async function refuseForeignPages(app: NestFastifyApplication, allowed: r
   });
 }
 
-/** Whether a request comes from a page that may not send it. A link to a page of ours may be followed from anywhere. */
+/** Whether a request comes from a page that may not send it. Links to pages here may be followed from anywhere. */
 export function isForeign(
   { method, url, headers, protocol, host }: Pick<FastifyRequest, 'method' | 'url' | 'headers' | 'protocol' | 'host'>,
   allowed: readonly string[],

@@ -4,7 +4,7 @@ import { OtherLog, QueryTooLong, RevisionConflict, StoreUnavailable, StreamDelet
 import type { JsonLog } from '#platform';
 import { Problem, PROBLEM_JSON, type HttpProblemCode } from './problem.js';
 
-/** The problem for each status that the HTTP server itself ends a request with. */
+/** The problem for each status with which the HTTP server itself ends a request. */
 const byStatus: Readonly<Record<number, HttpProblemCode>> = {
   400: 'malformed-request',
   404: 'not-found',
@@ -16,10 +16,10 @@ const byStatus: Readonly<Record<number, HttpProblemCode>> = {
   431: 'headers-too-large',
 };
 
-/** Makes problem details of whatever ends a request, and logs what is our fault. */
+/** Turns whatever ends a request into problem details, and logs internal faults. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  /** @param methodsAt the methods that an address knows, for 405 */
+  /** @param methodsAt the methods of a URL, for 405 */
   constructor(
     private readonly log: JsonLog,
     private readonly methodsAt: (path: string) => readonly string[],
@@ -38,7 +38,7 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   problemOf(exception: unknown, request: FastifyRequest): Problem {
-    // What fails because nobody sends the rest is nobody's fault here.
+    // Incomplete requests are not a fault of the server.
     if (isAborted(request))
       return Problem.of('request-aborted', 'The connection closed before the body was complete', { cause: exception });
     const known = problemOfStores(exception, !['GET', 'HEAD'].includes(request.method));
@@ -66,20 +66,20 @@ export class ProblemFilter implements ExceptionFilter {
 
   #report(problem: Problem, exception: unknown, request: FastifyRequest): void {
     const fields = { address: request.ip, method: request.method, url: request.url, status: problem.kind.status, code: problem.code };
-    // A view that lags is part of the protocol; a store that is away needs no stack trace; anything else is a mistake of ours.
+    // A lagging view is part of the protocol; an unavailable store needs no stack trace; anything else is an internal fault.
     if (problem.code === 'not-yet-visible' || problem.code === 'request-aborted') this.log.debug(fields, problem.message);
     else if (problem.code === 'internal-error') this.log.error({ ...fields, err: exception }, problem.message);
     else this.log.warn({ ...fields, cause: problem.cause instanceof Error ? problem.cause.message : undefined }, problem.message);
   }
 }
 
-/** Whether a sender hung up before all of its request was there. */
+/** Whether a sender hung up before the request was complete. */
 function isAborted({ raw }: FastifyRequest): boolean {
   return raw.destroyed && !raw.complete;
 }
 
 /**
- * The problem that an error of the stores stands for, or that it is itself.
+ * The problem for an error of the stores, or the error itself if it is one.
  * @param mayBeDone whether something may have been done before it
  */
 export function problemOfStores(exception: unknown, mayBeDone = true): Problem | undefined {
@@ -113,7 +113,7 @@ export function problemOfStores(exception: unknown, mayBeDone = true): Problem |
   return undefined;
 }
 
-/** Sends problem details, also where Nest has no part in the request yet. */
+/** Sends problem details, even before Nest handles the request. */
 export function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
   void reply
     .code(problem.kind.status)
@@ -126,7 +126,7 @@ export function sendProblem(problem: Problem, request: FastifyRequest, reply: Fa
 /** The path of a request's target as a URI reference, whatever bytes were sent. */
 export function instanceOf(target: string): string {
   const path = target.split(/[?#]/, 1)[0] ?? '/';
-  // Node reads a request's target as Latin-1, so each character is one of the bytes that were sent.
+  // Node reads a request's target as Latin-1, so each character is one of the bytes sent.
   return path
     .slice(0, 500)
     .replace(/[^\x21-\x7e]|["<>\\^`{|}]/g, (char) => `%${(char.charCodeAt(0) & 0xff).toString(16).padStart(2, '0').toUpperCase()}`);

@@ -1,12 +1,12 @@
 import type { Fault, Refusal } from '#eventsourcing';
 
-/** What a problem's stable code stands for. */
+/** The meaning of a problem's stable code. */
 export interface ProblemKind {
   readonly status: number;
   readonly title: string;
 }
 
-/** The problems that any HTTP interface of ours may have. Those of the domain are added by the apps that speak of it. */
+/** The problems of any HTTP interface here. Apps add those of their domain. */
 export const httpProblems = {
   'malformed-request': { status: 400, title: 'Malformed request' },
   'malformed-json': { status: 400, title: 'Malformed JSON' },
@@ -45,7 +45,7 @@ export const httpProblems = {
 
 export type HttpProblemCode = keyof typeof httpProblems;
 
-/** Problem details as they are sent (RFC 9457). */
+/** Problem details as sent (RFC 9457). */
 export interface ProblemDetails {
   /** `urn:tierline:problem:` and the code. */
   readonly type: string;
@@ -56,7 +56,7 @@ export interface ProblemDetails {
   readonly code: string;
   readonly correlationId?: string;
   readonly faults?: readonly Fault[];
-  /** Where a merged ticket goes on. */
+  /** The ticket that a merged one continues in. */
   readonly mergedInto?: string;
   /** Id of the agent who has the ticket. */
   readonly holder?: string;
@@ -66,7 +66,7 @@ export interface ProblemDetails {
 
 interface ProblemOptions {
   readonly faults?: readonly Fault[];
-  /** Fields of its own. */
+  /** Additional fields. */
   readonly more?: Refusal['details'];
   readonly headers?: Readonly<Record<string, string>>;
   readonly cause?: unknown;
@@ -96,8 +96,8 @@ export class Problem extends Error {
   }
 
   /**
-   * A refused command. A code that `kinds` does not list is a conflict with the state that the thing is in. `retryAfter` among its details, in seconds,
-   * is the header `Retry-After`.
+   * A refused command. A code that is missing from `kinds` is a conflict with the state. `retryAfter` among its details, in seconds,
+   * becomes the header `Retry-After`.
    */
   static ofRefusal(
     { refused, message, faults, details: { retryAfter, ...more } = {} }: Refusal,

@@ -2,7 +2,9 @@ import type { PipeTransform } from '@nestjs/common';
 import { type Parameters, type QueryOf, readParameters } from '#platform';
 import { Problem } from './problem.js';
 
-/** Reads a query against its declaration. Unknown parameters are refused, so that a misspelt one is not silently ignored; so are repeated ones. */
+/**
+ * Reads a query by its declaration. Unknown parameters are refused, so that a misspelt one is not silently ignored; so are repeated ones.
+ */
 export class QueryParameters<Declared extends Parameters> implements PipeTransform<unknown, QueryOf<Declared>> {
   constructor(readonly declared: Declared) {}
 

@@ -18,12 +18,12 @@ const COLLECTION = 'rate_limits';
 const WINDOW_S = 60;
 const FAILURES_WINDOW_S = 900;
 const LONGEST_WAIT_S = 60;
-/** How long the shared count is waited for, in milliseconds. */
+/** How long to wait for the shared count, in milliseconds. */
 const PATIENCE_MS = 200;
 
 /**
- * Who may send how much, in fixed windows of a minute, and who has to wait because they failed to prove who they are. Each process counts in
- * memory, or in a database that several share; while that one is away, each counts for itself.
+ * Rate limits in fixed windows of a minute, and waits after failed authentication. Each process counts in memory, or in a database that
+ * several share; while that one is unavailable, each counts for itself.
  */
 export class RateLimits {
   readonly #limits = new Map<Limited, { readonly most: number; readonly policy: string; readonly limiter: RateLimiterAbstract }>();
@@ -39,7 +39,7 @@ export class RateLimits {
     this.#failures = limiter('failures', failures, FAILURES_WINDOW_S, shared);
   }
 
-  /** Limits that several processes count together. */
+  /** Limits counted by several processes together. */
   static async shared(config: RateLimitConfig, database: Database): Promise<RateLimits> {
     await database.collection(COLLECTION).createIndexes([
       { key: { key: 1 }, unique: true },
@@ -49,8 +49,8 @@ export class RateLimits {
   }
 
   /**
-   * Takes from what somebody may send, and tells in the headers of the answer what is left.
-   * @param weight as how many requests it counts
+   * Counts against a sender's limit, and reports the rest in the headers of the answer.
+   * @param weight number of requests to count
    * @throws Problem rate-limited
    */
   async take(reply: Pick<FastifyReply, 'headers'>, kind: Limited, who: string, weight = 1): Promise<void> {
@@ -62,14 +62,14 @@ export class RateLimits {
     if (isOver) throw limited(`More than ${limit.most} requests within a minute`, seconds);
   }
 
-  /** @throws Problem rate-limited while an address has to wait after failed attempts */
+  /** @throws Problem rate-limited while an address must wait after failed attempts */
   async refuseWaiting(address: string): Promise<void> {
     const wait = await this.#waits.get(address);
     if (wait !== null && wait.msBeforeNext > 0)
       throw limited('Too many failed attempts from this address', Math.ceil(wait.msBeforeNext / 1_000));
   }
 
-  /** Counts a failed attempt. Those that are free wait for nothing; the next waits a second, then two, four, up to a minute. */
+  /** Counts a failed attempt. After the free ones the next waits a second, then two, four, up to a minute. */
   async noteFailure(address: string): Promise<void> {
     if (this.#freeFailures === 0) return;
     const { consumedPoints } = await consume(this.#failures, address, 1);
@@ -81,7 +81,7 @@ export class RateLimits {
 /** No limits. */
 export const UNLIMITED = new RateLimits({ person: 0, service: 0, address: 0, failures: 0 });
 
-/** What an address is counted as: one IPv4 address, or the network of IPv6 addresses that one customer is given at least. */
+/** What an address counts as: one IPv4 address, or the smallest network of IPv6 addresses that a customer is given. */
 export function countedAddress(address: string): string {
   if (isIPv4(address) || !ipaddr.isValid(address)) return address;
   const parsed = ipaddr.process(address);

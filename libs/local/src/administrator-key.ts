@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
-/** The key of an administrator that `npm start` leaves in its data directory; undefined where there is none. */
+/** The administrator's key that `npm start` stores in its data directory; undefined if there is none. */
 export async function administratorKeyIn(dataDir: string): Promise<string | undefined> {
   try {
     return (await readFile(join(resolve(dataDir), 'admin.token'), 'utf8')).trim();

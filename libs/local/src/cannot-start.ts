@@ -21,13 +21,13 @@ export function portTaken(port: number, what: string, variable: string): CannotS
   );
 }
 
-/** What keeps a directory from being written, by the names that the system gives them. */
+/** System errors that mean that a directory cannot be written. */
 const unwritable: ReadonlySet<string> = new Set('EACCES EPERM EROFS ENOTDIR EISDIR EEXIST ELOOP ENAMETOOLONG ENOSPC EDQUOT EIO'.split(' '));
 
-/** An error of the file system in the data directory as one that says what to do; any other error as it is. */
+/** A file system error in the data directory as one that says what to do; any other error unchanged. */
 export function explainDataDir(dataDir: string, error: unknown): unknown {
   const { code, message } = error as { readonly code?: unknown; readonly message?: string };
-  // LMDB gives the number of a system error, and its own errors negative ones.
+  // LMDB uses the number of a system error, and negative numbers for its own.
   const name = typeof code === 'number' && code > 0 ? getSystemErrorName(-code) : code;
   if (typeof name !== 'string' || !unwritable.has(name)) return error;
   const reason = message?.startsWith(name) ? message : `${name}: ${message}`;

@@ -9,15 +9,15 @@ import { type Closable, opening } from './opening.js';
 export interface Connections extends Closable {
   readonly store: EventStoreDB;
   readonly mongo: Mongo;
-  /** What personal data is encrypted with. */
+  /** Keys for encrypting personal data. */
   readonly keys: PersonalKeys;
-  /** What attachments are encrypted with. */
+  /** Keys for encrypting attachments. */
   readonly attachments: AttachmentKeys;
 }
 
 /**
- * Connects to the stores that the configuration names, and checks that both answer.
- * @throws ConfigError when it does not name both; CannotStart when one does not answer
+ * Connects to the configured stores, and checks that both answer.
+ * @throws ConfigError if either is not configured; CannotStart if one does not answer
  */
 export async function connectStores(
   {
@@ -35,7 +35,7 @@ export async function connectStores(
     ];
     throw new ConfigError(unset.map((field) => ({ field, message: 'must be set: only `npm start` has embedded stores' })));
   }
-  // The clients are loaded only by programs that connect: the main thread of `npm start` does not.
+  // Only programs that connect load the clients: the main thread of `npm start` does not.
   const [{ EventStoreDB }, { connectMongo }] = await Promise.all([import('#eventstoredb'), import('#mongo')]);
   return opening(async (onClose) => {
     const onRetry = (what: string, error: unknown) => log.warn({ err: error }, `${what}: trying again`);
@@ -56,7 +56,7 @@ export async function connectStores(
         throw new CannotStart(`Personal data cannot be read (${error.message}). Is PERSONAL_KEY_FILE right?`, { cause: error });
       });
     const attachments = await AttachmentKeys.open(mongo, keys);
-    // The same connection, by which personal data is read.
+    // The same connection, for reading personal data.
     const store = EventStoreDB.connect(eventStoreUrl, { onRetry, personal: new PersonalEvents(keys, attachments) });
     onClose(() => store.close());
     const closing = new AbortController();
@@ -80,7 +80,7 @@ function readable<Connection>(what: string, variable: string, connect: () => Con
   }
 }
 
-/** A message in which nothing is left of what a connection string says before its hosts and after them. */
+/** A message without the parts of a connection string before and after its hosts. */
 export function withoutSecrets(message: string, url: string): string {
   const [, userInfo = ''] = /^[^/]*\/\/(.*)@/s.exec(url) ?? [];
   const [user = '', ...password] = userInfo.split(':');

@@ -3,7 +3,8 @@ export interface Closable {
 }
 
 /**
- * Opens several things. What `onClose` is given is called by the result's `close`, last one first; and at once when opening the rest fails.
+ * Opens several things. The functions given to `onClose` are called by the result's `close`, last one first, and at once if opening the
+ * rest fails.
  * @throws what opening throws
  */
 export async function opening<Opened extends object>(

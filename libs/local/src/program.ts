@@ -3,19 +3,19 @@ import { type Config, ConfigError, createLog, type JsonLog, loadConfig, standard
 import { CannotStart } from './cannot-start.js';
 import type { Closable } from './opening.js';
 
-/** A program that has started. What else it says of itself can be cloned. */
+/** A program that has started. Its additional fields can be cloned. */
 export interface Running extends Closable {
-  /** Where it answers HTTP, if it does. */
+  /** The URL of its HTTP server, if any. */
   readonly url?: string;
 }
 
-/** What a thread is started with. */
+/** Input of a thread. */
 export interface ThreadData {
   readonly config: Config;
   readonly options: object;
 }
 
-/** What a thread says first. */
+/** First message of a thread. */
 export type ThreadMessage = { readonly up: object } | { readonly cannotStart: string };
 
 /** @throws CannotStart, ConfigError */
@@ -24,13 +24,13 @@ export type Start<Options extends object, Up extends Running> = (config: Config,
 export interface ProgramOutput<Up extends Running> {
   /** Where the log of the process goes; that of a thread goes to standard error. */
   readonly log: NodeJS.WriteStream;
-  /** What the process says on standard output when it has started. */
+  /** What the process prints on standard output once it has started. */
   readonly banner?: (up: Up, config: Config) => string;
 }
 
 /**
- * What the `main.ts` of an app does: it starts, runs, and closes when it is told to. As a process it is configured by the environment and
- * told by signals; as a thread of another program, by that one.
+ * The `main.ts` of an app: starts, runs, and closes on request. A process is configured by the environment and controlled by signals; a
+ * thread by the program that started it.
  */
 export async function runProgram<Options extends object, Up extends Running>(
   start: Start<Options, Up>,
@@ -56,18 +56,18 @@ async function runThread<Options extends object, Up extends Running>(start: Star
   try {
     running = await start(config, createLog(config.logLevel, standardError()), options);
   } catch (error) {
-    // Whoever started the thread is given the message: an error loses its class on the way.
+    // Only the message is passed to the starter of the thread: an error loses its class on the way.
     if (!isExplained(error)) throw error;
     port.postMessage({ cannotStart: error.message } satisfies ThreadMessage);
     return;
   }
   const { close, ...up } = running;
-  // The port keeps the thread; without it, it ends.
+  // The port keeps the thread alive.
   port.once('message', () => void close().finally(() => port.close()));
   port.postMessage({ up } satisfies ThreadMessage);
 }
 
-/** One Ctrl-C arrives twice where npm is in between: from the terminal, and passed on by npm. */
+/** One Ctrl-C arrives twice if npm is in between: from the terminal, and forwarded by npm. */
 const SAME_KEYSTROKE_MS = 500;
 
 /** How long closing may take, in milliseconds. */
@@ -96,7 +96,7 @@ async function runProcess<Options extends object, Up extends Running>(start: Sta
     process.exit(code);
   };
 
-  // A process in an unknown state must not go on writing: its supervisor starts it again, and nothing acknowledged is lost.
+  // A process in an unknown state must stop writing: its supervisor restarts it, and nothing acknowledged is lost.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => {
       log.fatal({ err: error }, event === 'uncaughtException' ? 'uncaught exception' : 'unhandled rejection');

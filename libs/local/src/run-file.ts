@@ -1,13 +1,13 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Where a running `npm start` can be reached: `tierline.json` in its data directory, for the command line to find. */
+/** How to reach a running `npm start`: `tierline.json` in its data directory, for the command line. */
 export interface RunFile {
   readonly pid: number;
   readonly api: string;
   readonly eventStoreUrl: string;
   readonly mongodbUrl: string;
-  /** For reporting jobs: the read models of the embedded node, for reading alone. */
+  /** For reporting jobs: read-only access to the read models of the embedded node. */
   readonly reportsUrl?: string;
 }
 

@@ -8,19 +8,19 @@ import { openStores } from './stores.js';
 import { startApiThread, startWorkerThread } from './threads.js';
 
 /**
- * API, worker and, where none are configured, the stores: in one process, each in a thread of its own. Closing it stops taking requests,
- * finishes what is in work, flushes and unlocks the data directory.
+ * API, worker and, unless configured elsewhere, the stores: in one process, each in its own thread. Closing it stops accepting requests,
+ * finishes current work, flushes and unlocks the data directory.
  */
 export interface Standalone extends RunFile, Closable {
-  /** Where the embedded stores keep their data; undefined when both stores run elsewhere. */
+  /** Where the embedded stores keep their data; undefined if both stores run elsewhere. */
   readonly dataDir?: string;
-  /** A link to log in as an administrator, once; at the first start. */
+  /** A one-time link to log in as an administrator; at the first start. */
   readonly firstLogIn?: string;
 }
 
 /** @throws CannotStart */
 export async function startStandalone(config: Config): Promise<Standalone> {
-  // Whatever this process keeps is its owner's alone. Threads share the mask, and cannot set it.
+  // Files of this process are private to its owner. Threads share the mask, and cannot set it.
   if (isMainThread) process.umask(0o077);
   return opening(async (onClose) => {
     const stores = await openStores(config);
@@ -43,7 +43,7 @@ export async function startStandalone(config: Config): Promise<Standalone> {
     await writeRunFile(dataDir, runFile).catch((error: unknown) => {
       throw explainDataDir(dataDir, error);
     });
-    // Last opened, first closed: nobody is led to a process that is stopping.
+    // Last opened, first closed: nobody is directed to a process that is stopping.
     onClose(() => removeRunFile(dataDir));
     return { ...runFile, ...first, dataDir };
   });

@@ -1,10 +1,10 @@
 import 'reflect-metadata';
 import { BasicConstraintsExtension, PemConverter, SubjectAlternativeNameExtension, X509CertificateGenerator } from '@peculiar/x509';
 
-/** As long as the data directory is used: whoever trusts it was told by this directory. */
+/** As long as the data directory may be used: clients were told by this directory to trust it. */
 const LASTS_MS = 100 * 365 * 86_400_000;
 
-/** A new private key and a certificate for this machine's loopback names that it has signed itself, PEM, the key first. */
+/** A new private key and a self-signed certificate for this machine's loopback names, PEM, the key first. */
 export async function newCertificate(): Promise<string> {
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
   const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);

@@ -8,7 +8,7 @@ export interface StoreUser {
   readonly password: string;
 }
 
-/** The users of the embedded nodes on a data directory. Their passwords are made at the first start, and stay. */
+/** The users of the embedded nodes on a data directory. Their passwords are created at the first start, and stay. */
 export interface StoreUsers {
   /** Tierline itself: may do everything. */
   readonly tierline: StoreUser;
@@ -22,17 +22,17 @@ export async function storeUsersIn(dataDir: string): Promise<StoreUsers> {
   return { tierline: userOf('tierline'), reports: userOf('reports') };
 }
 
-/** What the embedded EventStoreDB node proves itself with: its client sends passwords by TLS alone. */
+/** The certificate of the embedded EventStoreDB node: its client sends passwords only over TLS. */
 export interface StoreCertificate {
   readonly cert: string;
   readonly key: string;
-  /** Where the certificate is, for clients to trust. */
+  /** Path of the certificate, for clients to trust. */
   readonly certFile: string;
 }
 
-/** The certificate of a data directory. It is made at the first start, and stays. */
+/** The certificate of a data directory. Created at the first start; then it stays. */
 export async function storeCertificateIn(dataDir: string): Promise<StoreCertificate> {
-  // Loaded only where one is made.
+  // Loaded only to create one.
   const kept = await keptSecret(join(dataDir, 'eventstoredb-tls'), async () => (await import('./store-certificate.js')).newCertificate());
   const begins = kept.indexOf('-----BEGIN CERTIFICATE-----');
   const cert = kept.slice(begins);

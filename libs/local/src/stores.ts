@@ -5,16 +5,16 @@ import { CannotStart, DataDirLocked, explainDataDir, portTaken } from './cannot-
 import { type Closable, opening } from './opening.js';
 import { storeCertificateIn, type StoreUser, storeUsersIn } from './store-users.js';
 
-/** The two stores of a process, wherever they run. Closing stops the embedded ones: flushed, and their directories unlocked. */
+/** The two stores of a process, wherever they run. Closing stops the embedded ones, flushes them and unlocks their directories. */
 export interface Stores extends Closable {
   readonly eventStoreUrl: string;
   readonly mongodbUrl: string;
-  /** For reporting jobs: the read models of an embedded node, for reading alone. */
+  /** For reporting jobs: read-only access to the read models of an embedded node. */
   readonly reportsUrl?: string;
 }
 
 /**
- * The stores that the configuration names; where it names none, an embedded node on the data directory.
+ * The configured stores; by default, embedded nodes on the data directory.
  * @throws CannotStart
  */
 export async function openStores(config: Config): Promise<Stores> {
@@ -31,7 +31,7 @@ export async function openStores(config: Config): Promise<Stores> {
       try {
         await checkRoom(dataDir);
         await mkdir(directory, { recursive: true, mode: 0o700 });
-        // Nobody else looks into it, whatever the modes of the files in it are.
+        // Nobody else can look into it, whatever the modes of its files.
         await chmod(dataDir, 0o700);
         const node = await start({ directory, port }, dataDir);
         onClose(() => node.close());
@@ -52,13 +52,13 @@ export async function openStores(config: Config): Promise<Stores> {
   });
 }
 
-/** Where a node keeps its data and listens. */
+/** Directory and port of a node. */
 interface Where {
   readonly directory: string;
   readonly port: number;
 }
 
-// The nodes are loaded only where they are started.
+// The nodes are loaded only to start them.
 
 /** Tierline reads `$all` by event type and needs no links to it; without them the log is less than half as long. */
 async function startEventStore(where: Where, dataDir: string): Promise<Closable & Pick<Stores, 'eventStoreUrl'>> {
@@ -66,7 +66,7 @@ async function startEventStore(where: Where, dataDir: string): Promise<Closable 
   const { tierline } = await storeUsersIn(dataDir);
   const { certFile, ...tls } = await storeCertificateIn(dataDir);
   const node = await startEmbeddedEventStoreDB({ ...where, systemStreams: false, credentials: tierline, tls });
-  // By name: TLS knows no names that are addresses.
+  // By name: TLS does not accept addresses as names.
   const eventStoreUrl = `esdb://${tierline.user}:${tierline.password}@localhost:${node.port}?tls=true&tlsCAFile=${encodeURIComponent(certFile)}`;
   return { eventStoreUrl, close: () => node.close() };
 }
@@ -75,7 +75,7 @@ async function startMongoDB(where: Where, dataDir: string): Promise<Closable & R
   const { startEmbeddedMongoDB } = await import('@tierline/embedded-mongodb');
   const users = await storeUsersIn(dataDir);
   const node = await startEmbeddedMongoDB({ ...where, credentials: users.tierline, reader: { ...users.reports, database: DATABASE } });
-  // Names the database, so that other clients that are given the URL find it too; the users are not of that one.
+  // Names the database, so that other clients with the URL find it too; the users belong to another one.
   const urlFor = ({ user, password }: StoreUser): string => {
     const url = new URL(node.url);
     Object.assign(url, { username: user, password, pathname: `/${DATABASE}` });
@@ -88,7 +88,7 @@ async function startMongoDB(where: Where, dataDir: string): Promise<Closable & R
 /** The database of the read models. */
 const DATABASE = 'tierline';
 
-/** Free bytes that the embedded stores begin with: with less, LMDB's mapped files end the process instead of failing. */
+/** Free bytes that the embedded stores require at start: with less, LMDB's mapped files end the process instead of failing. */
 const LEAST_ROOM = 4 * 1024 * 1024;
 
 /** @throws an error with the code ENOSPC */

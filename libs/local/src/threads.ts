@@ -9,20 +9,20 @@ export interface WorkerParts {
   /** The read models. */
   readonly views?: boolean;
   readonly policies?: boolean;
-  /** What time alone brings about. */
+  /** Timekeeper. */
   readonly timekeeper?: boolean;
 }
 
-/** An API that runs. */
+/** A running API. */
 export interface RunningApi extends Running {
   readonly url: string;
-  /** A link to log in as an administrator, once; where there had been none. */
+  /** A one-time link to log in as an administrator; if there was no key. */
   readonly firstLogIn?: string;
 }
 
-/** What the API does besides. */
+/** Additional tasks of the API. */
 export interface ApiParts {
-  /** Leaves a key of an administrator in the data directory: for who has the machine. */
+  /** Stores an administrator's key in the data directory, for whoever has access to the machine. */
   readonly administratorKey?: boolean;
 }
 
@@ -30,20 +30,20 @@ export interface ApiParts {
 const program = (app: string): URL => new URL(`../../../apps/${app}/src/main.js`, import.meta.url);
 
 /**
- * The API in a thread of its own, on the stores that the configuration names.
+ * The API in its own thread, on the configured stores.
  * @throws CannotStart
  */
 export const startApiThread = (config: Config, parts: ApiParts = {}): Promise<RunningApi> => startThread(program('api'), config, parts);
 
 /**
- * The worker in a thread of its own, so that folding events does not keep other threads from answering.
- * @param parts all by default
+ * The worker in its own thread, so that folding events does not delay other threads.
+ * @param parts default: all
  * @throws CannotStart
  */
 export const startWorkerThread = (config: Config, parts: WorkerParts = {}): Promise<Running> =>
   startThread(program('worker'), config, parts);
 
-/** Its log goes to standard error. An error that ends the thread later is an uncaught exception of the process. */
+/** Its log goes to standard error. A later error that ends the thread is an uncaught exception of the process. */
 async function startThread<Up extends Running>(file: URL, config: Config, options: object): Promise<Up> {
   const thread = new Worker(file, { workerData: { config, options } satisfies ThreadData });
   const ended = new Promise<void>((resolve) => thread.once('exit', () => resolve()));
@@ -51,7 +51,7 @@ async function startThread<Up extends Running>(file: URL, config: Config, option
     thread.once('error', reject);
     thread.once('exit', (code) => reject(new Error(`${fileURLToPath(file)} ended with code ${code} before it had started`)));
     thread.once('message', (first: ThreadMessage) => {
-      // From now on nobody listens, which makes it an uncaught exception here.
+      // From now on nobody listens, so an error becomes an uncaught exception here.
       thread.off('error', reject);
       resolve(first);
     });

@@ -2,17 +2,17 @@ import type { Mongo } from '#mongo';
 import { keyIn, whyUnwritable } from '#platform';
 import { CannotStart } from './cannot-start.js';
 
-/** A key from which secrets are derived that are stored nowhere. */
+/** A key for deriving secrets that are not stored. */
 export interface DerivingKey {
   readonly file: string;
   /** The setting that names the file. */
   readonly variable: string;
-  /** What has such secrets: documents of a view, in words and as a condition. */
+  /** The owners of such secrets: documents of a view, in words and as a condition. */
   readonly owners: { readonly noun: string; readonly view: string; readonly where: object };
 }
 
 /**
- * Makes sure that a key can be used, or made, and that none is made in place of one that is missing: with it, all secrets that were derived before would be others.
+ * Ensures that a key can be used or created, and that no new one replaces a missing one: all secrets derived before would change.
  * @throws CannotStart
  */
 export async function unlessKeyMissing({ db }: Pick<Mongo, 'db'>, { file, variable, owners }: DerivingKey): Promise<void> {

@@ -1,13 +1,13 @@
-/** Writes things in batches, one batch at a time: what comes while one is written goes into the next. */
+/** Writes things in batches, one batch at a time: what arrives during a write goes into the next batch. */
 export class Batches<Thing, Written> {
   #waiting: Thing[] = [];
-  /** The batch that is going to be written, and the one before it. */
+  /** The next batch, and the one before it. */
   #next: Promise<Written> | undefined;
   #writing: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly write: (batch: readonly Thing[]) => Promise<Written>) {}
 
-  /** @returns what the writing of its batch came to; it fails as that does */
+  /** @returns the result of writing its batch; fails if that fails */
   add(thing: Thing): Promise<Written> {
     this.#waiting.push(thing);
     return (this.#next ??= this.#writing.then(() => this.#writeWaiting()));

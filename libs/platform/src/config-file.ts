@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { ConfigError } from './config.js';
 
-/** What is in a file of JSON that an environment variable names. @throws ConfigError */
+/** The content of a JSON file named by an environment variable. @throws ConfigError */
 export async function configFile(variable: string, file: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(file, 'utf8')) as unknown;

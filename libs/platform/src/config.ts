@@ -10,17 +10,17 @@ import { listOf, network, path, port, PORT_RULE, type Read, requireBoth, webAddr
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** All that can be configured. Each field is one environment variable; see `loadConfig` for their names and defaults. */
+/** The configuration. Each field is one environment variable; see `loadConfig` for names and defaults. */
 export interface Config extends HttpConfig {
-  /** The key that cursors are signed with; made when it is not there. */
+  /** The key for signing cursors; created if missing. */
   readonly cursorKeyFile: string;
   /** Where the embedded stores keep their data. */
   readonly dataDir: string;
-  /** Where attachments are kept, unless in a bucket. */
+  /** Where attachments are stored, unless in a bucket. */
   readonly attachmentsDir: string;
-  /** What the folders that reports are delivered to are in. */
+  /** Parent of the folders that reports are delivered to. */
   readonly reportsDir: string;
-  /** The bucket that attachments are kept in. */
+  /** The bucket for attachments. */
   readonly s3?: S3Bucket;
   /** Connection string of EventStoreDB; without one an embedded node is started. */
   readonly eventStoreUrl?: string;
@@ -28,15 +28,15 @@ export interface Config extends HttpConfig {
   readonly mongodbUrl?: string;
   readonly embeddedEventStoreDBPort: number;
   readonly embeddedMongoDBPort: number;
-  /** Into how many partitions, for as many workers, views and policies are divided when they are made: a power of two. */
+  /** Number of partitions, and so of possible workers, when views and policies are created: a power of two. */
   readonly partitions: number;
   /** How the log is sealed. */
   readonly sealing: SealingConfig;
-  /** Whom people and programs prove with who they are, besides keys and links of ours. */
+  /** The identity provider for people and programs, in addition to this product's own keys and links. */
   readonly oidc?: OidcConfig;
-  /** The master key of personal data; made when it is not there. */
+  /** The master key of personal data; created if missing. */
   readonly personalKeyFile: string;
-  /** The master key before it, while `tierline keys rewrap` is not done. */
+  /** The previous master key, until `tierline keys rewrap` is done. */
   readonly personalKeyFileBefore?: string;
   readonly webhooks: WebhookConfig;
   readonly logIn: LogInConfig;
@@ -45,7 +45,7 @@ export interface Config extends HttpConfig {
 }
 
 export interface WebhookConfig {
-  /** What the secrets of webhooks are derived from; made when it is not there. */
+  /** Key for deriving the secrets of webhooks; created if missing. */
   readonly keyFile: string;
   /** Private networks that events may be sent to, in CIDR notation. */
   readonly networks: readonly string[];
@@ -54,17 +54,17 @@ export interface WebhookConfig {
 export interface SealingConfig {
   /** Minutes between two tree heads while the log grows; 0: only on demand. */
   readonly everyMinutes: number;
-  /** The key that signs; made when it is not there. */
+  /** The signing key; created if missing. */
   readonly keyFile: string;
-  /** What tree heads are added to. */
+  /** The file that tree heads are appended to. */
   readonly headsFile: string;
   /** A folder in a git repository, where each tree head becomes a commit. */
   readonly headsGit?: string;
-  /** Who signs tree heads along: its address, and its public key as signed notes have it. */
+  /** Co-signer of tree heads: its URL, and its public key as in signed notes. */
   readonly witness?: { readonly url: string; readonly key: string };
 }
 
-/** The environment asks for what cannot be. Its message names every fault, one a line. */
+/** The environment is invalid. The message names every fault, one per line. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   constructor(readonly faults: readonly Fault[]) {
@@ -133,7 +133,7 @@ export function loadConfig(env: Environment): Config {
     const text = env[name]?.trim();
     if (text === undefined || text === '') return fallback;
     const value = parse(text);
-    // Secrets are told to nobody, not even in a complaint; a connection string, or what should have been one, may hold a password anywhere.
+    // Secrets appear nowhere, not even in a fault; a connection string, or an attempt at one, may contain a password anywhere.
     if (value === undefined)
       faults.push({ field: name, message: /_(KEY(?!_FILE)|SECRET|URL)/.test(name) ? rule : `${rule}, not ${JSON.stringify(text)}` });
     return value ?? fallback;
@@ -152,7 +152,7 @@ export function loadConfig(env: Environment): Config {
     faults.push({ field: 'S3_BUCKET', message: `is required where there is ${s3Set.map(([name]) => name).join(', ')}` });
   requireBoth('S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY', isUnset, faults);
 
-  // A genuine EventStoreDB takes every variable that begins with EVENTSTORE_ for an option, and does not start with one that it does not know.
+  // A genuine EventStoreDB takes every variable with the prefix EVENTSTORE_ for an option, and does not start with an unknown one.
   const named = (name: string, former: string) => (isUnset(name) && !isUnset(former) ? former : name);
   const eventStoreUrl = read(
     named('TIERLINE_EVENTSTORE_URL', 'EVENTSTORE_URL'),
@@ -245,7 +245,7 @@ function verifierKey(text: string): string | undefined {
   return parseVerifierKey(text) === undefined ? undefined : text;
 }
 
-/** MongoDB's URLs may name several hosts, which `URL` cannot read, so only what is common to all is looked at. */
+/** MongoDB's URLs may name several hosts, which `URL` cannot parse, so only the common parts are checked. */
 function urlOf(schemes: readonly string[]) {
   return (text: string): string | undefined =>
     schemes.some((scheme) => text.startsWith(`${scheme}//`) && /^\/\/[^\s/?]+\S*$/.test(text.slice(scheme.length))) ? text : undefined;

@@ -2,17 +2,17 @@ import { isIP } from 'node:net';
 import type { Fault } from '#eventsourcing';
 import { listOf, network, path, port, PORT_RULE, type Read, requireBoth, webAddress } from './values.js';
 
-/** How the API is reached, and how much of it anybody may have. */
+/** How the API is reached, and how much of it anyone may use. */
 export interface HttpConfig {
-  /** Address of the HTTP server. Beyond loopback only where it speaks TLS, or a proxy that does is trusted. */
+  /** Address of the HTTP server. Beyond loopback only with TLS, or behind a trusted proxy with TLS. */
   readonly host: string;
   /** Port of the HTTP server; 0 is any free one. */
   readonly port: number;
   /** Origins such as `https://portal.example` whose pages may call the API with a key. */
   readonly allowedOrigins: readonly string[];
-  /** Addresses and networks of proxies that are believed whom they speak for. */
+  /** Addresses and networks of trusted proxies. */
   readonly trustProxy: readonly string[];
-  /** Where the certificate and its key are; without them it does not speak TLS. */
+  /** Paths of the certificate and its key; without them it does not speak TLS. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
   readonly timeouts: TimeoutConfig;
   readonly rateLimits: RateLimitConfig & {
@@ -25,28 +25,28 @@ export interface HttpConfig {
 export interface TimeoutConfig {
   /** To send the headers of a request. */
   readonly headersMs: number;
-  /** To send a request whole. */
+  /** To send a complete request. */
   readonly requestMs: number;
   /** Until the next request on the same connection. */
   readonly keepAliveMs: number;
 }
 
-/** Longer between requests than the minute that proxies keep a connection: they must be the ones that close it. */
+/** Longer than the minute for which proxies keep an idle connection: they must be the ones that close it. */
 export const TIMEOUTS: TimeoutConfig = { headersMs: 10_000, requestMs: 60_000, keepAliveMs: 72_000 };
 
-/** How much is allowed; 0: as much as anybody likes. */
+/** Limits; 0: none. */
 export interface RateLimitConfig {
-  /** Requests a minute of each person, and of each assistant. */
+  /** Requests per minute of each person, and of each assistant. */
   readonly person: number;
-  /** Requests a minute of each service. */
+  /** Requests per minute of each service. */
   readonly service: number;
-  /** Requests a minute of each address that do not say who sends them. */
+  /** Unauthenticated requests per minute of each address. */
   readonly address: number;
-  /** Failed attempts of an address to prove who somebody is, before it has to wait. */
+  /** Failed authentication attempts of an address before it must wait. */
   readonly failures: number;
 }
 
-/** What the environment says of the HTTP server. Faults are added to a list. */
+/** The settings of the HTTP server. Faults are added to a list. */
 export function readHttp(read: Read, isUnset: (name: string) => boolean, faults: Fault[]): HttpConfig {
   const host = read('HOST', '127.0.0.1', address, 'must be an address or name of this machine');
   const trustProxy = read(
@@ -101,12 +101,12 @@ function addresses(text: string): string | undefined {
 
 const SECONDS_RULE = 'must be a number of seconds from 1 to 3600';
 
-/** Milliseconds of so many seconds. */
+/** Seconds in milliseconds. */
 function seconds(text: string): number | undefined {
   return /^\d{1,4}$/.test(text) && Number(text) >= 1 && Number(text) <= 3_600 ? Number(text) * 1_000 : undefined;
 }
 
-/** An IP address, or a name that is none that looks like one. */
+/** An IP address, or a host name that does not look like an invalid one. */
 function address(text: string): string | undefined {
   const isName = /^(?=.{1,253}$)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$/i.test(text) && !/^[\d.]+$/.test(text);
   return isIP(text) !== 0 || isName ? text : undefined;

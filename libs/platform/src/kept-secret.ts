@@ -3,8 +3,8 @@ import { link, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * The text of a file that only its owner reads, such as a key. Made where there is none, and on disk when it returns; of several processes that start
- * at once, all take what the first one made.
+ * The text of a file that only its owner can read, such as a key. Created if missing, and on disk on return; of several processes that
+ * start at once, all use the first one's.
  */
 export async function keptSecret(file: string, make: () => string | Promise<string>): Promise<string> {
   return (await textIn(file)) ?? (await madeIn(file, await make()));
@@ -12,12 +12,12 @@ export async function keptSecret(file: string, make: () => string | Promise<stri
 
 const KEY_BYTES = 32;
 
-/** A key of 32 bytes, kept as a secret in hexadecimal. @throws Error when the file cannot be read or made, or holds no key */
+/** A key of 32 bytes, stored as a secret in hexadecimal. @throws Error if the file cannot be read or created, or has no key */
 export async function keptKey(file: string): Promise<Buffer> {
   return keyOf(file, await keptSecret(file, () => randomBytes(KEY_BYTES).toString('hex')));
 }
 
-/** A key in a file that has to be there. @throws Error when the file cannot be read, or holds no key */
+/** A key in an existing file. @throws Error if the file cannot be read, or has no key */
 export async function keyIn(file: string): Promise<Buffer> {
   return keyOf(file, await readFile(file, 'utf8'));
 }

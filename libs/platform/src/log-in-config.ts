@@ -1,24 +1,24 @@
 import type { Fault } from '#eventsourcing';
 import { listOf, path, type Read, webAddress, word } from './values.js';
 
-/** What it takes to log in to accounts. */
+/** Settings for logging in to accounts. */
 export interface LogInConfig {
-  /** What the secrets of authenticators are derived from; made when it is not there. */
+  /** Key for deriving the secrets of authenticators; created if missing. */
   readonly keyFile: string;
-  /** Roles that take a second factor. */
+  /** Roles that require a second factor. */
   readonly secondFactorRoles: readonly string[];
   readonly passkeys: PasskeySite;
 }
 
-/** The site that passkeys are of. */
+/** The site of passkeys. */
 export interface PasskeySite {
-  /** The domain that they are bound to: that of the origins, or one above it. */
+  /** The domain that they are bound to: that of the origins, or a parent of it. */
   readonly rpId: string;
-  /** Where browsers may make and use them, such as `https://desk.example`. */
+  /** Where browsers may create and use them, such as `https://desk.example`. */
   readonly origins: readonly string[];
 }
 
-/** What the environment says of logging in to accounts. */
+/** The settings for logging in to accounts. */
 export function readLogIn(read: Read, faults: Fault[], dataDir: string, port: number): LogInConfig {
   const origins = read(
     'PASSKEY_ORIGINS',
@@ -37,7 +37,7 @@ export function readLogIn(read: Read, faults: Fault[], dataDir: string, port: nu
   };
 }
 
-/** What browsers take for secure. */
+/** Origins that browsers consider secure. */
 function secureOrigin(text: string): string | undefined {
   if (webAddress(text) === undefined) return undefined;
   const { origin, protocol, hostname } = new URL(text);

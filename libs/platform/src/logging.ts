@@ -4,7 +4,7 @@ import { destination, type DestinationStream, type Logger as Pino, pino, stdTime
 import type { LogLevel } from './config.js';
 import { spelledOut } from './terminal.js';
 
-/** What ties a log line to the request that it was written for. */
+/** Links a log line to its request. */
 export interface Correlation {
   readonly correlationId: string;
   readonly causationId?: string;
@@ -12,17 +12,15 @@ export interface Correlation {
 
 const current = new AsyncLocalStorage<Correlation>();
 
-/** Runs something, and all that it starts, so that each log line carries these ids. */
+/** Runs something, and everything that it starts, with these ids in each log line. */
 export function withCorrelation<Result>(correlation: Correlation, run: () => Result): Result {
   return current.run(correlation, run);
 }
 
-/** Where Nest tells of every module and route that it sets up. */
+/** Nest's messages about every module and route that it sets up. */
 const STARTING_UP: ReadonlySet<string> = new Set(['NestFactory', 'InstanceLoader', 'RoutesResolver', 'RouterExplorer', 'NestApplication']);
 
-/**
- * The process's log: JSON lines with time, level, message and the ids of the request. It is pino (`log.pino`), and Nest's logger too.
- */
+/** The process's log: JSON lines with time, level, message and the ids of the request. It is pino (`log.pino`), and Nest's logger too. */
 export class JsonLog implements LoggerService {
   constructor(readonly pino: Pino) {}
 
@@ -39,7 +37,7 @@ export class JsonLog implements LoggerService {
   }
 
   error(message: unknown, ...rest: unknown[]): void {
-    // That it cannot listen Nest also throws: whoever started it says what to do.
+    // Nest also throws if it cannot listen: the starter then says what to do.
     this.#write(rest.at(-1) === 'NestApplication' ? 'debug' : 'error', message, rest);
   }
 
@@ -55,7 +53,7 @@ export class JsonLog implements LoggerService {
     this.#write('trace', message, rest);
   }
 
-  /** Nest says (message, …more, context); ours say (fields, message), as pino does. */
+  /** Nest calls (message, …more, context); code here calls (fields, message), like pino. */
   #write(level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace', message: unknown, rest: readonly unknown[]): void {
     if (message instanceof Error) {
       this.pino[level]({ err: message, context: rest.at(-1) }, message.message);
@@ -69,10 +67,10 @@ export class JsonLog implements LoggerService {
   }
 }
 
-/** Standard error, written by the thread that logs: what goes through the main thread is lost when that one ends first. */
+/** Standard error, written by the logging thread: output through the main thread is lost if that ends first. */
 export const standardError = (): DestinationStream => destination({ dest: 2, sync: true });
 
-/** @param to standard output unless given */
+/** @param to default: standard output */
 export function createLog(level: LogLevel, to?: DestinationStream): JsonLog {
   const options = {
     level,

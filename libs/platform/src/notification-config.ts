@@ -1,37 +1,37 @@
 import type { Fault } from '#eventsourcing';
 import { path, type Read, requireBoth } from './values.js';
 
-/** How messages leave and come in. */
+/** Outgoing and incoming messages. */
 export interface NotificationConfig {
-  /** The mail server that messages go through; undefined where there is none. */
+  /** The outgoing mail server; undefined if there is none. */
   readonly mail?: MailConfig;
-  /** The file that names chat channels. */
+  /** The file with chat channels. */
   readonly channelsFile?: string;
-  /** The mailbox that messages are taken from; undefined where none is polled. */
+  /** The mailbox to poll; undefined if there is none. */
   readonly mailbox?: MailboxConfig;
 }
 
 export interface MailboxConfig {
   /** `imaps://user:password@host/mailbox`, or `imap://…?tls=none`. */
   readonly url: string;
-  /** The file that says which client a sender belongs to. */
+  /** The file that assigns senders to clients. */
   readonly sendersFile: string;
 }
 
 export interface MailConfig {
-  /** `smtp:` (which must offer STARTTLS, unless `?tls=none`) or `smtps:`, perhaps with user and password. */
+  /** `smtp:` (which must offer STARTTLS, unless `?tls=none`) or `smtps:`, optionally with user and password. */
   readonly url: string;
-  /** The address that messages come from. */
+  /** The sender address of messages. */
   readonly from: string;
 }
 
 const PORTS: Readonly<Record<string, number>> = { 'smtp:': 587, 'smtps:': 465, 'imap:': 143, 'imaps:': 993 };
 
-/** The server that an address in the configuration names, and how to log in there, as mail clients take it. */
+/** The server of a URL in the configuration, and its log-in, as mail clients expect it. */
 export function mailServer(url: string) {
   const { protocol, hostname, port, username, password } = new URL(url);
   return {
-    // An address of IPv6 stands in brackets.
+    // IPv6 addresses are in brackets.
     host: hostname.replace(/^\[|\]$/g, ''),
     port: port === '' ? PORTS[protocol] : Number(port),
     secure: protocol === 'smtps:' || protocol === 'imaps:',
@@ -39,7 +39,7 @@ export function mailServer(url: string) {
   };
 }
 
-/** How messages leave and come in, by the environment. Faults are added to a list. */
+/** The settings of outgoing and incoming messages. Faults are added to a list. */
 export function readNotifications(read: Read, isUnset: (name: string) => boolean, faults: Fault[]): NotificationConfig {
   const url = read(
     'SMTP_URL',
@@ -66,7 +66,7 @@ function smtpUrl(text: string): string | undefined {
   return /^smtps?:$/.test(protocol) && hostname !== '' && /^(\?tls=none)?$/.test(search) ? text : undefined;
 }
 
-/** By TLS from the start, or not at all where that is said. */
+/** TLS from the start, or none if explicitly given. */
 function imapUrl(text: string): string | undefined {
   if (!URL.canParse(text)) return undefined;
   const { protocol, hostname, username, search } = new URL(text);

@@ -1,27 +1,27 @@
 import type { Fault } from '#eventsourcing';
 import { listOf, type Read, word } from './values.js';
 
-/** The identity provider that people and programs prove with who they are (OpenID Connect). */
+/** The identity provider for people and programs (OpenID Connect). */
 export interface OidcConfig {
-  /** As it stands in its tokens. */
+  /** As in its tokens. */
   readonly issuer: string;
-  /** What access tokens must be for. */
+  /** Required audience of access tokens. */
   readonly audience: string;
-  /** What tokens may be signed with. */
+  /** Accepted signature algorithms. */
   readonly algorithms: readonly string[];
   readonly claims: ClaimsConfig;
-  /** How people log in with a browser; undefined where they do not. */
+  /** How people log in with a browser; undefined if they do not. */
   readonly browser?: {
     readonly clientId: string;
     /** Undefined for a public client. */
     readonly clientSecret?: string;
-    /** The address of `/login/callback`, as browsers reach it. */
+    /** The URL of `/login/callback` for browsers. */
     readonly redirectUri: string;
     readonly scopes: string;
   };
 }
 
-/** Which claims say what somebody is. A name with dots leads into objects. */
+/** Which claims describe someone. A name with dots leads into objects. */
 export interface ClaimsConfig {
   readonly id: string;
   readonly roles: string;
@@ -34,7 +34,7 @@ export interface ClaimsConfig {
   readonly clientOf?: ReadonlyMap<string, string>;
 }
 
-/** Signatures with a key pair. One with a shared secret is never accepted: whoever checks it could make it. */
+/** Signatures with a key pair. A shared secret is never accepted: anyone who can check it could create it. */
 export const OIDC_ALGORITHMS = [
   'RS256',
   'RS384',
@@ -49,7 +49,7 @@ export const OIDC_ALGORITHMS = [
   'Ed25519',
 ] as const;
 
-/** The identity provider that the environment names; undefined where it names none. Faults are added to a list. */
+/** The configured identity provider; undefined if there is none. Faults are added to a list. */
 export function readOidc(read: Read, isUnset: (name: string) => boolean, faults: Fault[]): OidcConfig | undefined {
   const issuer = read('OIDC_ISSUER', '', secureAddress, 'must be an https address, or an http one of this machine');
   const audience = read('OIDC_AUDIENCE', '', word, 'must be a word without spaces');
@@ -92,7 +92,7 @@ export function readOidc(read: Read, isUnset: (name: string) => boolean, faults:
     if (isUnset(name) && !isUnset(other) && !faults.some(({ field }) => field === name))
       faults.push({ field: name, message: `is required where there is ${other}` });
   }
-  // Else an ID token, which is for the browser's client, would do for an access token.
+  // Otherwise an ID token, which is for the browser's client, would pass as an access token.
   if (clientId !== undefined && clientId === audience) faults.push({ field: 'OIDC_AUDIENCE', message: 'must differ from OIDC_CLIENT_ID' });
   if (issuer === '' || audience === '') return undefined;
   return {

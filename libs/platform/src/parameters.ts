@@ -1,23 +1,23 @@
 import { type Fault, type Instant, parseInstant } from '#eventsourcing';
 
-/** One parameter of a query: how it is read, and how it is documented. */
+/** One parameter of a query: parsing and documentation. */
 export interface Parameter<Value> {
-  /** Undefined when the text breaks the rule. @param zone the one that the query names, UTC where it names none */
+  /** Undefined if the text breaks the rule. @param zone the one given in the query; default: UTC */
   readonly parse: (text: string, zone?: string) => Value | undefined;
-  /** What is said when it does: `must be …`. */
+  /** Message for invalid text: `must be …`. */
   readonly rule: string;
   readonly description: string;
   /** JSON Schema of the text. */
   readonly schema: object;
-  /** Of the begin of a period: the parameter that has its end, which is not before it. */
+  /** For the start of a period: the parameter with its end, which must not be earlier. */
   readonly until?: string;
-  /** That its value is the zone that the others of the query are read in, and none of its own. */
+  /** Its value is the zone for reading the others. */
   readonly isZone?: true;
 }
 
 export type Parameters = Readonly<Record<string, Parameter<unknown>>>;
 
-/** The values of a query: each of its parameters may be absent. */
+/** The values of a query: any parameter may be absent. */
 export type QueryOf<Declared extends Parameters> = {
   readonly [Name in keyof Declared]?: Declared[Name] extends Parameter<infer Value> ? Value : never;
 };
@@ -43,7 +43,7 @@ export function oneOf<Word extends string>(words: readonly Word[], description: 
   };
 }
 
-/** Words with commas between them. */
+/** Words separated by commas. */
 export function someOf<Word extends string>(words: readonly Word[], description: string): Parameter<readonly Word[]> {
   const known: ReadonlySet<string> = new Set(words);
   return {
@@ -85,8 +85,8 @@ export function dateTime(description: string): Parameter<Instant> {
 }
 
 /**
- * The values of a query, and what is wrong with each of its others. Unknown parameters are faults, so are repeated ones, and periods that end
- * before they begin.
+ * The values of a query, and the faults of all others. Unknown and repeated parameters are faults, and so are periods that end before they
+ * begin.
  */
 export function readParameters<Declared extends Parameters>(
   declared: Declared,

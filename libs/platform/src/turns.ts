@@ -1,11 +1,11 @@
-/** Lets so many do something at once; the others wait their turn. */
+/** Allows a number of tasks at the same time; the others wait their turn. */
 export class Turns {
   readonly #waiting: (() => void)[] = [];
   #taken = 0;
 
   constructor(private readonly atOnce: number) {}
 
-  /** How many wait. */
+  /** Number of waiting tasks. */
   get waiting(): number {
     return this.#waiting.length;
   }
@@ -17,7 +17,7 @@ export class Turns {
       return await work();
     } finally {
       const next = this.#waiting.shift();
-      // Whoever is next takes the place as it is.
+      // The next one takes over the place.
       if (next === undefined) this.#taken--;
       else next();
     }

@@ -1,10 +1,10 @@
 import { isIP } from 'node:net';
 import type { Fault } from '#eventsourcing';
 
-/** Reads one variable of the environment, as `loadConfig` does. */
+/** Reads one environment variable, as in `loadConfig`. */
 export type Read = <Value>(name: string, fallback: Value, parse: (text: string) => Value | undefined, rule: string) => Value;
 
-/** Adds a fault where one of two variables is set without the other. */
+/** Adds a fault if only one of two variables is set. */
 export function requireBoth(one: string, other: string, isUnset: (name: string) => boolean, faults: Fault[]): void {
   for (const [name, there] of [
     [one, other],
@@ -13,12 +13,12 @@ export function requireBoth(one: string, other: string, isUnset: (name: string) 
     if (isUnset(name) && !isUnset(there)) faults.push({ field: name, message: `is required where there is ${there}` });
 }
 
-/** A word of printable ASCII; undefined for what is none. */
+/** A word of printable ASCII; undefined if it is not one. */
 export function word(text: string): string | undefined {
   return /^[\x21-\x7e]{1,1024}$/.test(text) ? text : undefined;
 }
 
-/** Values with commas between them; undefined where one of them is none. */
+/** Values separated by commas; undefined if one of them is invalid. */
 export function listOf<Item>(text: string, parse: (text: string) => Item | undefined): Item[] | undefined {
   const items = text.split(',').map((one) => parse(one.trim()));
   return items.every((item) => item !== undefined) ? items : undefined;

@@ -2,8 +2,8 @@ import { access, constants, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Why a file cannot be read and added to, or a directory not be written; where there is none, why it cannot be made. Undefined where nothing is in the
- * way. Nothing is made to find out.
+ * Why a file cannot be read and appended to, or a directory cannot be written; if it does not exist, why it cannot be created. Undefined if
+ * nothing is in the way. Creates nothing to find out.
  */
 export async function whyUnwritable(path: string, kind: 'file' | 'directory'): Promise<string | undefined> {
   const { R_OK, W_OK, X_OK } = constants;

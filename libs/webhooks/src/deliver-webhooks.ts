@@ -11,18 +11,18 @@ import { post } from './post.js';
 import { WebhookSecrets } from './secrets.js';
 
 export interface DeliverWebhooksOptions extends Omit<DeliverOptions, 'destinations' | 'groups' | 'tidy'> {
-  /** What secrets are derived from. */
+  /** Key file for deriving secrets. */
   readonly keyFile: string;
   /** Private networks that events may be sent to, in CIDR notation. */
   readonly networks: readonly string[];
   readonly patience?: Patience;
   /** How long a request may take, in milliseconds (default 15,000). */
   readonly timeoutMs?: number;
-  /** Told what became of a parcel to a webhook, by its id, as destinations are. */
+  /** Called with the outcome of a parcel to a webhook, by its id. */
   readonly settled?: (webhook: string, ...of: Parameters<NonNullable<Destination['settled']>>) => Promise<void>;
 }
 
-/** Sends events to every webhook that no other process sends to, signed. */
+/** Sends signed events to every webhook that no other process sends to. */
 export function deliverWebhooks({
   keyFile,
   networks: named,
@@ -68,13 +68,13 @@ export function deliverWebhooks({
     };
   }
 
-  /** Drops what is kept of webhooks that were deleted. That one is not shown does not say so: views are built anew. */
+  /** Drops the records of deleted webhooks. A missing document is no proof of deletion: views are rebuilt. */
   async function dropDeleted(): Promise<void> {
     const shown = await db
       .collection<ViewDocument<Webhook>>(webhooks.name)
       .find({}, { projection: { webhook: 1 } })
       .toArray();
-    // Of notifications and reports the names have a slash.
+    // Names of notifications and reports contain a slash.
     const others = { _id: { $nin: shown.map(({ webhook }) => webhook), $not: /\// } };
     for (const { _id } of await progress(db)
       .find(others, { projection: { _id: 1 } })

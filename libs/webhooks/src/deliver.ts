@@ -9,15 +9,15 @@ export interface DeliverOptions {
   readonly store: EventStore;
   readonly db: Mongo['db'];
   readonly log: ViewLog;
-  /** Where to deliver to now. */
+  /** The current destinations. */
   readonly destinations: () => Promise<readonly Destination[]>;
-  /** Called when they were listed, and those were let go that are no more. */
+  /** Called after they were listed and former ones were released. */
   readonly tidy?: () => Promise<void>;
   /** The views that destinations are read from. */
   readonly groups: readonly AnyGroup[];
-  /** How often they are looked at while the views change, in milliseconds (default 200). */
+  /** How often to look at them while the views change, in milliseconds (default 200). */
   readonly pollMs?: number;
-  /** How long a destination stands still when a worker dies before another one takes over, in milliseconds (default 10,000). */
+  /** How long a destination stands still after a worker dies, before another one takes over, in milliseconds (default 10,000). */
   readonly leaseMs?: number;
 }
 
@@ -27,7 +27,7 @@ export interface Deliverer {
   stop(): Promise<void>;
 }
 
-/** How often destinations are listed without any news, in milliseconds: views may have been built anew. */
+/** How often destinations are listed without any news, in milliseconds: views may have been rebuilt. */
 const RELIST_MS = 30_000;
 
 /** A destination that this process delivers to. */
@@ -37,8 +37,8 @@ interface Held {
 }
 
 /**
- * Delivers to every destination that no other process delivers to: each has one process at a time, and another one when that dies. A parcel is delivered
- * at least once, those of a subject in order.
+ * Delivers to every destination that no other process delivers to: each has one process at a time; if it dies, another takes over. A parcel
+ * is delivered at least once, those of a subject in order.
  */
 export function deliver({ store, db, log, destinations, tidy, groups, pollMs = 200, leaseMs = 10_000 }: DeliverOptions): Deliverer {
   const owner = newOwner();
@@ -73,7 +73,7 @@ export function deliver({ store, db, log, destinations, tidy, groups, pollMs = 2
     await progress(db).updateOne({ _id: id, owner }, { $set: { owner: null, leaseUntil: null } });
   }
 
-  /** Takes the lease, or renews it; false where another process has it. @param begun the destination, where nobody may have had it before */
+  /** Takes or renews the lease; false if another process has it. @param begun the destination, if it may be new */
   async function lease(id: string, begun?: Destination): Promise<boolean> {
     const now = new Date();
     const fresh = begun && { generation: begun.generation, place: begun.from, failures: 0, pinged: 0, replayed: 0 };
@@ -90,11 +90,11 @@ export function deliver({ store, db, log, destinations, tidy, groups, pollMs = 2
     }
   }
 
-  /** What is known of a destination of which this process has the lease, with all done that was asked for since. */
+  /** The progress of a leased destination, after performing everything requested since. */
   async function takeUp({ id: webhook, revision, generation, from, replays }: Destination): Promise<Progress> {
     const rewound = { generation, place: from };
     const { modifiedCount } = await progress(db).updateOne({ _id: webhook, owner, generation: { $lt: generation } }, { $set: rewound });
-    // What waits would be sent twice.
+    // Waiting parcels would be sent twice.
     if (modifiedCount > 0) await deliveries(db).deleteMany({ webhook, state: 'waiting', generation: { $lt: generation } });
     const known = await progress(db).findOne({ _id: webhook, owner });
     if (known === null) throw new Error(`another worker delivers to ${webhook} now`);
@@ -107,7 +107,7 @@ export function deliver({ store, db, log, destinations, tidy, groups, pollMs = 2
       await progress(db).updateOne({ _id: webhook, owner }, { $set: { replayed: number } });
     }
     if (known.revision === revision) return known;
-    // Whoever has changed it, or asks something of it, does not wait for a receiver that is left alone: what comes first shows whether it is back.
+    // After a change or a request, the pause of a failing receiver ends: the next parcel shows whether it is back.
     const { brokenUntil = 0 } = known;
     const tried = { revision, brokenUntil: Math.min(brokenUntil, Date.now()) };
     await progress(db).updateOne({ _id: webhook, owner }, { $set: tried });
@@ -116,7 +116,7 @@ export function deliver({ store, db, log, destinations, tidy, groups, pollMs = 2
 
   async function keepLooking(): Promise<void> {
     let isPrepared = false;
-    /** Events that had arrived when the views that show all of them were looked at. */
+    /** Number of events when the views, with all events included, were last read. */
     let seen = -1;
     while (!stopping.signal.aborted) {
       const counted = news.count;
@@ -135,7 +135,7 @@ export function deliver({ store, db, log, destinations, tidy, groups, pollMs = 2
       }
       await news.wait(counted, rest, stopping.signal);
     }
-    // Where the database is away, the leases run out by themselves.
+    // If the database is unavailable, the leases run out by themselves.
     await Promise.all(Array.from(held.keys(), (id) => release(id).catch(() => {})));
   }
 

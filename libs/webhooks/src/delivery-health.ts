@@ -3,22 +3,22 @@ import type { Mongo, ViewDocument } from '#mongo';
 import { comparePlaces, type FeedPosition, parsePlace, publicStreamPrefixes, type Webhook, webhooks } from '#ticketing';
 import { deliveries, type Progress, progress } from './documents.js';
 
-/** How deliveries of a kind are doing, in whatever process. */
+/** The condition of deliveries of a kind, in any process. */
 export interface DeliveryHealth {
-  /** `failing`: a receiver has failed so often that it is left alone until it is tried again; `stopped`: no process delivers to some. */
+  /** `failing`: a receiver has failed so often that deliveries pause until the next attempt; `stopped`: some have no process. */
   readonly state: 'running' | 'failing' | 'stopped';
-  /** Age of the oldest event that was not read for a destination yet, in milliseconds. */
+  /** Age of the oldest event not yet read for a destination, in milliseconds. */
   readonly lagMs: number;
-  /** Destinations that failed, and are left alone until they are tried again. */
+  /** Failing destinations, paused until the next attempt. */
   readonly broken: readonly string[];
-  /** What waits to be sent again, and what was given up; of messages, within a week. */
+  /** Parcels waiting to be sent again, and those given up; for messages, within a week. */
   readonly waiting: number;
   readonly dead: number;
 }
 
 export type DeliveryKind = 'webhooks' | 'email' | 'chat';
 
-/** How deliveries are doing, by kind; without those that have no destination. */
+/** The condition of deliveries, by kind; without kinds that have no destination. */
 export async function deliveryHealth(db: Mongo['db'], store: EventStore): Promise<Readonly<Partial<Record<DeliveryKind, DeliveryHealth>>>> {
   const subscribed = await db
     .collection<ViewDocument<Webhook>>(webhooks.name)
@@ -59,11 +59,11 @@ async function healthOf(
   };
 }
 
-/** A destination that has read nothing begins at an instant or at the start, and has not fallen behind yet. */
+/** A destination that has read nothing begins at an instant or at the start, and is not behind yet. */
 async function lagOf(store: EventStore, known: readonly Progress[], reads: FeedFilter): Promise<number> {
   const places = known.map(({ place }) => parsePlace(place)).filter((place): place is FeedPosition => place !== undefined);
   for (const { commit, prepare } of places.sort(comparePlaces)) {
-    // Of another log: nothing can be read from there, and how far behind it is nobody knows.
+    // From another log: nothing can be read from there, and the lag is unknown.
     if (!(await store.has({ commit, prepare }))) continue;
     for await (const { metadata } of store.readAll(reads, { commit, prepare }))
       return Math.max(0, Date.now() - Date.parse(metadata.recordedAt));

@@ -15,23 +15,23 @@ import {
 } from './documents.js';
 import { breakAfter, pauseAfter } from './patience.js';
 
-/** Requests to one destination at once. */
+/** Concurrent requests to one destination. */
 const AT_ONCE = 8;
 const LOADED_AT_ONCE = 500;
-/** Events that were read and are neither sent nor among the deliveries. */
+/** Events that were read but neither sent nor stored as deliveries. */
 const MOST_UNTRIED = 200;
-/** Events that wait: beyond them, nothing more is read. */
+/** Waiting events: beyond this number nothing more is read. */
 const MOST_WAITING = 5_000;
 const IDLE_MS = 5_000;
 const FLUSH_MS = 100;
 const KEPT_ATTEMPTS = 20;
-/** The pause before what comes of a parcel is told again where that failed, in milliseconds. */
+/** The pause before an outcome is reported again after a failure, in milliseconds. */
 const TELL_AGAIN_MS = 1_000;
-/** How long what was delivered can be looked at, in milliseconds. */
+/** How long finished deliveries are kept, in milliseconds. */
 const KEPT_MS = 7 * 24 * 3_600_000;
-/** A body that is older is made anew from the log before it is sent: what the event says may have been erased. In milliseconds. */
+/** An older body is made again from the log before it is sent: its content may have been erased. In milliseconds. */
 const FRESH_MS = 10_000;
-/** How long requests in flight may take when this process is to stop. */
+/** How long requests in flight may take when this process must stop, in milliseconds. */
 const FINISH_WITHIN_MS = 3_000;
 
 export interface DeliveryParts {
@@ -45,18 +45,18 @@ export interface DeliveryParts {
 /** A parcel on its way, to a generation of the destination. */
 interface Item {
   readonly parcel: Omit<Parcel, 'body'>;
-  /** What is sent, and when that was read; undefined until it is read. */
+  /** The body, and when it was read; undefined until then. */
   written: { readonly body: string; readonly at: number } | undefined;
   readonly generation: number;
-  /** Those that are not stored yet: what was answered before may be erased there. */
+  /** Attempts not stored yet: earlier answers may have been erased there. */
   attempts: readonly Attempt[];
   tries: number;
   failingSince?: number | undefined;
-  /** How often it has failed since it was read, or was to be sent again. */
+  /** Number of failures since it was read, or resent. */
   failures: number;
   dueAt: number;
   state: DeliveryState;
-  /** Whether the deliveries have it as it is, or it needs to be nowhere. */
+  /** Whether the stored delivery is up to date, or none is needed. */
   isStored: boolean;
 }
 

@@ -11,13 +11,13 @@ interface RequestOptions {
   readonly rpId?: string;
 }
 
-/** What an authenticator does otherwise than it should. */
+/** Faults of an authenticator. */
 export interface Misbehaviour {
   readonly origin?: string;
   readonly rpId?: string;
-  /** Did not see that it is the user. */
+  /** Did not verify the user. */
   readonly unverified?: boolean;
-  /** Says this for its counter. */
+  /** Value of its counter. */
   readonly counter?: number;
   readonly userHandle?: string;
 }
@@ -85,7 +85,7 @@ export class Authenticator {
   #authenticatorData(rpId: string | undefined, flags: number, wrong: Misbehaviour): Buffer {
     const counter = Buffer.alloc(4);
     counter.writeUInt32BE(wrong.counter ?? this.#counter++);
-    // The user is present and, unless it did not look, verified.
+    // The user is present and, unless the check was skipped, verified.
     const seen = wrong.unverified === true ? 0x01 : 0x05;
     return Buffer.concat([sha256(wrong.rpId ?? rpId ?? ''), Buffer.from([flags | seen]), counter]);
   }

@@ -4,8 +4,8 @@ import type { Aggregate } from '#eventsourcing';
 type Grant = true | Condition<unknown, object> | 'all' | 'own' | undefined;
 
 /**
- * The page of who may do what, from the table that is enforced.
- * @param routesOf the routes that a row of the table is for, such as `GET /v1/tickets`
+ * The page of who may do what, from the enforced table.
+ * @param routesOf the routes of a row, such as `GET /v1/tickets`
  */
 export function rolesPage(routesOf: (row: string) => readonly string[]): string {
   const commands = (aggregates as readonly Aggregate[]).flatMap(({ category, commands }) =>

@@ -15,26 +15,29 @@ import { eventually } from '../../../../test/eventually.js';
 import { storeWithKeys, type TestStores, testStores } from '../../../../test/stores.js';
 import { type ApiParts, createApi } from '../create-api.js';
 
-/** The API with its stores and projectors, as it runs in production: embedded nodes, or the servers of TIERLINE_EVENTSTORE_URL and TIERLINE_MONGODB_URL. */
+/**
+ * The API with its stores and projectors, as in production: embedded nodes, or the servers of TIERLINE_EVENTSTORE_URL and
+ * TIERLINE_MONGODB_URL.
+ */
 export interface RunningApi {
   readonly url: string;
   readonly store: EventStoreDB;
   readonly eventStoreUrl: string;
-  /** What it stands on. */
+  /** Its stores. */
   readonly stores: TestStores;
   readonly mongo: Mongo;
-  /** Where attachments are kept. */
+  /** Directory of the attachments. */
   readonly attachmentsDir: string;
-  /** What the secrets of webhooks are derived from. */
+  /** Key file for the secrets of webhooks. */
   readonly webhookKeyFile: string;
-  /** A client (tenant) that no other test has: what a shared server holds besides does not matter. */
+  /** A client (tenant) that no other test has: other data on a shared server does not matter. */
   readonly client: string;
-  /** What the log says, at level warn and above unless it was started otherwise, one JSON object a line. */
+  /** Log lines at level warn and above (by default), one JSON object each. */
   readonly logged: readonly string[];
   stop(): Promise<void>;
 }
 
-/** Where browsers use passkeys. */
+/** Origin for passkeys. */
 export const PASSKEY_ORIGIN = 'http://localhost:3000';
 
 export async function startApi({
@@ -54,7 +57,7 @@ export async function startApi({
     const owner = randomUUID();
     const projectors = projectionGroups.map((group) => projectGroup({ db: mongo.db, store, group, log, owner }));
     onClose(() => Promise.all(projectors.map((projector) => projector.stop())));
-    // A shared server holds what others wrote: what a test then waits for is its own.
+    // A shared server has data of others: tests wait for their own.
     await eventually(
       () => projectors.flatMap((projector) => projector.status()).filter(({ state }) => state !== 'live'),
       ({ length }) => length === 0,
@@ -105,7 +108,7 @@ export async function keyFor(store: EventStore, principal: Principal): Promise<s
   return issued.token;
 }
 
-/** Whatever arrives without an Authorization or a cookie of its own comes from an administrator: what is tested is something else. */
+/** Requests without an Authorization header or cookie come from an administrator: the test is about something else. */
 export function asAdministrator(app: NestFastifyApplication, token: string): void {
   (app.getHttpServer() as Server).prependListener('request', ({ headers }) => {
     if (headers.cookie === undefined) headers.authorization ??= `Bearer ${token}`;
@@ -117,7 +120,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  /** The body as JSON. Tests look into answers of all shapes. */
+  /** The body as JSON. Tests read answers of all shapes. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   readonly json: any;
 }
@@ -157,14 +160,17 @@ export async function everyPage<Entry>(url: string, path: string, limit = 200): 
   return all;
 }
 
-/** An answer once the view, or the past, goes as far as it was asked to: on a busy machine, or a full log, one is told to ask again. */
+/**
+ * An answer once the view, or the past, has reached the requested position: on a busy machine, or a full log, the API may first ask to try
+ * again.
+ */
 export const visible = (url: string, path: string, headers: Record<string, string> = {}): Promise<Answer> =>
   eventually(
     () => send(url, 'GET', path, { headers }),
     ({ status }) => status !== 503,
   );
 
-/** The body of a ticket that needs nothing in particular. */
+/** The body of a ticket without special needs. */
 export function openingOf(client: string) {
   return { client, kind: 'incident', summary: 's', reporter: { id: 'r' }, channel: 'chat', impact: 'low', urgency: 'low' } as const;
 }
