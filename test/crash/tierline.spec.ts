@@ -71,7 +71,7 @@ describe('npx tierline', () => {
     expect(known.length).toBeLessThan(steps.length);
   }, 120_000);
 
-  it('speaks to a running `npm start`: finds a view that was tampered with, and builds it anew', async () => {
+  it('speaks to a running `npm start`: finds a view that was tampered with, and rebuilds it', async () => {
     const { mongodbUrl } = await start();
     expect(await run('doctor')).toMatchObject({ code: 0, complaints: '' });
 
@@ -94,7 +94,7 @@ describe('npx tierline', () => {
 
     const rebuilt = await run('rebuild', ticketDetails.name);
     expect(rebuilt).toMatchObject({ code: 0, complaints: '' });
-    expect(rebuilt.stdout).toMatch(/^ticket_details: built anew from \d+ events in [\d.]+ s, and switched\n$/);
+    expect(rebuilt.stdout).toMatch(/^ticket_details: rebuilt from \d+ events in [\d.]+ s, and switched\n$/);
     expect(await run('doctor')).toMatchObject({ code: 0, complaints: '' });
   }, 120_000);
 

@@ -61,7 +61,7 @@ export async function rewrapKeys({ keys }: Session, print: (text: string) => voi
   try {
     const rewrapped = await keys.rewrap((looked) => progress.update(looked, undefined));
     progress.stop();
-    print(`${rewrapped.toLocaleString('en')} keys of personal data were wrapped anew: PERSONAL_KEY_FILE opens all of them\n`);
+    print(`${rewrapped.toLocaleString('en')} keys of personal data were rewrapped: PERSONAL_KEY_FILE now unwraps all of them\n`);
   } finally {
     progress.stop();
   }

@@ -56,7 +56,7 @@ export async function rebuild(
       });
       progress.stop();
       print(
-        `${names}: built anew from ${events.toLocaleString('en')} events in ${((Date.now() - began) / 1_000).toFixed(1)} s, and switched\n`,
+        `${names}: rebuilt from ${events.toLocaleString('en')} events in ${((Date.now() - began) / 1_000).toFixed(1)} s, and switched\n`,
       );
     } finally {
       progress.stop();
@@ -126,7 +126,7 @@ function inWords({ view, compared, moving, events, behind, different, difference
       ...fields.map(({ path, expected, found }) => `       ${path}: the log makes it ${json(expected)}, the view has ${json(found)}`),
     ]),
     ...(different > differences.length ? [`     and ${different - differences.length} more`] : []),
-    ...(different > 0 ? [`     \`npx tierline rebuild ${rebuild}\` builds it anew`] : []),
+    ...(different > 0 ? [`     \`npx tierline rebuild ${rebuild}\` rebuilds it`] : []),
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -1,16 +1,16 @@
-// Only what browsers have too: nothing of node.
+// Only what browsers have too: nothing from Node.
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** SHA-256 of bytes. Whoever hashes much passes a native one; all give the same. */
+/** SHA-256 of bytes. Pass a native one for heavy use; all give the same result. */
 export type Sha256 = (data: Uint8Array) => Uint8Array;
 
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** @throws TypeError where the bytes are not UTF-8 */
+/** @throws TypeError if the bytes are not UTF-8 */
 export function fromUtf8(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
@@ -41,10 +41,10 @@ export function base64(bytes: Uint8Array): string {
   return btoa(text);
 }
 
-/** The bytes of standard, padded base64; undefined where the text is not exactly that. */
+/** The bytes of standard, padded base64; undefined for any other text. */
 export function fromBase64(text: string): Uint8Array | undefined {
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text) || text.length % 4 !== 0) return undefined;
   const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  // One text for each value: the bits that padding leaves over are zero.
+  // One text per value: the unused bits before the padding are zero.
   return base64(bytes) === text ? bytes : undefined;
 }

@@ -1,7 +1,7 @@
 /**
- * Canonical JSON (RFC 8785) of what `JSON.stringify` would write of a value: the same text for the same content, whatever the order of
- * its fields. A field that is undefined is not there. A lone surrogate, which RFC 8785 does not provide for, is written as its escape, so
- * that every value that JSON can hold has a canonical text.
+ * Canonical JSON (RFC 8785) of what `JSON.stringify` would write: the same text for the same content, whatever the order of its fields.
+ * Undefined fields are omitted. A lone surrogate, which RFC 8785 does not cover, is written as its escape, so that every JSON value has a
+ * canonical text.
  */
 export function canonicalJson(value: unknown): string {
   return textOf(value) ?? 'null';
@@ -12,13 +12,13 @@ function textOf(value: unknown): string | undefined {
     case 'string':
     case 'number':
     case 'boolean':
-      // ECMAScript's own text of strings and numbers is what RFC 8785 is made of.
+      // RFC 8785 uses ECMAScript's own text of strings and numbers.
       return JSON.stringify(value);
     case 'object':
       if (value === null) return 'null';
       break;
     default:
-      // undefined, functions and symbols are no JSON; of a bigint JSON.stringify throws, as it should.
+      // undefined, functions and symbols are not JSON; JSON.stringify rightly throws for a bigint.
       return JSON.stringify(value);
   }
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;

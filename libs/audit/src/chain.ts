@@ -5,15 +5,15 @@ export type HashText = (text: string) => string;
 
 /** How far a stream's chain has been followed. */
 export interface Chain {
-  /** Of the last event, whether it carries it or not; null before the first. */
+  /** Hash of the last event, whether stored with it or not; null before the first. */
   readonly hash: string | null;
   /** Revision of the last event; -1 before the first. */
   readonly revision: number;
-  /** Whether an event carried its hash: from then on, all have to. */
+  /** Whether an event had a stored hash: from then on, all must have one. */
   readonly begun: boolean;
 }
 
-/** Where a chain is broken: the first event that does not follow from those before it. */
+/** Where a chain is broken: the first event that does not follow from the previous ones. */
 export interface BrokenChain {
   readonly revision: number;
   readonly reason: 'missing-events' | 'missing-hash' | 'wrong-hash';
@@ -21,10 +21,7 @@ export interface BrokenChain {
 
 export const NO_EVENTS: Chain = { hash: null, revision: -1, begun: false };
 
-/**
- * Follows a chain by one event. Events from before there were hashes are hashed all the same, so that the first one that carries its hash
- * seals those before it.
- */
+/** Extends a chain by one event. Events older than the hashes are hashed too, so that the first stored hash seals those before it. */
 export function follow(chain: Chain, event: EventRecord, hashText: HashText): Chain | BrokenChain {
   const { revision } = event;
   if (revision !== chain.revision + 1) return { revision, reason: 'missing-events' };

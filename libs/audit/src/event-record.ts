@@ -1,6 +1,6 @@
 import { canonicalJson } from './canonical-json.js';
 
-/** What is proved of an event: all that the store keeps of it but its place in the log, which the tree proves. */
+/** The proved content of an event: everything stored except its place in the log, which the tree proves. */
 export interface EventRecord {
   readonly id: string;
   readonly stream: string;
@@ -8,11 +8,11 @@ export interface EventRecord {
   readonly revision: number;
   readonly type: string;
   readonly data: unknown;
-  /** As stored; its `hash`, where it has one, is the event's link of the chain. */
+  /** As stored; its `hash`, if any, is the event's link of the chain. */
   readonly metadata: object;
 }
 
-/** The parts that the link of the chain and the leaf of the tree share, as canonical JSON. */
+/** The parts shared by the link of the chain and the leaf of the tree, as canonical JSON. */
 interface Parts {
   readonly head: string;
   readonly tail: string;
@@ -38,12 +38,15 @@ export function chainText(event: EventRecord, previous: string | null): string {
   return `{"data":${data},${head},"previous":${previous === null ? 'null' : `"${previous}"`},${tail}`;
 }
 
-/** The hash that an event carries in its metadata; undefined where it carries none. */
+/** The hash in an event's metadata; undefined if there is none. */
 export function storedHash({ metadata }: Pick<EventRecord, 'metadata'>): unknown {
   return (metadata as { readonly hash?: unknown }).hash;
 }
 
-/** The text that is an event's leaf in the log's tree: canonical JSON of data, hash (null where it has none), id, metadata, revision, stream and type. */
+/**
+ * The text of an event's leaf in the log's tree: canonical JSON of data, hash (null if there is none), id, metadata, revision, stream and
+ * type.
+ */
 export function leafText(event: EventRecord): string {
   const { data, head, tail } = partsOf(event);
   return `{"data":${data},"hash":${canonicalJson(storedHash(event) ?? null)},${head},${tail}`;

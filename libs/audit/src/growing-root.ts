@@ -1,6 +1,6 @@
 import type { MerkleTree } from './merkle.js';
 
-/** The root of a list that grows, in memory of the logarithm of its size. */
+/** The root of a growing list, in memory logarithmic in its size. */
 export class GrowingRoot {
   #size = 0;
   /** Roots of the perfect subtrees, the largest first. */

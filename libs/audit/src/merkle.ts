@@ -1,12 +1,12 @@
 import { concat, equal, type Sha256 } from './bytes.js';
 
 /**
- * Roots of the perfect subtrees of a log's tree: level 0 has the hashes of the leaves, and the node `index` of `level` covers the leaves
- * from `index * 2 ** level` on, `2 ** level` of them.
+ * Roots of the perfect subtrees of a log's tree: level 0 has the hashes of the leaves, and the node `index` of `level` covers `2 ** level`
+ * leaves from `index * 2 ** level` on.
  */
 export type Nodes = (level: number, index: number) => Promise<Uint8Array> | Uint8Array;
 
-/** The Merkle tree of RFC 6962: an append-only list whose every earlier state can be proved to be a prefix of every later one. */
+/** The Merkle tree of RFC 6962: an append-only list whose earlier states can be proved to be prefixes of later ones. */
 export interface MerkleTree {
   /** The root of no leaves. */
   readonly emptyRoot: Uint8Array;
@@ -28,7 +28,7 @@ export function merkleTree(sha256: Sha256): MerkleTree {
   const leafHash = (leaf: Uint8Array) => sha256(concat(leafPrefix, leaf));
   const nodeHash = (left: Uint8Array, right: Uint8Array) => sha256(concat(nodePrefix, left, right));
 
-  /** The root of the leaves from `start` to before `end`: `start` is a multiple of the largest power of two that fits. */
+  /** The root of the leaves from `start` to before `end`; `start` is a multiple of the largest power of two that fits. */
   const rangeRoot = async (start: number, end: number, nodes: Nodes): Promise<Uint8Array> => {
     const count = end - start;
     const half = split(count);
@@ -71,7 +71,7 @@ export function merkleTree(sha256: Sha256): MerkleTree {
       return from === 0 ? [] : between(from, 0, size, true, nodes);
     },
 
-    // Both as RFC 9162 (2.1.3.2 and 2.1.4.2) spells them out; arithmetic and not bits, since numbers may exceed 32 of them.
+    // Both as specified in RFC 9162 (2.1.3.2 and 2.1.4.2); with arithmetic instead of bit operations, since numbers may exceed 32 bits.
     isIncluded(leaf, index, size, root, proof) {
       if (!Number.isSafeInteger(index) || index < 0 || index >= size) return false;
       let [node, last, hash] = [index, size - 1, leaf];

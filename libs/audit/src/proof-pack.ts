@@ -3,14 +3,14 @@ import type { StreamEnd } from './stream-end.js';
 
 export const PACK_FORMAT = 'tierline-proof-pack/1';
 
-/** What a pack claims to hold, completely. */
+/** What a pack claims to contain completely. */
 export type PackScope =
   | { readonly kind: 'ticket'; readonly ticket: string; readonly stream: string }
   | { readonly kind: 'client'; readonly client: string }
   /** Every event of the log between two tree heads, which enclose the period. */
   | { readonly kind: 'period'; readonly from: string; readonly to: string; readonly fromSize: number; readonly toSize: number };
 
-/** How many lines of each kind there are. */
+/** Number of lines of each kind. */
 export interface PackCounts {
   readonly keys: number;
   readonly heads: number;
@@ -19,7 +19,7 @@ export interface PackCounts {
   readonly events: number;
 }
 
-/** The lines of a proof pack, in the order in which they follow each other. docs/proof-packs.md is the specification. */
+/** The lines of a proof pack, in order. docs/proof-packs.md is the specification. */
 export type PackLine =
   | {
       readonly kind: 'manifest';
@@ -28,14 +28,14 @@ export type PackLine =
       readonly createdAt: string;
       readonly scope: PackScope;
     }
-  /** A key, introduced by the one before it. */
+  /** A key, introduced by the previous one. */
   | { readonly kind: 'key'; readonly note: string }
-  /** A tree head, with the proof that it continues the one before it. */
+  /** A tree head, with the proof that it continues the previous one. */
   | { readonly kind: 'head'; readonly note: string; readonly proof: readonly string[] }
   | { readonly kind: 'definition'; readonly name: string; readonly value: unknown }
-  /** The stream that is next to a client's in the tree of streams: proves that there are no more of the client. */
+  /** A neighbour of a client's streams in the tree of streams: proves that the client has no others. */
   | { readonly kind: 'neighbour'; readonly index: number; readonly end: StreamEnd; readonly proof: readonly string[] }
-  /** A stream whose events follow: where it ends as of the last head, and from which revision on they are in the pack. */
+  /** A stream whose events follow: its end as of the last head, and the first revision in the pack. */
   | {
       readonly kind: 'stream';
       readonly stream: string;
@@ -50,7 +50,7 @@ export type PackLine =
   | { readonly kind: 'event'; readonly leaf: number; readonly proof: readonly string[]; readonly event: EventRecord }
   | { readonly kind: 'end'; readonly lines: number; readonly counts: PackCounts; readonly sha256: string; readonly note: string };
 
-/** The text by which a key is introduced: signed by itself and by the one before it. */
+/** The text that introduces a key: signed by the key itself and by the previous one. */
 export function keyText(origin: string, key: string): string {
   return `${origin}\nkey ${key}\n`;
 }

@@ -4,19 +4,19 @@ import { base64, concat, equal, fromBase64, hex, utf8 } from './bytes.js';
 
 ed25519.hashes.sha512 = (message) => sha512(message);
 
-/** The kinds of signatures: of the text alone, and of the text with a time, as witnesses of the C2SP `tlog-cosignature` sign. */
+/** The kinds of signatures: of the text alone, and of the text with a time, as in the C2SP `tlog-cosignature` of witnesses. */
 const ED25519 = 1;
 const COSIGNATURE = 4;
 
-/** Checks a signature as RFC 8032 has it. Whoever checks many passes a native one. */
+/** Checks a signature by RFC 8032. Pass a native one for heavy use. */
 export type Ed25519Verify = (signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array) => boolean;
 
-/** A public key with the name of who signs with it. */
+/** A public key with its signer's name. */
 export interface VerifierKey {
   readonly name: string;
   readonly algorithm: typeof ED25519 | typeof COSIGNATURE;
   readonly publicKey: Uint8Array;
-  /** Four bytes that tell the keys of one name apart. */
+  /** Four bytes that distinguish the keys of one name. */
   readonly keyHash: Uint8Array;
 }
 
@@ -33,7 +33,7 @@ export interface NoteSignature {
 
 /** A text with signatures, in the format of `golang.org/x/mod/sumdb/note` and C2SP `signed-note`. */
 export interface SignedNote {
-  /** What is signed; ends with a line feed. */
+  /** The signed text; ends with a line feed. */
   readonly text: string;
   readonly signatures: readonly NoteSignature[];
 }
@@ -50,26 +50,26 @@ function withKeyHash(name: string, algorithm: VerifierKey['algorithm'], publicKe
   return { name, algorithm, publicKey, keyHash };
 }
 
-/** @param seed 32 random bytes @throws RangeError when the name cannot be one */
+/** @param seed 32 random bytes @throws RangeError if the name is invalid */
 export function signerKey(name: string, seed: Uint8Array): SignerKey {
   if (!isKeyName(name)) throw new RangeError(`${JSON.stringify(name)} cannot name a key`);
   return { ...withKeyHash(name, ED25519, ed25519.getPublicKey(seed)), seed };
 }
 
-/** `<name>+<key hash>+<key>`, as Go's `note.NewVerifier` takes it. */
+/** `<name>+<key hash>+<key>`, as for Go's `note.NewVerifier`. */
 export function verifierKeyText({ name, algorithm, publicKey, keyHash }: VerifierKey): string {
   return `${name}+${hex(keyHash)}+${base64(concat(Uint8Array.of(algorithm), publicKey))}`;
 }
 
-/** `PRIVATE+KEY+<name>+<key hash>+<seed>`, as Go's `note.NewSigner` takes it. */
+/** `PRIVATE+KEY+<name>+<key hash>+<seed>`, as for Go's `note.NewSigner`. */
 export function signerKeyText({ name, keyHash, seed }: SignerKey): string {
   return `PRIVATE+KEY+${name}+${hex(keyHash)}+${base64(concat(Uint8Array.of(ED25519), seed))}`;
 }
 
-/** Undefined where the text is no key of a kind that is known, or its hash is not that of the key. */
+/** Undefined if the text is not a key of a known kind, or its hash does not match. */
 export function parseVerifierKey(text: string): VerifierKey | undefined {
   const [name, keyHash, ...rest] = text.trim().split('+');
-  // Base64 has plus signs of its own.
+  // Base64 may contain plus signs.
   const key = fromBase64(rest.join('+'));
   const algorithm = key?.[0];
   if (name === undefined || !isKeyName(name) || key?.length !== 33 || (algorithm !== ED25519 && algorithm !== COSIGNATURE))
@@ -86,7 +86,7 @@ export function parseSignerKey(text: string): SignerKey | undefined {
   return hex(parsed.keyHash) === keyHash ? parsed : undefined;
 }
 
-/** Signs a text, which ends with a line feed; signatures that it has are kept. */
+/** Signs a text that ends with a line feed; existing signatures are kept. */
 export function sign({ text, signatures = [] }: Pick<SignedNote, 'text'> & Partial<SignedNote>, key: SignerKey): SignedNote {
   const { name, keyHash, seed } = key;
   return { text, signatures: [...signatures, { name, keyHash, signature: ed25519.sign(utf8(text), seed) }] };
@@ -100,7 +100,7 @@ function signatureLine({ name, keyHash, signature }: NoteSignature): string {
   return `— ${name} ${base64(concat(keyHash, signature))}\n`;
 }
 
-/** A signed note from its text; undefined where it is malformed. */
+/** Parses a signed note; undefined if it is malformed. */
 export function parseNote(note: string): SignedNote | undefined {
   const end = note.lastIndexOf('\n\n');
   if (end < 0 || !note.endsWith('\n')) return undefined;
@@ -108,7 +108,7 @@ export function parseNote(note: string): SignedNote | undefined {
   return signatures === undefined || signatures.length === 0 ? undefined : { text: note.slice(0, end + 1), signatures };
 }
 
-/** Lines of signatures alone, as witnesses answer. */
+/** Lines with only signatures, as witnesses answer. */
 export function parseSignatures(lines: string): readonly NoteSignature[] | undefined {
   const signatures: NoteSignature[] = [];
   for (const line of lines.split('\n').slice(0, -1)) {
@@ -121,8 +121,8 @@ export function parseSignatures(lines: string): readonly NoteSignature[] | undef
 }
 
 /**
- * The keys of those given that have signed a note. A signature with a known name and key hash that does not hold makes the whole note
- * invalid (undefined); those of unknown keys are passed over.
+ * The given keys that have signed a note. An invalid signature with a known name and key hash makes the entire note invalid (undefined);
+ * signatures of unknown keys are ignored.
  */
 export function signersOf(
   { text, signatures }: SignedNote,
@@ -148,7 +148,7 @@ function isSignedBy(text: string, signature: Uint8Array, { algorithm, publicKey 
 
 const portableVerify: Ed25519Verify = (signature, message, publicKey) => {
   try {
-    // As Go, OpenSSL and Python verify: not the laxer rules of ZIP 215.
+    // As Go, OpenSSL and Python verify: not by the laxer rules of ZIP 215.
     return ed25519.verify(signature, message, publicKey, { zip215: false });
   } catch {
     return false;

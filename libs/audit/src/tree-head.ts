@@ -1,15 +1,15 @@
 import { base64, fromBase64 } from './bytes.js';
 
-/** The state of a log: what is signed of it. Its text is a C2SP `tlog-checkpoint` with two lines of extension. */
+/** The signed state of a log. Its text is a C2SP `tlog-checkpoint` with two extension lines. */
 export interface TreeHead {
-  /** Names the log, apart from all others. */
+  /** The unique name of the log. */
   readonly origin: string;
-  /** How many leaves the tree has. */
+  /** Number of leaves of the tree. */
   readonly size: number;
   readonly root: Uint8Array;
   /** When it was signed: an ISO 8601 instant. */
   readonly at: string;
-  /** The tree of the streams' ends: how many streams, and its root. */
+  /** The tree of the streams' ends: number of streams, and root. */
   readonly streams: { readonly size: number; readonly root: Uint8Array };
 }
 
@@ -17,7 +17,7 @@ export function treeHeadText({ origin, size, root, at, streams }: TreeHead): str
   return `${origin}\n${size}\n${base64(root)}\nstreams ${streams.size} ${base64(streams.root)}\nat ${at}\n`;
 }
 
-/** Undefined where the text is no tree head of this format. */
+/** Undefined if the text is not a tree head of this format. */
 export function parseTreeHead(text: string): TreeHead | undefined {
   const match = /^(\S+)\n(0|[1-9]\d{0,15})\n(\S+)\nstreams (0|[1-9]\d{0,15}) (\S+)\nat (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)\n$/.exec(
     text,

@@ -9,7 +9,7 @@ import { type Ed25519Verify, parseNote, parseVerifierKey, signersOf, type Verifi
 import { nameDigest, streamEndLeaf } from './stream-end.js';
 import { parseTreeHead, type TreeHead } from './tree-head.js';
 
-/** Why a pack does not hold. Stable. */
+/** Why a pack is invalid. Stable. */
 export type PackFailureCode =
   | 'malformed'
   | 'pack-altered'
@@ -32,16 +32,16 @@ export interface PackFailure {
   readonly code: PackFailureCode;
   /** Number of the line, from 1. */
   readonly line: number;
-  /** `<stream>@<revision>` of the event that it is about. */
+  /** `<stream>@<revision>` of the event in question. */
   readonly event?: string;
 }
 
 export interface PackVerdict {
-  /** Whether everything in the pack is as it was recorded and sealed. */
+  /** Whether everything in the pack is as recorded and sealed. */
   readonly integrity: boolean;
-  /** Whether nothing is missing of what the pack claims to hold. */
+  /** Whether the pack contains everything that it claims to. */
   readonly completeness: boolean;
-  /** What fails, in the order of lines. */
+  /** The failures, in order of lines. */
   readonly failures: readonly (PackFailure & { readonly verdict: 'integrity' | 'completeness' })[];
   readonly events: number;
   readonly streams: number;
@@ -49,16 +49,16 @@ export interface PackVerdict {
   readonly keys: readonly string[];
   /** The log as of the last head. */
   readonly head?: { readonly origin: string; readonly size: number; readonly root: string; readonly at: string };
-  /** Proof begins here: what is before was sealed as it was found. */
+  /** Proof begins here: earlier events were sealed as found. */
   readonly provenFrom?: { readonly size: number; readonly at: string };
 }
 
 export interface VerifyOptions {
-  /** Keys that were had elsewhere: one of them has to be in the pack. Without any, the pack only proves that it agrees with itself. */
+  /** Keys from another source: one of them must be in the pack. Without any, the pack only proves that it is consistent. */
   readonly trustedKeys?: readonly VerifierKey[];
-  /** Tree heads that were had elsewhere, as signed notes: the pack must not contradict them. */
+  /** Tree heads from another source, as signed notes: the pack must not contradict them. */
   readonly publishedHeads?: readonly string[];
-  /** Native ones are faster than those that run everywhere, which are used unless given. */
+  /** Native ones are faster than the portable defaults. */
   readonly sha256?: Sha256;
   readonly ed25519?: Ed25519Verify;
 }
@@ -67,7 +67,7 @@ const COMPLETENESS: ReadonlySet<PackFailureCode> = new Set(['truncated', 'count-
 
 type Line<Kind extends PackLine['kind']> = Extract<PackLine, { readonly kind: Kind }>;
 
-/** Verifies a proof pack, without anything but the pack. Never throws: what cannot be read fails. */
+/** Verifies a proof pack, from the pack alone. Never throws: unreadable content is a failure. */
 export function verifyPack(
   pack: Uint8Array,
   { trustedKeys = [], publishedHeads = [], sha256 = portableSha256, ed25519 }: VerifyOptions = {},
@@ -186,7 +186,7 @@ export function verifyPack(
           fail('event-not-in-tree', event);
         if (event.revision !== revision + 1) {
           fail('events-missing', event);
-          // What its hash links to is not here: the chain is taken up at the next event.
+          // The event that its hash links to is not here: the chain resumes at the next event.
           const hash = storedHash(event);
           chain = typeof hash === 'string' ? { hash, revision: event.revision, begun: true } : undefined;
         } else if (chain !== undefined) {
@@ -236,7 +236,7 @@ export function verifyPack(
     at = next + 1;
   }
 
-  // What can be said only of the whole.
+  // Failures of the pack as a whole.
   number = Math.max(number, 1);
   if (!ended && !failures.some(({ code }) => code === 'truncated' || code === 'malformed')) fail('truncated');
   if (trustedKeys.length > 0 && !trustedKeys.some((trusted) => keys.some((key) => verifierKeyText(key) === verifierKeyText(trusted))))
@@ -298,7 +298,7 @@ export function verifyPack(
   };
 }
 
-/** The events of a pack, as far as it can be read. Whether they hold, `verifyPack` tells. */
+/** The events of a pack, as far as readable. `verifyPack` tells whether they are valid. */
 export function* eventsOfPack(pack: Uint8Array): Generator<EventRecord> {
   for (let at = 0, next = pack.indexOf(10); next >= 0; at = next + 1, next = pack.indexOf(10, at)) {
     const line = parseLine(pack.subarray(at, next));
@@ -318,7 +318,7 @@ const ORDER: Readonly<Record<PackLine['kind'], number>> = {
   end: 6,
 };
 
-/** Bytes of hashes; one that cannot be read is empty, and proves nothing. */
+/** Bytes of hashes; an unreadable one is empty, and proves nothing. */
 function hashes(proof: readonly string[]): readonly Uint8Array[] {
   return proof.map((hash) => fromBase64(hash) ?? new Uint8Array());
 }
@@ -346,7 +346,7 @@ const isScope: Check = (value) =>
     fields({ kind: (kind) => kind === 'period', from: isText, to: isText, fromSize: isCount, toSize: isCount }),
   ].some((check) => check(value));
 
-/** Exactly these fields: nothing unproved travels along. */
+/** Exactly these fields: nothing unproved is included. */
 const CHECKS: Readonly<Record<PackLine['kind'], Check>> = {
   manifest: fields({
     kind: isText,
@@ -390,7 +390,7 @@ const CHECKS: Readonly<Record<PackLine['kind'], Check>> = {
   }),
 };
 
-/** A line of a pack; undefined where it is none. Only canonical JSON is: one text for each content. */
+/** Parses a line of a pack; undefined if invalid. Only canonical JSON is valid: one text per content. */
 function parseLine(bytes: Uint8Array): PackLine | undefined {
   try {
     const text = fromUtf8(bytes);

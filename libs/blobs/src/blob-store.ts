@@ -2,64 +2,64 @@ import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { StoreUnavailable } from '#eventsourcing';
 
-/** What is known of some bytes that are kept. They are named by their content, so what a name stands for never changes. */
+/** Description of stored bytes. They are named by their content, so a name never changes its meaning. */
 export interface Blob {
   /** SHA-256 of the content in lower-case hexadecimal. */
   readonly sha256: string;
   readonly bytes: number;
-  /** As whoever brought it first said. */
+  /** As given by whoever uploaded it first. */
   readonly mediaType: string;
 }
 
-/** The content is larger than it may be. */
+/** The content exceeds its limit. */
 export class BlobTooLarge extends Error {
   override readonly name = 'BlobTooLarge';
 }
 
-/** The content is not what its hash says: on its way here, or since it was kept. */
+/** The content does not match its hash: damaged on its way here, or in storage. */
 export class BlobDamaged extends Error {
   override readonly name = 'BlobDamaged';
 }
 
-/** What is said of content that is brought. */
+/** Properties of uploaded content. */
 export interface AboutBlob {
   readonly mediaType: string;
-  /** Bytes that it may have. */
+  /** Maximum number of bytes. */
   readonly limit: number;
-  /** SHA-256 that it must have, if that is known. */
+  /** Required SHA-256, if known. */
   readonly expected?: string | undefined;
 }
 
-/** Keeps bytes by their content. Its own dependency-injection token. */
+/** Stores bytes by their content; also its dependency-injection token. */
 export abstract class BlobStore {
   /**
-   * Keeps content, durably; what is there already is kept as it was.
-   * @throws BlobTooLarge, BlobDamaged (nothing is kept), StoreUnavailable
+   * Stores content durably; existing content is kept as it was.
+   * @throws BlobTooLarge, BlobDamaged (nothing is stored), StoreUnavailable
    */
   abstract put(content: AsyncIterable<Uint8Array>, about: AboutBlob): Promise<Blob & { readonly isNew: boolean }>;
 
-  /** What is known of content by its hash. @throws StoreUnavailable */
+  /** The description of content with a hash. @throws StoreUnavailable */
   abstract about(sha256: string): Promise<Blob | undefined>;
 
   /**
-   * Content by its hash, checked against it while it is read: when it is no longer the same the reader fails with BlobDamaged before it has all.
+   * Content by its hash, verified while being read: if it is damaged, the reader fails with BlobDamaged before the end.
    * @throws StoreUnavailable
    */
   abstract get(sha256: string): Promise<(Blob & { readonly content: AsyncIterable<Uint8Array> }) | undefined>;
 
-  /** Removes content for good, if it is there. @throws StoreUnavailable */
+  /** Removes content permanently, if it exists. @throws StoreUnavailable */
   abstract remove(sha256: string): Promise<void>;
 
-  /** Lets go of connections; what is kept stays. */
+  /** Closes connections; stored content stays. */
   async close(): Promise<void> {}
 }
 
-/** Whether a name can be one of content: other names are nobody's, and no paths. */
+/** Whether a name can be that of content: other names do not exist, and are not paths. */
 export const isDigest = (name: string): boolean => /^[0-9a-f]{64}$/.test(name);
 
 /**
- * Writes content into a new file, durably, and measures it: what it is named by is known only once it has all come.
- * @throws BlobTooLarge, BlobDamaged, StoreUnavailable: what is written so far is for the caller to remove
+ * Writes content to a new file, durably, and measures it: its name is known only once all of it has arrived.
+ * @throws BlobTooLarge, BlobDamaged, StoreUnavailable: the caller must remove a partial file
  */
 export async function spool(
   path: string,
@@ -85,7 +85,7 @@ export async function spool(
   return { sha256, bytes };
 }
 
-/** Content as it is read, which fails with BlobDamaged when it is not what its hash says. */
+/** Content as it is read; fails with BlobDamaged if it does not match its hash. */
 export async function* checked(content: AsyncIterable<Uint8Array>, sha256: string): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256');
   let last: Uint8Array | undefined;
@@ -95,7 +95,7 @@ export async function* checked(content: AsyncIterable<Uint8Array>, sha256: strin
     last = chunk;
   }
   const found = hash.digest('hex');
-  // Before the last piece: whoever reads damaged content never has as much as was announced.
+  // Before the last piece: a reader of damaged content never gets the announced length.
   if (found !== sha256) throw new BlobDamaged(`the content kept as ${sha256} has the SHA-256 ${found}`);
   if (last !== undefined) yield last;
 }

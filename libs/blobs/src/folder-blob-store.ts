@@ -4,16 +4,16 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'nod
 import { dirname, join } from 'node:path';
 import { type AboutBlob, type Blob, BlobStore, checked, isDigest, reachable, spool } from './blob-store.js';
 
-/** Uploads that a crash left behind are removed once they are this old, in milliseconds. */
+/** Abandoned uploads of a crash are removed at this age, in milliseconds. */
 const ABANDONED = 24 * 60 * 60_000;
 
-/** A folder of files: several processes may share it. `ab/ab12…` is content, `ab/ab12….json` what is known of it. */
+/** A folder of files, which several processes may share. `ab/ab12…` is content, `ab/ab12….json` its description. */
 export class FolderBlobStore extends BlobStore {
   private constructor(private readonly folder: string) {
     super();
   }
 
-  /** @throws StoreUnavailable when the folder cannot be written */
+  /** @throws StoreUnavailable if the folder cannot be written */
   static async open(folder: string): Promise<FolderBlobStore> {
     await reachable(async () => {
       const incoming = join(folder, 'incoming');
@@ -36,7 +36,7 @@ export class FolderBlobStore extends BlobStore {
         if (known !== undefined) return { ...known, isNew: false };
         const path = this.#pathOf(sha256);
         await mkdir(dirname(path), { recursive: true });
-        // What is known of it comes first: content that is there can always be served.
+        // The description comes first: existing content can always be served.
         await writeFile(`${incoming}.json`, JSON.stringify({ mediaType, bytes }), { flush: true });
         await rename(`${incoming}.json`, `${path}.json`);
         await rename(incoming, path);
@@ -56,7 +56,7 @@ export class FolderBlobStore extends BlobStore {
   async remove(sha256: string): Promise<void> {
     const path = this.#pathOf(sha256);
     await reachable(async () => {
-      // Without content, what is known of it is nothing.
+      // A description without content is useless.
       await rm(path, { force: true });
       await rm(`${path}.json`, { force: true });
     });

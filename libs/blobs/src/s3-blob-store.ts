@@ -15,47 +15,47 @@ import {
 import { StoreUnavailable } from '#eventsourcing';
 import { type AboutBlob, type Blob, BlobStore, checked, isDigest, reachable, spool } from './blob-store.js';
 
-/** A bucket of Amazon S3, or of a store that speaks its protocol. */
+/** A bucket of Amazon S3, or of a compatible store. */
 export interface S3Bucket {
   readonly bucket: string;
   readonly region: string;
-  /** Where the store is; Amazon's unless given. */
+  /** Endpoint of the store; default: Amazon's. */
   readonly endpoint?: string;
-  /** Unless given, those that Amazon's client finds: in its own variables and files, or of the machine that it runs on. */
+  /** Default: those that Amazon's client finds, in its own variables and files, or of the machine it runs on. */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
 }
 
 /**
- * A bucket of an S3-compatible store: several processes may share it. `attachments/ab12…` is content, with its media type. An object
- * appears as a whole or not at all, and the store checks its hash, which each request signs.
+ * A bucket of an S3-compatible store, which several processes may share. `attachments/ab12…` is content, with its media type. An object
+ * appears completely or not at all, and the store checks its hash, which each request signs.
  *
- * On Amazon's own client, large as it is (20 MB on the disk): whoever defines the protocol keeps it up, and it finds keys wherever Amazon
- * puts them: in variables, files, roles of machines. It is loaded only where a bucket is configured.
+ * Based on Amazon's own client, although it is large (20 MB on disk): the author of the protocol maintains it, and it finds keys wherever
+ * Amazon puts them: in variables, files, roles of machines. Loaded only if a bucket is configured.
  */
 export class S3BlobStore extends BlobStore {
   private constructor(
     private readonly client: S3Client,
     private readonly bucket: string,
-    /** Where content is until it is known what to call it. */
+    /** Where content is kept until its name is known. */
     private readonly incoming: string,
   ) {
     super();
   }
 
-  /** @throws StoreUnavailable when the bucket is out of reach, is not there, or may not be read */
+  /** @throws StoreUnavailable if the bucket cannot be reached, does not exist, or may not be read */
   static async open({ endpoint, region, bucket, credentials }: S3Bucket): Promise<S3BlobStore> {
-    // The client would say on standard error, where the log is, that versions to come need a newer Node.
+    // Otherwise the client warns on standard error, where the log is, that future versions need a newer Node.
     process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
     const client = new S3Client({
       region,
-      // Buckets are parts of the path: stores other than Amazon's have no name in the DNS for each.
+      // Buckets are part of the path: stores other than Amazon's have no DNS name for each.
       ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
       ...(credentials === undefined ? {} : { credentials }),
       maxAttempts: 2,
-      // Not all stores know the newer checksums; the SHA-256 that is signed protects the content as well.
+      // Not all stores know the newer checksums; the signed SHA-256 also protects the content.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
-      // What goes wrong is thrown, and logged by whoever catches it.
+      // Failures are thrown, and logged by whoever catches them.
       logger: { debug() {}, info() {}, warn() {}, error() {} },
       requestHandler: { connectionTimeout: 3_000, socketTimeout: 15_000, requestTimeout: 30_000, throwOnRequestTimeout: true },
     });
@@ -84,8 +84,8 @@ export class S3BlobStore extends BlobStore {
   }
 
   /**
-   * False when somebody else was faster.
-   * @param conditional whoever was faster keeps the media type that they gave; some stores know no conditions, and the last one wins there
+   * False if another writer was faster.
+   * @param conditional the faster writer's media type is kept; some stores do not support conditions, and the last writer wins there
    */
   async #write(path: string, { sha256, bytes, mediaType }: Blob, conditional = true): Promise<boolean> {
     const body = createReadStream(path);
@@ -142,7 +142,7 @@ export class S3BlobStore extends BlobStore {
 
 const NOT_IMPLEMENTED = 501;
 
-/** The status of an answer that the client made an error of. */
+/** The status of an answer that the client turned into an error. */
 function statusOf(error: unknown): number | undefined {
   return (error as { readonly $metadata?: { readonly httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
 }
@@ -158,8 +158,8 @@ function blobOf(
 }
 
 /**
- * An answer of the bucket; undefined when its status is one of those that say no.
- * @throws StoreUnavailable for whatever else goes wrong: nothing that it does not do is the sender's fault
+ * An answer of the bucket; undefined if its status is one of those that mean no.
+ * @throws StoreUnavailable for any other failure: the bucket's failures are never the sender's fault
  */
 async function answered<Answer>(answer: Promise<Answer>, saysNo: readonly number[] = []): Promise<Answer | undefined> {
   try {

@@ -3,26 +3,26 @@ import { ConfigError, configFile } from '#platform';
 import type { Networks } from '#webhooks';
 
 const channelSchema = v.strictObject({
-  /** What its incoming webhook understands. */
+  /** Format of its incoming webhook. */
   format: v.picklist(['slack', 'teams']),
   url: v.pipe(
     v.string(),
     v.regex(/^https?:\/\/[^\s@/?#]+(?:[/?][^\s#]*)?$/, 'must be an address such as https://hooks.slack.com/services/…'),
     v.check((url) => URL.canParse(url)),
   ),
-  /** The clients whose tickets may be told there; all of them, unless said. */
+  /** The clients whose tickets may be posted there; default: all. */
   clients: v.optional(v.array(v.string())),
 });
 
-/** A chat channel that messages are posted to by an incoming webhook. Its address is a secret. */
+/** A chat channel with an incoming webhook. Its URL is secret. */
 export type ChatChannel = v.InferOutput<typeof channelSchema>;
 
 const channelsSchema = v.record(v.pipe(v.string(), v.nonEmpty()), channelSchema);
 
 /**
  * The chat channels in a file, by name.
- * @param networks where requests may go: a channel at an address where none ever may is refused
- * @throws ConfigError that names no address
+ * @param networks where requests may go: a channel at a forbidden address is refused
+ * @throws ConfigError that contains no URL
  */
 export async function chatChannels(file: string, networks: Networks): Promise<ReadonlyMap<string, ChatChannel>> {
   const { success, output, issues = [] } = v.safeParse(channelsSchema, await configFile('CHAT_CHANNELS_FILE', file));

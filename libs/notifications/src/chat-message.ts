@@ -1,7 +1,7 @@
 import type { Message } from '#ticketing';
 import type { ChatChannel } from './chat-channels.js';
 
-/** A message as an incoming webhook takes it. What people wrote steers nothing: it mentions nobody and is no link. */
+/** A message for an incoming webhook. People's text controls nothing: it mentions nobody and contains no link. */
 export function chatMessage(format: ChatChannel['format'], message: Message): object {
   return format === 'slack' ? slack(message) : teams(message);
 }
@@ -16,7 +16,7 @@ function slack({ subject, text }: Message): object {
   };
 }
 
-/** Slack's three signs that begin mentions, links and entities. */
+/** Slack's three characters that begin mentions, links and entities. */
 function escaped(text: string): string {
   return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
 }
@@ -25,7 +25,7 @@ function cut(text: string, most: number): string {
   return [...text].slice(0, most).join('');
 }
 
-/** An Adaptive Card of text runs, in which Markdown is not read, as a Teams workflow takes it. */
+/** An Adaptive Card of text runs, which are not parsed as Markdown, for a Teams workflow. */
 function teams({ subject, text }: Message): object {
   const runs = (lines: string, more: object) =>
     lines.split('\n').map((line) => ({ type: 'RichTextBlock', inlines: [{ type: 'TextRun', text: line === '' ? ' ' : line, ...more }] }));

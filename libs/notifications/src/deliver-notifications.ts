@@ -40,7 +40,7 @@ import { chatMessage } from './chat-message.js';
 import { failureOf, notTried } from './undelivered.js';
 
 export interface DeliverNotificationsOptions extends Omit<DeliverOptions, 'destinations' | 'groups'> {
-  /** The mail server; without one, what should go by e-mail does not get through. */
+  /** The mail server; without one, e-mails are not delivered. */
   readonly mail?: MailConfig | undefined;
   /** Chat channels by name. */
   readonly channels: ReadonlyMap<string, ChatChannel>;
@@ -53,16 +53,16 @@ export interface DeliverNotificationsOptions extends Omit<DeliverOptions, 'desti
 
 const NOTIFIER: Actor = { id: 'notifier', kind: 'system' };
 
-/** Tries for a quarter of an hour: by then somebody else had better be told. Each message waits by itself, for there are few. */
+/** Tries for a quarter of an hour: after that someone else should be notified. Each message waits by itself, since there are few. */
 const usualPatience: Patience = { ...patience, longestMs: 120_000, giveUpMs: 15 * 60_000, breakAfter: Infinity };
 
-/** Destinations: of e-mail, and of each channel by its name. */
+/** Destinations: one for e-mail, and one per channel. */
 const MESSAGES = 'notifications';
 const CHAT = `${MESSAGES}/chat/`;
 
-/** A message as it is kept until it is delivered. */
+/** A message as stored until it is delivered. */
 interface Sent extends Notification, Message {
-  /** What it is about, and is told what became of it. */
+  /** Its subject, which is told the outcome. */
   readonly ticketId?: string;
   readonly problemId?: string;
   readonly majorIncident?: string;
@@ -86,7 +86,7 @@ const OF_TICKETS = {
 
 const messagesOf = (step: EscalationChain['steps'][number]) => (step.outcome === 'dispatched' ? (step.notifications ?? []) : []);
 
-/** What messages are about, which field of theirs names it, which ones it knows of, and how what became of one is recorded. */
+/** The subjects of messages: the field with their id, the messages that they know, and how an outcome is recorded. */
 const SUBJECTS = [
   OF_TICKETS,
   {
@@ -111,8 +111,8 @@ const SUBJECTS = [
 ] as const;
 
 /**
- * Sends the messages of escalation steps and reminders by e-mail and to chat channels: each at least once, with the same id, until it is taken or a
- * quarter of an hour has passed. What became of it is recorded with its ticket, problem, major incident or article.
+ * Sends the messages of escalation steps and reminders by e-mail and to chat channels: each at least once, with the same id, until it is
+ * accepted or a quarter of an hour has passed. The outcome is recorded with its ticket, problem, major incident or article.
  */
 export function deliverNotifications({
   mail,
@@ -124,7 +124,7 @@ export function deliverNotifications({
 }: DeliverNotificationsOptions): Deliverer {
   const { store, db, log } = options;
   const networks = new Networks(named);
-  // What sends mail is loaded with the first message.
+  // The mail client is loaded with the first message.
   const mailed = async (config: MailConfig) => (await import('./mail.js')).mailer(config, { silenceMs: timeoutMs, wholeMs: 4 * timeoutMs });
 
   async function send(parcel: Parcel, abandoned: AbortSignal): Promise<Tried> {
@@ -132,7 +132,7 @@ export function deliverNotifications({
     if (!(await isOnItsWay(store, sent))) return { outcome: 'taken', ms: 0 };
     const { id, target, client, by, channel: name = '' } = sent;
     const { subject, text } = sent.text === ERASED ? ofErased(sent) : sent;
-    // Where they are reached now, who may be told now: what is told is as it was.
+    // Current address and permissions; the text is as it was.
     const contact = await contactOf(store, target, client);
     if (contact === 'not-of-client') return notTried(contact);
     if (by === 'email') {
@@ -167,7 +167,7 @@ export function deliverNotifications({
       log.warn({ [field]: id, refused: result.refused }, 'what became of a message cannot be recorded');
   }
 
-  /** @param takes whether a message goes there @param revision another one where it is known anew whether anything can be sent */
+  /** @param takes whether it gets a message @param revision a new one when it must be decided again whether anything can be sent */
   function destination(id: string, takes: (notification: Notification) => boolean, revision = 1): Destination {
     return {
       id,
@@ -184,7 +184,7 @@ export function deliverNotifications({
     };
   }
 
-  /** Channels with a destination of their own: those that are configured, and those that were, so that nothing waits for them for ever. */
+  /** Channels with their own destination: those configured now, and former ones, so that nothing waits for them forever. */
   const ofChannels = new Set(channels.keys());
   const isChat = ({ by, channel = '' }: Notification) => by === 'chat' && ofChannels.has(channel);
   let isNeeded = false;
@@ -196,12 +196,12 @@ export function deliverNotifications({
         isNeeded = true;
         if (_id.startsWith(CHAT)) ofChannels.add(_id.slice(CHAT.length));
       }
-      // Where nobody has ever had an address, nothing is read.
+      // If nobody has ever had an address, nothing is read.
       const hasContact = { contact: { $exists: true } };
       for (const { name } of [agents, teams]) isNeeded ||= (await db.collection(name).findOne(hasContact)) !== null;
       if (!isNeeded) return [];
       return [
-        // With what cannot be sent, so that this is told.
+        // Includes what cannot be sent, so that this is recorded.
         destination(`${MESSAGES}/email`, (notification) => !isChat(notification)),
         ...Array.from(ofChannels, (name) =>
           destination(CHAT + name, (notification) => isChat(notification) && notification.channel === name, channels.has(name) ? 1 : 2),
@@ -216,7 +216,7 @@ function subjectOf(sent: Sent) {
   return { ...subject, id: sent[subject.field] ?? '' };
 }
 
-/** Whether it is not recorded yet what became of a message: a channel may be configured after that. */
+/** Whether the outcome of a message is not recorded yet: a channel may be configured later. */
 async function isOnItsWay(store: EventStore, sent: Sent): Promise<boolean> {
   const { messages, id } = subjectOf(sent);
   const known = await messages(store, id).catch((error: unknown) => {
@@ -238,13 +238,13 @@ function parcelsOf({ event }: LoggedEvent, takes: (notification: Notification) =
   const { field } = SUBJECTS.find(({ aggregate }) => aggregate.category === category) ?? OF_TICKETS;
   return notifications.filter(takes).map((notification) => {
     const sent: Sent = { ...notification, ...message, [field]: subjectId, client };
-    // Each by itself: none waits for another one.
+    // Each on its own: none waits for another.
     const { id } = notification;
     return { event: id, type: notification.by, subject: id, position, body: JSON.stringify(sent), since: Date.parse(recordedtime) };
   });
 }
 
-/** What is told where what it said was erased before it could be sent. */
+/** The text if its content was erased before it could be sent. */
 function ofErased({ ticketId }: Sent): Message {
   return { subject: `Ticket ${ticketId}`, text: `Ticket ${ticketId} has reached an escalation step. What this message said was erased.` };
 }

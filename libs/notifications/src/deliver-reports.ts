@@ -37,21 +37,21 @@ import {
 import { failureOf, notTried } from './undelivered.js';
 
 export interface DeliverReportsOptions extends Omit<DeliverOptions, 'destinations' | 'groups'> {
-  /** Where documents are kept. */
+  /** Storage of documents. */
   readonly blobs: Pick<BlobStore, 'get'>;
-  /** What the folders of reports are in. */
+  /** Parent of the folders of reports. */
   readonly folder: string;
-  /** The mail server; without one, what should go by e-mail is not delivered. */
+  /** The mail server; without one, e-mails are not delivered. */
   readonly mail?: MailConfig | undefined;
   readonly patience?: Patience;
 }
 
 const DELIVERER: Actor = { id: 'report-deliverer', kind: 'system' };
 const DESTINATION = 'reports';
-/** How long a mail server may be silent, and take in all, in milliseconds. */
+/** How long a mail server may be silent, and take in total, in milliseconds. */
 const MAIL_TIMES = { silenceMs: 15_000, wholeMs: 120_000 };
 
-/** Bytes of a report's name that are in the names of its files, which have 255 at most, with all that is added. */
+/** Bytes of a report's name in the names of its files, which have at most 255 with everything that is added. */
 const LONGEST_NAME = 150;
 
 /** Each waits by itself, for three days. */
@@ -64,7 +64,7 @@ interface Sent extends Pick<ReportEvents['ReportRunCompleted'], 'report' | 'run'
   readonly target: DeliveryTarget;
 }
 
-/** Delivers each report that was made to its folders and by e-mail: at least once, with the same name or message id. What came of it is recorded with it. */
+/** Delivers each report to its folders and by e-mail: at least once, with the same name or message id. The outcome is recorded with it. */
 export function deliverReports({ blobs, folder, mail, patience = usualPatience, ...options }: DeliverReportsOptions): Deliverer {
   const { store, db, log } = options;
   let isNeeded = false;
@@ -91,7 +91,7 @@ export function deliverReports({ blobs, folder, mail, patience = usualPatience, 
     if (contact === 'not-of-client') return notTried(contact);
     if (contact?.email === undefined) return notTried('no-address');
     if (mail === undefined) return notTried('not-configured');
-    // What sends mail is loaded with the first message.
+    // The mail client is loaded with the first message.
     const { mailer } = await import('./mail.js');
     const message = {
       id: event,
@@ -104,7 +104,7 @@ export function deliverReports({ blobs, folder, mail, patience = usualPatience, 
 
   async function settled({ body }: Parcel, outcome: Tried['outcome'], _tries: number, last: Attempt): Promise<void> {
     const { report, run, index, target } = JSON.parse(body) as Sent;
-    // A webhook that is there is sent the run with its other events, and what becomes of that is told by `webhookReports`.
+    // An existing webhook gets the run with its other events, and `webhookReports` records the outcome.
     if (target.by !== 'webhook' || outcome !== 'taken') await record({ store, log }, { report, run, target: index }, outcome, last);
   }
 
@@ -112,7 +112,7 @@ export function deliverReports({ blobs, folder, mail, patience = usualPatience, 
     ...options,
     groups: [reportViews],
     destinations: async () => {
-      // Where none has ever gone anywhere, nothing is read.
+      // If there has never been a delivery, nothing is read.
       isNeeded ||=
         (await db.collection(reports.name).findOne({ deliverTo: { $exists: true } })) !== null ||
         (await progress(db).findOne({ _id: DESTINATION })) !== null;
@@ -136,7 +136,7 @@ export function deliverReports({ blobs, folder, mail, patience = usualPatience, 
   });
 }
 
-/** Records what became of runs that webhooks were sent. Of those that are subscribed to, and delivered to nobody, nothing is recorded. */
+/** Records the outcome of runs sent to webhooks. Nothing is recorded for runs that are only subscribed to. */
 export function webhookReports(stores: Pick<DeliverOptions, 'store' | 'log'>): NonNullable<DeliverWebhooksOptions['settled']> {
   return async (webhook, { type, body }, outcome, _tries, last) => {
     if (type !== cloudEventType('ReportRunCompleted')) return;
@@ -152,7 +152,7 @@ async function record(
   outcome: Tried['outcome'],
   last: Attempt,
 ): Promise<void> {
-  // What was given up may arrive after all: another command.
+  // A delivery that was given up may arrive after all: another command.
   const commandId = deterministicId('report-delivered', id, String(run), String(target), ...(outcome === 'taken' ? [] : ['failed']));
   const context = { commandId, actor: DELIVERER, correlationId: commandId, causationId: commandId };
   const told = omitUndefined({ run, target, failed: outcome === 'taken' ? undefined : failureOf(outcome, last) });
@@ -164,13 +164,16 @@ function parcelsOf({ event }: LoggedEvent): readonly Parcel[] {
   const { deliverTo = [], report, run, from, to, zone, sha256 } = event.data as ReportEvents['ReportRunCompleted'];
   return deliverTo.map((target, index) => {
     const sent: Sent = { report, run, from, to, ...(zone && { zone }), sha256, client: event.client, index, target };
-    // Each by itself: none waits for another one.
+    // Each on its own: none waits for another.
     const id = deterministicId(event.id, String(index));
     return { event: id, type: target.by, subject: id, position: event.position, body: JSON.stringify(sent) };
   });
 }
 
-/** Names of reports are any text, and long: those that would be no name of a file are told apart by a digest. The same period may be reported on again. */
+/**
+ * Names of reports are arbitrary text, and may be long: a digest distinguishes those that cannot be file names. The same period may be
+ * reported on again.
+ */
 function fileNameOf({ report, run, ...period }: Sent): string {
   const spelled = Buffer.from(report.replace(/^\.|[^\p{L}\p{N}_.-]+/gu, '_'));
   const plain = spelled
@@ -182,7 +185,7 @@ function fileNameOf({ report, run, ...period }: Sent): string {
   return `${name}-${first === last ? first : `${first}-${last}`}-${run}.html`;
 }
 
-/** What is written beside a report that is attached. */
+/** The message with an attached report. */
 function messageOf({ report, run, client, sha256, ...period }: Sent): Message {
   const dates = datesInWords(period);
   return {
@@ -195,10 +198,10 @@ Run ${run}. SHA-256 of the page: ${sha256}
   };
 }
 
-/** Writes a file, durably, that nobody finds half of: it gets its name once it is whole. */
+/** Writes a file durably and atomically: it gets its name once it is complete. */
 async function writeWhole(folder: string, name: string, content: Buffer): Promise<void> {
   await mkdir(folder, { recursive: true });
-  // What a process left that was killed. Should it be alive after all, its rename fails and it tries again.
+  // Left by a killed process. If that is alive after all, its rename fails and it tries again.
   for (const left of await readdir(folder)) if (left.startsWith(`.${name}.`)) await rm(join(folder, left), { force: true });
   const fresh = join(folder, `.${name}.${randomUUID()}`);
   await writeFile(fresh, content, { flush: true });

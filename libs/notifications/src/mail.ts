@@ -5,24 +5,24 @@ import type { Tried } from '#webhooks';
 
 /** A message on its way to a mailbox. */
 export interface Mail extends Message {
-  /** Makes its Message-ID: the same however often it is sent. */
+  /** For its Message-ID: the same on every attempt. */
   readonly id: string;
   readonly to: string;
   readonly attachment?: { readonly filename: string; readonly content: Buffer; readonly contentType: string };
 }
 
-/** How long nothing may come from the server before it is given up, and how long all of it may take, in milliseconds. */
+/** How long the server may be silent, and how long sending may take in total, in milliseconds. */
 export interface MailTimes {
   readonly silenceMs: number;
   readonly wholeMs: number;
 }
 
-/** Sends messages through a mail server, each by a connection of its own. */
+/** Sends messages through a mail server, each over its own connection. */
 export function mailer({ url, from }: MailConfig, { silenceMs, wholeMs }: MailTimes) {
   const server = mailServer(url);
   const transport = createTransport({
     ...server,
-    // Nothing goes over the network in the clear unless the configuration says so.
+    // Nothing is sent unencrypted unless the configuration says so.
     ...(new URL(url).searchParams.get('tls') === 'none' ? { ignoreTLS: true } : { requireTLS: !server.secure }),
     connectionTimeout: silenceMs,
     greetingTimeout: silenceMs,
@@ -41,24 +41,24 @@ export function mailer({ url, from }: MailConfig, { silenceMs, wholeMs }: MailTi
     try {
       const { response } = await transport.sendMail({
         from: { name: 'Tierline', address: from },
-        // As an object: what is one address is not read as several.
+        // As an object: one address is not parsed as several.
         to: { name: '', address: to },
         subject,
         text,
         ...(attachment !== undefined && { attachments: [{ ...attachment }] }),
         messageId: `<${id}@${domain}>`,
-        // Nobody's absence note answers it (RFC 3834).
+        // Prevents automatic replies (RFC 3834).
         headers: { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' },
         signal: AbortSignal.any([abandoned, timeout]),
       });
       return { outcome: 'taken', status: Number(response.slice(0, 3)), excerpt: response.slice(0, 500), ...took() };
     } catch (error) {
       const { message, code, responseCode, permanent } = error as Error & MailError;
-      // What is wrong with this message or its receiver stays wrong. A login that fails is for the operator to put right.
+      // A fault of this message or its receiver is permanent. A failed login is for the operator to fix.
       const refused = permanent === true && (code === 'EENVELOPE' || code === 'EMESSAGE');
       return {
         outcome: refused ? 'refused' : 'failed',
-        // Whose address it is stays with the contact.
+        // Addresses stay with the contact.
         error: (timeout.aborted ? `not done within ${wholeMs} ms` : message.replaceAll(to, '…')).slice(0, 500),
         ...(responseCode !== undefined && { status: responseCode }),
         ...took(),
@@ -67,7 +67,7 @@ export function mailer({ url, from }: MailConfig, { silenceMs, wholeMs }: MailTi
   };
 }
 
-/** What nodemailer tells of an error. */
+/** Fields of nodemailer's errors. */
 interface MailError {
   readonly code?: string;
   readonly responseCode?: number;

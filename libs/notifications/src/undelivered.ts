@@ -1,10 +1,10 @@
 import type { RecordNotification, Undelivered } from '#ticketing';
 import type { Attempt, Tried } from '#webhooks';
 
-/** Why a message is not worth a try. The beginning of the attempt's error. */
+/** Why a message is not worth trying; the start of the attempt's error. */
 const HOPELESS = ['no-address', 'not-configured', 'not-of-client'] as const satisfies readonly Undelivered[];
 
-/** What is not worth a try. */
+/** For what is not worth trying. */
 export function notTried(why: (typeof HOPELESS)[number]): Tried {
   return { outcome: 'refused', ms: 0, error: why };
 }

@@ -3,13 +3,13 @@ import { isDuplicateKey, type Mongo } from '#mongo';
 import { type DataKey, DURABLE, type KeyOwner, orStoreUnavailable, type PersonalKeys } from './personal-keys.js';
 import { openBox, type SealedBox, sealBox } from './sealed-box.js';
 
-/** Content that is kept encrypted. */
+/** Content that is stored encrypted. */
 export interface SealedContent extends Blob {
-  /** SHA-256 of what is kept. */
+  /** SHA-256 of the stored form. */
   readonly sealedAs: string;
 }
 
-/** The content's own key stands in the box of each holder: a ticket whose evidence it is, a message that it is, or, until then, nobody. */
+/** The content's own key is in the box of each holder: a ticket with it as evidence, the message that it is, or, until then, nobody. */
 interface ContentDocument extends Omit<SealedContent, 'sha256'> {
   /** SHA-256 of the content. */
   readonly _id: string;
@@ -20,8 +20,8 @@ interface ContentDocument extends Omit<SealedContent, 'sha256'> {
 const UNATTACHED_MS = 7 * 24 * 3_600_000;
 
 /**
- * What attachments are encrypted with: each with a key of its own, and that with the key of each person and ticket that has it. The same content is kept once;
- * once all keys of those who had it are destroyed, nothing opens it.
+ * Encryption of attachments: each has its own key, which is encrypted with the key of each person and ticket that has it. The same content
+ * is stored once; after all keys of its holders are destroyed, it cannot be decrypted.
  */
 export class AttachmentKeys {
   private constructor(
@@ -36,8 +36,8 @@ export class AttachmentKeys {
   }
 
   /**
-   * Takes note of content, and of its key. Where it is kept already, it can be attached once more.
-   * @returns what is kept under that name, and what is not needed any more
+   * Registers content and its key. If it is already stored, it can be attached once more.
+   * @returns what is stored under that name, and what is no longer needed
    * @throws StoreUnavailable
    */
   async add(fresh: SealedContent, key: Buffer): Promise<{ readonly kept: SealedContent; readonly needless?: string }> {
@@ -57,21 +57,21 @@ export class AttachmentKeys {
         if (await this.#inserted(document)) return { kept: fresh };
         continue;
       }
-      // All who had it are forgotten, and it is about to be removed.
+      // All of its holders are forgotten, and it is about to be removed.
       const filter = { _id: sha256, sealedAs: there.sealedAs };
       const { matchedCount } = await orStoreUnavailable(() => this.contents.replaceOne(filter, document, DURABLE));
       if (matchedCount > 0) return { kept: fresh, needless: there.sealedAs };
     }
   }
 
-  /** Content, and what opens it; undefined where there is none, or all who had it are forgotten. @throws StoreUnavailable */
+  /** Content and its key; undefined if there is none, or all of its holders are forgotten. @throws StoreUnavailable */
   async find(sha256: string): Promise<{ readonly content: SealedContent; readonly key: Buffer } | undefined> {
     const there = await this.#find(sha256);
     const key = await this.#keyOf(there);
     return there === null || key === undefined ? undefined : { content: contentOf(there), key };
   }
 
-  /** Has content opened by a person's key from now on, if it is kept here. @throws StoreUnavailable */
+  /** Lets a person's key decrypt content, if it is stored here. @throws StoreUnavailable */
   async attach(sha256: string, owner: Pick<KeyOwner, 'stream'>, key: DataKey): Promise<void> {
     const there = await this.#find(sha256);
     const known = await this.#keyOf(there);
@@ -82,7 +82,7 @@ export class AttachmentKeys {
     await this.keys.discard({ stream });
   }
 
-  /** Takes what a key opened away from its owner. @returns names of what nobody has any more @throws StoreUnavailable */
+  /** Removes a destroyed key's owner as a holder. @returns names of content without holders @throws StoreUnavailable */
   async release(key: string): Promise<readonly string[]> {
     const needless: string[] = [];
     for (const { _id, sealedAs } of await orStoreUnavailable(() => this.contents.find({ 'holders.key': key }).toArray())) {
@@ -94,7 +94,7 @@ export class AttachmentKeys {
     return needless;
   }
 
-  /** Destroys the keys of content that was never attached. @returns names of what nobody has any more @throws StoreUnavailable */
+  /** Destroys the keys of content that was never attached. @returns names of content without holders @throws StoreUnavailable */
   async releaseUnattached(): Promise<readonly string[]> {
     const needless: string[] = [];
     for (const { key, stream } of await this.keys.madeBefore(UNATTACHED, new Date(Date.now() - UNATTACHED_MS))) {
@@ -104,7 +104,7 @@ export class AttachmentKeys {
     return needless;
   }
 
-  /** Takes note that content is gone. @returns the name of what is not needed any more @throws StoreUnavailable */
+  /** Registers that content is gone. @returns the name of what is no longer needed @throws StoreUnavailable */
   async remove(sha256: string): Promise<string | undefined> {
     return (await orStoreUnavailable(() => this.contents.findOneAndDelete({ _id: sha256 }, DURABLE)))?.sealedAs;
   }
@@ -121,7 +121,7 @@ export class AttachmentKeys {
     return undefined;
   }
 
-  /** False where the content was removed meanwhile. */
+  /** False if the content was removed in the meantime. */
   async #hold(
     { _id, sealedAs, holders }: ContentDocument,
     content: Buffer,
@@ -146,7 +146,7 @@ export class AttachmentKeys {
 
 const UNATTACHED = 'unattached-';
 
-/** Whose content is until somebody attaches it. */
+/** The owner of content until someone attaches it. */
 const unattached = (sha256: string): KeyOwner => ({ client: '', person: '', stream: `${UNATTACHED}${sha256}` });
 
 function contentOf({ _id: sha256, sealedAs, bytes, mediaType }: ContentDocument): SealedContent {

@@ -5,16 +5,19 @@ const KEY_BYTES = 32;
 export const IV_BYTES = 12;
 export const TAG_BYTES = 16;
 
-/** Encrypts data keys, so that the store of keys alone opens nothing: by a key in a file, or a key management service (docs/privacy.md). */
+/**
+ * Encrypts data keys, so that the store of keys alone decrypts nothing: with a key in a file, or a key management service
+ * (docs/privacy.md).
+ */
 export abstract class KeyWrapping {
   abstract wrap(key: Buffer): Promise<Buffer>;
-  /** @throws Error when it was wrapped by another one */
+  /** @throws Error if another one wrapped it */
   abstract unwrap(wrapped: Buffer): Promise<Buffer>;
-  /** The same key, wrapped by the present master key; undefined where it is. @throws Error when no master key at hand has wrapped it */
+  /** The same key, wrapped with the current master key; undefined if it already is. @throws Error if no available master key wrapped it */
   abstract rewrap(wrapped: Buffer): Promise<Buffer | undefined>;
 }
 
-/** Wraps by a master key in a file that only its owner reads (AES-256-GCM). */
+/** Wraps with a master key in a file that only its owner reads (AES-256-GCM). */
 export class MasterKeyFile extends KeyWrapping {
   private constructor(
     private readonly key: Buffer,
@@ -24,10 +27,10 @@ export class MasterKeyFile extends KeyWrapping {
   }
 
   /**
-   * The key in a file; made where there is none and nothing needs the one that was.
-   * @param before file with the key before it, whose keys are opened as well
-   * @param wrapped what one of the two has wrapped, where there is something
-   * @throws Error when a file cannot be read or made, or holds no key
+   * The key in a file; created if missing and nothing depends on the former one.
+   * @param before file with the previous key, which can also unwrap
+   * @param wrapped something that one of the two has wrapped, if any
+   * @throws Error if a file cannot be read or created, or has no key
    */
   static async open(file: string, before?: string, wrapped?: Buffer): Promise<MasterKeyFile> {
     const earlier = before === undefined ? undefined : await keyIn(before);
@@ -66,14 +69,14 @@ export function newDataKey(): Buffer {
   return randomBytes(KEY_BYTES);
 }
 
-/** The IV, what was encrypted, and its tag. */
+/** The IV, the encrypted data and its tag. */
 export function encrypted(key: Buffer, iv: Buffer, plain: Buffer, about?: Buffer): Buffer {
   const cipher = createCipheriv('aes-256-gcm', key, iv);
   if (about !== undefined) cipher.setAAD(about);
   return Buffer.concat([iv, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
 }
 
-/** @throws Error when it is not what was encrypted with this key, about the same */
+/** @throws Error if it was not encrypted with this key and the same `about` */
 export function decrypted(key: Buffer, sealed: Buffer, about?: Buffer): Buffer {
   const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES });
   if (about !== undefined) decipher.setAAD(about);

@@ -13,14 +13,14 @@ import type { AttachmentKeys } from './attachment-keys.js';
 import { type DataKey, type PersonalKeys } from './personal-keys.js';
 import { decrypted, encrypted } from './key-wrapping.js';
 
-/** What stands in the log in the place of personal data, for those who read it without the keys. */
+/** Replaces personal data in the log, for those who read it without the keys. */
 export const WITHHELD = '[personal]';
-/** What it reads as where its key is missing, or opens it not. */
+/** Its value if its key is missing or wrong. */
 export const UNREADABLE = '[unreadable]';
 
 type Parts = Pick<NewEvent, 'data' | 'metadata'>;
 
-/** Encrypts personal fields, each person's with a key of their own for the stream, and decrypts them. */
+/** Encrypts personal fields, each person's with their own key for the stream, and decrypts them. */
 export class PersonalEvents implements PersonalCodec {
   constructor(
     private readonly keys: PersonalKeys,
@@ -33,7 +33,7 @@ export class PersonalEvents implements PersonalCodec {
   }
 
   open(event: StoredEvent, ahead: boolean): StoredEvent | Promise<StoredEvent> {
-    // In the order of the log: whoever has seen this does not decrypt any more what it tells of.
+    // In log order: a reader past this event no longer decrypts the erased data.
     if (event.type === PERSONAL_DATA_ERASED) this.keys.forget(event.stream);
     return event.metadata.personal === undefined ? event : this.#opened(event, event.metadata.personal, ahead);
   }
@@ -45,7 +45,7 @@ export class PersonalEvents implements PersonalCodec {
     let parts: Parts = event;
     for (const { person, fields, content } of personal) {
       const key = await this.keys.forWriting({ client, person, stream });
-      // Before the event is there: an attachment that a ticket has is always erased with it.
+      // Before the event is stored: an attachment of a ticket is always erased with it.
       if (content !== undefined) await this.attachments.attach(content, { stream }, key);
       boxes.push(sealedFields(key, event, fields));
       for (const field of fields) parts = withValueAt(parts, field, WITHHELD);
@@ -70,12 +70,12 @@ export class PersonalEvents implements PersonalCodec {
 function sealedFields({ id, key }: DataKey, event: NewEvent, fields: PersonalFields['fields']): SealedFields {
   const plain = Buffer.from(JSON.stringify(fields.map((field) => valueAt(event, field))));
   const about = aboutOf(event.id, id, fields);
-  // The same event has the same bytes, and so the same hash, however often it is appended; with anything else the IV differs.
+  // The same event has the same bytes, and so the same hash, on every append; any other content has another IV.
   const iv = createHmac('sha256', key).update(about).update(plain).digest().subarray(0, 12);
   return { key: id, fields, box: encrypted(key, iv, plain, about).toString('base64') };
 }
 
-/** Undefined where it was changed, or encrypted with another key. */
+/** Undefined if it was changed, or encrypted with another key. */
 function openedFields(key: Buffer, eventId: string, { key: id, fields, box }: SealedFields): readonly unknown[] | undefined {
   try {
     return JSON.parse(decrypted(key, Buffer.from(box, 'base64'), aboutOf(eventId, id, fields)).toString()) as unknown[];
@@ -84,7 +84,7 @@ function openedFields(key: Buffer, eventId: string, { key: id, fields, box }: Se
   }
 }
 
-/** What is encrypted belongs to this event and these fields of it. */
+/** Binds the encrypted data to this event and these fields. */
 function aboutOf(eventId: string, key: string, fields: readonly string[]): Buffer {
   return Buffer.from(JSON.stringify([eventId, key, fields]));
 }

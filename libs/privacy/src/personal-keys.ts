@@ -5,45 +5,45 @@ import { isDuplicateKey, isUnreachable, type Mongo } from '#mongo';
 import { Batches } from '#platform';
 import { type KeyWrapping, newDataKey } from './key-wrapping.js';
 
-/** Whose key, and for which stream. */
+/** The person of a key, and the stream. */
 export interface KeyOwner {
   readonly client: string;
   readonly person: string;
   readonly stream: string;
 }
 
-/** A data key: of one person, for what is personal in one stream. */
+/** A data key: for the personal data of one person in one stream. */
 interface KeyDocument {
-  /** Sorts by the time at which it was made. */
+  /** Sorts by creation time. */
   readonly _id: string;
   readonly client: string;
   readonly person: string;
   readonly stream: string;
-  /** Absent once it is destroyed. */
+  /** Absent once destroyed. */
   readonly wrapped?: Stored;
   readonly madeAt: Date;
   /** When it was destroyed. */
   readonly erasedAt: Date | null;
-  /** Why it was; until the stream tells of it. */
+  /** Why it was destroyed, until the stream records it. */
   readonly untold?: string;
-  /** When it is looked at once more before that is done. */
+  /** When to check once more before that is complete. */
   readonly lookAgainAt?: Date;
 }
 
-/** A key that was destroyed, and whose stream does not tell of it yet. */
+/** A destroyed key that its stream does not record yet. */
 export interface Destroyed {
   readonly key: string;
   readonly stream: string;
   readonly person: string;
   readonly because: string;
-  /** Whether it was told of before, and is looked at once more. */
+  /** Whether it was recorded before, and is checked once more. */
   readonly isSecondLook: boolean;
 }
 
 /** Keys to destroy: of a person, or of a stream. */
 export type Doomed = Pick<KeyOwner, 'client' | 'person'> | Pick<KeyOwner, 'stream'>;
 
-/** The driver reads as `Binary` what was written as a Buffer. */
+/** The driver returns `Binary` for what was written as a Buffer. */
 type Stored = Buffer | { readonly buffer: Uint8Array };
 
 export interface DataKey {
@@ -54,28 +54,28 @@ export interface DataKey {
 interface Known {
   readonly person: string;
   readonly wrapped: Buffer | undefined;
-  /** Unwrapped when it is first used. */
+  /** Unwrapped on first use. */
   key?: Buffer;
 }
 
-/** Streams whose keys are kept in memory. */
+/** Streams whose keys are cached. */
 const MOST_STREAMS = 20_000;
-/** Keys that are read at once while a log is followed: those made after one are used after it, by and large. */
+/** Keys read together while following a log: keys made after one are mostly used after it. */
 const AHEAD = 256;
 /** A key is on disk before anything is encrypted with it. */
 export const DURABLE = { ordered: false, writeConcern: { w: 'majority', j: true } } as const;
 const PROBE = 'master';
-/** Keys that are wrapped anew together. */
+/** Keys rewrapped together. */
 const REWRAPPED_AT_ONCE = 500;
 
-/** The master key is not the one that the data keys were wrapped with. */
+/** The data keys were wrapped with another master key. */
 export class WrongMasterKey extends Error {
   override readonly name = 'WrongMasterKey';
 }
 
 /**
- * The data keys, in a collection of MongoDB that is no view: it follows from nothing, and no rebuild touches it. What keeps a key destroyed is its
- * document without the key.
+ * The data keys, in a collection of MongoDB that is not a view: it is derived from nothing, and no rebuild touches it. A destroyed key
+ * stays destroyed because its document remains, without the key.
  */
 export class PersonalKeys {
   readonly #known = new LRUCache<string, Map<string, Known>>({ max: MOST_STREAMS });
@@ -87,7 +87,7 @@ export class PersonalKeys {
     private readonly wrapping: KeyWrapping,
   ) {}
 
-  /** Something that the master key has wrapped; undefined where none has wrapped anything. */
+  /** Something wrapped with the master key; undefined if there is nothing yet. */
   static async wrapped({ db }: Pick<Mongo, 'db'>): Promise<Buffer | undefined> {
     const probe = await masterCollection(db).findOne({ _id: PROBE });
     return probe === null ? undefined : bytes(probe.wrapped);
@@ -108,7 +108,7 @@ export class PersonalKeys {
     return new PersonalKeys(keys, master, wrapping);
   }
 
-  /** The key to encrypt with; made where there is none. @throws StoreUnavailable */
+  /** The key for encrypting; created if missing. @throws StoreUnavailable */
   async forWriting({ client, person, stream }: KeyOwner): Promise<DataKey> {
     for (const [id, known] of this.#known.get(stream) ?? [])
       if (known.person === person && known.wrapped !== undefined) return { id, key: await this.#unwrapped(known) };
@@ -122,20 +122,20 @@ export class PersonalKeys {
       madeAt: new Date(),
       erasedAt: null,
     };
-    // Many at once when many are made.
+    // Inserted together if many are made.
     const refused = await orStoreUnavailable(() => this.#made.add(made));
     if (!refused.has(made._id)) {
       this.#remember(made).key = key;
       return { id: made._id, key };
     }
     const there = await orStoreUnavailable(() => this.keys.findOne({ stream, person, erasedAt: null }));
-    // It was destroyed in between.
+    // It was destroyed in the meantime.
     if (there === null) return this.forWriting({ client, person, stream });
     return { id: there._id, key: await this.#unwrapped(this.#remember(there)) };
   }
 
   /**
-   * The same where no event of the stream tells when keys were destroyed, so that none may be kept in memory.
+   * The same if no event of the stream reports destroyed keys, so that none may be cached.
    * @throws StoreUnavailable
    */
   async forWritingOnce(owner: KeyOwner): Promise<DataKey> {
@@ -147,18 +147,18 @@ export class PersonalKeys {
     }
   }
 
-  /** The key with an id as it is now, whatever is kept in memory; as of `find`. @throws StoreUnavailable */
+  /** The current key with an id, ignoring the cache; see `find`. @throws StoreUnavailable */
   async findNow(id: string): Promise<Buffer | 'erased' | undefined> {
     const found = await orStoreUnavailable(() => this.keys.findOne({ _id: id }));
     if (found === null) return undefined;
     return found.wrapped === undefined ? 'erased' : this.wrapping.unwrap(bytes(found.wrapped));
   }
 
-  /** @returns ids of keys that were not inserted: the person has a key for the stream already */
+  /** @returns ids of keys that were not inserted: the person already has a key for the stream */
   async #insert(batch: readonly KeyDocument[]): Promise<ReadonlySet<string>> {
     try {
       const [first, ...others] = batch;
-      // The driver's way of inserting several takes twice as long.
+      // The driver's insertMany takes twice as long.
       if (first !== undefined && others.length === 0) await this.keys.insertOne(first, DURABLE);
       else await this.keys.insertMany([...batch], DURABLE);
       return new Set();
@@ -171,8 +171,8 @@ export class PersonalKeys {
   }
 
   /**
-   * The key with an id; `erased` where it was destroyed, undefined where it was never there.
-   * @param ahead whether those that were made after it are going to be asked for as well
+   * The key with an id; `erased` if it was destroyed, undefined if it never existed.
+   * @param ahead whether keys made after it will be needed too
    * @throws StoreUnavailable
    */
   async find(stream: string, id: string, ahead: boolean): Promise<Buffer | 'erased' | undefined> {
@@ -188,13 +188,13 @@ export class PersonalKeys {
     return known.wrapped === undefined ? 'erased' : this.#unwrapped(known);
   }
 
-  /** Destroys keys that were made until an instant. They are gone when it returns. @throws StoreUnavailable */
+  /** Destroys keys made until an instant. They are gone on return. @throws StoreUnavailable */
   async destroy(doomed: Doomed, because: string, until: Date): Promise<void> {
     const update = { $set: { erasedAt: new Date(), untold: because }, $unset: { wrapped: '' } } as const;
     await orStoreUnavailable(() => this.keys.updateMany({ ...doomed, erasedAt: null, madeAt: { $lte: until } }, update, DURABLE));
   }
 
-  /** What was destroyed and is not told of, or is to be looked at once more by now. @throws StoreUnavailable */
+  /** Destroyed keys that are not recorded yet, or due for another check. @throws StoreUnavailable */
   async untold(): Promise<readonly Destroyed[]> {
     const due = { untold: { $exists: true }, $or: [{ lookAgainAt: { $exists: false } }, { lookAgainAt: { $lte: new Date() } }] };
     const found = await orStoreUnavailable(() => this.keys.find(due, { sort: { _id: 1 } }).toArray());
@@ -207,7 +207,7 @@ export class PersonalKeys {
     }));
   }
 
-  /** It was told of, and is to be looked at once more. @throws StoreUnavailable */
+  /** It was recorded, and is to be checked once more. @throws StoreUnavailable */
   async lookAgain({ key }: Pick<Destroyed, 'key'>, lookAgainAt: Date): Promise<void> {
     await orStoreUnavailable(() => this.keys.updateOne({ _id: key }, { $set: { lookAgainAt } }));
   }
@@ -216,7 +216,7 @@ export class PersonalKeys {
     await orStoreUnavailable(() => this.keys.updateOne({ _id: key }, { $unset: { untold: '', lookAgainAt: '' } }));
   }
 
-  /** How far in the log those who are to be forgotten were looked for; kept with the keys, so that older keys look again. */
+  /** Log position up to which people to forget were looked for; stored with the keys, so that restored keys look again. */
   async place(): Promise<string | undefined> {
     return (await orStoreUnavailable(() => this.master.findOne({ _id: PROBE })))?.place;
   }
@@ -226,9 +226,10 @@ export class PersonalKeys {
   }
 
   /**
-   * Wraps with the present master key what an earlier one has wrapped. Whatever broke it off, it can begin anew; keys may be made and destroyed meanwhile.
-   * @param onProgress told how many keys were looked at
-   * @returns how many were wrapped anew
+   * Wraps with the current master key what an earlier one wrapped. Can be restarted after an interruption; keys may be made and destroyed
+   * in the meantime.
+   * @param onProgress called with the number of keys checked
+   * @returns number of keys rewrapped
    * @throws WrongMasterKey, StoreUnavailable
    */
   async rewrap(onProgress: (keys: number) => void = () => {}): Promise<number> {
@@ -243,7 +244,7 @@ export class PersonalKeys {
           wrapped: await this.wrapping.rewrap(bytes(wrapped as Stored)).catch(wrongMasterKey),
         })),
       );
-      // Not those that were destroyed meanwhile.
+      // Not those destroyed in the meantime.
       const writes = fresh.flatMap(({ _id, wrapped }) =>
         wrapped === undefined ? [] : [{ updateOne: { filter: { _id, wrapped: { $exists: true } }, update: { $set: { wrapped } } } }],
       );
@@ -254,14 +255,14 @@ export class PersonalKeys {
       if (last === undefined) break;
       after = last._id;
     }
-    // Last: until then, processes start with the earlier master key alone.
+    // Last: until then, processes start with only the earlier master key.
     const probe = await orStoreUnavailable(() => this.master.findOne({ _id: PROBE }));
     const fresh = probe && (await this.wrapping.rewrap(bytes(probe.wrapped)).catch(wrongMasterKey));
     if (fresh) await orStoreUnavailable(() => this.master.updateOne({ _id: PROBE }, { $set: { wrapped: fresh } }, DURABLE));
     return rewrapped;
   }
 
-  /** Destroys the keys of a stream that nothing tells of. @throws StoreUnavailable */
+  /** Destroys the keys of a stream that no event reports. @throws StoreUnavailable */
   async discard({ stream }: Pick<KeyOwner, 'stream'>): Promise<void> {
     await orStoreUnavailable(() => this.keys.deleteMany({ stream }, DURABLE));
     this.forget(stream);
@@ -274,7 +275,7 @@ export class PersonalKeys {
     return found.map(({ _id: key, stream }) => ({ key, stream }));
   }
 
-  /** Forgets what is known of a stream's keys: some were destroyed. */
+  /** Drops a stream's keys from the cache: some were destroyed. */
   forget(stream: string): void {
     this.#known.delete(stream);
   }
@@ -292,7 +293,7 @@ export class PersonalKeys {
   }
 }
 
-/** What tells whether the master key is the right one, and how far erasing has come. */
+/** A check value for the master key, and the progress of erasing. */
 interface MasterDocument {
   readonly _id: string;
   readonly wrapped: Stored;
@@ -303,7 +304,7 @@ function masterCollection(db: Mongo['db']) {
   return db.collection<MasterDocument>('personal_keys_master');
 }
 
-/** Which of some streams have keys that were not destroyed. */
+/** Which of these streams have keys that were not destroyed. */
 export async function streamsWithKeys(db: Mongo['db'], streams: readonly string[]): Promise<readonly string[]> {
   const found = await keyCollection(db)
     .find({ stream: { $in: [...streams] }, erasedAt: null }, { projection: { stream: 1 } })

@@ -6,8 +6,8 @@ import type { DataKey, KeyOwner } from './personal-keys.js';
 import { openSegments, sealSegments } from './segments.js';
 
 /**
- * Attachments, encrypted in another store: what that one holds, and its backups, nobody reads without the keys. Named by the SHA-256 of the content; the
- * other store names what it has by the SHA-256 of that. What was kept in the clear before is read as it is.
+ * Attachments, encrypted in another store: nobody can read that store, or its backups, without the keys. Named by the SHA-256 of the
+ * content; the other store uses the SHA-256 of the encrypted form. Content stored unencrypted before is read as it is.
  */
 export class SealedBlobs extends BlobStore {
   constructor(
@@ -53,22 +53,22 @@ export class SealedBlobs extends BlobStore {
     await this.removePlain(sha256);
   }
 
-  /** Has content opened by a key of its owner from now on. @throws StoreUnavailable */
+  /** Lets a key of its owner decrypt content. @throws StoreUnavailable */
   attach(sha256: string, owner: Pick<KeyOwner, 'stream'>, key: DataKey): Promise<void> {
     return this.keys.attach(sha256, owner, key);
   }
 
-  /** Removes content that is kept in the clear. @throws StoreUnavailable */
+  /** Removes unencrypted content. @throws StoreUnavailable */
   async removePlain(sha256: string): Promise<void> {
     await this.blobs.remove(sha256);
   }
 
-  /** Removes what only a key that was destroyed opened. @throws StoreUnavailable */
+  /** Removes what only a destroyed key could decrypt. @throws StoreUnavailable */
   async release(key: string): Promise<void> {
     for (const needless of await this.keys.release(key)) await this.blobs.remove(needless);
   }
 
-  /** Removes what was brought a week ago or earlier, and never attached. @throws StoreUnavailable */
+  /** Removes what was uploaded a week ago or earlier, and never attached. @throws StoreUnavailable */
   async releaseUnattached(): Promise<void> {
     for (const needless of await this.keys.releaseUnattached()) await this.blobs.remove(needless);
   }
@@ -78,7 +78,7 @@ export class SealedBlobs extends BlobStore {
   }
 }
 
-/** Content that is measured while it is read. */
+/** Content that is measured while being read. */
 class Measured {
   readonly #hash = createHash('sha256');
   sha256 = '';

@@ -4,15 +4,15 @@ import { decrypted, encrypted, IV_BYTES, TAG_BYTES } from './key-wrapping.js';
 const SEGMENT = 64 * 1024;
 
 /**
- * Content in segments that are encrypted one by one (AES-256-GCM, as in the STREAM construction): each proves its place, and the last that it is the last, so
- * nothing is given away before it is known to be genuine. The key encrypts this content only.
+ * Content in individually encrypted segments (AES-256-GCM, as in the STREAM construction): each proves its place, and the last one that it
+ * is the last, so nothing is returned before it is verified. The key encrypts only this content.
  */
 export async function* sealSegments(content: AsyncIterable<Uint8Array>, key: Buffer): AsyncGenerator<Uint8Array> {
   let index = 0;
   for await (const { bytes, isLast } of cut(content, SEGMENT)) yield encrypted(key, nonce(index++, isLast), bytes).subarray(IV_BYTES);
 }
 
-/** The content again. @throws Error where a segment was changed, moved or left out */
+/** The decrypted content. @throws Error if a segment was changed, moved or omitted */
 export async function* openSegments(sealed: AsyncIterable<Uint8Array>, key: Buffer): AsyncGenerator<Uint8Array> {
   let index = 0;
   for await (const { bytes, isLast } of cut(sealed, SEGMENT + TAG_BYTES))
@@ -26,7 +26,7 @@ function nonce(index: number, isLast: boolean): Buffer {
   return iv;
 }
 
-/** Content in pieces of one size; the last is smaller, or empty where there is nothing. */
+/** Content in pieces of one size; the last is smaller, or empty if there is nothing. */
 async function* cut(
   content: AsyncIterable<Uint8Array>,
   size: number,

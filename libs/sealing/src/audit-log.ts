@@ -3,7 +3,7 @@ import { type EventStore, followChain, type StoredEvent } from '#eventsourcing';
 import { leafHashOf, tree } from './log-tree.js';
 import { readSealLog } from './seal-log.js';
 
-/** What an audit of the whole log has found. */
+/** The findings of an audit of the entire log. */
 export interface LogAudit {
   readonly events: number;
   readonly streams: number;
@@ -11,17 +11,17 @@ export interface LogAudit {
   readonly heads: number;
   /** Sizes of the heads that the log contradicts. */
   readonly falseHeads: readonly number[];
-  /** Of the heads that were published elsewhere, sizes of those that the log contradicts: it was changed, or put back. */
+  /** Sizes of the heads published elsewhere that the log contradicts: it was changed, or rolled back. */
   readonly falsePublished: readonly number[];
-  /** What the stream of heads itself suffers from. */
+  /** What is wrong with the stream of heads itself. */
   readonly sealLog?: string;
-  /** How many events the last true head covers, and when the first head was signed. */
+  /** Number of events covered by the last true head, and when the first head was signed. */
   readonly sealed: number;
   readonly since?: string;
 }
 
 /**
- * Reads the whole log and checks every chain of hashes and every tree head, from the log alone.
+ * Reads the entire log and checks every chain of hashes and every tree head, from the log alone.
  * @param categories whose events are leaves
  * @param options.published heads of this log that were published elsewhere
  * @throws StoreUnavailable
@@ -68,7 +68,7 @@ export async function auditLog(
   };
 }
 
-/** Feeds pass over the events of other programs; the stream itself shows them. */
+/** Feeds skip events of other programs; the stream itself shows them. */
 async function followed(store: EventStore, chain: Chain, event: StoredEvent): Promise<Chain | BrokenChain> {
   const next = followChain(chain, event);
   if (!isBroken(next) || next.reason !== 'missing-events') return next;

@@ -7,7 +7,7 @@ import { HEADS_IN_GIT, publishedHeads } from './publish.js';
 import { sealingKeyIn } from './sealing-key.js';
 
 /**
- * Makes sure that what sealing needs can be used, hours before it is. Nothing is made.
+ * Ensures that sealing will be able to run, hours before it must. Creates nothing.
  * @throws ConfigError that names every fault
  */
 export async function checkSealing({ keyFile, headsFile, headsGit }: SealingConfig): Promise<void> {
@@ -35,19 +35,19 @@ async function whyNoKey(file: string): Promise<string | undefined> {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT' ? whyUnwritable(file, 'file') : (error as Error).message;
   }
-  // One that is there need not be written.
+  // An existing key need not be writable.
   return sealingKeyIn(file).then(() => undefined, messageOf);
 }
 
 async function whyNoHeads(file: string): Promise<string | undefined> {
   const why = await whyUnwritable(file, 'file');
   if (why !== undefined || (await publishedHeads(file)).length > 0) return why;
-  // A crash leaves the beginning of a line, and the next head follows it: a whole line without any head is something else's.
+  // A crash leaves the start of a line, and the next head follows it: a complete line without any head belongs to something else.
   const text = await readFile(file, 'utf8').catch(() => '');
   return text.includes('\n') ? `${file} holds something else` : undefined;
 }
 
-/** Who signs the commits has to be known, too. */
+/** The committer must be known too. */
 async function whyNoCommits(folder: string): Promise<string | undefined> {
   const git = async (...words: readonly string[]) => (await promisify(execFile)('git', ['-C', folder, ...words])).stdout.trim();
   try {

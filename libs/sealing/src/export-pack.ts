@@ -20,7 +20,7 @@ import { asStored, type EventStore, followChain, type Instant, instantFrom, type
 import { type LogTree, type PlacedStream, tree } from './log-tree.js';
 import type { Sealed } from './seal.js';
 
-/** What a pack is asked for. */
+/** Contents of a pack. */
 export type PackRequest =
   | { readonly kind: 'ticket'; readonly stream: string; readonly ticket: string }
   | { readonly kind: 'client'; readonly client: string }
@@ -29,7 +29,7 @@ export type PackRequest =
 export interface ExportOptions {
   readonly store: EventStore;
   readonly tree: LogTree;
-  /** The log as it was sealed just now. */
+  /** The log as just sealed. */
   readonly sealed: Sealed;
   readonly key: SignerKey;
   readonly request: PackRequest;
@@ -37,7 +37,7 @@ export interface ExportOptions {
   readonly definitions: readonly { readonly name: string; readonly value: unknown }[];
   /** Streams that a ticket's verdicts depend on, by its client. */
   readonly streamsOfTicket: (client: string) => readonly string[];
-  /** Takes each line, with its line feed. */
+  /** Called with each line, including its line feed. */
   readonly write: (line: string) => Promise<void> | void;
 }
 
@@ -46,7 +46,7 @@ export class NothingToExport extends Error {
   override readonly name = 'NothingToExport';
 }
 
-/** Writes a proof pack. @returns how much it holds @throws NothingToExport, StoreUnavailable */
+/** Writes a proof pack. @returns its counts @throws NothingToExport, StoreUnavailable */
 export async function exportPack({
   store,
   tree: logTree,
@@ -131,7 +131,7 @@ function recordOf({ id, stream, revision, type, data, metadata }: StoredEvent): 
   return { id, stream, revision, type, data, metadata };
 }
 
-/** The heads that enclose a period: the last one signed by its start, and the first one signed by its end or after it, else the last of all. */
+/** The heads that enclose a period: the last one signed by its start, and the first one signed at or after its end, or the last of all. */
 function enclosing(heads: readonly TreeHead[], from: Instant, to: Instant): { readonly fromSize: number; readonly toSize: number } {
   const fromSize = heads.findLast(({ at }) => at <= from)?.size ?? 0;
   const toSize = (heads.find(({ at }) => at >= to) ?? heads.at(-1))?.size ?? 0;
@@ -140,7 +140,7 @@ function enclosing(heads: readonly TreeHead[], from: Instant, to: Instant): { re
 
 interface Wanted {
   readonly stream: string;
-  /** Which of its revisions; all unless said. */
+  /** Range of revisions; default: all. */
   readonly leaves?: { readonly from: number; readonly to: number };
 }
 
@@ -171,7 +171,7 @@ async function chosen(
   }
 }
 
-/** The events of a stream that go into a pack, with the hash before them. What was appended after the head is left out, and what other programs wrote. */
+/** The events of a stream for a pack, with the hash before them. Excludes events after the head, and those of other programs. */
 async function eventsOf(store: EventStore, { name, events: count }: PlacedStream, range = { from: 0, to: count - 1 }) {
   let chain: Chain | undefined = NO_EVENTS;
   let previous: string | null = null;
@@ -182,7 +182,7 @@ async function eventsOf(store: EventStore, { name, events: count }: PlacedStream
     if (event.revision >= range.from && !event.type.startsWith('foreign:')) events.push(event);
     if (chain === undefined) continue;
     const next = followChain(chain, event);
-    // Where a chain is broken, the next stored hash is what there is to go by.
+    // If a chain is broken, continue with the next stored hash.
     chain = isBroken(next)
       ? event.metadata.hash === undefined
         ? undefined

@@ -10,7 +10,7 @@ export function leafHashOf(event: StoredEvent): Uint8Array {
   return tree.leafHash(utf8(leafText(asStored(event))));
 }
 
-/** Leaves in a row, `TILE` of them in all but the last tile. */
+/** Consecutive leaves: `TILE` of them in all but the last tile. */
 interface TileDocument {
   readonly _id: number;
   readonly size: number;
@@ -28,7 +28,7 @@ const TILE = 2 ** TILE_LEVEL;
 /** Where a stream ends in the tree. */
 interface StreamDocument {
   readonly _id: string;
-  /** Digests of client and stream: by them the tree of streams is sorted. */
+  /** Digests of client and stream, which sort the tree of streams. */
   readonly key: string;
   readonly client: string;
   readonly events: number;
@@ -42,20 +42,20 @@ interface TreeDocument {
   readonly _id: 'log';
   readonly size: number;
   readonly position: { readonly commit: string; readonly prepare: string };
-  /** The event of the last leaf: by it the log is known again. */
+  /** The event of the last leaf: identifies the log. */
   readonly last: { readonly stream: string; readonly revision: number; readonly id: string };
 }
 
-/** Leaves that are added at once. */
+/** Leaves added together. */
 const BATCH = 2_048;
 
-/** The tree was built of another log than the one at hand. */
+/** The tree was built from another log. */
 export class TreeOfOtherLog extends Error {
   override readonly name = 'TreeOfOtherLog';
   constructor() {
     super(
       'The tree was built of another log than this one: its last event is not here. Check the URLs of both stores; ' +
-        'where a backup was restored, `npx tierline seal --rebuild` builds it anew',
+        'where a backup was restored, `npx tierline seal --rebuild` rebuilds it',
     );
   }
 }
@@ -67,7 +67,7 @@ export interface PlacedStream extends StreamEnd {
   readonly index: number;
 }
 
-/** The state of the tree: roots, and what proofs are made of. */
+/** The state of the tree: roots, and the nodes for proofs. */
 export interface TreeState {
   readonly size: number;
   readonly root: Uint8Array;
@@ -76,8 +76,8 @@ export interface TreeState {
 }
 
 /**
- * The Merkle tree of a log, kept in MongoDB: the hashes of its leaves in tiles, and where each stream ends. All of it follows from the log,
- * so it can be dropped at any time; and several processes may extend it at once, for each writes the same.
+ * The Merkle tree of a log, stored in MongoDB: the hashes of its leaves in tiles, and where each stream ends. All of it is derived from the
+ * log, so it can be dropped at any time, and several processes may extend it concurrently: each writes the same.
  */
 export class LogTree {
   readonly #tiles;
@@ -97,7 +97,7 @@ export class LogTree {
     this.#state = db.collection<TreeDocument>('audit_tree');
   }
 
-  /** Takes in what the log has gained. @returns the number of leaves @throws TreeOfOtherLog, StoreUnavailable */
+  /** Adds the log's new events. @returns the number of leaves @throws TreeOfOtherLog, StoreUnavailable */
   async extend(signal?: AbortSignal): Promise<number> {
     const state = await this.#state.findOne({ _id: 'log' });
     if (state !== null && !(await this.#isOfThisLog(state))) throw new TreeOfOtherLog();
@@ -124,9 +124,9 @@ export class LogTree {
     return size;
   }
 
-  /** Drops it, to be built anew. */
+  /** Drops it, to be rebuilt. */
   async drop(): Promise<void> {
-    // First what says how far it is: the rest is written over.
+    // The progress first: the rest is overwritten.
     await this.#state.deleteMany({});
     await this.#tiles.deleteMany({});
     await this.#streams.deleteMany({});
@@ -137,7 +137,7 @@ export class LogTree {
       for await (const { id } of this.store.readStream(last.stream, last.revision)) return id === last.id;
       return false;
     } catch (error) {
-      // It was there once.
+      // It existed once.
       if (error instanceof StreamDeleted) return true;
       throw error;
     }
@@ -163,7 +163,7 @@ export class LogTree {
         root,
       });
     }
-    // Each write is guarded: another process may be further, and what it wrote stays.
+    // Each write is guarded: another process may be ahead, and what it wrote stays.
     await unlessNewer(
       this.#tiles.bulkWrite(
         tiles.map(({ _id, ...tile }) => ({
@@ -199,8 +199,8 @@ export class LogTree {
   }
 
   /**
-   * The tree as it is now.
-   * @throws Error while another process extends it: to be tried again
+   * The current tree.
+   * @throws Error while another process extends it: try again
    */
   async state(): Promise<TreeState> {
     const size = (await this.#state.findOne({ _id: 'log' }))?.size ?? 0;
@@ -212,7 +212,7 @@ export class LogTree {
     return { size, root: await tree.root(size, nodes), nodes, streams: { size: streams, root: streamsRoot } };
   }
 
-  /** Nodes of the tree of leaves. Roots of tiles are read at once, tiles when they are asked for. */
+  /** Nodes of the tree of leaves. Roots of tiles are read at once, tiles on demand. */
   async nodes(): Promise<Nodes> {
     const roots: Uint8Array[] = [];
     for await (const { _id, root } of this.#tiles.find({ root: { $ne: null } }, { projection: { root: 1 }, sort: { _id: 1 } }))
@@ -232,7 +232,7 @@ export class LogTree {
     };
   }
 
-  /** The index of the leaf of an event; undefined when it is not in the tree. */
+  /** The index of an event's leaf; undefined if it is not in the tree. */
   async indexAt(position: StoredEvent['position']): Promise<number | undefined> {
     const commit = Number(position.commit);
     const tile = await this.#tiles.findOne({ first: { $lte: commit } }, { sort: { first: -1 }, projection: { positions: 1 } });
@@ -240,14 +240,14 @@ export class LogTree {
     return tile === null || place < 0 ? undefined : tile._id * TILE + place;
   }
 
-  /** The position of the event of a leaf; undefined where there is no such leaf. */
+  /** The position of a leaf's event; undefined if there is no such leaf. */
   async positionOf(index: number): Promise<Position | undefined> {
     const tile = await this.#tiles.findOne({ _id: Math.floor(index / TILE) }, { projection: { positions: 1 } });
     const commit = tile?.positions[index % TILE];
     return commit === undefined ? undefined : { commit: BigInt(commit), prepare: BigInt(commit) };
   }
 
-  /** The events of the leaves from one index to before another one, in order. */
+  /** The events of the leaves from one index to before another, in order. */
   async *events(from: number, to: number): AsyncGenerator<StoredEvent> {
     if (from >= to) return;
     const after = from === 0 ? undefined : await this.positionOf(from - 1);
@@ -264,7 +264,7 @@ export class LogTree {
     return leaves;
   }
 
-  /** The streams that are asked for, by their place in the tree of streams; with the nodes of that tree. */
+  /** The requested streams, by their place in the tree of streams, with the nodes of that tree. */
   async streams(wanted: (stream: string, client: string) => boolean): Promise<{
     readonly streams: readonly PlacedStream[];
     readonly at: (index: number) => StreamEnd | undefined;
@@ -300,12 +300,12 @@ function leavesOf({ hashes }: TileDocument): Uint8Array[] {
   return Array.from({ length: bytes.length / 32 }, (_, index) => bytes.subarray(index * 32, (index + 1) * 32));
 }
 
-/** The driver reads as `Binary` what was written as a Buffer. */
+/** The driver returns `Binary` for what was written as a Buffer. */
 function bytesOf(stored: Buffer | { readonly buffer: Uint8Array }): Uint8Array {
   return Buffer.isBuffer(stored) ? stored : stored.buffer instanceof Uint8Array ? stored.buffer : new Uint8Array(stored.buffer);
 }
 
-/** Nodes above hashes that are at hand. */
+/** Nodes above the given hashes. */
 function nodesOf(hashes: readonly Uint8Array[]): Nodes {
   const levels: Uint8Array[][] = [[...hashes]];
   return (level, index) => {
@@ -323,7 +323,7 @@ function nodesOf(hashes: readonly Uint8Array[]): Nodes {
   };
 }
 
-/** Where an upsert found no document to its guard, there is a newer one. */
+/** If an upsert found no document for its guard, there is a newer one. */
 async function unlessNewer(writing: Promise<unknown>): Promise<void> {
   await writing.catch((error: unknown) => {
     if (!isDuplicateKey(error)) throw error;

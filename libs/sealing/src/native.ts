@@ -1,7 +1,7 @@
 import { createPublicKey, hash, type KeyObject, verify } from 'node:crypto';
 import type { Ed25519Verify, Sha256 } from '#audit';
 
-// What the verifier does everywhere, at the pace of this machine.
+// The same as the portable verifier, at native speed.
 
 export const nativeSha256: Sha256 = (data) => hash('sha256', data, 'buffer');
 
@@ -16,7 +16,7 @@ export const nativeEd25519: Ed25519Verify = (signature, message, publicKey) => {
     } catch {
       return false;
     }
-    // Few keys are ever seen; a pack that is made of keys is not kept.
+    // There are few keys; those of a pack made of keys are not cached.
     if (publicKeys.size < 100) publicKeys.set(x, key);
   }
   return verify(null, message, key, signature);

@@ -4,23 +4,23 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { base64, noteText, parseNote, parseSignatures, parseVerifierKey, type SignedNote, signersOf, type VerifierKey } from '#audit';
 
-/** Where tree heads go, outside of the stores: whoever rewrites the log cannot rewrite these with it. */
+/** Places for tree heads outside the stores: rewriting the log cannot rewrite these too. */
 export interface Publishing {
-  /** A file that is only added to. */
+  /** A file that is only appended to. */
   readonly file: string;
   /** A folder in a git repository: each head becomes a commit. */
   readonly git?: string;
-  /** Who signs heads along, after checking that each continues the one before it. */
+  /** Co-signs heads, after checking that each continues the previous one. */
   readonly witness?: Witness;
 }
 
 export interface Witness {
-  /** Address of its `add-checkpoint` (C2SP `tlog-witness`), without that word. */
+  /** URL of its `add-checkpoint` (C2SP `tlog-witness`), without that last part. */
   readonly url: string;
   readonly key: VerifierKey;
 }
 
-/** A tree head did not get to a place outside; it is in the log. */
+/** A tree head could not be published; it is in the log. */
 export class NotPublished extends Error {
   override readonly name = 'NotPublished';
 }
@@ -28,7 +28,7 @@ export class NotPublished extends Error {
 /** The file of tree heads in the folder of a git repository. */
 export const HEADS_IN_GIT = 'tree-heads.ndjson';
 
-/** The same from configuration, where it was checked. */
+/** The same from a checked configuration. */
 export function publishingOf({
   headsFile: file,
   headsGit: git,
@@ -42,7 +42,7 @@ export function publishingOf({
   return { file, ...(git === undefined ? {} : { git }), ...(witness && key && { witness: { url: witness.url, key } }) };
 }
 
-/** The heads that a file holds, as signed notes, in the order in which they were published. */
+/** The heads in a file, as signed notes, in order of publication. */
 export async function publishedHeads(file: string): Promise<readonly string[]> {
   let text;
   try {
@@ -51,7 +51,7 @@ export async function publishedHeads(file: string): Promise<readonly string[]> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   }
-  // A line that was cut off by a crash is written again whole.
+  // A line that was cut off by a crash is written again.
   return text.split('\n').flatMap((line) => {
     try {
       const note: unknown = JSON.parse(line);
@@ -62,7 +62,7 @@ export async function publishedHeads(file: string): Promise<readonly string[]> {
   });
 }
 
-/** Adds a head to the file, and to the repository, unless it is there already. @throws NotPublished */
+/** Adds a head to the file and the repository, unless it is there already. @throws NotPublished */
 export async function publish({ file, git }: Publishing, note: string, message: string): Promise<void> {
   const notPublished = (place: string) => (cause: unknown) => {
     throw new NotPublished(`the tree head was not published to ${place}: ${(cause as Error).message}`, { cause });
@@ -100,9 +100,9 @@ const WITNESS_MS = 10_000;
 
 /**
  * The note with the signatures of a witness.
- * @param size that the witness is thought to know
+ * @param size that the witness should know
  * @param proof that the head continues the tree of a size
- * @throws Error when the witness does not sign
+ * @throws Error if the witness does not sign
  */
 export async function cosigned(
   { url, key }: Witness,
@@ -121,7 +121,7 @@ export async function cosigned(
     const text = await answer.text();
     const known = Number(text);
     if (answer.status === 409 && attempt === 1 && /^\d+\n$/.test(text) && known !== old) {
-      // It knows another size than was thought, and says which.
+      // It knows another size, and says which.
       old = known;
       continue;
     }

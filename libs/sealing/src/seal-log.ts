@@ -17,35 +17,35 @@ import {
 import { type Actor, appendChained, type EventStore, followChain, instantFrom, type NewEvent } from '#eventsourcing';
 import { nativeEd25519 } from './native.js';
 
-/** Category of the stream of tree heads. Its events are no leaves of the tree: each head would make the next one necessary. */
+/** Category of the stream of tree heads. Its events are not leaves of the tree: each head would require another one. */
 export const SEALS = 'seal';
 export const SEAL_STREAM = `${SEALS}-log`;
 
-/** What the stream of tree heads says. */
+/** Events of the stream of tree heads. */
 export interface SealEvents {
-  /** A key signs from now on. The note, `<origin>\nkey <key>`, is signed by it, and by the key before it. */
+  /** A key signs from now on. The note, `<origin>\nkey <key>`, is signed by it, and by the previous key. */
   SealingKeyIntroduced: { readonly note: string };
-  /** The log as it is: a signed tree head. */
+  /** The current state of the log: a signed tree head. */
   TreeHeadSigned: { readonly note: string };
 }
 
-/** The signed heads of a log, and who may sign. */
+/** The signed heads of a log, and its signing keys. */
 export interface SealLog {
   readonly chain: typeof NO_EVENTS;
-  /** Names the log; undefined before the first key. */
+  /** Name of the log; undefined before the first key. */
   readonly origin: string | undefined;
-  /** In the order in which they were introduced: the last one signs. */
+  /** In order of introduction: the last one signs. */
   readonly keys: readonly { readonly key: VerifierKey; readonly note: string }[];
   readonly heads: readonly { readonly head: TreeHead; readonly note: string }[];
 }
 
-/** The stream of tree heads is not one that this program wrote. */
+/** The stream of tree heads was not written by this program. */
 export class SealLogBroken extends Error {
   override readonly name = 'SealLogBroken';
 }
 
 /**
- * Reads what was sealed, and checks its chain of hashes and how keys follow each other; of the signatures of heads that of the last one, or all.
+ * Reads the seals, and checks their chain of hashes and the succession of keys; checks the signature of the last head, or of all.
  * @throws SealLogBroken, StoreUnavailable
  */
 export async function readSealLog(store: EventStore, { everySignature = false } = {}): Promise<SealLog> {
@@ -82,7 +82,7 @@ export async function readSealLog(store: EventStore, { everySignature = false } 
       const signed = head && { head, note: text };
       if (signed === undefined || signed.head.origin !== log.origin || (everySignature && !isSigned(signed, log.keys)))
         throw broken('the tree head is not signed by a key of the log');
-      // A long list: it is added to, and nobody else has it.
+      // A long list: appended in place, as nobody else has it.
       (log.heads as { head: TreeHead; note: string }[]).push(signed);
       log = { ...log, chain };
     } else throw broken(`unknown event ${event.type}`);
@@ -102,7 +102,7 @@ function sealEvent<Type extends keyof SealEvents>(type: Type, data: SealEvents[T
   return { id: randomUUID(), type, data, metadata: { ...metadata, effectiveAt: now, recordedAt: now, schemaVersion: 1 } };
 }
 
-/** Introduces a key: the first one of a log, or one that the present key vouches for. @throws RevisionConflict */
+/** Introduces a key: the first one of a log, or one that the current key vouches for. @throws RevisionConflict */
 export async function introduceKey(store: EventStore, log: SealLog, key: SignerKey, previous?: SignerKey): Promise<SealLog> {
   const origin = log.origin ?? key.name;
   const signed = sign({ text: keyText(origin, verifierKeyText(key)) }, key);

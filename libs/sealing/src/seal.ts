@@ -5,7 +5,7 @@ import { cosigned, publish, publishedHeads, type Publishing } from './publish.js
 import { addHead, introduceKey, readSealLog, type SealLog } from './seal-log.js';
 import { SealingKeyUnusable } from './sealing-key.js';
 
-/** The log contradicts what was sealed: it was changed, or cut off, since. Nothing is signed that says otherwise. */
+/** The log contradicts its seals: it was changed, or truncated, since. Nothing that says otherwise is signed. */
 export class LogContradictsSeal extends Error {
   override readonly name = 'LogContradictsSeal';
 }
@@ -13,10 +13,10 @@ export class LogContradictsSeal extends Error {
 export interface SealOptions {
   readonly store: EventStore;
   readonly tree: LogTree;
-  /** Asked for each time: it may have been replaced. @param isNeeded whether the log is sealed with it already */
+  /** Called each time: the key may have been replaced. @param isNeeded whether the log is already sealed with it */
   readonly key: (isNeeded: boolean) => Promise<SignerKey>;
   readonly publishing: Publishing;
-  /** Told when the witness did not sign: the head goes without. */
+  /** Called if the witness did not sign: the head is published without. */
   readonly onWitnessFailed?: (error: unknown) => void;
   readonly signal?: AbortSignal;
 }
@@ -27,15 +27,15 @@ export interface Sealed {
   readonly note: string;
   readonly log: SealLog;
   readonly state: TreeState;
-  /** False where nothing had been added since the last head. */
+  /** False if nothing had been added since the last head. */
   readonly isNew: boolean;
 }
 
-/** Somebody else may seal at the same time. */
+/** Others may seal at the same time. */
 const ATTEMPTS = 5;
 
 /**
- * Seals the log as it is: extends the tree, signs its head, and publishes it. Undefined while there is nothing to seal.
+ * Seals the current log: extends the tree, signs its head, and publishes it. Undefined if there is nothing to seal.
  * @throws LogContradictsSeal, SealLogBroken, SealingKeyUnusable, TreeOfOtherLog, StoreUnavailable
  */
 export async function seal(options: SealOptions): Promise<Sealed | undefined> {
@@ -91,7 +91,7 @@ async function check(state: TreeState, { size, root }: TreeHead, what: string): 
     throw new LogContradictsSeal(`The first ${size} events of the log are not those that ${what} sealed`);
 }
 
-/** Makes sure that a key is the one that seals a log. @throws SealingKeyUnusable */
+/** Ensures that a key is the one that seals a log. @throws SealingKeyUnusable */
 export function checkSigns({ keys }: SealLog, signer: SignerKey): void {
   const present = verifierKeyText(keys.at(-1)!.key);
   if (present !== verifierKeyText(signer))

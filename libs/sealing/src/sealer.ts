@@ -25,8 +25,8 @@ export interface Sealer {
 }
 
 /**
- * Has the tree follow the log, and seals it whenever the last tree head is older than the interval. Of several that run, one signs. Whatever goes wrong is
- * logged, told (`sealingHealth`) and tried again.
+ * Keeps the tree up to date with the log, and seals it whenever the last tree head is older than the interval. If several run, one signs.
+ * Failures are logged, reported (`sealingHealth`) and retried.
  */
 export function startSealer({ store, db, log, categories, keyFile, publishing, everyMs }: SealerOptions): Sealer {
   const stopping = new AbortController();
@@ -43,7 +43,7 @@ export function startSealer({ store, db, log, categories, keyFile, publishing, e
     await logTree.extend(signal);
     const last = (await readSealLog(store)).heads.at(-1)?.head;
     const isDue = last === undefined || Date.now() - Date.parse(last.at) >= everyMs;
-    // What could not be published is, as soon as that works.
+    // Unpublished heads are published as soon as possible.
     if (!isDue && (trouble === undefined || trouble.code === 'not-witnessed')) return last;
     trouble = undefined;
     const onWitnessFailed = (error: unknown): void => {
@@ -80,7 +80,7 @@ export function startSealer({ store, db, log, categories, keyFile, publishing, e
     }
   }
 
-  /** A key that is not the one of the log shows at once, and not only when something is to be signed. */
+  /** A wrong key is noticed at the start, not only when something must be signed. */
   async function begin(): Promise<void> {
     try {
       const sealLog = await readSealLog(store);

@@ -1,25 +1,27 @@
 import type { EventStore, Position } from '#eventsourcing';
 import type { Mongo } from '#mongo';
 
-/** What keeps the log from being sealed, or tree heads from getting to a place outside. */
+/** What prevents sealing, or publishing of tree heads. */
 export interface SealingTrouble {
   readonly code: 'not-sealed' | 'log-contradicts-seal' | 'not-published' | 'not-witnessed';
   readonly message: string;
   readonly at: string;
 }
 
-/** How sealing is doing, in whatever process. */
+/** The condition of sealing, in any process. */
 export interface SealingHealth {
-  /** `overdue`: events have waited for a tree head for two intervals; `failing`: see `trouble`, it is tried again; `stopped`: no process seals. */
+  /**
+   * `overdue`: events have waited for a tree head for two intervals; `failing`: `trouble` is being retried; `stopped`: no process seals.
+   */
   readonly state: 'running' | 'overdue' | 'failing' | 'stopped';
-  /** Age of the oldest event that no tree head covers, in milliseconds. */
+  /** Age of the oldest event without a tree head, in milliseconds. */
   readonly lagMs: number;
   /** The last tree head. */
   readonly head?: { readonly size: number; readonly at: string };
   readonly trouble?: SealingTrouble;
 }
 
-/** What the sealer tells of itself. */
+/** The sealer's own report. */
 interface SealerDocument {
   readonly _id: 'sealer';
   readonly lookedAt: Date;
@@ -34,7 +36,7 @@ function sealers(db: Mongo['db']) {
   return db.collection<SealerDocument>('audit_sealer');
 }
 
-/** Tells how sealing is doing. */
+/** Reports the condition of sealing. */
 export async function tellSealing(
   db: Mongo['db'],
   { sealedTo, ...told }: Pick<SealerDocument, 'everyMs' | 'head' | 'trouble'> & { readonly sealedTo?: Position | undefined },
@@ -44,7 +46,7 @@ export async function tellSealing(
   await sealers(db).updateOne({ _id: 'sealer' }, { $set: looked }, { upsert: true });
 }
 
-/** How sealing is doing; undefined where none was ever begun. @param categories whose events are leaves @throws StoreUnavailable */
+/** The condition of sealing; undefined if it never began. @param categories whose events are leaves @throws StoreUnavailable */
 export async function sealingHealth(db: Mongo['db'], store: EventStore, categories: readonly string[]): Promise<SealingHealth | undefined> {
   const told = await sealers(db).findOne({ _id: 'sealer' });
   if (told === null) return undefined;

@@ -12,8 +12,8 @@ export class SealingKeyUnusable extends Error {
 }
 
 /**
- * The sealing key in a file; where there is none, one is made that only its owner can read. Its name, which names the log too, is made with it.
- * @param isNeeded whether a log is sealed with it already: then none is made in place of one that is missing
+ * The sealing key in a file; created if missing, readable only by its owner. Its name, which also names the log, is made with it.
+ * @param isNeeded whether a log is already sealed with it: then a missing one is not replaced
  * @throws SealingKeyUnusable
  */
 export async function sealingKeyIn(file: string, isNeeded = false): Promise<SignerKey> {
@@ -22,14 +22,14 @@ export async function sealingKeyIn(file: string, isNeeded = false): Promise<Sign
 }
 
 /**
- * Replaces the sealing key in a file. The present one vouches for it in the log; from then on only the new one signs.
- * Begun and broken off, it is brought to its end the next time.
+ * Replaces the sealing key in a file. The current one vouches for the new one in the log; from then on only the new one signs. An
+ * interrupted replacement is completed the next time.
  */
 export async function rotateKey(store: EventStore, file: string): Promise<SignerKey> {
   const log = await readSealLog(store);
   const coming = `${file}.next`;
   if (!existsSync(file) && existsSync(coming)) {
-    // It was broken off between its two moves.
+    // It was interrupted between its two moves.
     const begun = await keyIn(coming, '');
     if (log.keys.some(({ key }) => verifierKeyText(key) === verifierKeyText(begun))) {
       await rename(coming, file);
@@ -48,7 +48,7 @@ export async function rotateKey(store: EventStore, file: string): Promise<Signer
   return next;
 }
 
-/** The key in a file; made where there is none. @throws SealingKeyUnusable */
+/** The key in a file; created if missing. @throws SealingKeyUnusable */
 async function keyIn(file: string, name: string): Promise<SignerKey> {
   const key = parseSignerKey(await keptSecret(file, () => signerKeyText(signerKey(name, randomBytes(32)))));
   if (key === undefined) throw new SealingKeyUnusable(`${file} holds no signing key`);

@@ -3,7 +3,7 @@ import { type BlobStore, BlobDamaged, BlobTooLarge } from '../blob-store.js';
 
 export const hash = (content: Uint8Array) => createHash('sha256').update(content).digest('hex');
 
-/** Content as it comes over a line. */
+/** Content as it arrives over a connection. */
 export async function* pieces(content: Uint8Array, size = 64 * 1024) {
   for (let at = 0; at < content.length; at += size) yield content.subarray(at, at + size);
 }
@@ -29,7 +29,7 @@ export function isBlobStore(open: () => Promise<BlobStore>): void {
   it('gives back what it was given, byte for byte, with its media type', async () => {
     for (const size of [0, 1, 3_000_000]) {
       const content = randomBytes(size);
-      // Nothing is the same everywhere: on a shared store it may be there.
+      // Empty content is the same everywhere: on a shared store it may exist.
       expect(await put(content, { mediaType: 'image/png', expected: hash(content) })).toEqual({
         sha256: hash(content),
         bytes: size,

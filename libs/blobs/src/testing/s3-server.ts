@@ -5,16 +5,16 @@ import { sign } from 'aws4';
 import type { S3Bucket } from '../s3-blob-store.js';
 
 /**
- * What a bucket needs to be for its contract: it checks each request's signature (Signature Version 4, by another library than the one
- * that signs) and the hash of what it is sent, and keeps objects in memory.
+ * The parts of S3 that the contract needs: checks each request's signature (Signature Version 4, with another library than the signer's)
+ * and the hash of the body, and keeps objects in memory.
  */
 export interface S3Server extends Required<S3Bucket> {
   readonly objects: Map<string, { readonly content: Buffer; readonly type: string }>;
-  /** Ends a request for an object before it is looked at, while it returns true. */
+  /** Ends a request for an object before it is handled, while it returns true. */
   interrupt: (request: IncomingMessage) => boolean;
-  /** Whether it writes on conditions: not all stores do. */
+  /** Whether it supports conditional writes: not all stores do. */
   conditions: boolean;
-  /** Called before an object is kept: somebody else may be faster. */
+  /** Called before an object is stored: another writer may be faster. */
   beforeKept: (key: string) => void;
   close(): Promise<void>;
 }
