@@ -1,7 +1,7 @@
 import { administratorKeyIn } from '#local';
 import { Complaint } from './complaint.js';
 
-/** An API, and the key that it is asked with. */
+/** An API, and the key for it. */
 export interface Api {
   readonly url: string;
   readonly key: string;
@@ -17,8 +17,8 @@ export function request(
 }
 
 /**
- * The key to ask with: that of the environment, else the one that `npm start` left in the data directory.
- * @throws Complaint when there is neither
+ * The key for requests: the one in the environment, or the one that `npm start` stored in the data directory.
+ * @throws Complaint if there is neither
  */
 export async function keyFor(dataDir: string, given: string | undefined): Promise<string> {
   const key = given ?? (await administratorKeyIn(dataDir));

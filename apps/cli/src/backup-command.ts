@@ -5,7 +5,7 @@ import { backUpEventStoreDB } from '@tierline/embedded-eventstoredb';
 import { backUpMongoDB } from '@tierline/embedded-mongodb';
 import { Complaint } from './complaint.js';
 
-/** A part of a data directory: where it lies in it, by what it is recognised, and how it is copied. */
+/** A part of a data directory: its place, how to recognise it, and how to copy it. */
 interface Part {
   readonly what: string;
   readonly folder: string;
@@ -13,10 +13,7 @@ interface Part {
   readonly copy: (from: string, to: string) => Promise<void>;
 }
 
-/**
- * In this order: read models must not be ahead of the log that they are made of, and attachments are there before the events that speak
- * of them.
- */
+/** In this order: read models must not be ahead of their log, and attachments must exist before the events that refer to them. */
 const parts: readonly Part[] = [
   { what: 'MongoDB', folder: 'mongodb', has: (directory) => existsSync(join(directory, 'mongodb.mdb')), copy: backUpMongoDB },
   { what: 'EventStoreDB', folder: 'eventstoredb', has: (directory) => existsSync(join(directory, 'log')), copy: backUpEventStoreDB },
@@ -24,11 +21,11 @@ const parts: readonly Part[] = [
 ];
 
 /**
- * Copies the data of Tierline, or of an embedded node that runs alone, while it is read and written, or while nothing runs.
+ * Copies the data of Tierline, or of an embedded node that runs alone, while in use or stopped.
  *
  * @param directory a data directory, or the directory of one node
- * @param attachments where the attachments lie, which may be elsewhere
- * @param servers parts that are on servers of their own, by the variable that names each: what the directory holds of them is not in use
+ * @param attachments directory of the attachments, which may be elsewhere
+ * @param servers parts on separate servers, by the variable that names each: what the directory has of them is not in use
  * @throws Complaint
  */
 export async function backUp(
@@ -76,7 +73,7 @@ export async function backUp(
   print(`The copy is ${to}\nKeys are not in it: keep them apart. Personal data cannot be read without PERSONAL_KEY_FILE.\n`);
 }
 
-/** Uploads that are under way are left out: no event speaks of them. */
+/** Unfinished uploads are left out: no event refers to them. */
 async function copyFiles(from: string, to: string): Promise<void> {
   await cp(from, to, { recursive: true, filter: (path) => basename(path) !== 'incoming' });
   for (const path of await filesIn(to)) {

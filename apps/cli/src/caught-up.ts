@@ -6,13 +6,13 @@ import { groupPosition } from '#ticketing-app';
 import { Complaint } from './complaint.js';
 import type { Session } from './session.js';
 
-/** A worker that makes no headway for so long is not there. */
+/** A worker without progress for this long is not running. */
 const PATIENCE_MS = 30_000;
 
 /**
- * Waits until every view, or those of some groups, holds all that the log held when it was asked.
+ * Waits until every view, or those of some groups, includes everything that is in the log now.
  * @param ownWorker whether this process keeps the views
- * @throws Complaint when nobody brings the views up to date, or the signal's reason
+ * @throws Complaint if nothing brings the views up to date, or the signal's reason
  */
 export async function viewsCaughtUp(
   { store, mongo }: Pick<Session, 'store' | 'mongo'>,

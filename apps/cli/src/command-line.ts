@@ -23,7 +23,7 @@ const FAILED = 1;
 const MISUSED = 2;
 export const INTERRUPTED = 130;
 
-/** What every command is given. */
+/** The environment of every command. */
 interface Surroundings {
   readonly config: Config;
   readonly log: JsonLog;
@@ -33,14 +33,14 @@ interface Surroundings {
 
 const KEY_HELP = '\nTIERLINE_KEY in the environment: the key to ask that API with; the one in admin.token of DATA_DIR unless set.';
 
-// Commands that need much (the API, the reports) load it themselves, so that the others start quickly.
+// Commands with large dependencies (the API, the reports) load them themselves, so that the others start quickly.
 
 /** Where a command line comes from, and where its answers go. */
 export interface Caller {
   readonly env: NodeJS.ProcessEnv;
   readonly out: Terminal;
   readonly errors: Terminal;
-  /** Where somebody can be asked. */
+  /** If someone can be asked. */
   readonly askForKey?: AskForKey;
   readonly signal: AbortSignal;
 }
@@ -212,7 +212,7 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
     .description("import another service desk's ticket log: every case becomes a ticket; run again to continue where it stopped")
     .option('--map <mapping>', 'how to read the log: a file, YAML or JSON, or the name of a ready mapping')
     .addHelpText('after', '\nThe commands above are ready mappings; docs/imports.md explains how to write your own.');
-  // What is too much names a mapping that there is not.
+  // An excess argument is an unknown mapping.
   importCommand(importing.allowExcessArguments());
   for (const [name, title] of Object.entries(READY_MAPPINGS)) importCommand(importing.command(name).description(title), name);
 
@@ -436,7 +436,7 @@ Exit codes: 0 done, 1 failed or differences found, 2 wrong usage, 130 interrupte
       return backUp(config.dataDir, config.attachmentsDir, servers, target, print);
     });
 
-  /** A command that runs an embedded node alone, with the options that both have. */
+  /** A command that runs an embedded node alone, with the options common to both. */
   const nodeCommand = (name: string, what: string, prefix: string, defaultPort: number): Command =>
     program
       .command(name)
@@ -494,10 +494,10 @@ interface IssueOptions {
   readonly expires?: Instant;
 }
 
-/** Collects what is given more than once. */
+/** Collects repeated options. */
 const each = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];
 
-/** Routes, as keys name them. */
+/** Routes in the form used by keys. */
 function routes(text: string): readonly string[] {
   return text.split(',').map((part) => {
     const route = part.trim();
@@ -515,7 +515,7 @@ function some<const Word extends string>(words: readonly Word[], text: string): 
   });
 }
 
-/** What events name somebody or something by. */
+/** A valid name or id for events. */
 function named(text: string): string {
   if (!isName(text)) throw new InvalidArgumentError('It must be one line of up to 200 characters, without signs that are not seen.');
   return text;
@@ -581,12 +581,12 @@ function view(name: string): string {
   return name;
 }
 
-/** Runs what a command line asks for. @returns the exit code */
+/** Runs a command line. @returns the exit code */
 export async function run(words: readonly string[], caller: Caller): Promise<number> {
   const { env, errors, signal } = caller;
   let exitCode = SUCCESS;
   const around = (): Surroundings => {
-    // What goes wrong is told in words; the log is for those who ask for it.
+    // Failures are explained in words; the log is on request.
     const config = loadConfig({ ...env, LOG_LEVEL: env.LOG_LEVEL || 'silent' });
     return { config, log: createLog(config.logLevel, { write: errors.print }), signal };
   };
@@ -604,7 +604,7 @@ export async function run(words: readonly string[], caller: Caller): Promise<num
   }
 }
 
-/** One clear line and a hint. Where it happened is for those who ask for it. */
+/** One clear line and a hint. The stack trace is on request. */
 function inWords(error: unknown, env: NodeJS.ProcessEnv): string {
   if (!(error instanceof Error)) return `${String(error)}\n`;
   const debug = env.LOG_LEVEL === 'debug' || env.LOG_LEVEL === 'trace';

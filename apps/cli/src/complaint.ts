@@ -1,4 +1,4 @@
-/** An error that is told in a line, with a hint at what to do about it: nothing is wrong with the program. */
+/** An error that is reported in one line, with a hint at what to do: nothing is wrong with the program. */
 export class Complaint extends Error {
   override readonly name = 'Complaint';
   constructor(
@@ -11,7 +11,7 @@ export class Complaint extends Error {
 
 const UNWRITABLE = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES', 'EPERM', 'EROFS', 'ENOSPC']);
 
-/** What to say when a file that the user named cannot be written; any other error as it is. */
+/** The message if a file named by the user cannot be written; any other error unchanged. */
 export function asUnwritable(file: string, error: unknown): unknown {
   const { code = '', message } = error as NodeJS.ErrnoException;
   return UNWRITABLE.has(code) ? new Complaint(`${file} cannot be written: ${message}`) : error;

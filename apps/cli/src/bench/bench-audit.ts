@@ -7,12 +7,12 @@ import { seededTicket } from './seeded-ticket.js';
 const TICKETS = 200;
 const EVENTS = 50;
 const APPENDS = 12_000;
-/** Appends that are on their way at once. */
+/** Concurrent appends. */
 const WRITERS = 64;
 
 /**
- * Events whose chain is checked, and that become leaves of the tree, a second of processor time; and which share of an append to the embedded
- * node, client and node together, hashing is.
+ * Events verified in a chain, and added as leaves to the tree, per second of processor time; and the share of hashing in an append to the
+ * embedded node, client and node together.
  */
 export async function benchAudit(): Promise<void> {
   const events = stored();
@@ -74,7 +74,7 @@ export async function benchAudit(): Promise<void> {
   });
 }
 
-/** Tickets with their hashes, as they come from a store: read from JSON. */
+/** Tickets with their hashes, as they come from a store: parsed from JSON. */
 function stored(): StoredEvent[] {
   return Array.from({ length: TICKETS }, () => seededTicket(EVENTS)).flatMap(({ stream, written }) => {
     let previous: string | null = null;
@@ -86,7 +86,7 @@ function stored(): StoredEvent[] {
   });
 }
 
-/** How many a second of processor time; the second of two rounds. */
+/** Rate per second of processor time; the second of two rounds. */
 function rate(count: number, work: () => void): number {
   work();
   const began = process.cpuUsage();

@@ -35,7 +35,7 @@ const officeHours: Contract = {
   },
 };
 
-/** The clocks of a ticket's life folded, in split office hours as a share of the same with a calendar that never closes. */
+/** Folding the clocks of a ticket's life, in split office hours relative to a calendar that never closes. */
 export function benchClocks(): Promise<void> {
   fold(officeHours);
   fold(alwaysOpen);
@@ -48,7 +48,7 @@ export function benchClocks(): Promise<void> {
   return Promise.resolve();
 }
 
-/** Lives that begin all over ten years, so that every stretch of the calendar is asked for. In seconds of processor time: nothing is waited for. */
+/** Lives that begin throughout ten years, so that every stretch of the calendar is used. In seconds of processor time: nothing waits. */
 function fold(contract: Contract): { clocks: number; seconds: number } {
   let clocks = 0;
   const began = process.cpuUsage();

@@ -14,7 +14,7 @@ const EVENTS_READ = 20_000;
 const APPENDS_FOLLOWED = 1000;
 const PADDING = 'x'.repeat(150);
 
-/** In flight at once, and events in each append. */
+/** Concurrent appends, and events in each. */
 const LOADS = [
   { inFlight: 1, batch: 1 },
   { inFlight: 32, batch: 1 },
@@ -24,8 +24,8 @@ const LOADS = [
 ];
 
 /**
- * The embedded EventStoreDB node through the real client: durable appends as a share of a handler that keeps nothing and of bare LMDB
- * transactions of the same bytes; reads as a share of a handler that streams canned messages; how soon a subscriber has an event.
+ * The embedded EventStoreDB node through the real client: durable appends relative to a handler that stores nothing and to bare LMDB
+ * transactions of the same bytes; reads relative to a handler that streams canned messages; delay until a subscriber has an event.
  */
 export async function benchEventStore(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'tierline-bench-'));
@@ -82,10 +82,10 @@ const rounded = (rate: number): string => String(Math.round(rate));
 const share = (rate: number, of: number): string => `${((rate / of) * 100).toFixed(0)} %`;
 
 const event = (): EventData => jsonEvent({ type: 'written', data: { n: 1, padding: PADDING } });
-/** What an event of that size is in the node's log. */
+/** Size of such an event in the node's log. */
 const BARE_RECORD = Buffer.alloc(430, 'x');
 
-/** The middle one of some rounds of each, taken in turns, so that a machine that is busy for a while is busy for all. */
+/** The median of some rounds of each, taken in turns, so that a temporarily busy machine affects all of them. */
 async function inTurns<K extends string>(measures: Readonly<Record<K, () => Promise<number>>>): Promise<Record<K, number>> {
   const rates = Object.fromEntries(Object.keys(measures).map((name) => [name, [] as number[]])) as Record<K, number[]>;
   const names = Object.keys(measures) as K[];
@@ -115,7 +115,7 @@ function rateOf(write: () => void, events: number): number {
   return (written / (performance.now() - began)) * 1000;
 }
 
-/** Acknowledged events per second; each writer appends to a stream of its own, as soon as its last append is answered. */
+/** Acknowledged events per second; each writer appends to its own stream, as soon as its last append is answered. */
 async function appendRate(client: EventStoreDBClient, { inFlight, batch }: (typeof LOADS)[number]): Promise<number> {
   const began = performance.now();
   let written = 0;
@@ -152,7 +152,7 @@ async function catchUpRate(client: EventStoreDBClient): Promise<number> {
   return rate;
 }
 
-/** Milliseconds from an append until a subscriber to `$all` has the event, one append after the other. */
+/** Milliseconds from an append until a subscriber to `$all` has the event, one append after another. */
 async function subscriberDelays(client: EventStoreDBClient): Promise<{ p50: number; p99: number }> {
   const subscription = client.subscribeToAll({ fromPosition: 'end' });
   const arrived: Array<() => void> = [];

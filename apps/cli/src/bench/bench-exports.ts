@@ -10,7 +10,7 @@ import { onOwnStores } from './on-own-stores.js';
 
 const TICKETS_LIVE = 200;
 
-/** Rows that an export writes for each second of processor time, stores included, in each format; and how soon what is appended is in the facts. */
+/** Rows exported per second of processor time, stores included, in each format; and the delay until appended events are in the facts. */
 export async function benchExports(): Promise<void> {
   await onOwnStores(async ({ store, mongo, log }) => {
     await fillWithTickets(store);

@@ -6,14 +6,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { seed, type Server, untilIdle, withServer } from './bench-http.js';
 import { threadTimes, timesBetween } from './thread-times.js';
 
-/** Commands of one measurement, and how many come in a second. */
+/** Commands of one measurement, and their number per second. */
 const COMMANDS = 300;
 const A_SECOND = 30;
 const READERS = [1, 100, 1_000] as const;
 
 /**
- * How long an event takes from its recording to the socket of its reader, and what that costs the server: for readers of server-sent events, who
- * all want everything, and for a webhook.
+ * Time from an event's recording to its reader's socket, and its cost for the server: for readers of server-sent events without filters,
+ * and for a webhook.
  */
 export async function benchFeed(): Promise<void> {
   await withServer('off', async (server) => {
@@ -38,7 +38,7 @@ interface Cost {
   /** Milliseconds from recording to receipt, sorted. */
   readonly latencies: readonly number[];
   readonly delivered: number;
-  /** Processor time of the server, in milliseconds, by thread and in all. */
+  /** Processor time of the server, in milliseconds, by thread and in total. */
   readonly threads: ReadonlyMap<string, number>;
   readonly ms: number;
   /** Memory of the server in MB, before the readers came and at the end. */
@@ -62,7 +62,7 @@ async function measure(server: Server, ids: readonly string[], readers: number):
   return { latencies: latencies.sort((a, b) => a - b), delivered: wanted, threads, ms: sum(threads), memory };
 }
 
-/** Connects a reader of what comes from now on. @param latencies are added to */
+/** Connects a reader of future events. @param latencies receives its measurements */
 async function reader({ api, key }: Server, latencies: number[]): Promise<Socket> {
   const { hostname, port, host } = new URL(api);
   const socket = connect(Number(port), hostname);
@@ -156,7 +156,7 @@ function sum(threads: ReadonlyMap<string, number>): number {
   return [...threads.values()].reduce((total, ms) => total + ms, 0);
 }
 
-/** Resident memory of a process in MB; 0 where the system does not say. */
+/** Resident memory of a process in MB; 0 if the system does not report it. */
 function memoryOf(pid: number): number {
   try {
     return Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024);

@@ -1,9 +1,9 @@
 import { measureCommands, seed, untilIdle, warmUp, withServer } from './bench-http.js';
 
-/** Events of each ticket that the log is filled with. */
+/** Events of each ticket in the log. */
 const EVENTS = 10;
 
-/** What commands cost with 10,000 and 100,000 events in the log and in the views, and with BENCH_EVENTS where it is more. */
+/** Cost of commands with 10,000 and 100,000 events in the log and in the views, and with BENCH_EVENTS if that is more. */
 export async function benchGrowth(): Promise<void> {
   const most = Number(process.env['BENCH_EVENTS'] ?? 0);
   await withServer('on', async (server) => {

@@ -13,14 +13,14 @@ import { threadTimes, timesBetween } from './thread-times.js';
 const OPEN = JSON.stringify(opening);
 const STEP = JSON.stringify({ action: 'Restarted the print spooler', outcome: 'No change' });
 
-/** How many tickets a command is sent to in turns: each grows by a few events only. */
+/** Number of tickets that take turns: each grows by only a few events. */
 const TICKETS = 40;
-/** How many tickets are seeded at once: the last ones have been seeded when these have. And how many steps race for one ticket. */
+/** Tickets seeded concurrently: when these are done, the last ones are too. Also the number of steps that race for one ticket. */
 const WRITERS = 8;
 
 /**
- * What commands cost: OpenTicket, and a command on tickets of 10, 200 and 600 events, durable in the embedded event store before they are
- * answered; beside them an empty POST of the same framework and an append by the bare client. With the views off, and on.
+ * Cost of commands: OpenTicket, and a command on tickets of 10, 200 and 600 events, durable in the embedded event store before the answer;
+ * for comparison an empty POST of the same framework and an append by the bare client. With the views off, and on.
  */
 export async function benchHttp(): Promise<void> {
   for (const views of ['off', 'on'] as const) {
@@ -33,13 +33,13 @@ export async function benchHttp(): Promise<void> {
   else await withProcess('./bench-postgres-server.js', {}, measurePlainTable);
 }
 
-/** A server that is put under load. */
+/** A server under load. */
 export interface Server extends Served {
   readonly pid: number;
   readonly views: 'off' | 'on';
 }
 
-/** Runs something on a server of its own, on an empty directory. */
+/** Runs something on a separate server with an empty directory. */
 export function withServer(views: 'off' | 'on', run: (server: Server) => Promise<void>, env: NodeJS.ProcessEnv = {}): Promise<void> {
   return withProcess('./bench-server.js', { BENCH_WORKER: views, ...env }, (server) => run({ ...server, views }));
 }
@@ -71,7 +71,7 @@ export async function warmUp(server: Server): Promise<void> {
   await untilIdle(pid);
 }
 
-/** Prints what each command costs on a server as it is. */
+/** Prints the cost of each command on the server. */
 export async function measureCommands(server: Server, about: string): Promise<void> {
   const { api, key, bench } = server;
   for (const [inFlight, amount] of [
@@ -108,7 +108,7 @@ async function measurePlainTable(server: Omit<Server, 'views'>): Promise<void> {
 /** Answers in milliseconds, sorted. */
 type Latencies = readonly number[];
 
-/** Runs something, waits until nothing follows from it any more, and prints what each of its operations took. */
+/** Runs something, waits until nothing more follows from it, and prints the cost of each operation. */
 export async function measure(
   { pid, threads }: Omit<Server, 'views'>,
   name: string,
@@ -138,7 +138,7 @@ export async function measure(
   );
 }
 
-/** Waits until the process does little more than look whether there is something to do. */
+/** Waits until the process does little more than check for work. */
 export async function untilIdle(pid: number): Promise<void> {
   const used = () => [...(threadTimes(pid)?.values() ?? [])].reduce((sum, nanoseconds) => sum + nanoseconds, 0) / 1e6;
   for (let before = used(), quiet = 0; quiet < 2;) {
@@ -149,12 +149,12 @@ export async function untilIdle(pid: number): Promise<void> {
   }
 }
 
-/** Tickets with so many events each, in the views, too, where there are any: their ids. */
+/** Tickets with a number of events each, also in the views, if there are any: their ids. */
 export async function seed({ bench, api, key, views }: Server, tickets: number, events: number): Promise<readonly string[]> {
   const answer = await fetch(`${bench}/seed?tickets=${tickets}&events=${events}`, { method: 'POST' });
   const ids = (await answer.json()) as readonly string[];
   const headers = { authorization: `Bearer ${key}` };
-  // A process that gets little of a busy machine looks idle before it has done what there is to do.
+  // On a busy machine, a process with little processor time looks idle before it has finished.
   for (const id of views === 'on' ? ids.slice(-WRITERS) : [])
     while (!(await fetch(`${api}/v1/tickets/${id}?atLeast=${events - 1}`, { headers })).ok) await sleep(250);
   return ids;
@@ -174,7 +174,7 @@ function loadSteps(
   return load(`${api}/v1/tickets`, [STEP], inFlight, amount, { key, paths: ids.map((id) => `/v1/tickets/${id}/diagnostic-steps`) });
 }
 
-/** Sends so many POSTs, so many at a time, to a path or to several in turns. @returns how long each took */
+/** Sends a number of POSTs, a number of them concurrently, to a path or to several in turns. @returns the duration of each */
 async function load(
   url: string,
   [body = '']: readonly string[],

@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * The whole real log: imported, projected and queryable, the report that proves it, and a simulation of every ticket under another contract. In one process with both embedded stores, as on a
- * fresh machine. The second import, which finds everything there, is the first one's measure.
+ * The entire real log: imported, projected and queryable, its report, and a simulation of every ticket under another contract. In one
+ * process with both embedded stores, as on a fresh machine. The second import, which finds everything there, is the reference for the
+ * first.
  */
 export async function benchImport(log: string): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'tierline-bench-'));
@@ -29,8 +30,8 @@ export async function benchImport(log: string): Promise<void> {
 }
 
 /**
- * Runs a command of the CLI on an empty environment but for the data directory; seconds and peak memory of the process. Memory is what the
- * process holds for itself (Linux: RssAnon): the stores' mapped files are the system's page cache, and are given back when memory is short.
+ * Runs a CLI command in an environment with only the data directory; seconds and peak memory of the process. This is private memory (Linux:
+ * RssAnon): the stores' mapped files are in the system's page cache, and are released when memory is short.
  */
 async function tierline(directory: string, args: readonly string[]): Promise<{ seconds: number; peakMiB: number }> {
   const began = performance.now();
@@ -43,7 +44,7 @@ async function tierline(directory: string, args: readonly string[]): Promise<{ s
     try {
       peakKiB = Math.max(peakKiB, Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? 0));
     } catch {
-      // It has ended, or the system has no /proc; the peak stays what was seen.
+      // It has ended, or the system has no /proc; the peak so far stays.
     }
   }, 100);
   const [code] = (await once(child, 'exit')) as [number | null];

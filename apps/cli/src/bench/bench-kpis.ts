@@ -10,9 +10,9 @@ const FROM = Date.parse('2025-01-01T00:00:00Z');
 const BULK = 5_000;
 
 /**
- * Every KPI over a year of tickets (`BENCH_FACTS`, 20,000 unless given), grouped by month and tier where it has tiers: microseconds of
- * processor time a ticket, of the reader and both embedded nodes together, the indexes that its queries go by, the memory that the process holds
- * for itself afterwards, and the digest of the numbers. In a directory that is kept (`BENCH_DIR`) the facts are made once.
+ * Every KPI over a year of tickets (`BENCH_FACTS`, default 20,000), grouped by month and, if possible, tier: microseconds of processor time
+ * per ticket, of the reader and both embedded nodes together, the indexes used, the private memory afterwards, and the digest of the
+ * numbers. In a directory that is kept (`BENCH_DIR`) the facts are made once.
  */
 export async function benchKpis(): Promise<void> {
   const tickets = Number(process.env['BENCH_FACTS'] ?? 20_000);
@@ -43,7 +43,7 @@ export async function benchKpis(): Promise<void> {
   });
 }
 
-/** The indexes that a KPI's queries go by: for its own tickets, and for those that it looks at besides. */
+/** The indexes that a KPI's queries use: for its own tickets, and for related ones. */
 async function planOf(mongo: Mongo, kpi: Kpi): Promise<string> {
   const own = await indexesOf(mongo, boundOf(kpi, { from: FROM, to: FROM + YEAR, filters: {} }));
   if (kpi.relation === undefined) return own;
@@ -57,10 +57,10 @@ async function indexesOf({ db }: Mongo, where: object): Promise<string> {
   return names.length === 0 ? 'no index' : [...new Set(names)].join(' and ');
 }
 
-/** Facts of tickets that were opened evenly over a year: three of four resolved by L1, the others handed on. */
+/** Facts of tickets opened evenly over a year: three of four resolved by L1, the others handed on. */
 async function fill({ db }: Mongo, tickets: number): Promise<void> {
   const collection = db.collection<{ _id: string }>(ticketFacts.name);
-  // Those of a run before, in a directory that was kept.
+  // From an earlier run, in a directory that was kept.
   if ((await collection.estimatedDocumentCount()) === tickets) return;
   await collection.createIndexes(ticketFacts.indexes.map(({ key }) => ({ key: { ...key } })));
   for (let done = 0; done < tickets; done += BULK) {
@@ -132,7 +132,7 @@ function factsOf(index: number, of: number): { _id: string } {
       elapsed: 6 * 3_600_000,
     })),
     revision: 8,
-    // As of the beginning of an empty log nothing has changed since.
+    // As of the start of an empty log nothing has changed since.
     position: 0,
   };
   return facts;

@@ -10,7 +10,7 @@ const READS = 5_000;
 const QUEUE = 100_000;
 const PAGE = 50;
 const PAGES = 2_000;
-/** Pages before those that are measured. */
+/** Unmeasured pages at the start. */
 const WARM_UP = 3_000;
 const MEASUREMENTS = 1_000_000;
 
@@ -19,18 +19,18 @@ type Db = Mongo['db'];
 const tiers = ['L0', 'L1', 'L2', 'L3', 'L4'];
 const clients = ['northwind', 'contoso', 'fabrikam', 'tailspin'];
 
-/** One figure: what it is, how much of it, and what it is a share of. */
+/** One figure: its name, value and reference. */
 interface Figure {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
-  /** The same figure of something bare, measured in turns with it. */
+  /** The same figure for a bare operation, measured in turns with it. */
   readonly beside: string;
 }
 
 /**
- * The embedded MongoDB node as the read models and reporting jobs use it. Where TIERLINE_MONGODB_URL is set, the same on that server, in a database of
- * its own that is dropped, and the embedded node's share of the server's figures.
+ * The embedded MongoDB node as used by read models and reporting jobs. If TIERLINE_MONGODB_URL is set, the same on that server, in a
+ * separate database that is dropped, and the embedded node's figures relative to the server's.
  */
 export async function benchMongoDB(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'tierline-bench-'));
@@ -73,7 +73,7 @@ const seconds = async (work: () => Promise<unknown>): Promise<number> => {
   return (performance.now() - began) / 1000;
 };
 
-/** What a projector writes: each document replaced where it is older than the event's position. Beside it, bare inserts of the same size. */
+/** A projector's writes: each document replaced if it is older than the event's position. For comparison, bare inserts of the same size. */
 async function guardedUpserts(db: Db): Promise<readonly Figure[]> {
   const guarded = db.collection<{ _id: string; position: number }>('guarded');
   const bare = db.collection<{ _id: string }>('bare');
@@ -86,7 +86,7 @@ async function guardedUpserts(db: Db): Promise<readonly Figure[]> {
     upserting += await seconds(() =>
       guarded.bulkWrite(
         bulk.map(({ _id, ...body }, index) => ({
-          // Half of them meet a document that is there already.
+          // Half of them find an existing document.
           replaceOne: {
             filter: { _id: `t${(from + index) % (UPSERTS / 2)}`, position: { $lt: from + index } },
             replacement: { ...body, position: from + index },
@@ -107,7 +107,7 @@ async function guardedUpserts(db: Db): Promise<readonly Figure[]> {
   ];
 }
 
-/** One at a time, so that it is the way there and back that is measured; beside it the same way with nothing at its end. */
+/** One at a time, so that the round trip is measured; for comparison the same round trip with nothing at its end. */
 async function pointReads(db: Db): Promise<readonly Figure[]> {
   const collection = db.collection<{ _id: string }>('bare');
   let [reading, pinging] = [0, 0];
@@ -130,7 +130,7 @@ async function pointReads(db: Db): Promise<readonly Figure[]> {
   ];
 }
 
-/** The pages that a support desk looks at: the open tickets of a tier and a client, by their deadline. */
+/** The pages that a support desk reads: the open tickets of a tier and a client, by their deadline. */
 async function queuePages(db: Db): Promise<readonly Figure[]> {
   const queue = db.collection<{ _id: string }>('queue');
   await queue.createIndex({ tier: 1, client: 1, openedAt: 1 });
@@ -141,7 +141,7 @@ async function queuePages(db: Db): Promise<readonly Figure[]> {
     );
   const pages: number[] = [];
   const pings: number[] = [];
-  // The first pages are not measured: the code that serves them is still being compiled.
+  // The first pages are not measured: their code is still being compiled.
   for (let n = -WARM_UP; n < PAGES; n++) {
     let page: readonly unknown[] = [];
     const paging = await seconds(async () => {
@@ -167,7 +167,7 @@ async function queuePages(db: Db): Promise<readonly Figure[]> {
   }));
 }
 
-/** A monthly KPI over small documents, grouped by tier with median and 95th percentile; beside it a scan that only tests a field. */
+/** A monthly KPI over small documents, grouped by tier with median and 95th percentile; for comparison a scan that only tests a field. */
 async function kpiAggregation(db: Db): Promise<readonly Figure[]> {
   const collection = db.collection<{ _id: number }>('durations');
   for (let from = 0; from < MEASUREMENTS; from += 10_000)

@@ -4,8 +4,8 @@ import pg from 'pg';
 import { NamedThreads } from './thread-times.js';
 
 /**
- * The same command without events: a row for the ticket and one for the audit, in one transaction, by Fastify and `pg` alone, on the server at
- * POSTGRES_URL. Its tables are its own, and gone with the connection. Prints where it listens, as bench-server.ts does.
+ * The same command without events: a row for the ticket and one for the audit, in one transaction, with only Fastify and `pg`, on the
+ * server at POSTGRES_URL. Its tables are temporary. Prints where it listens, as bench-server.ts does.
  */
 const threads = new NamedThreads('application');
 const pool = new pg.Pool({ connectionString: process.env['POSTGRES_URL'], max: 16 });

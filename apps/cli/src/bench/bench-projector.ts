@@ -8,7 +8,7 @@ import { onOwnStores } from './on-own-stores.js';
 const TICKETS = 3000;
 const BULK = 500;
 
-/** Events per second through all views of tickets, as a share of bare bulk writes of the same documents by the driver to the same server. */
+/** Events per second through all views of tickets, relative to bare bulk writes of the same documents by the driver to the same server. */
 export async function benchProjector(): Promise<void> {
   await onOwnStores(async ({ store, mongo, log }) => {
     const events = await fillWithTickets(store);
@@ -47,7 +47,7 @@ export async function benchProjector(): Promise<void> {
   });
 }
 
-/** Appends a ticket with a short life, as of now. @returns the number of its events */
+/** Appends a ticket with a short life that starts now. @returns the number of its events */
 export async function appendTicket(store: EventStoreDB, id: string): Promise<number> {
   const life: readonly (readonly [string, object])[] = [
     [
@@ -96,7 +96,7 @@ export async function appendTicket(store: EventStoreDB, id: string): Promise<num
   return events.length;
 }
 
-/** Some thousand of them. @returns the number of their events */
+/** Some thousands of them. @returns the number of their events */
 export async function fillWithTickets(store: EventStoreDB): Promise<number> {
   let events = 0;
   for (let from = 0; from < TICKETS; from += 100) {

@@ -11,13 +11,13 @@ import { opening, seededTicket } from './seeded-ticket.js';
 import { NamedThreads } from './thread-times.js';
 
 /**
- * The process that is put under load: API, stores and, if asked for, worker as in `npm start`; and beside them an application of the same
- * framework that answers an empty POST and so shows what the framework alone costs, appends with the bare client, and fills the log. Prints
- * a line of JSON (`Served`) and serves until it is killed.
+ * The process under load: API, stores and, optionally, worker as in `npm start`; also an application of the same framework that answers an
+ * empty POST, to show the cost of the framework, appends with the bare client, and fills the log. Prints a line of JSON (`Served`) and
+ * serves until it is killed.
  */
 export interface Served {
   readonly api: string;
-  /** The key to ask the API with. */
+  /** The key for the API. */
   readonly key: string;
   readonly bench: string;
   /** Names of the threads by their ids. */
@@ -39,7 +39,7 @@ class BenchController {
   @HttpCode(204)
   empty(): void {}
 
-  /** Appends the event of an opened ticket with the bare client, each to a stream of its own. */
+  /** Appends the event of an opened ticket with the bare client, each to a new stream. */
   @Post('append')
   async append(@Query('count') count: string, @Query('inFlight') inFlight: string): Promise<void> {
     let left = Number(count);
@@ -55,7 +55,7 @@ class BenchController {
     );
   }
 
-  /** Writes tickets with so many events each into the log. @returns their ids */
+  /** Writes tickets with a number of events each to the log. @returns their ids */
   @Post('seed')
   async seed(@Query('tickets') tickets: string, @Query('events') events: string): Promise<readonly string[]> {
     const ids: string[] = [];

@@ -16,8 +16,8 @@ const STREAMS = '/event_store.client.streams.Streams';
 const PLACEHOLDER = 'size-0000000';
 
 /**
- * Whether the embedded EventStoreDB node needs more memory for a larger log: many events, written and read without decoding them, so that
- * what is counted is the node's. BENCH_EVENTS says how many.
+ * Whether the embedded EventStoreDB node needs more memory for a larger log: many events, written and read without decoding, so that only
+ * the node's memory counts. BENCH_EVENTS sets their number.
  */
 export async function benchSize(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'tierline-bench-'));
@@ -58,7 +58,7 @@ export async function benchSize(): Promise<void> {
 
 const same = (bytes: Buffer): Buffer => bytes;
 
-/** A message of which only the presence of one empty field counts. */
+/** A message in which only the presence of one empty field matters. */
 const only = (field: number): Uint8Array => Uint8Array.of(field * 8 + 2, 0);
 
 /** An append of events to a new stream. Made once; only the name of the stream differs. */

@@ -9,8 +9,8 @@ import { onOwnStores, type OwnStores } from './on-own-stores.js';
 const QUESTIONS = 20;
 
 /**
- * Lists of the past over the whole real log: the first question, for which the log is read, and others at instants spread over its two years, as the queue of each tier, the list of tickets
- * and the SLA board.
+ * Past lists over the entire real log: the first query, which reads the log, and others at instants spread over its two years, for the
+ * queue of each tier, the list of tickets and the SLA board.
  */
 export async function benchTimeTravel(log: string): Promise<void> {
   await onOwnStores(async ({ store, mongo }) => {
@@ -56,7 +56,7 @@ function ask<Asked, Answer>(stores: Stores, query: AppQuery<Asked, Answer>, aske
   return runQuery(stores, query, { principal: OPERATOR }, asked);
 }
 
-/** Seconds of processor time, also of the stores that run in this process: on a busy machine nothing else tells what it takes. */
+/** Seconds of processor time, including the stores in this process: the only reliable measure on a busy machine. */
 async function timed(work: () => Promise<unknown>): Promise<number> {
   const began = process.cpuUsage();
   await work();

@@ -7,18 +7,18 @@ import { defaultContract, type TicketEvents, ticketViews } from '#ticketing';
 import { untilLive } from './bench-projector.js';
 import { onOwnStores } from './on-own-stores.js';
 
-/** Running clocks while moments come due. Each ticket has two: its response and its resolution. */
+/** Running clocks while moments become due. Each ticket has two: response and resolution. */
 const CLOCKS = Number(process.env['BENCH_CLOCKS'] ?? 100_000);
-/** Moments that come due in a second, and for how many seconds. */
+/** Moments that become due per second, and for how many seconds. */
 const RATE = Number(process.env['BENCH_RATE'] ?? 50);
 const SECONDS = 30;
 const AT_ONCE = 256;
-/** Half of what a ticket of low priority has for its response is used up so long after its opening: the first moment of its life. */
+/** How long after its opening a ticket of low priority has used half of its response time: the first moment of its life. */
 const FIRST_MOMENT = defaultContract.targets.low.response / 2;
-/** After the last moment is due: whatever has not come by then is missing. */
+/** After the last moment is due: anything that has not arrived by then is missing. */
 const PATIENCE_MS = 20_000;
 
-/** From when a warning is due in a clock to when it is recorded, and to when a subscriber has it, while 100,000 clocks run. */
+/** Delay from a clock's warning being due to its recording, and to a subscriber, while 100,000 clocks run. */
 export async function benchTimekeeper(): Promise<void> {
   await onOwnStores(async ({ store, mongo, config, log }) => {
     const done = new AbortController();
@@ -54,7 +54,7 @@ export async function benchTimekeeper(): Promise<void> {
   });
 }
 
-/** Tickets of low priority, opened when `openedAt` says. */
+/** Tickets of low priority, opened at the times given by `openedAt`. */
 async function open(store: EventStoreDB, tickets: number, openedAt: (index: number) => number): Promise<void> {
   let next = 0;
   const lane = async (): Promise<void> => {
@@ -88,7 +88,7 @@ async function open(store: EventStoreDB, tickets: number, openedAt: (index: numb
   await Promise.all(Array.from({ length: AT_ONCE }, lane));
 }
 
-/** How long after it was due each warning was recorded, and was here, in milliseconds. */
+/** How long after its due time each warning was recorded, and was here, in milliseconds. */
 async function warningDelays(store: EventStoreDB, most: number, signal: AbortSignal): Promise<{ recorded: number[]; received: number[] }> {
   const recorded: number[] = [];
   const received: number[] = [];
@@ -102,7 +102,7 @@ async function warningDelays(store: EventStoreDB, most: number, signal: AbortSig
   return { recorded, received };
 }
 
-/** The value that a share of all do not exceed. */
+/** The value that a share of all values do not exceed. */
 function share(values: readonly number[], part: number): number {
   const sorted = [...values].sort((one, other) => one - other);
   return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)] ?? NaN;

@@ -11,7 +11,7 @@ type Db = Mongo['db'];
 type Document = Record<string, unknown>;
 type Collection = ReturnType<Db['collection']>;
 
-/** What holds up others if the node lets it. */
+/** Enough to hold up others if the node lets it. */
 const DOCUMENTS = 100_000;
 /** The time limit that ends a command, in milliseconds. */
 const LIMIT = 200;
@@ -62,7 +62,7 @@ const fill = async (db: Db): Promise<void> => {
   await insert(db.collection('many'), DOCUMENTS, (n) => ({ n, t: `key ${(n * 7919) % 100_003}` }));
 };
 
-/** The clients, in a process of their own: one that works, one that pings all the while. */
+/** The clients, in a separate process: one that works, and one that pings all the time. */
 async function clients(url: string): Promise<void> {
   const [{ db }, { db: other }] = await Promise.all([connectMongo(url, 'turns'), connectMongo(url, 'turns')]);
   await fill(db);
@@ -101,12 +101,12 @@ async function clients(url: string): Promise<void> {
   tell('close');
 }
 
-/** Processor time of the thread that this runs in, in milliseconds. */
+/** Processor time of the current thread, in milliseconds. */
 const processorTime = (): number => Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8').split(' ', 1)[0]) / 1e6;
 
 /**
- * What others wait for while a client of the embedded MongoDB node asks for much. On a busy machine the waits say most about the machine; the longest
- * stretch of the node's processor time, in which it could answer nobody, does not.
+ * How long others wait during large requests of a client of the embedded MongoDB node. On a busy machine the waits say most about the
+ * machine; the longest stretch of the node's processor time without answering anyone does not.
  */
 export async function benchTurns(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'tierline-bench-'));

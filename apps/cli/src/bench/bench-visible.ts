@@ -1,9 +1,9 @@
 import { measure, seed, type Server, untilIdle, warmUp, withServer } from './bench-http.js';
 import { opening } from './seeded-ticket.js';
 
-/** Tickets that are opened one after the other. */
+/** Tickets that are opened one after another. */
 const OPENED = 400;
-/** Tickets that all have the word that is searched for. */
+/** Tickets that all have the searched word. */
 const SEARCHED = 8_000;
 const SEARCHES = 500;
 const WORD = 'invoices';
@@ -16,9 +16,9 @@ const PAGES = {
 };
 
 /**
- * How soon a ticket that was opened can be read in its view, beside the answer to the command alone; and the first page of a word that all of
- * 8,000 tickets have, beside the first pages of all tickets. By an agent of one client; then the first page by an administrator, whose reads are
- * recorded.
+ * How soon a new ticket can be read in its view, compared with the answer to the command alone; and the first page of a word that all 8,000
+ * tickets have, compared with the first pages of all tickets. By an agent of one client; then the first page by an administrator, whose
+ * reads are recorded.
  */
 export async function benchVisible(): Promise<void> {
   await withServer('on', async (administrator) => {
@@ -28,7 +28,7 @@ export async function benchVisible(): Promise<void> {
     await measure(server, 'POST to the visible ticket', OPENED, () => oneByOne(OPENED, () => visible(server)));
     for (let left = SEARCHED; left > 0; left -= 1_000) await seed(server, 1_000, 2);
     await untilIdle(server.pid);
-    // In turns, and the first round only to compile.
+    // In turns; the first round only compiles the code.
     for (const round of ['', ', again']) {
       for (const [name, query] of Object.entries(PAGES))
         await measure(server, `${name}${round}`, SEARCHES, () => oneByOne(SEARCHES, () => page(server, query)));
@@ -37,7 +37,7 @@ export async function benchVisible(): Promise<void> {
   });
 }
 
-/** Does something so often. @returns how long each time took in milliseconds, sorted */
+/** Does something a number of times. @returns the duration of each in milliseconds, sorted */
 async function oneByOne(times: number, act: () => Promise<unknown>): Promise<readonly number[]> {
   const taken: number[] = [];
   while (taken.length < times) {

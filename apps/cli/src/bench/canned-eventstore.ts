@@ -15,8 +15,8 @@ import streamsService from '@eventstore/db-client/generated/streams_grpc_pb.js';
 import streams from '@eventstore/db-client/generated/streams_pb.js';
 
 /**
- * The body of a thread that answers as an event store would, and keeps nothing: each append gets a canned answer with its correlation id,
- * each read a canned message over and over. What the gRPC library and the client cost by themselves.
+ * The body of a thread that answers like an event store, and stores nothing: each append gets a canned answer with its correlation id, each
+ * read a canned message repeatedly. Shows the cost of the gRPC library and the client alone.
  */
 
 const STREAM = 'canned';
@@ -29,7 +29,7 @@ function identifier(name: string): shared.StreamIdentifier {
   return message;
 }
 
-/** All of an answer to an append but its first field, the correlation id. */
+/** An answer to an append without its first field, the correlation id. */
 function appended(): Uint8Array {
   const answer = new streams.BatchAppendResp();
   const success = new streams.BatchAppendResp.Success();
@@ -83,7 +83,7 @@ function batchAppend(call: ServerDuplexStream<Buffer, Buffer>): void {
   call.on('end', () => call.end());
 }
 
-/** As many events as are asked for; a subscription gets them without end. */
+/** As many events as requested; without end for a subscription. */
 async function read(call: ServerWritableStream<Buffer, Buffer>): Promise<void> {
   const options = streams.ReadReq.deserializeBinary(call.request).getOptions();
   let left = options?.hasSubscription() ? Infinity : Number(options?.getCount() ?? 0);

@@ -44,7 +44,7 @@ async function withLog(name: string, run: (log: string) => Promise<void>): Promi
   console.log(`${name}: left out, there is no log (set BPIC2013_LOG to its file, from ${BPIC2013_SOURCE})`);
 }
 
-/** Takes minutes and gigabytes, so only when it is asked for. */
+/** These take minutes and gigabytes, so they run only on request. */
 const onRequest = { growth: benchGrowth, size: benchSize };
 
 const asked = process.argv.slice(2);

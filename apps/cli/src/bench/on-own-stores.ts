@@ -4,17 +4,14 @@ import { join } from 'node:path';
 import { type Connections, connectStores, opening, openStores } from '#local';
 import { type Config, createLog, type JsonLog, loadConfig } from '#platform';
 
-/** What a benchmark runs on. */
+/** The stores of a benchmark. */
 export interface OwnStores extends Pick<Connections, 'store' | 'mongo'> {
-  /** Names both stores. */
+  /** Has both stores. */
   readonly config: Config;
   readonly log: JsonLog;
 }
 
-/**
- * Runs a benchmark on the stores that the environment names, else on embedded ones in a directory of its own, gone at the end, or in `BENCH_DIR`,
- * which stays as it is.
- */
+/** Runs a benchmark on the configured stores; by default, on embedded ones in a temporary directory, or in `BENCH_DIR`, which is kept. */
 export async function onOwnStores(run: (stores: OwnStores) => Promise<void>): Promise<void> {
   const { close } = await opening(async (onClose) => {
     const kept = process.env['BENCH_DIR'];

@@ -21,7 +21,7 @@ export const opening = {
   urgency: 'high',
 } as const;
 
-/** A ticket with so many events, as its commands would have made them: opened, and then a diagnostic step a second. */
+/** A ticket with a number of events, as from commands: opened, followed by a diagnostic step every second. */
 export function seededTicket(events: number): { readonly id: string; readonly stream: string; readonly written: readonly NewEvent[] } {
   const id = randomUUID();
   const actor = { id: 'bench', kind: 'agent' as const };

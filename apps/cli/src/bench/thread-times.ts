@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** Processor time of each thread of a process so far, in nanoseconds, by its id. */
 export type ThreadTimes = ReadonlyMap<number, number>;
 
-/** What the operating system has accounted to each thread; undefined where it does not say. @param pid `self` or a process id */
+/** Processor time of each thread, from the operating system; undefined if it does not report it. @param pid `self` or a process id */
 export function threadTimes(pid: number | 'self'): ThreadTimes | undefined {
   try {
     return new Map(readdirSync(`/proc/${pid}/task`).map((id) => [Number(id), timeOf(`/proc/${pid}/task/${id}`)]));
@@ -12,7 +12,7 @@ export function threadTimes(pid: number | 'self'): ThreadTimes | undefined {
   }
 }
 
-/** From `schedstat` where the kernel keeps it; else from `stat`, whose ticks are a hundredth of a second. */
+/** From `schedstat` if the kernel has it; otherwise from `stat`, with ticks of a hundredth of a second. */
 function timeOf(task: string): number {
   try {
     return Number(readFileSync(`${task}/schedstat`, 'utf8').split(' ', 1)[0]);
@@ -30,12 +30,12 @@ function timeOf(task: string): number {
 /** The threads that compile, collect garbage and read files for all others. */
 const NODES_OWN = 'V8 and libuv';
 
-/** Whether Node itself has named the thread as one of its pools, as it does since version 24: there the pool of libuv is only started when it is used. */
+/** Whether Node itself named the thread as one of its pools, as it does since version 24, where the libuv pool is started only on use. */
 function isOfNode(id: number): boolean {
   return /^(libuv-worker|V8Worker|DelayedTask)/.test(readFileSync(`/proc/self/task/${id}/comm`, 'utf8'));
 }
 
-/** Starts something, and names the threads that came with it. */
+/** Starts something, and names its threads. */
 export class NamedThreads {
   readonly names: Record<number, string> = {};
 
@@ -56,7 +56,7 @@ export class NamedThreads {
   }
 }
 
-/** Processor time between two looks by the name of the thread, in milliseconds. Threads without a name are `other`. */
+/** Processor time between two measurements by thread name, in milliseconds. Threads without a name are `other`. */
 export function timesBetween(
   before: ThreadTimes,
   after: ThreadTimes,

@@ -13,16 +13,16 @@ import { queueOf, saveFilter, sendAll, settled, whenReady } from './send.js';
 
 export interface DemoOptions {
   readonly config: Config;
-  /** The API to send to; by default that of an `npm start` on the data directory, or one started for the purpose. */
+  /** The API to use; default: that of an `npm start` on the data directory, or a new one. */
   readonly api?: string;
-  /** The key to ask that API with; the one that is in the data directory unless given. */
+  /** The key for that API; default: the one in the data directory. */
   readonly key?: string;
   readonly signal: AbortSignal;
   readonly print: (text: string) => void;
   readonly colours: Colours;
 }
 
-/** Fills Tierline with the last working day of a service desk, through the API, as any client of it would. */
+/** Fills Tierline with the last working day of a service desk, through the API, like any other client. */
 export async function demo(options: DemoOptions): Promise<void> {
   const { config, signal, print, colours } = options;
   const { url, close, own } = options.api === undefined ? await findApi(config) : { url: options.api, close: async () => {}, own: false };

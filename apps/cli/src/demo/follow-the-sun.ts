@@ -4,14 +4,14 @@ import { type AgentCommands, type OpenTicket, type Shift, type TeamCommands, WEE
 import { type Api, request as ask } from '../api-client.js';
 import { Complaint } from '../complaint.js';
 
-/** What is sent to the API: where, what, and the key that makes it safe to send again. */
+/** A request to the API, with the key that makes it safe to repeat. */
 export interface Request {
   readonly path: string;
   readonly body: object;
   readonly idempotencyKey: string;
 }
 
-/** Each of three teams works by day where it is, so that one of them is there at any hour. */
+/** Each of three teams works during its local day, so that one of them is there at any hour. */
 const desks = [
   {
     team: 'desk-tokyo',
@@ -50,7 +50,7 @@ const desks = [
 
 export const FOLLOWED_CLIENT = 'lighthouse-shipping';
 
-/** The roster of a desk that follows the sun, for one client whose tickets are assigned automatically. */
+/** The roster of a follow-the-sun desk, for one client whose tickets are assigned automatically. */
 export function sunRoster(): readonly Request[] {
   const request = (path: string, body: object): Request => ({
     path,
@@ -78,7 +78,7 @@ export function sunRoster(): readonly Request[] {
   ];
 }
 
-/** Tickets of that client, opened now: the desk whose day it is gets them. @param day tells the runs of two days apart */
+/** Tickets of that client, opened now: the desk on its day shift gets them. @param day distinguishes the runs of two days */
 export function sunTickets(day: string): readonly Request[] {
   const summaries = ['VPN asks for a token that has expired', 'VPN drops every hour', 'VPN client will not start after the update'];
   return summaries.map((summary) => {
@@ -100,13 +100,13 @@ export function sunTickets(day: string): readonly Request[] {
 export interface Given {
   readonly ticketId: string;
   readonly summary: string;
-  /** In a sentence; undefined when nothing happened within the time that was waited. */
+  /** In a sentence; undefined if nothing happened in time. */
   readonly why?: string;
 }
 
 /**
- * Sets the roster, opens the tickets, and waits for each to be given to somebody, or to nobody.
- * @throws Complaint when the API refuses
+ * Sets the roster, opens the tickets, and waits until each is assigned, or nobody is found.
+ * @throws Complaint if the API refuses
  */
 export async function followTheSun(api: Api, day: string, signal: AbortSignal): Promise<readonly Given[]> {
   for (const request of sunRoster()) await post(api, request, signal);

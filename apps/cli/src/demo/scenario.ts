@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto';
 import { deterministicId, instantFrom, type Actor, type Instant } from '#eventsourcing';
 import type { PublicCommandName, SaveTicketFilter, TicketCommands } from '#ticketing';
 
-/** One command of the demo day: who sends what for which ticket, and when it happened. */
+/** One command of the demo day: sender, content, ticket and time. */
 export interface DemoCommand<Name extends PublicCommandName = PublicCommandName> {
-  /** The story that it belongs to: what the tickets of two runs on one day have in common. */
+  /** Its story: identifies a ticket across two runs on one day. */
   readonly story: string;
   readonly name: Name;
-  /** What it says. @param idOf the ticket of another story, which was opened before */
+  /** Its body. @param idOf the ticket of another story, opened before */
   readonly body: (idOf: (story: string) => string) => Omit<TicketCommands[Name], 'effectiveAt'>;
-  /** Content that is kept as an attachment first. */
+  /** Content to upload as an attachment first. */
   readonly attachment?: string;
   readonly by: Actor;
   readonly at: Instant;
@@ -47,7 +47,7 @@ const spoolerLog = `08:02:11 FIN-2 job 4711 queued, 3 pages, fonts embedded
 08:05:41 FIN-2 job 4712 error 0x00000709: Operation could not be completed
 `;
 
-/** The filter of the ticket list that the desk saves: what nobody has yet, most pressing first. */
+/** The filter of the ticket list saved by the desk: unassigned tickets, most pressing first. */
 export const savedFilter = {
   name: 'unassigned-at-the-desk',
   body: {
@@ -109,7 +109,7 @@ class Story {
     return this.#add(at, by, 'MergeTicket', (idOf) => ({ into: idOf(into), reason }));
   }
 
-  /** A small file that is kept here. */
+  /** A small file that is uploaded. */
   uploaded(at: string, by: Actor, name: string, kind: 'log', content: string): this {
     const sha256 = createHash('sha256').update(content).digest('hex');
     const evidence = { name, kind, url: `attachment:${sha256}`, mediaType: 'text/plain', sha256, bytes: Buffer.byteLength(content) };
@@ -126,7 +126,7 @@ class Story {
     return this.step(at, by, 'AttachEvidence', { name, kind, url, mediaType, sha256: contentHash(url), bytes });
   }
 
-  /** Up to L2, with all that the hand-off contract asks for; steps and logs on the ticket travel along by themselves. */
+  /** Up to L2, with everything that the hand-off contract requires; steps and logs on the ticket are included automatically. */
   toL2(at: string, by: Actor, team: string, reason: string, summary: string, errorMessage: string): this {
     return this.step(at, by, 'EscalateToTier', { tier: 'L2', team, reason, handoff: { summary, errorMessages: [errorMessage] } });
   }
@@ -144,7 +144,7 @@ class Story {
   }
 }
 
-/** Most evidence of the demo is kept elsewhere; its hash is made of its address, so that it is the same in every run. */
+/** Most evidence of the demo is stored elsewhere; its hash is derived from its URL, so that it is the same in every run. */
 function contentHash(url: string): string {
   return [0, 1].map((part) => deterministicId('demo-evidence', url, String(part)).replaceAll('-', '')).join('');
 }
@@ -173,7 +173,7 @@ type DeskCall = readonly [
   done: string,
 ];
 
-/** What a service desk does most of the day: solved at L1 with a known procedure. */
+/** Most of a service desk's day: solved at L1 with a known procedure. */
 const deskCalls: readonly DeskCall[] = [
   ['password-1', '07:42', 'northwind', ada, 'phone', ['j.doe', 'Jane Doe'], 'Password expired over the holiday', 'access/password', 'high', 'KB-0003', '07:51'],
   ['vpn-token', '07:55', 'fabrikam', ben, 'phone', ['m.rossi', 'Marta Rossi'], 'VPN asks for a token, new phone', 'access/vpn', 'high', 'KB-0011', '08:14'],
@@ -204,7 +204,7 @@ function* deskWork(day: string): Generator<Story> {
   }
 }
 
-/** What the desk goes home with: not begun, waiting for somebody, or shown articles at self-service in vain. */
+/** Left at the end of the day: not begun, waiting for someone, or opened after self-service articles that did not help. */
 function* waitingAtTheDesk(day: string): Generator<Story> {
   const story = (name: string): Story => new Story(day, name);
   yield story('slow-laptop')
@@ -235,7 +235,7 @@ function* waitingAtTheDesk(day: string): Generator<Story> {
     .opened('14:55', { id: 'o.berg', kind: 'requester', name: 'Olga Berg' }, { client: 'tailspin', kind: 'incident', summary: 'Mailbox is full though I deleted mail', reporter: { id: 'o.berg', name: 'Olga Berg' }, channel: 'portal', impact: 'low', urgency: 'medium', tier: 'L0', articlesShown: ['KB-0024'] });
 }
 
-/** L2: accepted, returned for want of evidence, fixed, handed back with a procedure, or still in its queue. */
+/** L2: accepted, returned for lack of evidence, fixed, handed back with a procedure, or still in its queue. */
 function* technicalWork(story: (name: string) => Story): Generator<Story> {
   yield story('invoice-printing')
     .opened('08:10', ada, { client: 'northwind', kind: 'incident', summary: 'Cannot print invoices', description: 'Since this morning every invoice stays in the queue of printer FIN-2.', reporter: { id: 'f.lang', name: 'Fay Lang' }, channel: 'phone', impact: 'medium', urgency: 'high', team: desk, service: 'printing', component: 'printer-FIN-2' })
@@ -395,7 +395,7 @@ function* expertWork(story: (name: string) => Story): Generator<Story> {
     .tried('15:45', grace, 'Compared two heaps', 'Fonts are loaded again for every report');
 }
 
-/** What does not go by the book: a major incident that skips a tier, a security incident, duplicates and mistakes. */
+/** Exceptions: a major incident that skips a tier, a security incident, duplicates and mistakes. */
 function* exceptions(story: (name: string) => Story): Generator<Story> {
   yield story('webshop-down')
     .opened('09:58', monitoring, { client: 'northwind', kind: 'incident', summary: 'Webshop answers with errors', reporter: { id: 'monitoring', name: 'Monitoring' }, channel: 'monitoring', impact: 'major', urgency: 'critical', team: desk, service: 'webshop', component: 'shop-lb' })
@@ -461,7 +461,7 @@ function* exceptions(story: (name: string) => Story): Generator<Story> {
     .step('15:12', ada, 'PutOnHold', { reason: 'vendor', note: 'Replacement ordered' });
 }
 
-/** What a desk does besides handing work on: it talks, asks and goes there. */
+/** A desk's other work: talking, asking and on-site visits. */
 function* conversations(day: string, story: (name: string) => Story): Generator<Story> {
   yield story('branch-offline')
     .opened('08:20', ben, { client: 'tailspin', kind: 'incident', summary: 'Nobody in the Milan branch gets online', reporter: { id: 'p.neri', name: 'Paola Neri' }, channel: 'phone', impact: 'major', urgency: 'high', team: desk, service: 'network', component: 'switch-mil-2' })

@@ -5,27 +5,27 @@ import { type Api, request } from '../api-client.js';
 import { Complaint } from '../complaint.js';
 import type { DemoCommand, savedFilter } from './scenario.js';
 
-/** What became of the demo's commands. */
+/** Result of the demo's commands. */
 export interface Sent {
   /** Story → id of its ticket. */
   readonly tickets: ReadonlyMap<string, string>;
   readonly done: number;
-  /** How many of them had been sent before. */
+  /** Number of commands that had been sent before. */
   readonly repeated: number;
-  /** Place in the log that holds all that was appended now; undefined when nothing was. */
+  /** Position in the log that includes everything appended now; undefined if nothing was. */
   readonly position?: string;
 }
 
-/** Groups of tickets that are sent at the same time; the commands of each go one after the other. */
+/** Groups of tickets sent concurrently; the commands of each are sent in order. */
 const AT_ONCE = 8;
 
-/** Commands that mean something for a second ticket: what comes later counts on that one knowing. */
+/** Commands that affect a second ticket: later commands rely on their effect there. */
 const concernOthers: ReadonlySet<string> = new Set(['LinkTicket', 'MergeTicket', 'SplitTicket']);
 
 /**
- * Sends commands to an API, each with its idempotency key: what was sent before is not done again. Those of tickets that have to do with
- * one another go in the order in which they happened.
- * @throws Complaint when one is refused
+ * Sends commands to an API, each with its idempotency key, so that nothing is done twice. Those of related tickets are sent in order of
+ * time.
+ * @throws Complaint if one is refused
  */
 export async function sendAll(
   api: Api,
@@ -60,7 +60,7 @@ export async function sendAll(
   return { tickets, done, repeated, ...(position === undefined ? {} : { position }) };
 }
 
-/** Commands of stories that name one another, together and in their order. */
+/** Commands of stories that refer to one another, together and in order. */
 function groupsOf(commands: readonly DemoCommand[]): DemoCommand[][] {
   const groups = new Map<string, DemoCommand[]>();
   for (const command of commands) {
@@ -80,7 +80,7 @@ function commitOf(position: string): bigint {
 
 const PATIENCE_MS = 10_000;
 
-/** Waits until a policy has told the other ticket. Where no worker runs it is told later, and the day goes on without. */
+/** Waits until a policy has updated the other ticket. Without a worker that happens later, and the day continues. */
 async function reactedTo(api: Api, { ticketId, revision }: Answer, signal: AbortSignal): Promise<void> {
   for (const until = Date.now() + PATIENCE_MS; Date.now() < until; await pause(20, undefined, { signal })) {
     const answer = await request(api, `/v1/reactions?ticket=${ticketId}`, { signal });
@@ -92,7 +92,7 @@ async function reactedTo(api: Api, { ticketId, revision }: Answer, signal: Abort
   }
 }
 
-/** What the API answers to a command that was done. */
+/** The API's answer to a successful command. */
 interface Answer {
   readonly ticketId: string;
   readonly revision: number;
@@ -120,11 +120,14 @@ async function send(
   throw new Complaint(`The API refused ${name} (${answer.status} ${said.code ?? ''}): ${said.detail ?? ''}`, `POST ${api.url}${path}`);
 }
 
-/** Waits until policies have done all that follows, and views have seen it. Where others keep the API busy, or no worker runs, not for ever. */
+/**
+ * Waits until policies have done everything that follows, and views include it; for a limited time, in case others keep the API busy, or no
+ * worker runs.
+ */
 export async function settled(api: Api, signal: AbortSignal): Promise<void> {
   type Progress = Readonly<Record<string, { readonly state: string; readonly lagMs: number }>>;
   let times = 0;
-  // Twice in a row: what a policy did just now may not be in a view yet.
+  // Twice in a row: what a policy has just done may not be in a view yet.
   for (const until = Date.now() + PATIENCE_MS; times < 2 && Date.now() < until; await pause(20, undefined, { signal })) {
     const answer = await request(api, '/health/ready', { signal });
     const { views, policies } = (await answer.json()) as { readonly views?: Progress; readonly policies?: Progress };
