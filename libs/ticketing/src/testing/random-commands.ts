@@ -356,6 +356,8 @@ export interface LateFact {
    * and no later than the next one.
    */
   readonly told?: 'any-time' | 'after-moves';
+  /** What begins and what ends it: those of a pair are told in the order in which they happened. */
+  readonly pair?: 'touch' | 'link';
 }
 
 const FACTS: readonly Omit<LateFact, 'gap' | 'delay'>[] = [
@@ -366,17 +368,36 @@ const FACTS: readonly Omit<LateFact, 'gap' | 'delay'>[] = [
   { name: 'SendPublicReply', command: { text: 't' }, told: 'any-time' },
   { name: 'RecordDiagnosticStep', command: { action: 'a', outcome: 'o' }, told: 'any-time' },
   { name: 'RecordTouchTime', command: { minutes: 5 }, told: 'after-moves' },
-  { name: 'StartTouchTime', command: {}, told: 'after-moves' },
+  { name: 'StartTouchTime', command: {}, told: 'after-moves', pair: 'touch' },
+  { name: 'StartTouchTime', command: { agent: { id: 'bob' } }, told: 'after-moves', pair: 'touch' },
+  { name: 'StopTouchTime', command: {}, told: 'after-moves', pair: 'touch' },
+  { name: 'StopTouchTime', command: { agent: { id: 'bob' } }, told: 'after-moves', pair: 'touch' },
+  { name: 'AssignTicket', command: { assignee: { id: 'bob' } } },
+  { name: 'UnassignTicket', command: { reason: 'r' } },
+  { name: 'TakeOverTicket', command: { reason: 'r' } },
+  { name: 'CloseTicket', command: {} },
+  { name: 'RecordSatisfaction', command: { score: 4 }, told: 'after-moves' },
+  {
+    name: 'UnlinkTicket',
+    command: { ticketId: '00000000-0000-4000-8000-000000000001', relation: 'relates-to' },
+    told: 'after-moves',
+    pair: 'link',
+  },
   { name: 'TriageTicket', command: { category: 'x', impact: 'high', urgency: 'critical' } },
   { name: 'TriageTicket', command: { category: 'x', impact: 'low', urgency: 'low' } },
-  { name: 'ResolveTicket', command: { category: 'x', article: 'KB-1', cause: 'c', fix: 'f' }, ends: true },
+  { name: 'ResolveTicket', command: { category: 'x', article: 'KB-1', cause: 'c', fix: 'f' } },
   { name: 'ReopenTicket', command: { reason: 'r' } },
   { name: 'CancelTicket', command: { reason: 'r' }, ends: true },
   { name: 'EscalateToTier', command: { tier: 'L2', reason: 'r', handoff: completeHandOff } },
   { name: 'AcceptEscalation', command: {} },
   { name: 'ReturnEscalation', command: { reason: 'r' } },
   { name: 'DeescalateToTier', command: { tier: 'L1', reason: 'r', solution: { kind: 'procedure', text: 't' } } },
-  { name: 'LinkTicket', command: { ticketId: '00000000-0000-4000-8000-000000000001', relation: 'relates-to' }, told: 'any-time' },
+  {
+    name: 'LinkTicket',
+    command: { ticketId: '00000000-0000-4000-8000-000000000001', relation: 'relates-to' },
+    told: 'any-time',
+    pair: 'link',
+  },
   { name: 'SplitTicket', command: { summary: 's', reason: 'r' }, told: 'after-moves' },
   { name: 'MergeTicket', command: { into: '00000000-0000-4000-8000-000000000002', reason: 'r' }, ends: true },
 ];

@@ -8,6 +8,7 @@ import { whyEscalated } from '../escalation/escalation-why.js';
 import { clockAt, type SlaClock } from '../sla/sla-clock.js';
 import { nextMomentAt } from '../sla/sla-terms.js';
 import { completeHandOff, type LateFact, lateFact, officeHours } from '../testing/random-commands.js';
+import type { Person, Tier } from '../vocabulary.js';
 import { at, pin, type Told } from '../testing/ticket-life.js';
 import { measuredSeconds } from '../views/reported-facts.js';
 import type { ClockedTicketState } from './clocked-ticket.js';
@@ -667,7 +668,7 @@ describe('what follows from an event in another ticket', () => {
 
 /** What stands at the end: clocks, what is believed of them, where the work is, and what was done at which tier. */
 function standing(desk: Desk, end: Instant) {
-  const { work, tier, sla, links, touching, stepsTried } = desk.ticket;
+  const { work, tier, assignee, sla, links, touching, stepsTried } = desk.ticket;
   const clocks = sla.clocks.map((clock) => {
     const { kind, tier, cycle, terms, state, target, elapsed, breachedAt, stoppedAt, dueAt, pauses, startedAt } = clockAt(clock, end);
     return { kind, tier, cycle, terms, state, target, elapsed, breachedAt, stoppedAt, dueAt, pauses, startedAt };
@@ -677,12 +678,14 @@ function standing(desk: Desk, end: Instant) {
     .filter((moment) => moment.at !== null)
     .map(({ clock, tier, cycle, percent = 100, at }) => [clock, tier, cycle, percent, at]);
   const touched: Record<string, number> = {};
-  const count = (tier: string, seconds: number) => (touched[tier] = (touched[tier] ?? 0) + seconds);
+  const count = ({ agent: { id }, tier }: { agent: Person; tier: Tier }, seconds: number) =>
+    (touched[`${id} at ${tier}`] = (touched[`${id} at ${tier}`] ?? 0) + seconds);
   for (const { type, data } of desk.events) {
-    if (type === 'TouchTimeStopped') count(data.tier, data.seconds);
-    if (type === 'TouchTimeRecorded') count(data.tier, data.minutes * 60);
+    if (type === 'TouchTimeStopped') count(data, data.seconds);
+    if (type === 'TouchTimeDeducted') count(data, -data.seconds);
+    if (type === 'TouchTimeRecorded') count(data, data.minutes * 60);
   }
-  for (const { tier, since } of touching) count(tier, (epochMillis(end) - epochMillis(since)) / 1000);
+  for (const touch of touching) count(touch, (epochMillis(end) - epochMillis(touch.since)) / 1000);
   return {
     status: work.status,
     resolvedAt: resolvedAt(work),
@@ -690,9 +693,11 @@ function standing(desk: Desk, end: Instant) {
     tier,
     clocks,
     told: told.map(String).sort(),
-    touched,
+    bobHasIt: assignee?.id === 'bob',
+    ratings: desk.events.flatMap(({ type, data }) => (type === 'SatisfactionRecorded' ? [data.cycle] : [])),
+    touched: Object.fromEntries(Object.entries(touched).filter(([, seconds]) => seconds !== 0)),
     steps: stepsTried.length,
-    parts: desk.parts.map(({ tier }) => tier).sort(),
+    parts: desk.parts.map(({ tier, impact, urgency }) => [tier, impact, urgency].join()).sort(),
     links: links.map(({ relation }) => relation).sort(),
   };
 }
@@ -732,14 +737,19 @@ describe('lives that are told in any order, with any delay', () => {
           let now = 0;
           let toldSoFar = openingDelay;
           let begunSince = openingDelay;
-          const between = (from: number, to: number) => assignments.filter((when) => when > from && when <= to).sort((a, b) => a - b);
-          for (const { name, command, gap, delay, ends, told: order } of facts) {
+          // What begins is told before its end: a stretch of touch time, a link.
+          const pairs = new Map<string | undefined, number>();
+          // Whom a policy gives it to depends on when: only where people give it to nobody.
+          const byPolicy = facts.some(({ name }) => /^(Assign|Unassign|TakeOver)/.test(name)) ? [] : assignments;
+          const between = (from: number, to: number) => byPolicy.filter((when) => when > from && when <= to).sort((a, b) => a - b);
+          for (const { name, command, gap, delay, ends, told: order, pair } of facts) {
             for (const when of between(now, now + gap)) prompt.assign(when);
             now += gap;
             prompt.look(now);
             const decided = prompt.tell(name, command as never, now);
             if (isRefusal(decided) || decided.length === 0) continue;
-            const told = Math.max(now + delay, order === 'any-time' ? begunSince : toldSoFar);
+            const told = Math.max(now + delay, order === 'any-time' ? begunSince : toldSoFar, pairs.get(pair) ?? 0);
+            if (pair !== undefined) pairs.set(pair, told);
             // People's own moves are told in their order, and what came before the end before it.
             if (ends) for (const one of telling) one.told = Math.min(one.told, told);
             if (order === undefined) toldSoFar = told;
