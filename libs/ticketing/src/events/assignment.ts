@@ -48,6 +48,7 @@ export const assignmentEvents = {
     firstResponse: false,
     endsChains: null,
     clocks: null,
+    personal: null,
   }),
 
   TicketUnassigned: move<{
@@ -70,6 +71,7 @@ export const assignmentEvents = {
     firstResponse: false,
     endsChains: null,
     clocks: null,
+    personal: null,
   }),
 
   TicketTakenOver: move<{
@@ -89,11 +91,13 @@ export const assignmentEvents = {
     firstResponse: false,
     endsChains: null,
     clocks: null,
+    personal: null,
   }),
 
   AssignmentFoundNobody: note<NobodyFound & { readonly tier: Tier; readonly skills: readonly string[] }>({
     says: 'automatic assignment found nobody, and why: recorded once per reason while the ticket stays where it is',
     evolve: (ticket, { because }) => ({ ...ticket, nobodyFound: because }),
+    personal: null,
   }),
 };
 

@@ -37,10 +37,12 @@ export const conversationEvents = {
   VendorReplied: note<{ readonly vendor: string; readonly caseReference: string; readonly text: string }>({
     says: 'a message from the vendor about its case',
     evolve: unchanged,
+    personal: null,
   }),
 
   ImportedNoteRecorded: note<{ readonly text: string }>({
     says: 'a row of an imported record that changed nothing known here; kept for completeness',
     evolve: unchanged,
+    personal: null,
   }),
 };

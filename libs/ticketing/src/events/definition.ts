@@ -27,12 +27,14 @@ export interface TicketEventDefinition<Data> {
   readonly supposes?: (data: Data, facts: SupposedFrom) => Supposed;
   /** Bring data of older versions up to date, oldest first; a type without any is at version 1. */
   readonly upcasters?: readonly Upcaster[];
-  /** Its personal data: the requester's, by default. Encrypted, and erased when the person is forgotten. */
-  readonly personal?: PersonalData & {
-    readonly of?: keyof Data & string;
-    readonly fields: readonly FieldPath<Data>[];
-    readonly content?: keyof Data & string;
-  };
+  /** Its personal data: the requester's, unless `of` says whose. Encrypted, and erased when the person is forgotten. Null: none. */
+  readonly personal:
+    | (PersonalData & {
+        readonly of?: keyof Data & string;
+        readonly fields: readonly FieldPath<Data>[];
+        readonly content?: keyof Data & string;
+      })
+    | null;
 }
 
 /** Who brings an event about, and as of when. */

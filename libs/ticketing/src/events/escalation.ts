@@ -35,25 +35,30 @@ export const escalationEvents = {
   EscalationStepSkipped: note<ChainStep & { readonly because: string; readonly passedOver?: readonly PassedOver[] }>({
     says: 'a step of an escalation policy found nobody to notify, and why, or no tier to hand the work to: the next step follows at once',
     evolve: unchanged,
+    personal: null,
   }),
 
   NotificationDelivered: note<ChainStep & Notified>({
     says: 'a message of an escalation step was delivered: to whom, through which channel, after how many attempts',
     evolve: unchanged,
+    personal: null,
   }),
 
   NotificationFailed: note<ChainStep & Notified & { readonly because: Undelivered; readonly detail?: string }>({
     says: "a message of an escalation step could not be delivered, and why. If none of the step's messages could, the next step follows at once",
     evolve: unchanged,
+    personal: null,
   }),
 
   EscalationAcknowledged: note<{ readonly chains: readonly string[]; readonly by: Person; readonly note?: string }>({
     says: 'somebody acknowledged what escalation policies reported: the policies stop, or pause until the acknowledgement lapses',
     evolve: unchanged,
+    personal: null,
   }),
 
   EscalationAcknowledgementLapsed: note<{ readonly chain: string; readonly policy: string }>({
     says: 'an acknowledgement lapsed: the policy continues',
     evolve: unchanged,
+    personal: null,
   }),
 };

@@ -37,6 +37,7 @@ export const handOffEvents = {
       handOffPending: true,
       ...(handOff?.vendor === undefined ? {} : { vendor: handOff.vendor.vendor }),
     }),
+    personal: null,
   }),
 
   EscalationAccepted: move<{
@@ -61,6 +62,7 @@ export const handOffEvents = {
       stops: [{ clock: 'response' }, { clock: 'tier-accept' }, { clock: 'tier-work', except: tier }],
       handOffPending: false,
     }),
+    personal: null,
   }),
 
   EscalationReturned: move<{
@@ -89,6 +91,7 @@ export const handOffEvents = {
       ],
       handOffPending: false,
     }),
+    personal: null,
   }),
 
   TicketDeescalated: move<{
@@ -117,6 +120,7 @@ export const handOffEvents = {
       stops: [{ clock: 'tier-accept', except: to }, { clock: 'tier-work' }],
       handOffPending: false,
     }),
+    personal: null,
   }),
 
   HierarchicalEscalationRaised: move<{
@@ -131,6 +135,7 @@ export const handOffEvents = {
     firstResponse: false,
     endsChains: null,
     clocks: null,
+    personal: null,
   }),
 
   ConsultationRequested: note<{
@@ -145,6 +150,7 @@ export const handOffEvents = {
       ...ticket,
       consultations: [...ticket.consultations, { id: consultationId, tier: to, question }],
     }),
+    personal: null,
   }),
 
   ConsultationAnswered: note<{
@@ -158,5 +164,6 @@ export const handOffEvents = {
       ...ticket,
       consultations: ticket.consultations.filter(({ id }) => id !== consultationId),
     }),
+    personal: null,
   }),
 };

@@ -39,6 +39,7 @@ export const intakeEvents = {
     firstResponse: false,
     endsChains: null,
     clocks: ({ priority }) => ({ priority }),
+    personal: null,
   }),
 
   MajorIncidentDeclared: move<{ readonly reason: string }>({
@@ -48,6 +49,7 @@ export const intakeEvents = {
     firstResponse: false,
     endsChains: null,
     clocks: null,
+    personal: null,
   }),
 
   MajorIncidentStoodDown: move<{ readonly reason: string }>({
@@ -57,5 +59,6 @@ export const intakeEvents = {
     firstResponse: false,
     endsChains: null,
     clocks: null,
+    personal: null,
   }),
 };

@@ -9,6 +9,7 @@ export const privacyEvents = {
   PersonalDataErased: note<{ readonly because: ErasedBecause; readonly person?: string }>({
     says: "a person's personal data in it can no longer be read, in any event or view: the keys were destroyed",
     evolve: (ticket, { person }) => (person === undefined || person === ticket.reporter.id ? erased(ticket) : ticket),
+    personal: null,
   }),
 };
 

@@ -26,9 +26,11 @@ export const proposalEvents = {
   ProposalApproved: note<Settled & { readonly by?: 'contract' }>({
     says: 'the proposal was approved and carried out: by a person, or because the contract lets assistants act alone (`by`)',
     evolve: settled,
+    personal: null,
   }),
   ProposalRejected: note<Settled & { readonly reason: string }>({
     says: 'the proposal was rejected, and why',
     evolve: settled,
+    personal: null,
   }),
 };

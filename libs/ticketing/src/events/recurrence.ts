@@ -7,6 +7,7 @@ export const recurrenceEvents = {
   TicketRecurred: note<Static<typeof earlierFixSchema>>({
     says: 'it resembles a ticket that L2 or L3 has fixed before: it may skip to L3',
     evolve: (ticket, recursFrom) => ({ ...ticket, recursFrom }),
+    personal: null,
   }),
 
   TicketToldOfProblem: note<Omit<ProblemOfTicket, 'status'> & { readonly status: ProblemOfTicket['status'] | 'unlinked' }>({
@@ -17,5 +18,6 @@ export const recurrenceEvents = {
         return { ...ticket, problems: [...others, omitUndefined({ problemId, title, status, workaround, fixedAt })] };
       return others.length === 0 ? without(ticket, 'problems') : { ...ticket, problems: others };
     },
+    personal: null,
   }),
 };

@@ -12,11 +12,13 @@ export const relationEvents = {
   }>({
     says: 'it was linked to another ticket; `mirrored` if the other ticket linked first',
     evolve: (ticket, { ticketId, relation }) => linked(ticket, ticketId, relation),
+    personal: null,
   }),
 
   TicketUnlinked: note<{ readonly ticketId: string; readonly relation: Relation; readonly reason?: string; readonly mirrored?: true }>({
     says: 'a link to another ticket was removed',
     evolve: (ticket, { ticketId, relation }) => unlinked(ticket, ticketId, relation),
+    personal: null,
   }),
 
   TicketRelationRefused: note<{
@@ -28,11 +30,13 @@ export const relationEvents = {
     says: 'the other ticket refused the link or the merge, and why: it does not apply',
     evolve: (ticket, { ticketId, relation }) =>
       relation === 'merged-into' ? without(ticket, 'mergingInto') : unlinked(ticket, ticketId, relation),
+    personal: null,
   }),
 
   TicketMergeRequested: note<{ readonly into: string; readonly reason: string }>({
     says: 'it is to be merged into another ticket, which is asked to accept it',
     evolve: (ticket, { into }) => ({ ...ticket, mergingInto: into }),
+    personal: null,
   }),
 
   TicketAbsorbed: note<{ readonly ticketId: string; readonly summary: string; readonly reporter: Person; readonly reason: string }>({
@@ -49,6 +53,7 @@ export const relationEvents = {
     firstResponse: false,
     endsChains: 'merged',
     clocks: () => ({ cancels: true, silences: true, endsHolds: true, handOffPending: false }),
+    personal: null,
   }),
 
   TicketSplit: note<{

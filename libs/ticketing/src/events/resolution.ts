@@ -16,6 +16,7 @@ export const resolutionEvents = {
     firstResponse: false,
     endsChains: 'resolved',
     clocks: () => ({ stops: 'all', endsHolds: true, handOffPending: false }),
+    personal: null,
   }),
 
   TicketResolvedWithRootCause: move<{ readonly tier: Tier; readonly team?: string; readonly rootCause: RootCause }>({
@@ -30,6 +31,7 @@ export const resolutionEvents = {
     firstResponse: false,
     endsChains: 'resolved',
     clocks: () => ({ stops: 'all', endsHolds: true, handOffPending: false }),
+    personal: null,
   }),
 
   TicketReopened: move<{ readonly reason: string; readonly tier: Tier; readonly team?: string; readonly cycle: number }>({
@@ -51,6 +53,7 @@ export const resolutionEvents = {
       endsHolds: true,
       handOffPending: false,
     }),
+    personal: null,
   }),
 
   TicketClosed: move<{ readonly note?: string }>({
@@ -64,6 +67,7 @@ export const resolutionEvents = {
     firstResponse: false,
     endsChains: 'resolved',
     clocks: () => ({ cancels: true, endsHolds: true, handOffPending: false }),
+    personal: null,
   }),
 
   TicketCancelled: move<{ readonly reason: string }>({
@@ -73,6 +77,7 @@ export const resolutionEvents = {
     firstResponse: false,
     endsChains: 'cancelled',
     clocks: () => ({ cancels: true, silences: true, endsHolds: true, handOffPending: false }),
+    personal: null,
   }),
 
   SatisfactionRecorded: note<{ readonly cycle: number; readonly score: number; readonly comment?: string }>({

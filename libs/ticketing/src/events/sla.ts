@@ -31,11 +31,13 @@ export const slaEvents = {
   >({
     says: "a share of a clock's target is used up: `effectiveAt` is when that happened, `recordedAt` when it was noticed",
     evolve: unchanged,
+    personal: null,
   }),
 
   SlaBreached: note<ClockIdentity & { readonly terms: number; readonly target: number; readonly dueAt?: Instant }>({
     says: 'a clock has run past its target: `effectiveAt` is when it was due, `recordedAt` when that was noticed',
     evolve: unchanged,
+    personal: null,
   }),
 
   SlaTermsRebased: note<{
@@ -44,6 +46,7 @@ export const slaEvents = {
   }>({
     says: "a new version of the client's contract applies from now on: the clocks continue under it and keep their elapsed time",
     evolve: (ticket, { contract }) => ({ ...ticket, contract }),
+    personal: null,
   }),
 
   SlaRestated: note<
@@ -68,5 +71,6 @@ export const slaEvents = {
       'what was recorded of a clock turned out differently, through a late fact or the contract now known to have been ' +
       'in force; the earlier record stays, and this says what replaces it',
     evolve: unchanged,
+    personal: null,
   }),
 };

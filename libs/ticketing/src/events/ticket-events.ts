@@ -190,7 +190,14 @@ export type Folding<State> = { readonly [Type in TicketEventType]: EventDefiniti
 export function folding<State>(evolve: (state: State, type: TicketEventType, data: unknown, facts: EventFacts) => State): Folding<State> {
   const entries = (Object.keys(ticketEvents) as TicketEventType[]).map((type) => {
     const { upcasters, personal } = definitionOf(type);
-    return [type, { evolve: (state: State, data: unknown, facts: EventFacts) => evolve(state, type, data, facts), upcasters, personal }];
+    return [
+      type,
+      {
+        evolve: (state: State, data: unknown, facts: EventFacts) => evolve(state, type, data, facts),
+        upcasters,
+        personal: personal ?? undefined,
+      },
+    ];
   });
   return Object.fromEntries(entries) as Folding<State>;
 }

@@ -28,6 +28,7 @@ export const workEvents = {
       stops: [{ clock: 'response' }, { clock: 'tier-accept' }, { clock: 'tier-work', except: tier }],
       handOffPending: false,
     }),
+    personal: null,
   }),
 
   DiagnosticStepRecorded: note<
@@ -42,6 +43,7 @@ export const workEvents = {
       stepsTried: [...ticket.stepsTried, { action, outcome }],
       ...(runbook && { runbooks: ticked(ticket.runbooks ?? [], runbook, { result: runbook.result, outcome, by, at }) }),
     }),
+    personal: null,
   }),
 
   RunbookStarted: note<Pick<RunbookRun, 'run' | 'article' | 'version' | 'title'> & { readonly steps: readonly RunbookStep[] }>({
@@ -59,6 +61,7 @@ export const workEvents = {
         },
       ],
     }),
+    personal: null,
   }),
 
   RunbookStepSkipped: note<StepRef & { readonly reason: string }>({
@@ -67,6 +70,7 @@ export const workEvents = {
       ...ticket,
       runbooks: ticked(ticket.runbooks ?? [], ref, { result: 'skipped', outcome, by, at }),
     }),
+    personal: null,
   }),
 
   EvidenceAttached: note<Evidence>({
@@ -86,12 +90,14 @@ export const workEvents = {
     endsChains: null,
     clocks: ({ reason, until }) =>
       omitUndefined({ holds: reason, until, starts: reason === 'vendor' ? [{ clock: 'vendor' as const }] : undefined }),
+    personal: null,
   }),
 
   HoldExpired: note<{ readonly reason: HoldReason; readonly until: Instant; readonly assignee?: Person }>({
     says: 'a hold has reached its `until`, and the contract leaves it to people: the assignee and the lead are notified',
     evolve: (ticket, { until }) =>
       ticket.work.status === 'on-hold' && ticket.work.until === until ? { ...ticket, work: { ...ticket.work, expired: true } } : ticket,
+    personal: null,
   }),
 
   TicketResumed: move<{ readonly after: HoldReason }>({
@@ -103,6 +109,7 @@ export const workEvents = {
     firstResponse: false,
     endsChains: null,
     clocks: () => ({ endsHolds: true, stops: [{ clock: 'vendor' }] }),
+    personal: null,
   }),
 
   OnsiteVisitPlanned: move<{
@@ -127,6 +134,7 @@ export const workEvents = {
     firstResponse: false,
     endsChains: null,
     clocks: null,
+    personal: null,
   }),
 
   OnsiteVisitDone: move<{ readonly visitId: string; readonly outcome: string }>({
@@ -136,11 +144,13 @@ export const workEvents = {
     firstResponse: false,
     endsChains: null,
     clocks: null,
+    personal: null,
   }),
 
   TouchTimeRecorded: note<{ readonly tier: Tier; readonly agent: Person; readonly minutes: number; readonly activity?: string }>({
     says: 'minutes of work stated by an agent',
     evolve: unchanged,
+    personal: null,
   }),
 
   TouchTimeStarted: note<{ readonly tier: Tier; readonly agent: Person }>({
@@ -149,6 +159,7 @@ export const workEvents = {
       ...ticket,
       touching: [...ticket.touching, { agent, tier, since: effectiveAt }],
     }),
+    personal: null,
   }),
 
   TouchTimeStopped: note<{
@@ -164,6 +175,7 @@ export const workEvents = {
       touching: ticket.touching.filter((touch) => touch.agent.id !== agent.id || touch.since > since),
       touched: [...(ticket.touched ?? []), { agent, tier, since, until: effectiveAt < since ? since : effectiveAt, seconds }],
     }),
+    personal: null,
   }),
 
   TouchTimeDeducted: note<{
@@ -186,5 +198,6 @@ export const workEvents = {
           : touch,
       ),
     }),
+    personal: null,
   }),
 };
