@@ -181,6 +181,12 @@ interface Running {
   readonly each: Each | undefined;
 }
 
+/** The tickets that a KPI also looks at, in MongoDB's query language. */
+export function relatedTickets({ having }: Pick<NonNullable<Kpi['relation']>, 'having'>): object {
+  const entries = Object.entries(having).map(([fact, values]) => [fact, values === 'any' ? { $exists: true } : { $in: values }]);
+  return Object.fromEntries(entries) as object;
+}
+
 /** The context of a KPI is read once, for all periods. */
 async function tallierOf(
   sources: Sources,
@@ -194,7 +200,8 @@ async function tallierOf(
   const related = relation?.none();
   if (relation !== undefined) {
     // What comes after the period does not matter, except for clients who must still be there.
-    const where = kpi.once === 'client' ? relation.where : { ...relation.where, openedAt: { $lt: new Date(to) } };
+    const having = relatedTickets(relation);
+    const where = kpi.once === 'client' ? having : { ...having, openedAt: { $lt: new Date(to) } };
     for await (const batch of factsAt(sources, position, { where, fields: [...relation.fields, 'openedAt'] })) {
       for (const facts of batch) relation.add(related, facts);
     }

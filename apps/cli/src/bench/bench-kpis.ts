@@ -1,7 +1,7 @@
 import { deterministicId, instantFrom, isRefusal } from '#eventsourcing';
 import type { Mongo } from '#mongo';
 import { type Kpi, kpis, OPERATOR, ticketFacts } from '#ticketing';
-import { boundOf, queries, runQuery } from '#ticketing-app';
+import { boundOf, queries, relatedTickets, runQuery } from '#ticketing-app';
 import { onOwnStores } from './on-own-stores.js';
 import { ownMemory } from './own-memory.js';
 
@@ -47,7 +47,7 @@ export async function benchKpis(): Promise<void> {
 async function planOf(mongo: Mongo, kpi: Kpi): Promise<string> {
   const own = await indexesOf(mongo, boundOf(kpi, { from: FROM, to: FROM + YEAR, filters: {} }));
   if (kpi.relation === undefined) return own;
-  return `${own}; other tickets by ${await indexesOf(mongo, { ...kpi.relation.where, openedAt: { $lt: new Date(FROM + YEAR) } })}`;
+  return `${own}; other tickets by ${await indexesOf(mongo, { ...relatedTickets(kpi.relation), openedAt: { $lt: new Date(FROM + YEAR) } })}`;
 }
 
 async function indexesOf({ db }: Mongo, where: object): Promise<string> {

@@ -92,8 +92,8 @@ export type Aggregation = 'share' | 'mean' | 'ratio' | 'count' | 'stock' | 'prop
 
 /** Information from other tickets: gathered once, in any order, then queried for each ticket. */
 export interface KpiRelation<Related> {
-  /** Which tickets, in MongoDB's query language; a superset, not the rule. */
-  readonly where: object;
+  /** Which tickets: those that have all of these facts, whatever they are or with one of the values. A superset, not the rule. */
+  readonly having: { readonly [Fact in keyof TicketFacts]?: 'any' | readonly NonNullable<TicketFacts[Fact]>[] };
   readonly fields: readonly (keyof TicketFacts)[];
   readonly none: () => Related;
   /** Adds what must be known of a ticket; nothing else of it is kept. */

@@ -49,7 +49,7 @@ function note(since: Since, name: string | undefined, at: Date | undefined): voi
 
 /** Procedures of L1: articles with which it, or self-service, has resolved a ticket of the client, and since when. */
 const procedures: KpiRelation<Since> = {
-  where: { article: { $exists: true }, resolvedTier: { $in: ['L0', 'L1'] } },
+  having: { article: 'any', resolvedTier: ['L0', 'L1'] },
   fields: ['client', 'article', 'resolvedTier', 'resolvedAt'],
   none: () => new Map(),
   add: (since, one) => {
@@ -350,7 +350,7 @@ export const kpis: readonly Kpi[] = [
     fields: [...resolvedFields, ...fingerprintFields, 'openedAt'],
     events: ['TicketOpened', 'TicketTriaged', ...resolvedEvents],
     relation: {
-      where: { rootCause: { $exists: true }, closedAt: { $exists: true } },
+      having: { rootCause: 'any', closedAt: 'any' },
       fields: [...fingerprintFields, 'rootCause', 'closedAt'],
       none: () => new Map(),
       add: (closings, one) => {
@@ -416,7 +416,7 @@ export const kpis: readonly Kpi[] = [
     fields: ['kind', 'channel', 'openedAt', 'openedTier', 'stays'],
     events: ['TicketOpened', 'TicketMerged', 'TicketLinked'],
     relation: {
-      where: { duplicateOf: { $exists: true } },
+      having: { duplicateOf: 'any' },
       fields: ['duplicateOf', 'channel', 'openedAt'],
       none: () => new Map(),
       add: (since, { channel, duplicateOf, openedAt }) => {
@@ -536,7 +536,7 @@ export const kpis: readonly Kpi[] = [
     fields: [...resolvedFields, ...fingerprintFields, 'openedAt'],
     events: ['TicketOpened', 'TicketTriaged', ...resolvedEvents],
     relation: {
-      where: { resolvedTier: 'L3' },
+      having: { resolvedTier: ['L3'] },
       fields: [...fingerprintFields, 'resolvedTier', 'resolvedAt'],
       none: () => new Map(),
       add: (since, one) => {
@@ -563,7 +563,7 @@ export const kpis: readonly Kpi[] = [
     fields: [...resolvedFields, 'client'],
     events: ['TicketOpened', ...resolvedEvents],
     relation: {
-      where: {},
+      having: {},
       fields: ['client', 'openedAt'],
       none: () => new Map(),
       add: (latest, { client, openedAt }) => void latest.set(client, Math.max(latest.get(client) ?? -Infinity, +openedAt)),
