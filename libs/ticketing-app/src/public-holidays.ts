@@ -1,35 +1,40 @@
 import Holidays from 'date-holidays';
 import type { Fault } from '#eventsourcing';
-import { type Holiday, isFields, type OpenHours, type TermsWithHolidays, WEEKDAYS } from '#ticketing';
+import {
+  faultsOfPublicHolidays,
+  type Holiday,
+  isFields,
+  type OpenHours,
+  type PublicHolidays,
+  type TermsWithHolidays,
+  WEEKDAYS,
+} from '#ticketing';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-const MOST_YEARS = 10;
 
 /**
- * The terms of a contract with the public holidays that its calendar requests (`publicHolidays`: country, state and region as named by
- * date-holidays, and years) as dates, half days with the remaining hours of the day: a promise for a day must not change because a library
- * was updated. A date given explicitly stays as it is.
+ * The terms of a contract with the public holidays that its calendar asks for (`publicHolidays`: country, state and region as
+ * date-holidays names them, years) as dates, half days as the hours that are left of the week's: what is promised for a day must not change because
+ * a library was updated. A date that is given by itself stays as it is given.
  */
 export function withPublicHolidays(terms: Readonly<Record<string, unknown>>): TermsWithHolidays {
   const { calendar } = terms;
   if (!isFields(calendar) || !Object.hasOwn(calendar, 'publicHolidays')) return { terms };
   const { publicHolidays: asked, holidays, ...rest } = calendar;
   const field = 'terms.calendar.publicHolidays';
-  if (!isFields(asked)) return { faults: [{ field, message: 'must be an object with country and years' }] };
-  const { country, state, region, years, ...unknown } = asked;
-  const faults: Fault[] = Object.keys(unknown).map((name) => ({ field: `${field}.${name}`, message: 'is not a known field' }));
-  const named = placeFaults(country, state, region, field);
-  const sound = Array.isArray(years) && years.length > 0 && years.length <= MOST_YEARS && years.every(isYear);
-  if (!sound) faults.push({ field: `${field}.years`, message: `must be a list of 1 to ${MOST_YEARS} years from 1970 to 2100` });
-  if (faults.length > 0 || named.length > 0 || !sound) return { faults: [...faults, ...named] };
+  const shape = faultsOfPublicHolidays(asked, field);
+  if (shape.length > 0) return { faults: shape };
+  const { country, state, region, years } = asked as PublicHolidays;
+  const faults = faultsOfPlace(country, state, region, field);
+  if (faults.length > 0) return { faults };
   const given = Array.isArray(holidays) ? (holidays as readonly Holiday[]) : [];
   const known = new Set(given.map((holiday) => (isFields(holiday) ? holiday['date'] : undefined)));
   const names = [country, state, region].filter((name) => name !== undefined) as [string];
-  const closings = (years as readonly number[])
+  const closings = years
     .flatMap((year) => new Holidays(...names).getHolidays(year))
-    // Notes are missing from the library's types.
+    // Notes are not in the library's types.
     .filter((holiday: { type: string; note?: string }) => holiday.type === 'public' && !/(?<!non-)\bworking day/i.test(holiday.note ?? ''))
     .flatMap(({ date, start, end, name }) => closingsOf(date, end.getTime() - start.getTime(), name));
   const added = [...new Set(closings.map(({ date }) => date))]
@@ -46,7 +51,7 @@ export function withPublicHolidays(terms: Readonly<Record<string, unknown>>): Te
   return { terms: { ...terms, calendar: { ...rest, holidays: all } } };
 }
 
-/** A closed part of a date, in milliseconds of the wall clock since midnight. */
+/** A part of a date on which it is closed, in milliseconds of the wall clock since midnight. */
 interface Closing {
   readonly date: string;
   readonly name: string;
@@ -55,9 +60,9 @@ interface Closing {
 }
 
 /**
- * What a holiday closes on each date that it touches. Whole-day feasts that begin at the previous sunset (`… -0600`) count as the dates
- * that they are known by; for other lengths each hour counts. A day of 23 or 25 hours is one day.
- * @param date when it begins by the local wall clock, in the format of date-holidays: `2026-12-24 14:00:00`, `2026-03-20 00:00:00 -0600`
+ * What a holiday closes of each date that it touches. Feasts of whole days that begin at the sunset before (`… -0600`) are the dates that they are
+ * known by; of those of another length each hour counts. A day of 23 or 25 hours is a day.
+ * @param date when it begins by the wall clock there, as date-holidays has it: `2026-12-24 14:00:00`, `2026-03-20 00:00:00 -0600`
  * @param length in milliseconds
  */
 function closingsOf(date: string, length: number, name: string): readonly Closing[] {
@@ -74,7 +79,7 @@ function closingsOf(date: string, length: number, name: string): readonly Closin
   return found;
 }
 
-/** A date with the remaining hours of its weekday; closed if none remain. None if the closings are outside these hours. */
+/** A date with what is left of the hours of its weekday; closed where nothing is. None where the closings are outside of these hours. */
 function asHoliday(date: string, closings: readonly Closing[], week: unknown): readonly Holiday[] {
   const [first] = closings;
   if (first === undefined) return [];
@@ -82,7 +87,7 @@ function asHoliday(date: string, closings: readonly Closing[], week: unknown): r
   if (wholly !== undefined) return [{ date, name: wholly.name }];
   const weekday = WEEKDAYS[(new Date(date).getUTCDay() + 6) % 7] ?? 'monday';
   const usual = isFields(week) ? week[weekday] : [{ from: '00:00', to: '24:00' }];
-  // Invalid hours are refused with the rest of the calendar.
+  // Hours that are none are refused with the rest of the calendar.
   if (!Array.isArray(usual)) return [];
   const hours = (usual as readonly unknown[]).filter(isHours);
   let left = hours.map(({ from, to }) => ({ from: millisOf(from), to: millisOf(to) }));
@@ -113,19 +118,14 @@ function clock(millis: number): string {
   return `${two(millis / HOUR)}:${two((millis % HOUR) / MINUTE)}`;
 }
 
-function placeFaults(country: unknown, state: unknown, region: unknown, field: string): readonly Fault[] {
+/** Its shape is checked; what is left is whether the library knows such a place. */
+function faultsOfPlace(country: string, state: string | undefined, region: string | undefined, field: string): readonly Fault[] {
   const holidays = new Holidays();
-  const has = (places: object | undefined, name: unknown): name is string => typeof name === 'string' && Object.hasOwn(places ?? {}, name);
+  const has = (places: object | undefined, name: string) => Object.hasOwn(places ?? {}, name);
   if (!has(holidays.getCountries(), country))
     return [{ field: `${field}.country`, message: 'must be a country of ISO 3166-1, such as IT' }];
   if (state !== undefined && !has(holidays.getStates(country), state))
     return [{ field: `${field}.state`, message: `must be a state of ${country} as date-holidays names it` }];
-  if (region === undefined) return [];
-  return typeof state === 'string' && has(holidays.getRegions(country, state), region)
-    ? []
-    : [{ field: `${field}.region`, message: 'must be a region of that state as date-holidays names it' }];
-}
-
-function isYear(year: unknown): boolean {
-  return Number.isSafeInteger(year) && (year as number) >= 1970 && (year as number) <= 2100;
+  if (region === undefined || (state !== undefined && has(holidays.getRegions(country, state), region))) return [];
+  return [{ field: `${field}.region`, message: 'must be a region of that state as date-holidays names it' }];
 }
