@@ -18,12 +18,12 @@ export interface ExtractWords {
   /** One of `SET_NAMES`. */
   readonly set: string;
   readonly out: string;
-  /** That of the file's extension, unless given. */
+  /** Default: that of the file's extension. */
   readonly format?: string;
   readonly after?: Position;
 }
 
-/** Writes a data set to a file, which is there once it is whole. @throws Complaint */
+/** Writes a data set to a file, which appears once it is complete. @throws Complaint */
 export async function runExtract(
   session: Session,
   { set: name, out, format: asked = extname(out).slice(1), after }: ExtractWords,
@@ -42,7 +42,7 @@ export async function runExtract(
   print(`${rows.toLocaleString('en')} rows in ${out}. What changes from now on: --after ${found.upTo}\n`);
 }
 
-/** @returns how many rows there are */
+/** @returns the number of rows */
 async function write({ set, batches }: Export, format: FormatName, out: string, signal: AbortSignal): Promise<number> {
   let count = 0;
   async function* counted(): AsyncGenerator<readonly Row[]> {

@@ -14,13 +14,13 @@ export interface ImportWords {
   readonly zone?: string;
 }
 
-/** Tells what an import would make of a file, without stores. */
+/** Reports what an import would make of a file, without stores. */
 export async function dryRun(words: ImportWords, signal: AbortSignal, print: (text: string) => void): Promise<void> {
   const result = await runWithProgress(words, await readMapping(words.map), { signal });
   print(inWords(result, 'would be imported'));
 }
 
-/** Imports the log, and waits until the views show it. @returns whether it came to its end */
+/** Imports the log, and waits until the views include it. @returns whether it was completed */
 export async function runImport(
   session: Session,
   words: ImportWords,

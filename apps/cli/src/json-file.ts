@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Complaint } from './complaint.js';
 
-/** What a file of JSON holds. @throws Complaint when it cannot be read, or is none */
+/** The content of a JSON file. @throws Complaint if it cannot be read, or is invalid */
 export async function readJson(file: string): Promise<unknown> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new Complaint(`${file} cannot be read: ${error.message}`);

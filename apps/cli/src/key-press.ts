@@ -1,6 +1,6 @@
 import type { Terminal } from '#platform';
 
-/** Shows a prompt and waits for one key, without Enter. The prompt is gone afterwards. */
+/** Shows a prompt and waits for one key, without Enter. The prompt disappears afterwards. */
 export type AskForKey = (prompt: string) => Promise<'next' | 'all' | 'quit'>;
 
 export function keyPress({ prompt }: Terminal): AskForKey {

@@ -12,7 +12,7 @@ export interface KeyAsked {
   readonly expiresAt?: Instant;
 }
 
-/** Issues a key, and prints it: nothing prints it again. @throws Complaint */
+/** Issues a key, and prints it, for the only time. @throws Complaint */
 export async function issueKey(
   { store }: Session,
   { label, principal, routes, expiresAt }: KeyAsked,
@@ -24,7 +24,7 @@ export async function issueKey(
   print(`${issued.token}\n`);
 }
 
-/** Makes a link to log in with, once, and prints it. @param api where the API answers, unless it runs here @throws Complaint */
+/** Makes a one-time log-in link, and prints it. @param api URL of the API, unless it runs here @throws Complaint */
 export async function makeLoginLink(
   { store, running }: Session,
   principal: Principal,
@@ -36,7 +36,7 @@ export async function makeLoginLink(
   print(`${running?.api ?? api}/login#${issued.token}\n`);
 }
 
-/** Makes a link for the person of an account, once to set a password with, and prints it. @param api as of `makeLoginLink` @throws Complaint */
+/** Makes a one-time link for setting the password of an account, and prints it. @param api see `makeLoginLink` @throws Complaint */
 export async function makeAccountLink(
   { store, running }: Session,
   account: string,
@@ -48,14 +48,14 @@ export async function makeAccountLink(
   print(`${running?.api ?? api}/login#password-${issued.token}\n`);
 }
 
-/** Prints a key, without its secret. @throws Complaint when there is none */
+/** Prints a key, without its secret. @throws Complaint if there is none */
 export async function showKey({ store }: Session, key: string, print: (text: string) => void): Promise<void> {
   const { state } = await readAggregate(store, credential, key);
   if (state === null) throw new Complaint(`There is no key ${key}`);
   print(`${JSON.stringify(shown(state), null, 2)}\n`);
 }
 
-/** Wraps the keys of personal data with the present master key; the one before it is not needed any more. */
+/** Wraps the keys of personal data with the current master key; the previous one is no longer needed. */
 export async function rewrapKeys({ keys }: Session, print: (text: string) => void): Promise<void> {
   const progress = showProgress('Wrapping keys of personal data', 'keys');
   try {
@@ -67,7 +67,7 @@ export async function rewrapKeys({ keys }: Session, print: (text: string) => voi
   }
 }
 
-/** Revokes a key: a running API notices within seconds. @throws Complaint when there is none */
+/** Revokes a key: a running API notices within seconds. @throws Complaint if there is none */
 export async function revokeKey({ store }: Session, key: string, print: (text: string) => void): Promise<void> {
   const revoked = await runCommand(store, { aggregate: credential, id: key, name: 'RevokeCredential', body: {}, context: asOperator() });
   if (isRefusal(revoked)) throw new Complaint(revoked.message);

@@ -4,8 +4,8 @@ import { INTERRUPTED, run, SUCCESS } from './command-line.js';
 import { Complaint } from './complaint.js';
 import { keyPress } from './key-press.js';
 
-// In every thread of the command, embedded stores and worker among them, a heap grows to 1.6 times what was alive in it before it is collected
-// again. V8 would let it grow to four times on a machine with much memory: an import then takes half as much again.
+// In every thread, including embedded stores and worker, a heap grows to 1.6 times its live size before the next collection. V8 would let
+// it grow to four times on a machine with much memory: an import then takes half as much again.
 setFlagsFromString('--heap-growing-percent=60');
 
 const interrupted = new AbortController();
@@ -16,7 +16,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     interrupted.abort(new Complaint('Interrupted'));
   });
 }
-// The reader of our output may stop reading, as `head` does.
+// The reader of the output may stop reading, as `head` does.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(SUCCESS);
   throw error;
@@ -29,5 +29,5 @@ const exitCode = await run(process.argv.slice(2), {
   ...(process.stdin.isTTY && process.stdout.isTTY && { askForKey: keyPress(out) }),
   signal: interrupted.signal,
 });
-// Not before everything is written: to a pipe that takes a while on some systems.
+// Only after everything is written: a pipe may take a while on some systems.
 process.stdout.write('', () => process.exit(exitCode));

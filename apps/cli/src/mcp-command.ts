@@ -18,8 +18,8 @@ import { type Api, keyFor } from './api-client.js';
 import { Complaint } from './complaint.js';
 
 /**
- * Serves the tools of an API to a program that speaks the Model Context Protocol on the other end of a transport, until that end is closed.
- * @throws when the API does not answer, or not to this key
+ * Serves the tools of an API to a program that speaks the Model Context Protocol at the other end of a transport, until that end closes.
+ * @throws if the API does not answer, or refuses the key
  */
 export async function bridgeMcp({ url, key }: Api, transport: Transport, signal: AbortSignal): Promise<void> {
   const about = { name: 'tierline', version: '1' };
@@ -50,7 +50,7 @@ export async function bridgeMcp({ url, key }: Api, transport: Transport, signal:
   }
 }
 
-/** Passes an error of the API on as it came: the library puts its code before the message of each that it takes. */
+/** Passes on an error of the API unchanged: the library prefixes the message with its code. */
 function relay(error: unknown): never {
   if (!(error instanceof McpError)) throw error;
   throw Object.assign(new Error(error.message.replace(`MCP error ${error.code}: `, '')), { code: error.code, data: error.data });
@@ -59,13 +59,13 @@ function relay(error: unknown): never {
 function asComplaint(error: unknown, url: string): unknown {
   if (error instanceof StreamableHTTPError && error.code === 401)
     return new Complaint(`The API at ${url} does not take the key`, 'TIERLINE_KEY is one that `npx tierline keys issue` printed');
-  // What fetch throws where nothing answers.
+  // What fetch throws if nothing answers.
   if (types.isNativeError(error) && error.name === 'TypeError') return new Complaint(`No API answers at ${url}`, 'Is it running there?');
   return error;
 }
 
 /**
- * The same for a program that writes to one stream and reads from another, until it writes no more and everything that it asked is answered.
+ * The same for a program with one stream each way, until it has closed its own and all requests are answered.
  * @throws as bridgeMcp
  */
 export async function bridgeStreams(api: Api, input: Readable, output: Writable, signal: AbortSignal): Promise<void> {
@@ -77,7 +77,7 @@ export async function bridgeStreams(api: Api, input: Readable, output: Writable,
   };
   transport.onmessage = (message) => {
     if (isJSONRPCRequest(message)) waiting.add(message.id);
-    // What is cancelled is not answered.
+    // Cancelled requests are not answered.
     const cancelled = CancelledNotificationSchema.safeParse(message).data?.params.requestId;
     if (cancelled !== undefined) waiting.delete(cancelled);
   };
@@ -87,7 +87,7 @@ export async function bridgeStreams(api: Api, input: Readable, output: Writable,
     if (!('method' in message) && message.id !== undefined) waiting.delete(message.id);
     closeIfDone();
   };
-  // The transport itself does not notice that nobody writes any more.
+  // The transport itself does not notice the end of input.
   input.once('end', () => {
     ended = true;
     closeIfDone();
@@ -95,7 +95,7 @@ export async function bridgeStreams(api: Api, input: Readable, output: Writable,
   await bridgeMcp(api, transport, signal);
 }
 
-/** The same on standard input and output, of the API of an `npm start` on the data directory unless it is named. @throws Complaint */
+/** The same on standard input and output, by default for the API of an `npm start` on the data directory. @throws Complaint */
 export async function serveMcp(dataDir: string, { url, key }: Partial<Api>, signal: AbortSignal): Promise<void> {
   const found = url ?? (await readRunFile(dataDir))?.api;
   if (found === undefined)

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 
-/** What the commands that run an embedded node alone have in common. */
+/** Options common to the commands that run an embedded node alone. */
 export interface NodeOptions {
   readonly dir: string;
   readonly port: number;
@@ -22,7 +22,7 @@ interface Node {
 }
 
 /**
- * Starts a node, prints how it is reached, and stops it when the signal aborts.
+ * Starts a node, prints how to reach it, and stops it when the signal aborts.
  * @throws NotStarted
  */
 export async function runNode(
@@ -58,7 +58,7 @@ function contentOf(path: string): string {
 }
 
 /**
- * The user in the environment: a command line would show the password to everybody on the machine.
+ * The user from the environment: a command line would show the password to everyone on the machine.
  * @throws NotStarted
  */
 export function credentialsOf(

@@ -1,11 +1,11 @@
 import { SingleBar } from 'cli-progress';
 import { escapeNewlines, spelledOut } from '#platform';
 
-/** Shows how far something is: a bar on a terminal, else a line every few seconds. On standard error, so that results can be piped. */
+/** Shows progress: a bar on a terminal, otherwise a line every few seconds. On standard error, so that results can be piped. */
 export interface Progress {
-  /** @param total undefined or 0: not known */
+  /** @param total undefined or 0: unknown */
   update(done: number, total: number | undefined, note?: string): void;
-  /** Takes the bar away, or leaves it as it is. */
+  /** Removes the bar, or leaves it as it is. */
   stop(): void;
 }
 
@@ -27,7 +27,7 @@ function bar(what: string, unit: string, stream: NodeJS.WriteStream): Progress {
   });
   return {
     update(done, total, note = '') {
-      // Shown with the first news: of several, one after the other has the line.
+      // Shown with the first update: several bars use the line one after another.
       if (!shown.isActive) shown.start(1, 0, { shown: '', note: '' });
       shown.setTotal(total || done || 1);
       shown.update(total ? Math.min(done, total) : 0, { shown: figures(done, total, unit), note: plain(note) });

@@ -42,7 +42,7 @@ type Print = (text: string) => void;
 
 const count = (number: number, what: string): string => `${number.toLocaleString('en')} ${what}${number === 1 ? '' : 's'}`;
 
-/** Seals the log as it is now. */
+/** Seals the current log. */
 export async function runSeal(
   { store, mongo }: Session,
   { sealing }: Config,
@@ -64,7 +64,7 @@ export async function runSeal(
   );
 }
 
-/** Throws the tree of the log away: the next sealing builds it anew. */
+/** Deletes the tree of the log: the next sealing rebuilds it. */
 export async function dropTree({ store, mongo }: Pick<Session, 'store' | 'mongo'>): Promise<void> {
   await new LogTree(store, mongo.db, sealedCategories).drop();
 }
@@ -85,7 +85,7 @@ async function sealLog(
   });
 }
 
-/** What a pack is to hold: exactly one of these. */
+/** Content of a pack: exactly one of these. */
 export interface ExportWords {
   readonly ticket?: string;
   readonly client?: string;
@@ -144,7 +144,7 @@ function requestOf({ ticket: id, client, period }: ExportWords): PackRequest {
   if (given.length !== 1) throw new Complaint('Name what to export', 'One of --ticket ID, --client NAME and --period FROM/TO');
   if (period !== undefined) return { kind: 'period', ...period };
   if (client !== undefined) return { kind: 'client', client };
-  // Ids are in lower case; one that was typed or copied may not be.
+  // Ids are in lower case; a typed or copied one may not be.
   const named = (id as string).toLowerCase().replace(new RegExp(`^${ticket.category}-`), '');
   return { kind: 'ticket', ticket: named, stream: streamName(ticket, named) };
 }
@@ -152,12 +152,12 @@ function requestOf({ ticket: id, client, period }: ExportWords): PackRequest {
 export interface VerifyWords {
   readonly key?: readonly string[];
   readonly heads?: string;
-  /** A root cause report that is compared with the pack. */
+  /** A root cause report to compare with the pack. */
   readonly report?: string;
   readonly json?: boolean;
 }
 
-/** Verifies a proof pack, without stores. @returns whether it holds */
+/** Verifies a proof pack, without stores. @returns whether it is valid */
 export async function runVerify(pack: string, { key = [], heads, report, json = false }: VerifyWords, print: Print): Promise<boolean> {
   const trustedKeys = key.map((text): VerifierKey => {
     const parsed = parseVerifierKey(text);
@@ -243,7 +243,7 @@ export async function auditTheLog({ store, mongo }: Session, { sealing }: Config
   }
 }
 
-/** The heads in a file that are of a log. */
+/** The heads in a file that belong to a log. */
 async function publishedTreeHeads(file: string, origin: string | undefined): Promise<readonly TreeHead[]> {
   return (await publishedHeads(file)).flatMap((note) => {
     const head = parseTreeHead(parseNote(note)?.text ?? '');
@@ -256,7 +256,7 @@ class PersonalData {
   readonly #streams = new Set<string>();
   #readable = 0;
   #erased = 0;
-  /** Whose keys are missing, although nobody had them destroyed. */
+  /** Events with missing keys that nobody had destroyed. */
   lost = 0;
 
   add(event: StoredEvent): void {
@@ -283,7 +283,7 @@ class PersonalData {
   }
 }
 
-/** What fails outside of the stores is for a person to look at, and no fault of the log. */
+/** Failures outside the stores are for a person to look at, and are not faults of the log. */
 function sealingInWords({ state, lagMs, head, trouble }: SealingHealth): string {
   const last = head === undefined ? 'it has seen no tree head yet' : `the last tree head at ${head.at} over ${count(head.size, 'event')}`;
   const waiting = lagMs === 0 ? 'nothing waits for one' : `the oldest event without one is ${lagMs.toLocaleString('en')} ms old`;

@@ -32,18 +32,18 @@ import type { LogRow } from './mapped-rows.js';
 import type { StepState } from './mapping.js';
 import type { LogCase } from './row-spool.js';
 
-/** Where the tickets of a log belong. */
+/** Source and client of a log's tickets. */
 export interface LogSource {
-  /** Name of the source in the metadata of what was imported from it. With the case it identifies a ticket. */
+  /** Name of the source in the metadata of imported events. Together with the case it identifies a ticket. */
   readonly name: string;
-  /** The client whose tickets these are. */
+  /** The client of these tickets. */
   readonly client: string;
 }
 
-/** Stands where an event must say something on which the log is silent. */
+/** Placeholder for required data that is missing from the log. */
 export const NOT_RECORDED = 'not recorded in the log';
 
-/** A fact of a ticket's life that the log tells of. */
+/** A fact of a ticket's life from the log. */
 export type ImportedEvent = EventOf<TicketEvents> & {
   readonly effectiveAt: Instant;
   readonly actor: Actor;
@@ -55,13 +55,13 @@ export interface ImportedTicket {
   readonly events: readonly ImportedEvent[];
 }
 
-/** Deviations that no refusal of the domain stands for: what the command could not even have been written with. */
+/** Deviations without a corresponding refusal: the command could not even have been written. */
 export const IMPORT_DEVIATIONS = {
-  /** A hold for which the log names no reason. It is taken for the customer, whom most holds wait for. */
+  /** A hold without a reason in the log. Counts as waiting for the customer, the most common reason. */
   'hold-reason-missing': 'PutOnHold needs a reason',
-  /** Work handed down without the solution. Logs do not have it. */
+  /** Work handed down without the solution, which logs do not have. */
   'solution-missing': 'DeescalateToTier needs a solution',
-  /** Work handed back to the sending tier, but to another team than the one that sent it. */
+  /** Work handed back to the sending tier, but to another team than the sender. */
   'returned-elsewhere': 'ReturnEscalation gives it back to the sender',
   /** A priority that does not follow from impact and urgency by the default contract. */
   'priority-differs': 'OpenTicket and TriageTicket compute it',
@@ -74,15 +74,15 @@ export function ticketIdOfCase(source: string, caseId: string): string {
 }
 
 /**
- * What a case tells, as facts of a ticket. After the events of a row the ticket stands as the row says: same tier, same team, same
- * state. Every row has at least one event, and every event says in `imported` which row it comes from and all that the row said.
+ * The facts of a ticket from a case. After the events of a row the ticket has the tier, team and state of the row. Every row has at least
+ * one event, and every event has the number and content of its row in `imported`.
  *
- * Each step is put to the domain as the command that it would have been. What the domain allows is taken as it decides; what it
- * refuses is the fact that it was all the same, marked with the code of the refusal; what it calls already so is a note. Decisions
- * of policy that come on top (telling someone higher up after too many returns) were not taken then and are not made up now.
+ * Each step is submitted to the domain as the command that it would have been. If accepted, the domain's events are used; a refused step is
+ * recorded all the same, marked with the code of the refusal; one without effect becomes a note. Follow-up decisions of policies (telling
+ * someone higher up after too many returns) were not taken then and are not invented now.
  *
- * Where the log is silent: it is an incident that came by phone, urgency is `medium`, the reporter is unknown, hand-offs carry nothing and
- * resolutions name no cause; who works on a ticket that names nobody is who did what the row says.
+ * Defaults for missing data: an incident by phone, urgency `medium`, an unknown reporter, empty hand-offs, resolutions without a cause; if
+ * a row names nobody, its actor works on the ticket.
  */
 export function caseToEvents({ caseId, rows }: LogCase, source: LogSource): ImportedTicket {
   const ticketId = ticketIdOfCase(source.name, caseId);
@@ -103,7 +103,7 @@ export function caseToEvents({ caseId, rows }: LogCase, source: LogSource): Impo
   return { ticketId, events };
 }
 
-/** Tells one row: the events that lead from the ticket before it to the ticket that it shows. */
+/** Handles one row: the events that lead from the previous state of the ticket to the one in the row. */
 class RowTelling {
   readonly events: ImportedEvent[] = [];
   readonly #tier: Tier;
@@ -132,7 +132,7 @@ class RowTelling {
     if (state !== 'none') {
       this.#takeUp();
       this.#move();
-      // A hand-off counts as accepted when, and only when, the log says so.
+      // A hand-off counts as accepted exactly when the log says so.
       if (state === 'assigned' || state === 'in-progress' || state === 'on-hold') this.#accept();
       this.#stand(state);
     }
@@ -173,7 +173,7 @@ class RowTelling {
     this.#tell('TriageTicket', triage, fact, this.#unlikeMatrix());
   }
 
-  /** Where the log names a priority alone, impact and urgency are such that they lead to it. */
+  /** If the log has only a priority, impact and urgency are chosen to match it. */
   #classification(): { readonly impact: Impact; readonly urgency: Urgency; readonly priority: Priority } {
     const { impact: saidImpact, urgency: saidUrgency, priority: said } = this.row;
     const { state } = this;
@@ -191,7 +191,7 @@ class RowTelling {
     return priority === defaultContract.priorities[impact][urgency] ? [] : ['priority-differs'];
   }
 
-  /** Ends what the row shows to be over: a hold, or the ticket's being done with. */
+  /** Ends what has ended by the row: a hold, or a resolution. */
   #takeUp(): void {
     if (this.state === null) return;
     const { state, holdReason = 'customer' } = this.row;
@@ -205,7 +205,7 @@ class RowTelling {
     }
   }
 
-  /** Brings the ticket to the tier and team of the row. */
+  /** Moves the ticket to the tier and team of the row. */
   #move(): void {
     if (this.state === null || (this.state.tier === this.#tier && this.state.team === this.#team)) return;
     const { tier: from, team: fromTeam, work } = this.state;
@@ -266,7 +266,7 @@ class RowTelling {
     this.#tell('StartWork', { agent }, { type: 'WorkStarted', data: { ...this.#place(), agent } });
   }
 
-  /** To the team, or to a person of it; from who has it where the log knows of no team. */
+  /** Assigns it to the team, or to one of its members; to the current holder if the log has no team. */
   #assign(assignee?: Person): void {
     const holder = this.state?.assignee;
     if (this.#team !== undefined || assignee !== undefined) {
@@ -298,7 +298,7 @@ class RowTelling {
     this.#tell('ResolveTicket', { category, ...codes }, fact);
   }
 
-  /** Puts a step to the domain. `fact` is what happened, where that is not what the domain decides. */
+  /** Submits a step to the domain. `fact` is what happened, if the domain decides otherwise. */
   #tell<Name extends TicketCommandName>(
     name: Name,
     command: TicketCommands[Name],
@@ -306,7 +306,7 @@ class RowTelling {
     deviations: readonly ImportDeviation[] = [],
   ): void {
     const decision = ticket.commands[name].decide(omitUndefined(command) as never, this.state, this.#context);
-    // The log says who works on a ticket, but not how hands change: that breaks no rule.
+    // The log names the worker on a ticket, but not how it changed hands: that breaks no rule.
     if (isRefusal(decision))
       return this.#record(
         fact,
@@ -319,7 +319,7 @@ class RowTelling {
 
   #record({ type, data }: EventOf<TicketEvents>, deviations: readonly string[] = []): void {
     const fact = { type, data: omitUndefined(data) } as EventOf<TicketEvents>;
-    // What was wrong with the row is said once.
+    // Faults of the row are recorded once.
     const all = this.events.length === 0 ? [...(this.row.faults ?? []), ...deviations] : deviations;
     const imported = all.length === 0 ? this.source : { ...this.source, deviations: all };
     const { actor, effectiveAt } = this.#context;
@@ -335,7 +335,7 @@ class RowTelling {
   }
 }
 
-/** Whether a ticket is done with in a state, of a step or of its own. */
+/** Whether a state, of a step or a ticket, is final. */
 export function isDone(state: StepState | TicketStatus): boolean {
   return state === 'resolved' || state === 'closed' || state === 'cancelled';
 }

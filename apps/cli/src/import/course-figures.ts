@@ -2,7 +2,7 @@ import { rank, type TicketEvents, type Tier } from '#ticketing';
 import { type ImportedEvent, isDone } from './case-to-events.js';
 import type { LogCase } from './row-spool.js';
 
-/** A figure as the rows of a log have it, and as the tickets that were made of them have it. */
+/** A figure from the rows of a log, and from the tickets made of them. */
 export interface CourseFigure {
   readonly name: string;
   readonly inLog: number;
@@ -15,7 +15,10 @@ type Counts = Record<Name, number>;
 
 const none = (): Counts => Object.fromEntries(NAMES.map((name) => [name, 0])) as Counts;
 
-/** Counts what happened, once from the rows of cases, once from the events of their tickets: an import that loses or makes up something shows. */
+/**
+ * Counts what happened, once from the rows of cases, once from the events of their tickets: this reveals an import that loses or invents
+ * something.
+ */
 export class CourseFigures {
   readonly #inLog = none();
   readonly #inTickets = none();
@@ -56,7 +59,7 @@ function countRows({ rows }: LogCase): Counts {
   let resolved = false;
   for (const [index, row] of rows.entries()) {
     counts.rows++;
-    // A row that says nothing of the ticket moves nothing, unless it is the first.
+    // A row that says nothing of the ticket changes nothing, unless it is the first.
     if (row.state === 'none' && index > 0) continue;
     const now: Tier = row.tier ?? tier ?? 'L1';
     const nowTeam: string | undefined = row.team ?? (now === tier ? team : undefined);
@@ -67,7 +70,7 @@ function countRows({ rows }: LogCase): Counts {
     if (done && !over) counts.reopenings++;
     const reason = row.state === 'on-hold' ? `${row.holdReason ?? 'customer'} ${now}` : undefined;
     if (reason !== undefined && reason !== held) counts.holds++;
-    // What moves to another tier is no longer resolved.
+    // A ticket that moves to another tier is no longer resolved.
     if (row.state === 'resolved' && (!resolved || now !== tier)) counts.resolutions++;
     held = reason;
     resolved = row.state === 'resolved';
@@ -95,7 +98,7 @@ function countEvents(events: readonly ImportedEvent[]): Counts {
   return counts;
 }
 
-/** The team that a ticket went to by an event; undefined where the event says nothing of teams. */
+/** The team of a ticket after an event; undefined if the event does not concern teams. */
 export function teamAfter(type: string, data: unknown): string | undefined {
   switch (type) {
     case 'TicketOpened':

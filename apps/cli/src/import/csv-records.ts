@@ -3,13 +3,13 @@ import { CsvError, parse } from 'csv-parse';
 import type { LogRecord, RecordOptions } from './log-record.js';
 import { LogError, quoted } from './log-text.js';
 
-/** Longer rows than this many characters are none: an unclosed quote swallows all that follows. */
+/** Longer rows are invalid: an unclosed quote would swallow everything that follows. */
 const LONGEST_ROW = 1_000_000;
 
 /**
- * The rows of a CSV, one by one, by the names in its header. A whole file ends with a line end: without it a file that is cut off within its
- * last cell could not be told from a whole one.
- * @throws LogError naming the line: a column twice, broken quotes, or cut off
+ * The rows of a CSV, one by one, with the names in its header. A complete file ends with a line end: otherwise a file cut off within its
+ * last cell would look complete.
+ * @throws LogError naming the line: a repeated column, broken quotes, or cut off
  */
 export async function* readCsvRecords(
   text: AsyncIterable<string>,
@@ -38,7 +38,7 @@ interface CsvRow {
   readonly found: readonly string[];
 }
 
-/** The rows with the lines on which they begin. Each is held back until it is known not to be the cut-off end. */
+/** The rows with their line numbers. Each is held back until it cannot be the cut-off end. */
 async function* readRows(text: AsyncIterable<string>, delimiter: string): AsyncGenerator<CsvRow> {
   let end = '';
   const watched = async function* () {
@@ -54,7 +54,7 @@ async function* readRows(text: AsyncIterable<string>, delimiter: string): AsyncG
     relax_column_count: true,
     skip_empty_lines: true,
     max_record_size: LONGEST_ROW,
-    // Called within the parser's own loop, so that `line` is right also when it fails before all of its rows were taken.
+    // Called within the parser's own loop, so that `line` is right even if it fails before all of its rows were consumed.
     on_record: (cells: string[], { lines }) => {
       const begin = line;
       line = lines + 1;
@@ -63,7 +63,7 @@ async function* readRows(text: AsyncIterable<string>, delimiter: string): AsyncG
   });
   let held: CsvRow | undefined;
   try {
-    // A failure reaches us through the iteration as well, so the callback has nothing left to do.
+    // A failure also arrives through the iteration, so the callback has nothing to do.
     for await (const [begin, ...found] of pipeline(watched, parser, () => {}) as AsyncIterable<string[]>) {
       if (held !== undefined) yield held;
       held = { line: Number(begin), found };

@@ -27,7 +27,7 @@ import { readLog } from './read-log.js';
 import { hasTime, type LogCase, RowSpool, type TimelessCase } from './row-spool.js';
 
 export interface ImportProgress {
-  /** First the whole log is checked, in bytes of the file; then it is imported, in rows. */
+  /** First the entire log is checked, in bytes of the file; then it is imported, in rows. */
   readonly phase: 'checking' | 'importing';
   readonly done: number;
   readonly of: number;
@@ -38,18 +38,18 @@ export interface ImportOptions {
   readonly file: string;
   readonly mapping: Mapping;
   readonly source: LogSource;
-  /** Of times without an offset, where the mapping names no zone. */
+  /** For times without an offset, if the mapping names no zone. */
   readonly zone?: string;
-  /** Without a store it is only told what the file would make. */
+  /** Without a store, only reports the result. */
   readonly store?: EventStore;
   readonly onProgress?: (progress: ImportProgress) => void;
-  /** Told of each ticket that was made. */
+  /** Called for each ticket. */
   readonly onTicket?: (told: ImportedTicket) => void;
-  /** Stops the import: cases on their way are finished, others are not begun. Importing again takes up the rest. */
+  /** Stops the import: cases in progress are finished, others not started. Importing again continues with the rest. */
   readonly signal?: AbortSignal;
-  /** How many cases are on their way to the store at once; 16 unless said otherwise: more wait longer, and keep more in memory. */
+  /** Number of cases stored concurrently; default 16: more would only wait longer, and use more memory. */
   readonly concurrency?: number;
-  /** The clock that `recordedAt` is read from. */
+  /** The clock for `recordedAt`. */
   readonly now?: () => Instant;
 }
 
@@ -57,21 +57,23 @@ export interface ImportResult {
   /** Of the log. */
   readonly cases: number;
   readonly rows: number;
-  /** Cases and events that this run appended, or without a store would append. */
+  /** Cases and events appended by this run, or that it would append without a store. */
   readonly imported: number;
   readonly events: number;
   /** Cases that the store had already. */
   readonly alreadyThere: number;
-  /** Cases that the store has from a log or a mapping that said something else of them: left as they are. */
+  /** Cases already imported with other content, from another log or mapping: left as they are. */
   readonly different: readonly string[];
-  /** How many of the cases imported now the domain's rules would have refused at some step, or had rows with faults, and which. A case may have several. */
+  /**
+   * Number of imported cases with a step that the domain's rules would have refused, or with faulty rows, by code. A case may have several.
+   */
   readonly deviating: number;
   readonly deviations: Readonly<Record<string, number>>;
-  /** Rows of which no fact could be made, by why: how many, and the first of them. */
+  /** Rows that gave no fact, by reason: how many, and the first of them. */
   readonly leftOut: Readonly<Record<string, LeftOut>>;
-  /** What the rows of the cases imported now say, and what their tickets have. */
+  /** Figures from the rows of the imported cases, and from their tickets. */
   readonly figures: readonly CourseFigure[];
-  /** False when it was stopped before the end. */
+  /** False if it was stopped before the end. */
   readonly complete: boolean;
 }
 
@@ -82,11 +84,11 @@ export interface LeftOut {
 }
 
 /**
- * Imports a log: a ticket a case, one atomic append each, so no case is ever there in part. The whole log is read and checked before
- * anything is appended. Ids follow from what a case says, so importing again, after a crash or for no reason, adds what is missing and
- * nothing twice. Memory does not grow with the log, but for the ids of its cases.
- * @throws LogError when something is wrong with the log: then nothing was appended. Complaint when something is wrong with the mapping.
- * StoreUnavailable when the store stays out of reach.
+ * Imports a log: one ticket per case, with one atomic append each, so no case is ever partly imported. The entire log is read and checked
+ * before anything is appended. Ids are derived from the content of a case, so importing again, after a crash or otherwise, adds what is
+ * missing and nothing twice. Memory does not grow with the log, except for the ids of its cases.
+ * @throws LogError for a fault in the log: nothing was appended. Complaint for a fault in the mapping. StoreUnavailable if the store stays
+ * out of reach.
  */
 export async function importLog(options: ImportOptions): Promise<ImportResult> {
   const { file, source, store, onProgress = () => {}, signal, concurrency = 16, now = systemClock } = options;
@@ -142,7 +144,7 @@ export async function importLog(options: ImportOptions): Promise<ImportResult> {
   }
 }
 
-/** Reads and checks the whole log, and puts its rows aside. */
+/** Reads and checks the entire log, and sets its rows aside. */
 async function surveyLog({ file, mapping, zone, onProgress = () => {}, signal }: ImportOptions, spool: RowSpool) {
   const { size } = await stat(file);
   const onBytes = (done: number): void => onProgress({ phase: 'checking', done, of: size });
@@ -162,15 +164,15 @@ async function surveyLog({ file, mapping, zone, onProgress = () => {}, signal }:
   return { rows, leftOut, leaveOut };
 }
 
-/** About how many bytes the text of a file has. Logs are compressed to a twentieth. */
+/** Approximate size of a file's text in bytes. Logs compress to a twentieth. */
 async function textSize(file: string): Promise<number> {
   const { size } = await stat(file);
   return (await isGzip(file)) ? 20 * size : size;
 }
 
 /**
- * The cases that the store has, with the digests of what was imported. Asked once of the whole log, by the type of the first event
- * of a ticket, which the server filters: a read of each case's stream takes ten times as long.
+ * The cases in the store, with the digests of the imported content. One query for the entire log, by the type of a ticket's first event,
+ * which the server filters: reading each case's stream takes ten times as long.
  */
 async function importedBefore(store: EventStore, source: string): Promise<ReadonlyMap<string, string>> {
   const digests = new Map<string, string>();
@@ -207,7 +209,7 @@ function newEvents(one: LogCase, { events }: ImportedTicket, source: LogSource, 
   }));
 }
 
-/** What is personal of an imported event: also what its row said, since any column may be. */
+/** Personal data of an imported event, including the content of its row, since any column may be personal. */
 function personalOf(reporter: string, type: string, data: unknown, actor: Actor): PersonalFields[] {
   const { events } = ticket;
   const fields = personalFieldsOf<StateOf<typeof ticket>>({ events, person: () => reporter }, { type, data }, null, actor);
@@ -216,13 +218,13 @@ function personalOf(reporter: string, type: string, data: unknown, actor: Actor)
   ];
 }
 
-/** Marks rows of times that are still to come: commands of such times are refused. */
+/** Marks rows with future times: commands with such times are refused. */
 function markedIfToCome({ rows: [first, ...others], ...one }: LogCase, now: Instant): LogCase {
   const marked = (row: LogRow): LogRow => (row.at <= now ? row : { ...row, faults: [...(row.faults ?? []), 'effective-in-the-future'] });
   return { ...one, rows: [marked(first), ...others.map(marked)] };
 }
 
-/** Digest (SHA-256, hexadecimal) of what a case says by its mapping: the same whichever format it was read from. */
+/** Digest (SHA-256, hexadecimal) of a case by its mapping: the same for every file format. */
 function digestOf({ caseId, rows }: LogCase): string {
   const said = rows.map(({ line: _, ...row }) => row);
   return createHash('sha256')

@@ -1,6 +1,6 @@
 import type { ReadLogOptions } from './log-text.js';
 
-/** A row of a log as it stands in the file: its cells by the file's own names. */
+/** A row of a log as in the file: its cells by the file's own names. */
 export interface LogRecord {
   /** Where it begins in the uncompressed text, from 1. */
   readonly line: number;
@@ -8,15 +8,15 @@ export interface LogRecord {
   readonly fault?: RowFault;
 }
 
-/** What is wrong with a row: a code, as it is kept with what becomes of the row, and words. */
+/** A fault of a row: a code, which is stored with the result, and words. */
 export interface RowFault {
   readonly code: string;
   readonly message: string;
 }
 
 export interface RecordOptions extends ReadLogOptions {
-  /** What separates the cells of a CSV; a comma unless given. */
+  /** Separator of CSV cells; default: a comma. */
   readonly delimiter?: string;
-  /** Told the columns of a CSV before its first row. May throw a LogError. */
+  /** Called with the columns of a CSV before its first row. May throw a LogError. */
   readonly onHeader?: (columns: readonly string[]) => void;
 }

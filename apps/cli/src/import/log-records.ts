@@ -5,9 +5,9 @@ import { readNdjsonRecords } from './ndjson-records.js';
 import { readXesRecords } from './xes-records.js';
 
 /**
- * The rows of a log in the order of the file, from XES, NDJSON or CSV, gzipped or not: the content decides, not the file's name. Memory
- * does not grow with the file.
- * @throws LogError naming the line when the file is cut off or damaged; the file system's errors as they are
+ * The rows of a log in file order, from XES, NDJSON or CSV, gzipped or not: the content decides, not the file's name. Memory does not grow
+ * with the file.
+ * @throws LogError naming the line if the file is cut off or damaged; errors of the file system
  */
 export async function* readRecords(file: string, options: RecordOptions = {}): AsyncGenerator<LogRecord> {
   const text = await peek(readLogText(file, options));
@@ -21,7 +21,7 @@ export async function* readRecords(file: string, options: RecordOptions = {}): A
 
 const readerOf = (first: string) => (first.startsWith('<') ? readXesRecords : first.startsWith('{') ? readNdjsonRecords : readCsvRecords);
 
-/** The beginning of a text (what follows white space), and the whole of it. */
+/** The start of a text, without leading white space, and all of it. */
 async function peek(text: AsyncGenerator<string>): Promise<{ first: string; all: AsyncIterable<string> }> {
   const held: string[] = [];
   let first = '';

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import { PassThrough } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 
-/** What is wrong with a log, and on which line of its (uncompressed) text, counted from 1. */
+/** What is wrong with a log, and the line of its uncompressed text, from 1. */
 export class LogError extends Error {
   override readonly name = 'LogError';
   constructor(
@@ -15,15 +15,15 @@ export class LogError extends Error {
 }
 
 export interface ReadLogOptions {
-  /** Told how many bytes of the file, as it lies on disk, have been read so far. */
+  /** Called with the number of bytes read from the file on disk. */
   readonly onBytes?: (bytes: number) => void;
   readonly signal?: AbortSignal;
 }
 
 /**
- * The text of a UTF-8 file, in pieces, decompressed where it begins with the mark of gzip, whatever its name says.
- * Holds no more than a few pieces at a time.
- * @throws LogError naming the last readable line when the compressed data is cut off or damaged, or the text is not UTF-8
+ * The text of a UTF-8 file, in pieces, decompressed if it begins with the mark of gzip, whatever its name. Holds only a few pieces at a
+ * time.
+ * @throws LogError naming the last readable line if the compressed data is cut off or damaged, or the text is not UTF-8
  */
 export async function* readLogText(file: string, { onBytes, signal }: ReadLogOptions = {}): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -56,8 +56,8 @@ export async function* readLogText(file: string, { onBytes, signal }: ReadLogOpt
 }
 
 /**
- * The bytes of the text. A failure to decompress is told after all that could be decompressed: passed on through a stream of
- * its own, because a failed stream throws away what it still holds.
+ * The bytes of the text. A decompression failure is reported after everything that could be decompressed: it is passed through a separate
+ * stream, because a failed stream discards its buffer.
  */
 async function openBytes(file: string, onBytes?: (bytes: number) => void) {
   const compressed = await isGzip(file);
@@ -92,7 +92,7 @@ export async function isGzip(file: string): Promise<boolean> {
   }
 }
 
-/** How many lines of a piece come before its first byte that is not UTF-8. A piece may begin within a character. */
+/** Number of complete lines in a piece before its first byte that is not UTF-8. A piece may begin within a character. */
 function goodLines(bytes: Buffer): number {
   let begin = 0;
   while (begin < 3 && ((bytes[begin] ?? 0) & 0xc0) === 0x80) begin++;
@@ -100,7 +100,7 @@ function goodLines(bytes: Buffer): number {
   return lossy.slice(0, Math.max(0, lossy.indexOf('\uFFFD'))).split('\n').length - 1;
 }
 
-/** Foreign text for a message: on one line, and not too long of it. */
+/** Foreign text for a message: on one line, shortened. */
 export function quoted(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }

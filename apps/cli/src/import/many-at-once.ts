@@ -1,8 +1,8 @@
 /**
- * Does a task for each item, so many at once. When one fails no more are begun, and those under way come to their end.
+ * Runs a task for each item, a number of them concurrently. After a failure no more are started, and running ones finish.
  *
- * @returns false when it was stopped before the last was begun
- * @throws what the first task that failed has thrown
+ * @returns false if stopped before the last was started
+ * @throws the error of the first task that failed
  */
 export async function manyAtOnce<Item>(
   items: AsyncIterable<Item>,
@@ -17,7 +17,7 @@ export async function manyAtOnce<Item>(
       if (signal?.aborted) return false;
       if (failed) break;
       const one: Promise<void> = task(item).then(() => void underWay.delete(one));
-      // One that fails stays, to be thrown below; meanwhile the next item may be long in coming.
+      // A failure stays, to be thrown below; the next item may take long.
       one.catch(() => (failed = true));
       underWay.add(one);
       if (underWay.size >= concurrency) await Promise.race(underWay);
@@ -25,7 +25,7 @@ export async function manyAtOnce<Item>(
     await Promise.all(underWay);
     return true;
   } finally {
-    // Nothing goes on behind the caller's back.
+    // Nothing continues after the return.
     await Promise.allSettled(underWay);
   }
 }

@@ -22,7 +22,7 @@ import type { LogRecord, RowFault } from './log-record.js';
 import { quoted } from './log-text.js';
 import { type MappedField, type Mapping, type Source, STEP_STATES, type StepState, type TimeSource } from './mapping.js';
 
-/** What a row says of its ticket. Absent is what it is silent about. */
+/** The fields of a ticket in a row. Absent if the row does not have them. */
 export interface RowFields {
   readonly kind?: TicketKind;
   readonly channel?: Channel;
@@ -46,30 +46,30 @@ export interface RowFields {
   readonly article?: string;
 }
 
-/** A step in the life of a case that a row tells of. */
+/** A step in the life of a case. */
 export interface LogRow extends RowFields {
   /** Where its row begins in the uncompressed text, from 1. */
   readonly line: number;
   readonly at: Instant;
   readonly state: StepState;
-  /** All that the row said, but for the case. */
+  /** All content of the row, except for the case. */
   readonly said: Readonly<Record<string, string>>;
-  /** What was wrong with the row. */
+  /** Faults of the row. */
   readonly faults?: readonly string[];
-  /** What the log itself counts up to this row. */
+  /** The log's own counts up to this row. */
   readonly told?: { readonly reassignments?: number; readonly reopenings?: number };
 }
 
-/** A row whose time cannot be read: it happened when the one before it did. */
+/** A row with an unreadable time: it happened when the previous one did. */
 export type UntimedRow = Omit<LogRow, 'at'> & { readonly at?: Instant };
 
 export interface MappedRecord {
-  /** Empty where the row does not say. */
+  /** Empty if the row does not have one. */
   readonly caseId: string;
-  /** Its number in the case, where the log has them. */
+  /** Its number in the case, if the log has numbers. */
   readonly seq?: string;
   readonly rows: readonly UntimedRow[];
-  /** At least one where there is no case or there are no rows. */
+  /** At least one if there is no case or there are no rows. */
   readonly faults: readonly RowFault[];
 }
 
@@ -90,16 +90,16 @@ const FIELD_WORDS: Partial<Record<MappedField, readonly string[]>> = {
   automatic: ['true'],
 };
 
-/** What commands take at most. */
+/** Maximum length in commands. */
 const LONGEST = 200;
 
 type Cells = Readonly<Record<string, string>>;
 type Read<Value> = (cells: Cells, faults: RowFault[]) => Value | undefined;
 
 /**
- * Makes a mapping ready to use.
- * @param zone of times without an offset, where the mapping names none
- * @throws Complaint where an expression is wrong, or speaks of a column that the mapping does not have
+ * Compiles a mapping.
+ * @param zone for times without an offset, if the mapping names none
+ * @throws Complaint if an expression is wrong, or uses a column that the mapping does not have
  */
 export function compileMapping(mapping: Mapping, zone?: string): CompiledMapping {
   const { absent = [], optional = [], strict = false } = mapping;
@@ -166,7 +166,7 @@ export function compileMapping(mapping: Mapping, zone?: string): CompiledMapping
 
 const asEntry = (field: string, value: string | undefined): [string, string][] => (value === undefined ? [] : [[field, value]]);
 
-/** Compiles what a mapping computes. Expressions end, cannot reach anything but the row, and are checked for their type beforehand. */
+/** Compiles the expressions of a mapping. They terminate, can access only the row, and are type-checked beforehand. */
 class Compiler {
   readonly #environment = new Environment().registerVariable('row', 'map<string, string>');
 
@@ -186,7 +186,7 @@ class Compiler {
     );
   }
 
-  /** A text, or where there are words, one of these. */
+  /** A text or, if words are given, one of these. */
   word<Word extends string>(what: string, source: Source, words?: readonly Word[]): Read<Word> {
     const { words: meanings, otherwise, ...computed } = typeof source === 'string' ? { column: source } : source;
     for (const meaning of [...Object.values(meanings ?? {}), otherwise, computed.value]) {

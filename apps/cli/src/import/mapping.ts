@@ -79,7 +79,7 @@ const fields = {
 };
 export type MappedField = keyof typeof fields;
 
-/** What the ticket is after a row. `none`: the row says nothing of it. */
+/** State of the ticket after a row. `none`: the row does not say. */
 export const STEP_STATES = ['queued', 'assigned', 'in-progress', 'on-hold', 'resolved', 'closed', 'cancelled', 'none'] as const;
 export type StepState = (typeof STEP_STATES)[number];
 
@@ -127,8 +127,8 @@ export const mappingSchema = v.strictObject({
 export type Mapping = v.InferOutput<typeof mappingSchema>;
 
 /**
- * The mapping in a file, YAML or JSON, or a ready one by its name.
- * @throws Complaint naming what is wrong with it
+ * A mapping from a YAML or JSON file, or a ready one by its name.
+ * @throws Complaint that names the fault
  */
 export async function readMapping(nameOrFile: string): Promise<Mapping> {
   const file = readyNames.includes(nameOrFile) ? new URL(`../../mappings/${nameOrFile}.yaml`, import.meta.url) : nameOrFile;

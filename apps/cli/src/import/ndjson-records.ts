@@ -1,6 +1,6 @@
 import type { LogRecord } from './log-record.js';
 
-/** The lines of an NDJSON text, one by one. What is nested is named by its path: `stats.closed_at`; lists stay as JSON. */
+/** The lines of an NDJSON text, one by one. Nested fields are named by path: `stats.closed_at`; lists stay JSON. */
 export async function* readNdjsonRecords(text: AsyncIterable<string>): AsyncGenerator<LogRecord> {
   let rest = '';
   let line = 0;

@@ -4,13 +4,13 @@ import { LogError, type ReadLogOptions } from './log-text.js';
 import type { CompiledMapping, UntimedRow } from './mapped-rows.js';
 import type { Mapping } from './mapping.js';
 
-/** What a row of a log makes: a step of its case, or nothing, because no case can be told. */
+/** Result of a row: a step of its case, or nothing, because its case is unknown. */
 export type ReadRow = { readonly caseId: string; readonly row: UntimedRow } | { readonly leftOut: RowFault & { readonly line: number } };
 
 /**
- * What the rows of a log tell, in the order of the file.
- * @throws LogError naming the line when the file is cut off or damaged, or is not the one that the mapping is for; where the mapping is strict
- * also at the first row with a fault, out of order, or apart from the others of its case
+ * The steps from the rows of a log, in file order.
+ * @throws LogError naming the line if the file is cut off or damaged, or does not fit the mapping; with a strict mapping also at the first
+ * row with a fault, out of order, or separate from the others of its case
  */
 export async function* readLog(
   file: string,
@@ -38,7 +38,7 @@ export async function* readLog(
   }
 }
 
-/** Whether rows come case by case and in the order of time. Holds the ids of the cases. */
+/** Whether rows come case by case and in time order. Holds the ids of the cases. */
 class StrictOrder {
   readonly #begun = new Map<string, number>();
   #current: { readonly caseId: string; readonly count: number; readonly last: UntimedRow | undefined } | undefined;

@@ -1,8 +1,8 @@
-/** Where anyone gets the log; it is not ours to hand on. */
+/** Where to get the log; this project may not distribute it. */
 export const BPIC2013_SOURCE =
   'BPI Challenge 2013, incidents (Volvo IT Belgium), 4TU.ResearchData, DOI 10.4121/uuid:500573e6-accc-4b0c-9576-aa5468b10cee';
 
-/** Mappings of known logs, in `apps/cli/mappings`: what they are for. */
+/** Mappings of known logs, in `apps/cli/mappings`, with their purpose. */
 export const READY_MAPPINGS = {
   bpic2013: BPIC2013_SOURCE,
   'bpic2013-open-problems': 'BPI Challenge 2013, open problems, DOI 10.4121/uuid:3537c19d-6c64-4b1d-815d-915ab0e479da',
@@ -15,5 +15,5 @@ export const READY_MAPPINGS = {
   zammad: 'Zammad: tickets of its API with `expand=true`, a JSON object a line',
 } as const;
 
-/** Where the tickets of that log belong. */
+/** Source and client of that log's tickets. */
 export const BPIC2013 = { name: 'bpic2013', client: 'volvo-it-belgium' } as const;

@@ -6,26 +6,26 @@ import type { LogRow, UntimedRow } from './mapped-rows.js';
 
 export interface LogCase {
   readonly caseId: string;
-  /** In the order of time. */
+  /** In time order. */
   readonly rows: readonly [LogRow, ...LogRow[]];
 }
 
-/** A case none of whose rows has a time. */
+/** A case without any times. */
 export interface TimelessCase {
   readonly caseId: string;
   readonly line: number;
 }
 
-/** Bytes of the rows that are read back at once. */
+/** Bytes of rows read back together. */
 const PART = 1 << 20;
 const MOST_PARTS = 256;
-/** Characters that are held in memory, of all parts together, before they are written. */
+/** Characters buffered in memory, for all parts together. */
 const HELD = 2 << 20;
 
 /**
- * Keeps rows on disk until the whole log is known to be good, and gives them back case by case, wherever in the file the rows of a case were.
- * What is imported is thus what was checked, even when the file of the log changes meanwhile. Memory does not grow with the log: the rows
- * are in parts by a hash of their case, one of which is read at a time.
+ * Stores rows on disk until the entire log is known to be good, and returns them case by case, wherever they were in the file. So exactly
+ * what was checked is imported, even if the log changes in the meantime. Memory does not grow with the log: the rows are in parts by a hash
+ * of their case, read one at a time.
  */
 export class RowSpool {
   private constructor(
@@ -34,8 +34,8 @@ export class RowSpool {
   ) {}
 
   /**
-   * The files have no names any more from the beginning, so that nothing of them is left behind, not even by a crash.
-   * @param bytes about how much there will be
+   * The files are unlinked from the start, so that nothing of them is left behind, even by a crash.
+   * @param bytes approximate size
    */
   static async open(bytes: number): Promise<RowSpool> {
     const count = Math.min(MOST_PARTS, Math.max(1, Math.ceil(bytes / PART)));
@@ -60,7 +60,7 @@ export class RowSpool {
     if (part.length >= this.heldByPart) await flush(part);
   }
 
-  /** All cases: in each part in the order of their first rows. Nothing may be added after that. */
+  /** All cases: in each part in the order of their first rows. Nothing may be added afterwards. */
   async *cases(): AsyncGenerator<LogCase | TimelessCase> {
     for (const part of this.parts) {
       await flush(part);
@@ -91,7 +91,7 @@ async function flush(part: { readonly file: FileHandle; held: string[]; length: 
   await part.file.appendFile(text);
 }
 
-/** The rows of a case in the order of time. One without a time happened when the row before it did. One that was out of order is marked. */
+/** The rows of a case in time order. One without a time happened when the previous row did. One that was out of order is marked. */
 export function inOrder(caseId: string, rows: readonly UntimedRow[]): LogCase | TimelessCase {
   let at = rows.find((row) => row.at !== undefined)?.at;
   if (at === undefined) return { caseId, line: rows[0]?.line ?? 0 };

@@ -5,8 +5,8 @@ import { LogError, quoted } from './log-text.js';
 const ATTRIBUTES = ['string', 'date', 'int', 'float', 'boolean', 'id', 'list', 'values', 'container'];
 
 /**
- * The events of an IEEE XES log, one by one, with the attributes of their traces (`case:…`). Extensions, globals, classifiers and statistics
- * at its head say nothing of a case and are passed over. A nested attribute is named by its path: `outer.inner`.
+ * The events of an IEEE XES log, one by one, with the attributes of their traces (`case:…`). Extensions, globals, classifiers and
+ * statistics at its head are skipped. A nested attribute is named by its path: `outer.inner`.
  * @throws LogError naming the line: not well-formed, ended early, or not the structure of a log
  */
 export async function* readXesRecords(text: AsyncIterable<string>): AsyncGenerator<LogRecord> {
@@ -51,7 +51,7 @@ export async function* readXesRecords(text: AsyncIterable<string>): AsyncGenerat
   parser.on('closetag', () => {
     if (passedOver === depth) passedOver = 0;
     else if (passedOver > 0 || trace === undefined) {
-      // Still within what is passed over, or at the end of the log.
+      // Still within a skipped element, or at the end of the log.
     } else if (path.length > 0) {
       path = path.slice(0, -1);
     } else if (depth === 3 && event !== undefined) {

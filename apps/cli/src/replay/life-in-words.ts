@@ -5,7 +5,7 @@ import { duration, type LifeStep } from './ticket-life.js';
 
 const LABEL = 18;
 
-/** A step as it is shown in the terminal. Made of the event's own words, so that a new type of event needs no line here. */
+/** A step for the terminal. Derived from the event's own words, so that a new type of event needs no line here. */
 export function inWords(step: LifeStep, pc: Colours): string {
   const row = (label: string, text: string): string => `${' '.repeat(5)}${pc.cyan(label.padEnd(LABEL))}${escapeNewlines(text)}`;
   const { revision, type, effectiveAt, recordedAt, actor, cause, changes, data, imported } = step;
@@ -39,7 +39,7 @@ export function inWords(step: LifeStep, pc: Colours): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** A command of somebody's, or one that followed from another event or command. */
+/** A command that someone sent, or one that followed from another event or command. */
 function because({ commandType, commandId, causationId, correlationId }: LifeStep['cause'], pc: Colours): string {
   const origin = causationId === commandId ? '' : `, caused by ${causationId}`;
   const conversation = correlationId === commandId || correlationId === causationId ? '' : `, in ${correlationId}`;

@@ -20,7 +20,7 @@ function fold(events: readonly ImportedEvent[], from: TicketState = null): Ticke
   );
 }
 
-/** The statuses that a ticket may have after a row, by the sub-status of the row. */
+/** The possible statuses of a ticket after a row, by the sub-status of the row. */
 const standing: Readonly<Record<string, readonly string[]>> = {
   'Awaiting Assignment': ['open', 'escalated'],
   'In Progress': ['in-progress'],
@@ -37,7 +37,7 @@ const standing: Readonly<Record<string, readonly string[]>> = {
   Unmatched: ['open', 'escalated', 'in-progress', 'on-hold', 'resolved', 'closed', 'cancelled'],
 };
 
-/** Where the state after a row does not say what the row says. */
+/** Differences between the state after a row and the row. */
 function contradictions(row: LogRow, state: TicketState): string[] {
   if (state === null) return ['no ticket'];
   const { tier, team, work, assignee } = state;
@@ -59,7 +59,7 @@ function contradictions(row: LogRow, state: TicketState): string[] {
 
 const tierOf = (team = ''): string => (team.includes('3rd') ? 'L3' : team.includes('2nd') ? 'L2' : 'L1');
 
-/** What must hold for every case there is: all that does not. */
+/** The violations of what must hold for every case. */
 export function importFaults(one: LogCase): string[] {
   const { ticketId, events } = caseToEvents(one, BPIC2013);
   const faults: string[] = [];

@@ -21,7 +21,7 @@ export async function readCases(file: string): Promise<LogCase[]> {
   return [...rows].map(([caseId, ofCase]) => inOrder(caseId, ofCase)).filter(hasTime);
 }
 
-/** Files of a test, in a folder of their own. Call `remove` when done. */
+/** Files of a test, in a temporary folder. Call `remove` when done. */
 export function temporaryFolder(): { write(name: string, content: string | Buffer): string; remove(): void } {
   const folder = mkdtempSync(join(tmpdir(), 'tierline-log-'));
   return {
@@ -34,7 +34,7 @@ export function temporaryFolder(): { write(name: string, content: string | Buffe
   };
 }
 
-/** Cases without what the format alone decides. */
+/** Cases without what depends on the format alone. */
 export function withoutLines(cases: readonly LogCase[]): unknown[] {
   return cases.map(({ caseId, rows }) => ({ caseId, rows: rows.map(({ line: _, ...row }) => row) }));
 }
@@ -89,12 +89,12 @@ const steps = Object.keys((typeof state === 'object' ? state.words : undefined) 
   return { status, sub_status };
 });
 
-/** Text as it might stand in a cell, with what each format must escape; no line breaks, which XML does not keep in attributes. */
+/** Text as in a cell, with what each format must escape; no line breaks, which XML does not keep in attributes. */
 const cellText = fc
   .string({ unit: fc.constantFrom('a', 'Å', '"', ',', '&', '<', '>', "'", ' ', '𝒜', '-'), minLength: 1, maxLength: 8 })
   .filter((text) => text.trim() !== '');
 
-/** Any case that the log's format allows: every status after every other, any walk between teams, at any pace. Lines are all 1. */
+/** Any case that the log's format allows: every status after every other, any path between teams, at any pace. Lines are all 1. */
 export function anyCase(caseId: fc.Arbitrary<string> = fc.constant('1-1')): fc.Arbitrary<LogCase> {
   const row = fc.record({
     wait: fc.oneof(fc.constant(0), fc.nat(100_000), fc.nat(40 * 86_400)),
@@ -135,7 +135,7 @@ export function anyCase(caseId: fc.Arbitrary<string> = fc.constant('1-1')): fc.A
     });
 }
 
-/** Several cases with ids of their own. */
+/** Several cases with different ids. */
 export const anyLog: fc.Arbitrary<LogCase[]> = fc.uniqueArray(
   anyCase(fc.string({ unit: fc.constantFrom('1', '2', '-', '"', '&'), minLength: 1, maxLength: 6 })),
   {

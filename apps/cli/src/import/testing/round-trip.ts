@@ -27,7 +27,7 @@ function recorded({ ticketId, events }: ImportedTicket): RecordedEvent<TicketEve
   })) as unknown as RecordedEvent<TicketEvents>[];
 }
 
-/** What tickets have. How many rows there are is the format's. */
+/** Figures in tickets. The number of rows depends on the format. */
 const inTickets = (figures: readonly CourseFigure[], moreReopenings = 0) =>
   Object.fromEntries(
     figures
@@ -35,14 +35,14 @@ const inTickets = (figures: readonly CourseFigure[], moreReopenings = 0) =>
       .map(({ name, inTickets }) => [name, inTickets + (name === 'reopenings' ? moreReopenings : 0)]),
   );
 
-/** Logs hand on what is done with, which no command does. It is open again then, and a row can only say so. */
+/** Logs hand on finished work, which no command does. It is then open again, and a row can only say so. */
 const handedOnWhenDone = (rows: readonly EventLogRow[]): number =>
   rows.filter(
     ({ type, status }, index) =>
       ['TicketEscalated', 'TicketDeescalated'].includes(type) && !isDone(status) && isDone(rows[index - 1]?.status ?? 'open'),
   ).length;
 
-/** The figures of cases as they were imported, and of their event log as it is imported again. */
+/** The figures of imported cases, and of their exported event log after importing that. */
 export async function roundTrip(
   files: Pick<ReturnType<typeof temporaryFolder>, 'write'>,
   cases: readonly LogCase[],
