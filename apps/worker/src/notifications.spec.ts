@@ -26,7 +26,7 @@ import {
   ticket,
   type TicketEvents,
 } from '#ticketing';
-import { type Deliverer, deliveryHealth, Networks, patience } from '#webhooks';
+import { type Deliverer, deliveryHealth, Networks, type Patience, patience } from '#webhooks';
 import { commandsTo } from '../../../libs/ticketing-app/src/testing/send-command.js';
 import { eventually } from '../../../test/eventually.js';
 import { MailServer } from '../../../test/mail-server.js';
@@ -67,7 +67,8 @@ beforeAll(async () => {
       const path = request.url ?? '';
       posted.push({ path, body, key: request.headers['idempotency-key'] });
       const isFirst = posted.filter((one) => one.path === path).length === 1;
-      if (path === '/down') response.writeHead(503).end();
+      if (path === '/stingy') response.writeHead(429, { 'Retry-After': '86400' }).end();
+      else if (path === '/down') response.writeHead(503).end();
       else if (path === '/gone') response.writeHead(404).end('no_service');
       else if (path === '/busy' && isFirst) response.writeHead(429, { 'Retry-After': '0' }).end();
       else response.end('ok');
@@ -92,7 +93,7 @@ afterAll(async () => {
 });
 
 /** @param more channels besides, by the paths that they lead to */
-async function deliver(more: Readonly<Record<string, string>> = {}): Promise<void> {
+async function deliver(more: Readonly<Record<string, string>> = {}, patient: Partial<Patience> = {}): Promise<void> {
   const { store, mongo } = stores;
   deliverer = deliverNotifications({
     store,
@@ -104,7 +105,7 @@ async function deliver(more: Readonly<Record<string, string>> = {}): Promise<voi
       ...Object.entries(more).map(([name, path]) => [name, { format: 'slack' as const, url: url(path) }] as const),
     ]),
     networks: ['127.0.0.0/8'],
-    patience: { ...patience, firstMs: 20, longestMs: 50, breakAfter: Infinity },
+    patience: { ...patience, firstMs: 20, longestMs: 50, breakAfter: Infinity, ...patient },
     timeoutMs: 2_000,
     pollMs: 20,
   });
@@ -289,6 +290,27 @@ describe('messages of escalation steps', () => {
     const texts = textsAt('/later');
     expect(texts).toHaveLength(2);
     for (const [index, ticketId] of [first, last].entries()) expect(texts[index]).toContain(ticketId);
+  });
+
+  it('are given up in time, each of them, where the server asks to be left alone for a day', async () => {
+    const channel = named('stingy');
+    await tell(team, channel, 'DefineTeam', { name: 'Stingy', tiers: ['L1'] });
+    await tell(team, channel, 'SetTeamContact', { channel });
+    await withMail('patient');
+    await tell(team, channel, 'AddTeamMember', { agent: named('patient') });
+    await deliver({ [channel]: '/stingy' }, { giveUpMs: 2_000 });
+    const open = () => openUnder([[{ kind: 'team', team: channel }]]);
+    const first = await open();
+    await eventually(
+      () => posted.filter(({ path }) => path === '/stingy').length,
+      (count) => count > 0,
+    );
+    const second = await open();
+    for (const ticketId of [first, second]) {
+      const [told] = await outcomes(ticketId, 1);
+      expect(told).toMatchObject({ type: 'NotificationFailed', data: { because: 'given-up' } });
+      expect(posted.filter(({ path, body }) => path === '/stingy' && body.includes(ticketId)).length).toBeGreaterThan(0);
+    }
   });
 
   it('remind owners of preventive actions that are overdue, and the problem says what became of each', async () => {

@@ -54,7 +54,13 @@ export interface DeliverNotificationsOptions extends Omit<DeliverOptions, 'desti
 const NOTIFIER: Actor = { id: 'notifier', kind: 'system' };
 
 /** Tries for a quarter of an hour: after that someone else should be notified. Each message waits by itself, since there are few. */
-const usualPatience: Patience = { ...patience, longestMs: 120_000, giveUpMs: 15 * 60_000, breakAfter: Infinity };
+const usualPatience: Patience = {
+  ...patience,
+  longestMs: 120_000,
+  giveUpMs: 15 * 60_000,
+  breakAfter: Infinity,
+  longestRetryAfterMs: 120_000,
+};
 
 /** Destinations: one for e-mail, and one per channel. */
 const MESSAGES = 'notifications';

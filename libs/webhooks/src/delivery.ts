@@ -213,7 +213,18 @@ export class Delivery {
   }
 
   #isFull(): boolean {
-    return this.#read.length >= MOST_UNTRIED || this.#queued >= MOST_WAITING || Date.now() < this.#brokenUntil;
+    if (this.#read.length >= MOST_UNTRIED || this.#queued >= MOST_WAITING) return true;
+    return Date.now() < this.#brokenUntil && !this.#waitEach;
+  }
+
+  /** Whether each parcel is given up in its time, whatever comes of the others: then it is read in time, too. */
+  get #waitEach(): boolean {
+    return this.to.patience.breakAfter === Infinity;
+  }
+
+  /** When a parcel is tried for the last time, though the receiver asks to be left alone. */
+  #lastTryAt({ failingSince }: Item): number {
+    return failingSince === undefined || !this.#waitEach ? Infinity : failingSince + this.to.patience.giveUpMs;
   }
 
   /** A parcel that was not sent yet. */
@@ -258,16 +269,18 @@ export class Delivery {
   #look(): void {
     if (this.#stopping.signal.aborted) return;
     const now = Date.now();
-    let next = Math.max(this.#brokenUntil, now);
+    let next = this.#waitEach ? now : Math.max(this.#brokenUntil, now);
     if (next === now) {
       next = Infinity;
       // After failures, one request shows whether the receiver is back.
       const atOnce = this.#brokenUntil > 0 ? 1 : AT_ONCE;
       for (const [subject, [item]] of this.#queues) {
-        if (this.#busy.size >= atOnce) break;
+        if (this.#busy.size >= (this.#waitEach ? AT_ONCE : atOnce)) break;
         if (item === undefined || this.#busy.has(subject)) continue;
-        if (item.dueAt > now) next = Math.min(next, item.dueAt);
-        else {
+        const lastTryAt = this.#lastTryAt(item);
+        const dueAt = Math.min(Math.max(item.dueAt, this.#brokenUntil), lastTryAt);
+        if (dueAt > now) next = Math.min(next, dueAt);
+        else if (this.#busy.size < atOnce || lastTryAt <= now) {
           this.#busy.add(subject);
           void this.#send(item);
         }

@@ -1,4 +1,5 @@
 import { breakAfter, patience, pauseAfter } from './patience.js';
+import { retryAfter } from './post.js';
 
 const HOUR = 3_600_000;
 
@@ -21,5 +22,16 @@ describe('pauses after failures', () => {
     expect([1, 4, 5, 6, 7].map(exactly)).toEqual([0, 0, 15_000, 30_000, 60_000]);
     expect(exactly(50)).toBe(600_000);
     expect(breakAfter(patience, 1, 0.5, 120_000)).toBe(120_000);
+  });
+
+  it('are asked for in seconds or by a date of HTTP; anything else asks for nothing', () => {
+    const now = Date.parse('2026-11-29T08:00:00Z');
+    const asked = (header: string) => retryAfter(header, now);
+    expect(['120', ' 0 ', '99999999999999'].map(asked)).toEqual([120_000, 0, 99999999999999_000]);
+    const dates = ['Sun, 29 Nov 2026 08:01:00 GMT', 'Sunday, 29-Nov-26 08:01:00 GMT', 'Sun Nov 29 08:01:00 2026'];
+    expect(dates.map(asked)).toEqual([60_000, 60_000, 60_000]);
+    expect(asked('Sun, 29 Nov 2026 07:00:00 GMT')).toBe(0);
+    for (const garbage of ['', '-5', '1.5', '1e9', 'soon', 'try 2099', '2099-01-01', 'Sun, 99 Nov 2026 99:99:99 GMT', 'Infinity'])
+      expect(asked(garbage)).toBeUndefined();
   });
 });

@@ -10,6 +10,8 @@ export interface Patience {
   /** For how long, the first time and at most, in milliseconds: each is twice the one before. */
   readonly breakMs: number;
   readonly longestBreakMs: number;
+  /** For how long the receiver may ask to be left alone (`Retry-After`), at most, in milliseconds. */
+  readonly longestRetryAfterMs: number;
 }
 
 const SECOND = 1_000;
@@ -24,23 +26,31 @@ export const patience: Patience = {
   breakAfter: 5,
   breakMs: 15 * SECOND,
   longestBreakMs: 10 * MINUTE,
+  longestRetryAfterMs: 24 * HOUR,
 };
-
-/** Longest that a receiver may ask to be left alone, in milliseconds. */
-const LONGEST_RETRY_AFTER = 24 * HOUR;
 
 /**
  * How long to wait before an event is sent again, in milliseconds.
  * @param failures how often it has failed, at least once
  * @param random from 0 to 1, so that those that failed together do not come back together
  */
-export function pauseAfter({ firstMs, longestMs }: Patience, failures: number, random: number, retryAfterMs = 0): number {
+export function pauseAfter(
+  { firstMs, longestMs, longestRetryAfterMs }: Patience,
+  failures: number,
+  random: number,
+  retryAfterMs = 0,
+): number {
   const pause = Math.min(longestMs, firstMs * 4 ** (failures - 1)) * (0.8 + 0.4 * random);
-  return Math.round(Math.max(pause, Math.min(retryAfterMs, LONGEST_RETRY_AFTER)));
+  return Math.round(Math.max(pause, Math.min(retryAfterMs, longestRetryAfterMs)));
 }
 
 /** How long nothing is sent after so many failures in a row, in milliseconds; 0 while there are too few. */
-export function breakAfter({ breakAfter, breakMs, longestBreakMs }: Patience, failures: number, random: number, retryAfterMs = 0): number {
+export function breakAfter(
+  { breakAfter, breakMs, longestBreakMs, longestRetryAfterMs }: Patience,
+  failures: number,
+  random: number,
+  retryAfterMs = 0,
+): number {
   const pause = failures < breakAfter ? 0 : Math.min(longestBreakMs, breakMs * 2 ** (failures - breakAfter)) * (0.8 + 0.4 * random);
-  return Math.round(Math.max(pause, Math.min(retryAfterMs, LONGEST_RETRY_AFTER)));
+  return Math.round(Math.max(pause, Math.min(retryAfterMs, longestRetryAfterMs)));
 }

@@ -39,7 +39,7 @@ export async function post(url: URL, { networks, headers, body, timeoutMs, signa
   try {
     const answer = await answered((tls ? httpsRequest : httpRequest)(url, options), body);
     const excerpt = await beginning(answer);
-    const retryAfterMs = retryAfter(answer.headers['retry-after']);
+    const retryAfterMs = retryAfter(answer.headers['retry-after'], Date.now());
     const status = answer.statusCode ?? 0;
     return {
       outcome: status >= 200 && status < 300 ? 'taken' : 'failed',
@@ -80,12 +80,17 @@ async function beginning(answer: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).subarray(0, EXCERPT).toString('utf8');
 }
 
-/** Seconds, or a date. */
-function retryAfter(header: string | undefined): number | undefined {
-  if (header === undefined) return undefined;
-  if (/^\s*\d{1,9}\s*$/.test(header)) return Number(header) * 1_000;
-  const date = Date.parse(header);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
+/** A date of HTTP, in the form of today or in one of the two that are still to be understood (RFC 9110, section 5.6.7). */
+const HTTP_DATE =
+  /^(?:[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} [\d:]{8} GMT|[A-Z][a-z]{5,8}, \d\d-[A-Z][a-z]{2}-\d\d [\d:]{8} GMT|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4})$/;
+
+/** Milliseconds until seconds have passed, or a date is reached; undefined for anything else, which `Date.parse` might take for a date. */
+export function retryAfter(header: string | undefined, now: number): number | undefined {
+  const text = header?.trim() ?? '';
+  if (/^\d+$/.test(text)) return Number(text) * 1_000;
+  if (!HTTP_DATE.test(text)) return undefined;
+  const date = Date.parse(text.endsWith('GMT') ? text : `${text} GMT`);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
 /** Says what went wrong, in the words of OpenSSL without its places in memory and in its sources. */
