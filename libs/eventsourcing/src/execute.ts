@@ -77,7 +77,8 @@ const ATTEMPTS = 32;
  *
  * A recently used stream is not read: the decision uses the cached state and is appended at its revision. If another process was faster,
  * the append fails and the newer events are read. Results that no append guards (a refusal, no change, a repeated command) are returned
- * only after reading them. Commands of this process on one stream take turns.
+ * only after reading them. Commands of this process on one stream take turns, except those that look something up: that may take long, and
+ * nobody else waits for it.
  * @throws StoreUnavailable if the store is out of reach (repeating the command with its id is safe), StreamDeleted, RevisionConflict if
  * others were faster every time
  */
@@ -90,9 +91,8 @@ export function execute<Of extends Aggregate, Name extends keyof CommandsOf<Of>>
   context: CommandContext,
   options: ExecuteOptions<StateOf<Of>, GivenOf<Of, Name>> = {},
 ): Promise<Executed<EventsOf<Of>> | Refusal<CodesOf<Of, Name> | AnyRefusalCode>> {
-  return foldedStreamsOf(store).inTurn(streamName(aggregate, id), () =>
-    decideAndAppend(store, aggregate, id, name, command, context, options),
-  );
+  const run = () => decideAndAppend(store, aggregate, id, name, command, context, options);
+  return options.given === undefined ? foldedStreamsOf(store).inTurn(streamName(aggregate, id), run) : run();
 }
 
 async function decideAndAppend<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
