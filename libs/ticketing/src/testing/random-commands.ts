@@ -356,6 +356,8 @@ export interface LateFact {
    * and no later than the next one.
    */
   readonly told?: 'any-time' | 'after-moves';
+  /** Minutes after which a hold ends by itself. */
+  readonly lasts?: number;
   /** What begins and what ends it: those of a pair are told in the order in which they happened. */
   readonly pair?: 'touch' | 'link';
 }
@@ -365,6 +367,7 @@ const FACTS: readonly Omit<LateFact, 'gap' | 'delay'>[] = [
   { name: 'PutOnHold', command: { reason: 'customer', note: 'n' } },
   { name: 'PutOnHold', command: { reason: 'vendor', note: 'n' } },
   { name: 'Resume', command: {} },
+  { name: 'PutOnHold', command: { reason: 'customer', note: 'n' }, lasts: 30 },
   { name: 'SendPublicReply', command: { text: 't' }, told: 'any-time' },
   { name: 'RecordDiagnosticStep', command: { action: 'a', outcome: 'o' }, told: 'any-time' },
   { name: 'RecordTouchTime', command: { minutes: 5 }, told: 'after-moves' },
@@ -390,6 +393,13 @@ const FACTS: readonly Omit<LateFact, 'gap' | 'delay'>[] = [
   { name: 'CancelTicket', command: { reason: 'r' }, ends: true },
   { name: 'EscalateToTier', command: { tier: 'L2', reason: 'r', handoff: completeHandOff } },
   { name: 'AcceptEscalation', command: {} },
+  { name: 'EscalateToTier', command: { tier: 'L3', reason: 'r', handoff: completeHandOff } },
+  { name: 'EscalateToTier', command: { tier: 'L4', reason: 'r', handoff: completeHandOff } },
+  { name: 'RecordVendorReply', command: { text: 't' }, told: 'after-moves' },
+  { name: 'RecordRequesterReply', command: { text: 't' } },
+  { name: 'DeclareMajorIncident', command: { reason: 'r' } },
+  { name: 'StandDownMajorIncident', command: { reason: 'r' } },
+  { name: 'RequestConsultation', command: { tier: 'L3', question: 'q' }, told: 'after-moves' },
   { name: 'ReturnEscalation', command: { reason: 'r' } },
   { name: 'DeescalateToTier', command: { tier: 'L1', reason: 'r', solution: { kind: 'procedure', text: 't' } } },
   {

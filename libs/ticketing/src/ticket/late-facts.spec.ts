@@ -11,6 +11,7 @@ import { completeHandOff, type LateFact, lateFact, officeHours } from '../testin
 import type { Person, Tier } from '../vocabulary.js';
 import { at, pin, type Told } from '../testing/ticket-life.js';
 import { measuredSeconds } from '../views/reported-facts.js';
+import { foldTicket, type TicketFold } from '../views/ticket-fold.js';
 import type { ClockedTicketState } from './clocked-ticket.js';
 import { ticketLinks } from './ticket-policies.js';
 import { type TicketCommandName, type TicketCommands, ticket } from './ticket.js';
@@ -22,6 +23,7 @@ const policy: Actor = { id: 'policy:children-follow', kind: 'system' };
 /** A ticket that is told of things at one time which happened at another, in minutes. */
 class Desk {
   state: ClockedTicketState = null;
+  fold: TicketFold | null = null;
   readonly events: (EventOf<TicketEvents> & Pick<Told, 'at'> & { readonly recordedAt: Instant })[] = [];
   /** How parts that were split off are opened. */
   readonly parts: TicketCommands['OpenTicket'][] = [];
@@ -41,6 +43,12 @@ class Desk {
     if (isRefusal(decision)) return decision;
     const known = this.events.length;
     for (const event of decision) {
+      this.fold = foldTicket(this.fold, {
+        ...event,
+        stream: 'ticket-t',
+        revision: this.events.length,
+        metadata: { ...context, commandType: name, effectiveAt: event.effectiveAt ?? context.effectiveAt },
+      } as never);
       const facts = { ...context, effectiveAt: event.effectiveAt ?? context.effectiveAt };
       this.state = evolve(ticket, this.state, event, facts);
       this.events.push({ ...event, at: facts.effectiveAt, recordedAt: facts.recordedAt });
@@ -84,6 +92,7 @@ class Desk {
 
   /** The timekeeper looks. */
   look(when: number): void {
+    this.tell('EndHold', {}, when, when, TIMEKEEPER);
     this.tell('RecordSlaMoments', {}, when, when, TIMEKEEPER);
     this.tell('RunEscalations', {}, when, when, TIMEKEEPER);
   }
@@ -666,6 +675,35 @@ describe('what follows from an event in another ticket', () => {
   });
 });
 
+/** What KPIs and reports are made of. */
+function reported(fold: TicketFold | null) {
+  if (fold === null) return undefined;
+  const { facts, ticket, reported } = fold;
+  const { resolutions, holds, replies, majorIncidents, times, reassignments, acknowledgedAt, mergedAt } = reported;
+  return {
+    cycle: ticket.cycle,
+    repliedAt: ticket.repliedAt,
+    returns: ticket.returns,
+    major: ticket.majorIncident,
+    vendor: ticket.vendorCase,
+    firstResponseAt: facts.firstResponseAt,
+    closedAt: facts.closedAt,
+    escalations: [facts.escalations, facts.deescalations],
+    handOffs: facts.handOffs.map(({ escalationId: _, ...rest }) => JSON.stringify(rest)),
+    stays: facts.stays.map(({ tier, since }) => [tier, since].join()),
+    since: [facts.since, facts.atTierSince, facts.queueState],
+    touchSeconds: facts.touchSeconds,
+    resolutions: resolutions.map((one) => JSON.stringify(one)),
+    holds: holds.map((one) => JSON.stringify(one)),
+    majorIncidents: majorIncidents.map((one) => JSON.stringify(one)),
+    replies,
+    times: times.map((one) => JSON.stringify(one)).sort(),
+    reassignments,
+    acknowledgedAt,
+    mergedAt,
+  };
+}
+
 /** What stands at the end: clocks, what is believed of them, where the work is, and what was done at which tier. */
 function standing(desk: Desk, end: Instant) {
   const { work, tier, assignee, sla, links, touching, stepsTried } = desk.ticket;
@@ -742,10 +780,11 @@ describe('lives that are told in any order, with any delay', () => {
           // Whom a policy gives it to depends on when: only where people give it to nobody.
           const byPolicy = facts.some(({ name }) => /^(Assign|Unassign|TakeOver)/.test(name)) ? [] : assignments;
           const between = (from: number, to: number) => byPolicy.filter((when) => when > from && when <= to).sort((a, b) => a - b);
-          for (const { name, command, gap, delay, ends, told: order, pair } of facts) {
+          for (const { name, command: said, gap, delay, ends, told: order, pair, lasts } of facts) {
             for (const when of between(now, now + gap)) prompt.assign(when);
             now += gap;
             prompt.look(now);
+            const command = lasts === undefined ? said : { ...said, until: at(now + lasts) };
             const decided = prompt.tell(name, command as never, now);
             if (isRefusal(decided) || decided.length === 0) continue;
             const told = Math.max(now + delay, order === 'any-time' ? begunSince : toldSoFar, pairs.get(pair) ?? 0);
@@ -753,7 +792,7 @@ describe('lives that are told in any order, with any delay', () => {
             // People's own moves are told in their order, and what came before the end before it.
             if (ends) for (const one of telling) one.told = Math.min(one.told, told);
             if (order === undefined) toldSoFar = told;
-            if (name === 'ReopenTicket') begunSince = told;
+            if (name === 'ReopenTicket' || name === 'RecordRequesterReply') begunSince = told;
             telling.push({ name, command, happened: now, told });
           }
           const end = Math.max(now, ...telling.map(({ told }) => told), openingDelay) + 5000;
@@ -764,7 +803,10 @@ describe('lives that are told in any order, with any delay', () => {
           const agenda = [
             ...telling.map((one) => ({
               when: one.told,
-              act: () => expect(isRefusal(late.tell(one.name, one.command as never, one.happened, one.told))).toBe(false),
+              act: () => {
+                late.tell('EndHold', {}, one.told, one.told, TIMEKEEPER);
+                expect(isRefusal(late.tell(one.name, one.command as never, one.happened, one.told))).toBe(false);
+              },
             })),
             ...looks.filter((when) => when >= openingDelay && when < end).map((when) => ({ when, act: () => late.look(when) })),
             ...between(openingDelay, end).map((when) => ({ when, act: () => late.assign(when) })),
@@ -772,6 +814,7 @@ describe('lives that are told in any order, with any delay', () => {
           for (const { act } of agenda) act();
           late.look(end);
           expect(standing(late, at(end))).toEqual(standing(prompt, at(end)));
+          if (byPolicy.length === 0) expect(reported(late.fold)).toEqual(reported(prompt.fold));
           const breaches = (desk: Desk) => desk.clocks.filter((clock) => clockAt(clock, at(end)).breachedAt !== undefined).length;
           expect(breaches(late)).toBe(breaches(prompt));
         },
