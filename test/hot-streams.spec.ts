@@ -71,7 +71,13 @@ class Process extends EventStore {
     return events.store.subscribe(filter, after, signal);
   }
 
-  send<Name extends TicketCommandName>(id: string, name: Name, command: TicketCommands[Name], more: Partial<CommandContext> = {}) {
+  send<Name extends TicketCommandName>(
+    id: string,
+    name: Name,
+    command: TicketCommands[Name],
+    more: Partial<CommandContext> = {},
+    given?: () => Promise<never>,
+  ) {
     const now = instantFrom(Date.now());
     const context: CommandContext = {
       commandId: randomUUID(),
@@ -82,7 +88,7 @@ class Process extends EventStore {
       recordedAt: now,
       ...more,
     };
-    return execute(this, ticket, id, name, command, context, { opens: name === 'OpenTicket' });
+    return execute(this, ticket, id, name, command, context, { opens: name === 'OpenTicket', ...(given && { given }) });
   }
 
   /** Opens a ticket: its id. */
@@ -190,6 +196,17 @@ describe('a stream that this process has used lately', () => {
     const sent = Array.from({ length: 12 }, (_, index) => one.send(id, 'RecordDiagnosticStep', step(String(index))));
     expect((await Promise.all(sent)).map((done) => (isRefusal(done) ? done : done.revision))).toEqual(sent.map((_, index) => index + 1));
     expect(one.readSince()).toBe(0);
+  });
+
+  it('is not waited for by others while a command looks something up', async () => {
+    const one = new Process();
+    const id = await one.open();
+    let found = () => {};
+    const looking = new Promise<never>((resolve) => (found = resolve as () => void));
+    const slow = one.send(id, 'RecordDiagnosticStep', step('a'), {}, () => looking);
+    expect(await one.send(id, 'RecordDiagnosticStep', step('b'))).toMatchObject({ revision: 1 });
+    found();
+    expect(await slow).toMatchObject({ revision: 2 });
   });
 
   it('is read before a refusal is answered, which another process may have made untrue', async () => {

@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify';
 import { asLines, CSV, csvRows, NDJSON } from '#exports';
 import { accepted, QueryParameters } from '#http';
 import { type Parameter, type QueryOf, text, wholeNumber } from '#platform';
-import { canonicalJson, type HistoryName } from '#ticketing';
+import { aggregates, canonicalJson, type HistoryName } from '#ticketing';
 import { type Asker, type HistoryLine, queries, periodBegin, periodEnd, zoneOfDates } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
@@ -15,8 +15,13 @@ import { PathName } from './path-name.js';
 import { TicketId } from './ticket-id.js';
 import { type DomainProblemCode, ticketProblems, unlessRefused } from './ticket-problems.js';
 
+const eventTypes = new Set(aggregates.flatMap(({ events }) => Object.keys(events)));
+
 const types: Parameter<readonly string[]> = {
-  parse: (given) => (/^[A-Za-z]{1,100}(,[A-Za-z]{1,100}){0,99}$/.test(given) ? given.split(',') : undefined),
+  parse: (given) => {
+    const named = [...new Set(given.split(','))];
+    return named.every((type) => eventTypes.has(type)) ? named : undefined;
+  },
   rule: 'must be event types such as TicketEscalated, separated by commas',
   description: 'Only events of these types',
   schema: { type: 'string', pattern: '^[A-Za-z]+(,[A-Za-z]+)*$' },

@@ -63,6 +63,10 @@ describe('GET /v1/…/history', () => {
     expect(await revisions('actor=ada')).toEqual([0, 2]);
     expect(await revisions('actor=administrator&type=ContractAgreed')).toEqual([0, 1, 2]);
     expect(await revisions('type=TeamDefined')).toEqual([]);
+    expect(await get(`${contractPath()}?type=ContractAgreed,ContractAgred`)).toMatchObject({
+      status: 400,
+      json: { code: 'invalid-query', faults: [{ field: 'type' }] },
+    });
     expect(await revisions(`recordedFrom=${at}`)).toEqual([1, 2]);
     expect(await revisions(`recordedTo=${at}`)).toEqual([0]);
     expect(await revisions(`happenedFrom=${at}&happenedTo=${at}`)).toEqual([]);
