@@ -19,7 +19,7 @@ const listQuery = {
   status: oneOf(PROBLEM_STATUSES, 'Only problems with this status'),
   service: text('Only problems of this service'),
   component: text('Only problems of this configuration item'),
-  category: text('Only problems of this category'),
+  category: text('Only problems of this category or a subcategory'),
   ticket: text('Only problems linked to this ticket'),
   overdue: flag('Only problems with an overdue preventive action, or only the others'),
   ...pageParameters,

@@ -53,8 +53,14 @@ describe('problems', () => {
   it('are listed in pages, by what they are about and by ticket', async () => {
     const client = `${api.client}-listed`;
     const ids: string[] = [];
-    for (const component of ['FIN-1', 'FIN-2', 'FIN-2'])
-      ids.push((await post('/v1/problems', { client, title: 'Printers stop', service: 'printing', component })).json.problemId);
+    for (const [component, category] of [
+      ['FIN-1', 'hardware'],
+      ['FIN-2', 'hardware/printer'],
+      ['FIN-2', 'hardware-loan'],
+    ]) {
+      const body = { client, title: 'Printers stop', service: 'printing', component, category };
+      ids.push((await post('/v1/problems', body)).json.problemId);
+    }
     const ticketId = await ticketOf(client);
     await post(`/v1/problems/${ids[2]}/tickets`, { ticketId });
     await post(`/v1/problems/${ids[2]}/workaround`, { workaround: 'Restart the spooler' });
@@ -71,7 +77,9 @@ describe('problems', () => {
     expect(second.next).toBeUndefined();
     expect(await found('&component=FIN-2&service=printing')).toEqual(ids.slice(1).sort());
     expect(await found(`&ticket=${ticketId}`)).toEqual([ids[2]]);
-    expect(await found('&category=hardware')).toEqual([]);
+    expect(await found('&category=hardware')).toEqual(ids.slice(0, 2).sort());
+    expect(await found('&category=hardware/printer')).toEqual([ids[1]]);
+    expect(await found('&category=hard')).toEqual([]);
     expect((await get('/v1/problems?status=lost')).json).toMatchObject({ status: 400, faults: [{ field: 'status' }] });
     expect((await get(`/v1/problems?limit=1&cursor=${encodeURIComponent(first.next ?? '')}`)).json).toMatchObject({
       status: 400,

@@ -82,7 +82,9 @@ export function readProblems(
 ): Promise<Page<ProblemRecord>> {
   const dueBy = overdue && { $lte: overdue.at };
   const nextActionDueAt = overdue?.is === false ? { $not: dueBy } : dueBy;
-  const where = omitUndefined({ client, status, service, component, category, tickets, nextActionDueAt });
+  // All names that begin with `<category>/`: '0' is the character after '/'.
+  const below = category && { $or: [{ category }, { category: { $gt: `${category}/`, $lt: `${category}0` } }] };
+  const where = omitUndefined({ client, status, service, component, tickets, nextActionDueAt, ...below });
   return readByName<ProblemRecord>(sources, { view: problems.name, where, limit, after });
 }
 
