@@ -30,6 +30,19 @@ async function eventsOf(stream: string): Promise<StoredEvent[]> {
   return events;
 }
 
+describe('a key', () => {
+  it('is not issued once it would have expired', async () => {
+    const asked = { label: 'l', id: randomUUID(), roles: ['service'], clients: [api.client] };
+    for (const [expiresAt, status] of [
+      [Date.now() - 1, 400],
+      [Date.now() + 60_000, 201],
+    ] as const) {
+      const answer = await send(api.url, 'POST', '/v1/api-keys', { body: { ...asked, expiresAt: instantFrom(expiresAt) } });
+      expect(answer).toMatchObject({ status, ...(status === 400 && { json: { code: 'invalid-body', faults: [{ field: 'expiresAt' }] } }) });
+    }
+  });
+});
+
 describe('without a principal', () => {
   it('nothing answers but health, documentation and schemas', async () => {
     const { paths } = (await send(api.url, 'GET', '/openapi.json')).json as { paths: Record<string, Record<string, unknown>> };

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { EventStore, type Fault, parseInstant } from '#eventsourcing';
+import { EventStore, type Fault, instantFrom, parseInstant } from '#eventsourcing';
 import { entityTag, JsonBody, Problem, QueryParameters } from '#http';
 import { type QueryOf } from '#platform';
 import { CLIENTS_NOT_NAMED, isRouteOfKey, IssueKey, principalOfKey } from '#ticketing';
@@ -39,6 +39,8 @@ export class KeysController {
     if (wrong >= 0) throw invalid({ field: `routes[${wrong}]`, message: 'must be a method and a path, such as GET /v1/tickets' });
     const { label, routes } = body;
     const expiresAt = body.expiresAt === undefined ? undefined : parseInstant(body.expiresAt);
+    if (expiresAt !== undefined && expiresAt <= instantFrom(Date.now()))
+      throw invalid({ field: 'expiresAt', message: 'must be in the future' });
     const issuing = { form: 'key', label, principal, ...(routes && { routes }), ...(expiresAt && { expiresAt }) } as const;
     const issued = unlessRefused(await issueCredential(this.store, issuing, sentWith(request, 'api-keys')));
     void reply.headers({ Location: `/v1/api-keys/${issued.key}`, ETag: entityTag(issued.revision) });

@@ -364,6 +364,7 @@ describe('keys', () => {
       ['issue', 'x', '--id', 'x', '--roles', 'agent', '--clients', 'a,'],
       ['issue', 'x', '--id', 'x', '--roles', 'agent', '--tiers', 'L9'],
       ['issue', 'x', '--id', 'x', '--roles', 'agent', '--expires', 'soon'],
+      ['issue', 'x', '--id', 'x', '--roles', 'agent', '--expires', '2020-01-01T00:00:00Z'],
       ['issue', 'x', '--id', 'x', '--roles', 'agent', '--routes', '/v1/tickets'],
       ['issue', 'x', '--id', 'x', '--roles', 'agent', '--kind', 'system'],
       ['show', '0'.repeat(20)],

@@ -18,6 +18,7 @@ export async function issueKey(
   { label, principal, routes, expiresAt }: KeyAsked,
   print: (text: string) => void,
 ): Promise<void> {
+  if (expiresAt !== undefined && expiresAt <= instantFrom(Date.now())) throw new Complaint(`The key would have expired at ${expiresAt}`);
   const issuing = { form: 'key', label, principal, ...(routes && { routes }), ...(expiresAt && { expiresAt }) } as const;
   const issued = await issueCredential(store, issuing, asOperator());
   if (isRefusal(issued)) throw new Complaint(issued.message);
