@@ -1,7 +1,7 @@
 import { epochMillis, type EventMetadata, type EventOf, type Instant, instantFrom } from '#eventsourcing';
 import { type PinnedContract, pinnedContractSchema, QUIET_TIME, termsOf } from '../contract/contract.js';
 import { omitUndefined } from '../plain-json.js';
-import { CLOCK_SKEW, isAutomatic } from '../events/automatic.js';
+import { isAutomatic, isToldLater } from '../events/automatic.js';
 import type { ClockIdentity } from '../events/sla.js';
 import { clockEffectsOf, definitionOf, supposedBy, type TicketEvents } from '../events/ticket-events.js';
 import {
@@ -121,13 +121,10 @@ export function evolvePinnedClocks(sla: PinnedClocks | null, event: TicketEvent,
   }
 }
 
-/**
- * Recorded so long after it happened that differing machine clocks cannot explain it: by a person or a service, or by a policy that opens a
- * ticket because of a late fact (a split, a reply).
- */
+/** Told later by a person or a service, or by a policy that opens a ticket because of a late fact (a split, a reply). */
 function isToldLate({ type }: TicketEvent, facts: Facts): boolean {
   if (facts.imported !== undefined || (isAutomatic(facts) && type !== 'TicketOpened')) return false;
-  return epochMillis(facts.recordedAt) - epochMillis(facts.effectiveAt) > CLOCK_SKEW;
+  return isToldLater(facts);
 }
 
 function happened(event: TicketEvent, facts: Facts): Pick<ClockFact, 'at' | 'automatic' | 'endsTouch'> {
@@ -148,7 +145,8 @@ function withFact(sla: PinnedClocks, fact: ClockFact, { effectiveAt, recordedAt,
   }
   const place = sla.facts.findLastIndex(({ at }, index) => index === 0 || at <= fact.at) + 1;
   const facts = sla.facts.toSpliced(place, 0, fact);
-  const folded = foldedFrom(facts);
+  const [opening, ...rest] = facts as [ClockFact, ...ClockFact[]];
+  const folded = rest.reduce((clocks, one) => after(clocks, one), opened(opening));
   const clocks = folded.clocks.map((clock) => {
     const restated = sla.clocks.find((one) => isSameClock(one, clock))?.restated;
     return restated === undefined ? clock : { ...clock, restated };
@@ -162,11 +160,6 @@ export function contractAt({ facts }: Pick<PinnedClocks, 'facts'>, at: Instant):
   return held === undefined || 'contract' in held ? held?.contract : held.opensUnder;
 }
 
-/** The ticket's true tier at an instant. */
-export function tierAt({ facts }: Pick<PinnedClocks, 'facts'>, at: Instant): Tier | undefined {
-  return foldedFrom(facts.filter((fact, index) => index === 0 || fact.at <= at)).tier;
-}
-
 /** When, after an instant, the work was really first taken from those working on it. */
 export function touchEndAfter({ facts }: Pick<PinnedClocks, 'facts'>, at: Instant): Instant | undefined {
   const [opening, ...rest] = facts as [ClockFact, ...ClockFact[]];
@@ -176,12 +169,6 @@ export function touchEndAfter({ facts }: Pick<PinnedClocks, 'facts'>, at: Instan
     folded = after(folded, fact);
   }
   return undefined;
-}
-
-/** The fold of facts in order, the opening first. */
-function foldedFrom(facts: readonly ClockFact[]): Folded {
-  const [opening, ...rest] = facts as [ClockFact, ...ClockFact[]];
-  return rest.reduce((clocks, fact) => after(clocks, fact), opened(opening));
 }
 
 function opened(fact: ClockFact): Folded {

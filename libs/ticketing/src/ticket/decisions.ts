@@ -1,5 +1,4 @@
-import { type DecisionContext, type Decision, epochMillis, type EventOf } from '#eventsourcing';
-import { CLOCK_SKEW } from '../events/automatic.js';
+import { type DecisionContext, type Decision, type EventOf } from '#eventsourcing';
 import type { Ticket } from '../events/ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { omitUndefined } from '../plain-json.js';
@@ -31,17 +30,4 @@ export function endOfHold({ work }: Ticket): EventOf<TicketEvents>[] {
 /** Reopens a resolved ticket. */
 export function reopening({ tier, team, cycle }: Ticket, reason: string): EventOf<TicketEvents> {
   return event('TicketReopened', omitUndefined({ reason, tier, team, cycle: cycle + 1 }));
-}
-
-/** When something happened, and when it is recorded. */
-type Told = Pick<DecisionContext, 'effectiveAt' | 'recordedAt'>;
-
-/** Told after it happened. */
-export function isLate({ effectiveAt, recordedAt = effectiveAt }: Told): boolean {
-  return effectiveAt < recordedAt;
-}
-
-/** Told so long after it happened that it is not for want of a common time. */
-export function isToldLater({ effectiveAt, recordedAt = effectiveAt }: Told): boolean {
-  return epochMillis(recordedAt) - epochMillis(effectiveAt) > CLOCK_SKEW;
 }

@@ -1,12 +1,11 @@
 import { type Decided, type DecisionContext, evolve } from '#eventsourcing';
-import { isAutomatic } from '../events/automatic.js';
+import { isAutomatic, isLate } from '../events/automatic.js';
 import { asOf } from '../events/past.js';
 import { clockEffectsOf, inTruthAt, type TicketEvents } from '../events/ticket-events.js';
 import { without } from '../plain-json.js';
 import { lateRestatements } from '../sla/sla-restatement.js';
 import { contractAt } from '../sla/sla-terms.js';
 import { type ClockedTicket, clockedTicketEvents, type ClockedTicketState } from './clocked-ticket.js';
-import { isLate } from './decisions.js';
 
 /**
  * The ticket that a command decides on: as it really was when the reported fact happened, under the contract of its clocks at the time.

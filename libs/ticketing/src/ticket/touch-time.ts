@@ -1,4 +1,5 @@
 import { type Decided, type DecisionContext, epochMillis, type Instant } from '#eventsourcing';
+import { isLate, isToldLater, type Told } from '../events/automatic.js';
 import { takenFrom } from '../events/past.js';
 import type { Ticket, Touched } from '../events/ticket.js';
 import type { TicketEvents } from '../events/ticket-events.js';
@@ -6,12 +7,11 @@ import { omitUndefined } from '../plain-json.js';
 import { touchEndAfter } from '../sla/sla-terms.js';
 import type { Person } from '../vocabulary.js';
 import type { ClockedTicket } from './clocked-ticket.js';
-import { event, isLate, isToldLater } from './decisions.js';
+import { event } from './decisions.js';
 
 /** Stretches of touch time as they were in truth, in whatever order it is told what began and what ended them. */
 
 type Running = Ticket['touching'][number];
-type Told = Pick<DecisionContext, 'effectiveAt' | 'recordedAt'>;
 type TouchEvent = Decided<TicketEvents>;
 
 /** What a stretch began with. Of an agent who is at it already, that is told late: what was before it may turn out to have ended meanwhile. */
