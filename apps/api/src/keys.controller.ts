@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore, type Fault, instantFrom, parseInstant } from '#eventsourcing';
 import { entityTag, JsonBody, Problem, QueryParameters } from '#http';
 import { type QueryOf } from '#platform';
-import { CLIENTS_NOT_NAMED, isRouteOfKey, IssueKey, principalOfKey } from '#ticketing';
+import { CLIENTS_NOT_NAMED, isRouteOfKey, IssueKey, isValid, principalOfKey } from '#ticketing';
 import { type Asker, issueCredential, queries } from '#ticketing-app';
 import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
@@ -39,8 +39,7 @@ export class KeysController {
     if (wrong >= 0) throw invalid({ field: `routes[${wrong}]`, message: 'must be a method and a path, such as GET /v1/tickets' });
     const { label, routes } = body;
     const expiresAt = body.expiresAt === undefined ? undefined : parseInstant(body.expiresAt);
-    if (expiresAt !== undefined && expiresAt <= instantFrom(Date.now()))
-      throw invalid({ field: 'expiresAt', message: 'must be in the future' });
+    if (!isValid({ expiresAt }, instantFrom(Date.now()))) throw invalid({ field: 'expiresAt', message: 'must be in the future' });
     const issuing = { form: 'key', label, principal, ...(routes && { routes }), ...(expiresAt && { expiresAt }) } as const;
     const issued = unlessRefused(await issueCredential(this.store, issuing, sentWith(request, 'api-keys')));
     void reply.headers({ Location: `/v1/api-keys/${issued.key}`, ETag: entityTag(issued.revision) });

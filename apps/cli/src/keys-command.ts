@@ -1,5 +1,5 @@
 import { instantFrom, isRefusal, type Instant, readAggregate } from '#eventsourcing';
-import { credential, type Principal, shown } from '#ticketing';
+import { credential, isValid, type Principal, shown } from '#ticketing';
 import { asOperator, issueAccountLink, issueCredential, issueLink, runCommand } from '#ticketing-app';
 import { Complaint } from './complaint.js';
 import { showProgress } from './progress.js';
@@ -18,7 +18,7 @@ export async function issueKey(
   { label, principal, routes, expiresAt }: KeyAsked,
   print: (text: string) => void,
 ): Promise<void> {
-  if (expiresAt !== undefined && expiresAt <= instantFrom(Date.now())) throw new Complaint(`The key would have expired at ${expiresAt}`);
+  if (!isValid({ expiresAt }, instantFrom(Date.now()))) throw new Complaint(`The key would have expired at ${expiresAt}`);
   const issuing = { form: 'key', label, principal, ...(routes && { routes }), ...(expiresAt && { expiresAt }) } as const;
   const issued = await issueCredential(store, issuing, asOperator());
   if (isRefusal(issued)) throw new Complaint(issued.message);

@@ -21,6 +21,11 @@ export function portTaken(port: number, what: string, variable: string): CannotS
   );
 }
 
+/** @param variable the setting that names the key's file */
+export function keyUnusable(variable: string, cause: Error): CannotStart {
+  return new CannotStart(`The key that ${variable} names cannot be used (${cause.message}).`, { cause });
+}
+
 /** System errors that mean that a directory cannot be written. */
 const unwritable: ReadonlySet<string> = new Set('EACCES EPERM EROFS ENOTDIR EISDIR EEXIST ELOOP ENAMETOOLONG ENOSPC EDQUOT EIO'.split(' '));
 

@@ -2,7 +2,7 @@ import type { EventStoreDB } from '#eventstoredb';
 import type { Mongo } from '#mongo';
 import { type Config, ConfigError, type JsonLog, keyIn } from '#platform';
 import type { AttachmentKeys, PersonalKeys } from '#privacy';
-import { CannotStart } from './cannot-start.js';
+import { CannotStart, keyUnusable } from './cannot-start.js';
 import { type Closable, opening } from './opening.js';
 
 /** Connections to both stores. */
@@ -47,7 +47,7 @@ export async function connectStores(
     const { AttachmentKeys, forgetErased, MasterKeyFile, PersonalEvents, PersonalKeys } = await import('#privacy');
     if (personalKeyFileBefore !== undefined)
       await keyIn(personalKeyFileBefore).catch((error: Error) => {
-        throw new CannotStart(`The key that PERSONAL_KEY_FILE_BEFORE names cannot be used (${error.message}).`, { cause: error });
+        throw keyUnusable('PERSONAL_KEY_FILE_BEFORE', error);
       });
     const keys = await PersonalKeys.wrapped(mongo)
       .then((wrapped) => MasterKeyFile.open(personalKeyFile, personalKeyFileBefore, wrapped))

@@ -1,6 +1,6 @@
 import type { Mongo } from '#mongo';
 import { keyIn, whyUnwritable } from '#platform';
-import { CannotStart } from './cannot-start.js';
+import { CannotStart, keyUnusable } from './cannot-start.js';
 
 /** A key for deriving secrets that are not stored. */
 export interface DerivingKey {
@@ -20,7 +20,7 @@ export async function unlessKeyMissing({ db }: Pick<Mongo, 'db'>, { file, variab
     () => undefined,
     (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return error;
-      throw new CannotStart(`The key that ${variable} names cannot be used (${error.message}).`, { cause: error });
+      throw keyUnusable(variable, error);
     },
   );
   if (missing === undefined) return;
