@@ -221,13 +221,14 @@ async function readFolded<Of extends Aggregate>(
   known?: Folded<StateOf<Of>>,
 ): Promise<{ readonly folded: Folded<StateOf<Of>>; readonly done: readonly RecordedEvent<EventsOf<Of>>[] }> {
   const confirmedAt = performance.now();
-  const canGoOn = known !== undefined && known.revision >= 0 && !isBroken(known.chain) && known.chain.begun;
-  const start = canGoOn && !known.commandIds.has(commandId ?? '') ? known : empty(aggregate);
+  const isSound = known !== undefined && known.revision >= 0 && !isBroken(known.chain) && known.chain.begun;
+  const resumed = isSound && !known.commandIds.has(commandId ?? '') ? known : undefined;
+  const start = resumed ?? empty(aggregate);
   const { commandIds } = start;
   let { state, revision, chain, weight } = start;
   const done: RecordedEvent<EventsOf<Of>>[] = [];
   // The last known event is read again: it shows that this is still the stream that is known.
-  let goesOn = start !== known;
+  let goesOn = resumed === undefined;
   for await (const stored of store.readStream(stream, Math.max(start.revision, 0))) {
     if (!goesOn) {
       if (stored.revision !== start.revision || isBroken(chain) || stored.metadata.hash !== chain.hash) break;
@@ -236,7 +237,7 @@ async function readFolded<Of extends Aggregate>(
     }
     if (!isBroken(chain)) chain = followChain(chain, stored);
     // What was personal in the known events is no longer there, or they are not those that this one follows.
-    if (start === known && (stored.type === PERSONAL_DATA_ERASED || isBroken(chain))) {
+    if (resumed !== undefined && (stored.type === PERSONAL_DATA_ERASED || isBroken(chain))) {
       goesOn = false;
       break;
     }
