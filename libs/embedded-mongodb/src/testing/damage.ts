@@ -42,10 +42,10 @@ const write = async (db: Db, round: number): Promise<void> => {
 };
 
 /** What clients ask, and what the right answer is. */
-const questions = async (
+const questions = (
   db: Db,
   round: number,
-): Promise<readonly { readonly what: string; readonly answer: Promise<unknown>; readonly right: unknown }[]> => {
+): readonly { readonly what: string; readonly answer: () => Promise<unknown>; readonly right: unknown }[] => {
   const tickets = db.collection<Ticket>('tickets');
   const all = Array.from({ length: TICKETS }, (_, n) => ticket(n, round));
   const byOpened = (some: readonly Ticket[]): number[] =>
@@ -53,53 +53,59 @@ const questions = async (
   const ids = async (documents: Promise<{ _id: number }[]>): Promise<number[]> => (await documents).map(({ _id }) => _id);
   const one = [17, 679, 858].map((_id) => ({
     what: `document ${_id}`,
-    answer: tickets.findOne({ _id }),
+    answer: () => tickets.findOne({ _id }),
     right: all[_id],
   }));
   return [
     {
       what: 'names of collections',
-      answer: db
-        .listCollections()
-        .toArray()
-        .then((found) => found.map(({ name }) => name).sort()),
+      answer: () =>
+        db
+          .listCollections()
+          .toArray()
+          .then((found) => found.map(({ name }) => name).sort()),
       right: ['others', 'tickets'],
     },
     {
       what: 'names of indexes',
-      answer: tickets.indexes().then((found) => found.map(({ name }) => name)),
+      answer: () => tickets.indexes().then((found) => found.map(({ name }) => name)),
       right: ['_id_', 'tier_1_opened_1', 'tags_1'],
     },
-    { what: 'number of all', answer: tickets.countDocuments(), right: TICKETS },
-    { what: 'estimated number', answer: tickets.estimatedDocumentCount(), right: TICKETS },
-    { what: 'number by an index', answer: tickets.countDocuments({ tier: 'L2' }), right: all.filter(({ tier }) => tier === 'L2').length },
+    { what: 'number of all', answer: () => tickets.countDocuments(), right: TICKETS },
+    { what: 'estimated number', answer: () => tickets.estimatedDocumentCount(), right: TICKETS },
+    {
+      what: 'number by an index',
+      answer: () => tickets.countDocuments({ tier: 'L2' }),
+      right: all.filter(({ tier }) => tier === 'L2').length,
+    },
     {
       what: 'number by an array',
-      answer: tickets.countDocuments({ tags: 'urgent' }),
+      answer: () => tickets.countDocuments({ tags: 'urgent' }),
       right: all.filter(({ tags }) => tags.includes('urgent')).length,
     },
-    { what: 'all documents', answer: tickets.find().toArray(), right: all },
+    { what: 'all documents', answer: () => tickets.find().toArray(), right: all },
     {
       what: 'a range of _id',
-      answer: ids(tickets.find({ _id: { $gte: 300, $lt: 700 } }).toArray()),
+      answer: () => ids(tickets.find({ _id: { $gte: 300, $lt: 700 } }).toArray()),
       right: all.slice(300, 700).map(({ _id }) => _id),
     },
     {
       what: 'a page in order',
-      answer: ids(tickets.find({ tier: 'L1' }).sort({ opened: 1 }).limit(120).toArray()),
+      answer: () => ids(tickets.find({ tier: 'L1' }).sort({ opened: 1 }).limit(120).toArray()),
       right: byOpened(all.filter(({ tier }) => tier === 'L1')).slice(0, 120),
     },
     {
       what: 'a range of an index',
-      answer: ids(
-        tickets
-          .find({ tier: 'L3', opened: { $gte: 2000, $lt: 4000 } })
-          .sort({ opened: 1 })
-          .toArray(),
-      ),
+      answer: () =>
+        ids(
+          tickets
+            .find({ tier: 'L3', opened: { $gte: 2000, $lt: 4000 } })
+            .sort({ opened: 1 })
+            .toArray(),
+        ),
       right: byOpened(all.filter(({ tier, opened }) => tier === 'L3' && opened >= 2000 && opened < 4000)),
     },
-    { what: 'another collection', answer: db.collection<{ _id: number }>('others').countDocuments({ _id: { $gte: 10 } }), right: 40 },
+    { what: 'another collection', answer: () => db.collection<{ _id: number }>('others').countDocuments({ _id: { $gte: 10 } }), right: 40 },
     ...one,
   ];
 };
@@ -237,9 +243,10 @@ const judge = async (directory: string, name: string, outcome: Outcome): Promise
     const db = client.db('desk');
     let refused = 0;
     const ask = async (round: number): Promise<void> => {
-      for (const { what, answer, right } of await questions(db, round)) {
+      // One after the other: one that fails while another is waited for would be an unhandled rejection.
+      for (const { what, answer, right } of questions(db, round)) {
         try {
-          const given = await answer;
+          const given = await answer();
           if (JSON.stringify(given) !== JSON.stringify(right)) outcome.silent.push(`${name}: ${what}`);
         } catch (error) {
           if (error instanceof MongoServerError && error.code === 366) refused++;
