@@ -198,9 +198,10 @@ export abstract class Follower<State extends string = Common> {
           at: new Date().toISOString(),
           ...(isOtherLog ? { code: 'other-log' as const } : {}),
         };
+        // First: what reads the note may look for the line, and the note may have to wait for the database.
+        log.error({ ...this.about, err: error, retryInMs: Math.round(wait) }, this.trouble);
         // If the database itself is unavailable, the note would only delay a stop.
         if (!isUnreachable(error)) await noteTrouble(db, this.name, owner, this.#lastError);
-        log.error({ ...this.about, err: error, retryInMs: Math.round(wait) }, this.trouble);
         await pause(wait, signal);
       }
     }
