@@ -30,7 +30,7 @@ export async function unlessKeyMissing({ db }: Pick<Mongo, 'db'>, { file, variab
     throw new CannotStart(`The key that ${variable} names cannot be made (${why}).`, { cause: missing });
   }
   throw new CannotStart(
-    `${file} is missing, from which the secrets of ${owners.noun} derive. Put the key back that ${variable} named before; if it is lost, the README says how to go on without it.`,
+    `${file} is missing, from which the secrets of ${owners.noun} derive. Put the key back that ${variable} named before; if it is lost, docs/operation.md says how to go on without it.`,
     { cause: missing },
   );
 }
