@@ -404,6 +404,9 @@ describe('webhooks', () => {
     const before = (await get(`/v1/webhooks/${webhook}/secret`)).secret;
     const key = webhookKey({ webhooks: { keyFile: join(api.stores.directory, 'no-webhook-key') } });
     await expect(unlessKeyMissing(api.mongo, key)).rejects.toThrow(/no-webhook-key is missing.*WEBHOOK_KEY_FILE/);
+    // It is there before the first webhook, which may be sent nothing until the next start.
+    await unlessKeyMissing(api.mongo, { ...key, owners: { ...key.owners, where: { _id: randomUUID() } } });
+    await unlessKeyMissing(api.mongo, key);
 
     await post(`/v1/webhooks/${webhook}/pause`);
     await eventually(

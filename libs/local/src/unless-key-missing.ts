@@ -1,5 +1,5 @@
 import type { Mongo } from '#mongo';
-import { keyIn, whyUnwritable } from '#platform';
+import { keptKey, keyIn } from '#platform';
 import { CannotStart, keyUnusable } from './cannot-start.js';
 
 /** A key for deriving secrets that are not stored. */
@@ -12,7 +12,8 @@ export interface DerivingKey {
 }
 
 /**
- * Ensures that a key can be used or created, and that no new one replaces a missing one: all secrets derived before would change.
+ * Ensures that a key is there before anything derives from it. It is made here, and not with the first secret: something may own secrets before
+ * any is asked for. No new one replaces a missing one, since all secrets derived before would change.
  * @throws CannotStart
  */
 export async function unlessKeyMissing({ db }: Pick<Mongo, 'db'>, { file, variable, owners }: DerivingKey): Promise<void> {
@@ -25,9 +26,10 @@ export async function unlessKeyMissing({ db }: Pick<Mongo, 'db'>, { file, variab
   );
   if (missing === undefined) return;
   if ((await db.collection(owners.view).findOne(owners.where)) === null) {
-    const why = await whyUnwritable(file, 'file');
-    if (why === undefined) return;
-    throw new CannotStart(`The key that ${variable} names cannot be made (${why}).`, { cause: missing });
+    await keptKey(file).catch((error: Error) => {
+      throw new CannotStart(`The key that ${variable} names cannot be made (${error.message}).`, { cause: error });
+    });
+    return;
   }
   throw new CannotStart(
     `${file} is missing, from which the secrets of ${owners.noun} derive. Put the key back that ${variable} named before; if it is lost, docs/operation.md says how to go on without it.`,
