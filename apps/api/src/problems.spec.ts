@@ -200,6 +200,11 @@ describe('self-service', () => {
     const asked = await ask(requester);
     expect([asked.status, asked.json.suggestions]).toMatchObject([201, [{ article: ids[0], title: `Queue ${mark}`, text: 'Restart it' }]]);
     expect(asked.text).not.toContain(`"question"`);
+    // Nor is it kept as what an administrator read.
+    const reader = `root-${randomUUID()}`;
+    expect((await ask(await keyed(['administrator'], reader))).status).toBe(201);
+    const reads = () => get(`/v1/audit/reads?reader=${reader}&query=articles`);
+    expect((await eventually(reads, ({ json }) => json.items?.length > 0)).json.items).toMatchObject([{ asked: { q: '[personal]' } }]);
     expect((await ask(requester, { reporter: { id: 'joe' } })).json).toMatchObject({ status: 403 });
     const path = `/v1/questions/${asked.json.questionId}`;
     expect((await requester('POST', `${path}/helped`, { article: ids[1] })).json).toMatchObject({ code: 'article-not-shown' });

@@ -50,7 +50,7 @@ export class SelfServiceController {
   @HttpCode(201)
   @documented((openapi) => openapi.documentAskQuestion())
   async ask(
-    @Body(new JsonBody(AskQuestion)) { question: words, ...asked }: AskQuestion,
+    @Body(new JsonBody(AskQuestion)) { question: q, ...asked }: AskQuestion,
     @Req() request: FastifyRequest,
     @Query(noQuery) _query: object,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -62,7 +62,7 @@ export class SelfServiceController {
     // The same suggestions as when it was asked: the knowledge base may have changed since.
     const before = await this.queries.execute(new RunQuery(caller, queries.question, { id }));
     const known = isRefusal(before) ? undefined : before.state;
-    const suggested = { client: asked.client, ...(known === undefined ? { words } : { articles: known.articles }) };
+    const suggested = { client: asked.client, ...(known === undefined ? { q } : { articles: known.articles }) };
     const suggestions = unlessRefused(await this.queries.execute(new RunQuery(caller, queries.suggestions, suggested)));
     const { service, component, category, reporter } = asked;
     const articles = known?.articles ?? suggestions.map(({ article }) => article);

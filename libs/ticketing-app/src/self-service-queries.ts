@@ -25,7 +25,7 @@ export interface Suggestion {
 /** Articles for words, or with these ids. */
 export interface SuggestionsAsked {
   readonly client: string;
-  readonly words?: string;
+  readonly q?: string;
   readonly articles?: readonly string[];
 }
 
@@ -35,9 +35,9 @@ const MOST_SUGGESTIONS = 5;
 /** Published articles that requesters of a client may read, best first, whoever asks for them. */
 export async function readSuggestions(
   sources: Sources,
-  { client, words = '', articles: ids }: SuggestionsAsked,
+  { client, q = '', articles: ids }: SuggestionsAsked,
 ): Promise<readonly Suggestion[]> {
-  const hits = ids ?? (await sources.articles.search(words));
+  const hits = ids ?? (await sources.articles.search(q));
   const theirs = {
     published: { $exists: true },
     $or: [
