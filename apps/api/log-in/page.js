@@ -2,25 +2,36 @@
 // What follows the # is never sent to a server, so a link is in no log. It is used when somebody presses the button: who only looks at the
 // page (a mail scanner, a browser that fetches ahead) does not use it up.
 
-const failed = location.search === '?failed';
+let failed = location.search === '?failed';
 const at = (id) => document.getElementById(id);
 const say = (text) => {
   at('said').textContent = text;
 };
 const ask = async (method, path, body) => {
   const headers = { 'X-CSRF-Protection': '1', ...(body && { 'Content-Type': 'application/json' }) };
-  const answer = await fetch(path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
-  return { ok: answer.ok, json: await answer.json().catch(() => ({})) };
+  try {
+    const answer = await fetch(path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
+    return { ok: answer.ok, status: answer.status, json: await answer.json().catch(() => ({})) };
+  } catch {
+    return { ok: false, status: 0, json: {} };
+  }
 };
-async function show() {
-  const { ok, json } = await ask('GET', '/v1/principal');
-  at('log-out').hidden = !ok;
-  at('with-password').hidden = ok;
-  // Nothing of who was here before is left on the page.
-  for (const id of ['add-passkey', 'authenticator', 'confirm-totp', 'recovery']) at(id).hidden = true;
+/** Why the server refused something: what is wrong with each field, where it says so. */
+const why = ({ faults, detail = 'The server did not answer. Try again.' }) => faults?.map(({ message }) => message).join('; ') || detail;
+/** Shows these parts of the page alone. Nothing of who was here before is left on it. */
+function showOnly(...ids) {
+  const parts = ['log-in', 'log-out', 'with-password', 'with-code', 'set-password'];
+  for (const id of [...parts, 'add-passkey', 'authenticator', 'confirm-totp', 'recovery']) at(id).hidden = !ids.includes(id);
+  if (at('elsewhere')) at('elsewhere').hidden = !ids.includes('with-password');
   at('begin-totp').hidden = false;
   at('recovery-codes').textContent = '';
-  if (at('elsewhere')) at('elsewhere').hidden = ok;
+  for (const id of ['account', 'password', 'new-password', 'code']) at(id).value = '';
+}
+async function show() {
+  const { ok, status, json } = await ask('GET', '/v1/principal');
+  if (!ok && status !== 401) return say(why(json));
+  showOnly(ok ? 'log-out' : 'with-password');
+  if (ok) failed = false;
   if (!ok && failed) return say('That did not log you in. Try again; the log of the server says why.');
   if (!ok)
     return say(
@@ -33,7 +44,8 @@ async function show() {
   say('Logged in as ' + name + ' (' + roles.join(', ') + ').');
   await showOwnAccount();
   at('log-out').onclick = async () => {
-    await ask('DELETE', '/v1/sessions/' + encodeURIComponent(credential.key));
+    const ended = await ask('DELETE', '/v1/sessions/' + encodeURIComponent(credential.key));
+    if (!ended.ok && ended.status !== 401) return say('You are still logged in: ' + why(ended.json));
     const { json } = at('elsewhere') ? await ask('POST', '/login/oidc/log-out') : { json: {} };
     if (json.address) location.assign(json.address);
     else await show();
@@ -43,7 +55,7 @@ const hasPasskeys = typeof PublicKeyCredential === 'function' && 'parseRequestOp
 at('with-passkey').hidden = !hasPasskeys;
 at('with-passkey').onclick = async () => {
   const { ok, json } = await ask('POST', '/v1/passkey-challenges');
-  if (!ok) return say(json.detail);
+  if (!ok) return say(why(json));
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(json);
   const passkey = await navigator.credentials.get({ publicKey }).catch(() => null);
   if (passkey === null) return say('No passkey was used.');
@@ -51,12 +63,12 @@ at('with-passkey').onclick = async () => {
 };
 async function addPasskey() {
   const { ok, json } = await ask('POST', '/v1/own-account/passkeys/options');
-  if (!ok) return say(json.detail);
+  if (!ok) return say(why(json));
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(json);
   const made = await navigator.credentials.create({ publicKey }).catch(() => null);
   if (made === null) return say('No passkey was made.');
   const added = await ask('POST', '/v1/own-account/passkeys', { label: at('passkey-label').value, response: made.toJSON() });
-  say(added.ok ? 'The passkey logs you in from now on.' : added.json.detail);
+  say(added.ok ? 'The passkey logs you in from now on.' : why(added.json));
   at('passkey-label').value = '';
 }
 /** Offers passkeys and an authenticator to who has an account. */
@@ -70,7 +82,7 @@ async function showOwnAccount() {
   at('authenticator').hidden = !own.ok || own.json.totpEnrolledAt !== undefined;
   at('begin-totp').onclick = async () => {
     const { ok, json } = await ask('POST', '/v1/own-account/totp');
-    if (!ok) return say(json.detail);
+    if (!ok) return say(why(json));
     at('totp-secret').textContent = json.secret.replace(/.{4}(?=.)/g, '$& ');
     at('totp-uri').href = json.uri;
     at('begin-totp').hidden = true;
@@ -79,7 +91,7 @@ async function showOwnAccount() {
       event.preventDefault();
       const confirmed = await ask('POST', '/v1/own-account/totp/confirmation', { enrolment: json.enrolment, code: at('totp-code').value });
       at('totp-code').value = '';
-      if (!confirmed.ok) return say(confirmed.json.detail);
+      if (!confirmed.ok) return say(why(confirmed.json));
       say('Logging in takes a code of your authenticator from now on.');
       at('confirm-totp').hidden = true;
       at('totp-secret').textContent = '';
@@ -88,23 +100,27 @@ async function showOwnAccount() {
     };
   };
 }
-/** Logs in by what the server is told, and says what came of it; asks for a code where it takes one. */
+/**
+ * Logs in by what the server is told, and says what came of it. What was entered may be corrected; a link that is no good gives way to the
+ * password.
+ */
 async function enter(path, proof) {
-  const { ok, json } = await ask('POST', path, proof);
-  const takesCode = json.code === 'second-factor-required';
-  at('with-code').hidden = !takesCode;
-  if (takesCode) {
-    at('with-password').hidden = true;
+  say('One moment.');
+  const { ok, status, json } = await ask('POST', path, proof);
+  if (ok) return show();
+  const asksFor = json.code === 'second-factor-required' && (json.factor ?? 'code');
+  if (asksFor === 'code') {
+    showOnly('with-code');
     at('with-code').onsubmit = async (event) => {
       event.preventDefault();
-      const code = at('code').value;
+      await enter(path, { ...proof, code: at('code').value });
       at('code').value = '';
-      await enter(path, { ...proof, code });
     };
-  } else if (!ok) at('with-password').hidden = false;
-  if (ok) await show();
-  else say(takesCode ? 'Now the code of your authenticator.' : (json.detail ?? 'The server did not answer.'));
-  return ok || takesCode;
+    at('code').focus();
+    return say('Now the code of your authenticator.');
+  }
+  if (asksFor === 'passkey' || (proof.link && !proof.code && status === 401)) showOnly('with-password');
+  say(why(json));
 }
 at('with-password').onsubmit = async (event) => {
   event.preventDefault();
@@ -116,21 +132,18 @@ async function begin() {
   history.replaceState(null, '', location.pathname);
   if (link === '') return show();
   if (forPassword) {
+    showOnly('set-password');
     say('This link sets your password, once.');
-    at('set-password').hidden = false;
     at('set-password').onsubmit = async (event) => {
       event.preventDefault();
-      at('set-password').hidden = await enter('/v1/passwords', { link, newPassword: at('new-password').value });
+      await enter('/v1/passwords', { link, newPassword: at('new-password').value });
       at('new-password').value = '';
     };
     return;
   }
+  showOnly('log-in');
   say('This link logs you in, once.');
-  at('log-in').hidden = false;
-  at('log-in').onclick = async () => {
-    at('log-in').hidden = true;
-    await enter('/v1/sessions', { link });
-  };
+  at('log-in').onclick = () => enter('/v1/sessions', { link });
 }
 addEventListener('hashchange', () => {
   if (location.hash !== '') void begin();

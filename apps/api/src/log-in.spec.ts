@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
+import { jest } from '@jest/globals';
 import { Secret, TOTP } from 'otpauth';
 import { isRefusal } from '#eventsourcing';
 import { unlessKeyMissing } from '#local';
@@ -14,10 +15,10 @@ import { type Answer, openingOf, PASSKEY_ORIGIN, type RunningApi, send, startApi
 
 let api: RunningApi;
 let provider: TestProvider;
+// What a hash costs in production its own spec shows.
+const passwords = new PasswordHashes({ ln: 10, r: 8, p: 1 });
 beforeAll(async () => {
   provider = await startProvider((user) => ({ name: 'Ada', roles: user === 'nobody' ? [] : ['lead'], clients: [api.client] }));
-  // What a hash costs in production its own spec shows.
-  const passwords = new PasswordHashes({ ln: 10, r: 8, p: 1 });
   api = await startApi({ identityProvider: new IdentityProvider(provider.config), secondFactorRoles: ['auditor'], passwords });
 });
 afterAll(async () => {
@@ -182,16 +183,19 @@ function browserAt(html: string, hash: string) {
   interface Element {
     hidden: boolean;
     textContent: string;
+    value: string;
+    readonly focus: () => void;
     onclick?: () => Promise<void>;
+    onsubmit?: (event: { readonly preventDefault: () => void }) => Promise<void>;
   }
+  const element = (): Element => ({ hidden: true, textContent: '', value: '', focus: () => undefined });
   const elements = new Map<string, Element>();
   const jar: Record<string, string> = { Cookie: 'other=1' };
   const location = { hash, pathname: '/login', search: '' };
   const page = {
     location,
     document: {
-      getElementById: (id: string) =>
-        html.includes(`id="${id}"`) ? (elements.get(id) ?? elements.set(id, { hidden: true, textContent: '' }).get(id)) : null,
+      getElementById: (id: string) => (html.includes(`id="${id}"`) ? (elements.get(id) ?? elements.set(id, element()).get(id)) : null),
     },
     history: { replaceState: () => void (location.hash = '') },
     addEventListener: () => undefined,
@@ -207,7 +211,14 @@ function browserAt(html: string, hash: string) {
     if (element === undefined || element.hidden) throw new Error(`there is no button ${id}`);
     return element.onclick?.();
   };
-  return { page, location, text, press };
+  /** Types into an element of a form, and sends that. */
+  const enter = async (form: string, typed: Readonly<Record<string, string>>) => {
+    if (elements.get(form)?.hidden !== false) throw new Error(`there is no form ${form}`);
+    for (const [id, value] of Object.entries(typed)) page.document.getElementById(id)!.value = value;
+    await elements.get(form)?.onsubmit?.({ preventDefault: () => undefined });
+  };
+  const shown = () => [...elements].flatMap(([id, { hidden }]) => (hidden || id.startsWith('begin-') ? [] : [id]));
+  return { page, location, text, press, enter, shown };
 }
 
 describe('the page', () => {
@@ -221,6 +232,23 @@ describe('the page', () => {
     await press('log-out');
     expect(text('said')).toMatch(/^Nobody is logged in/);
     expect(() => press('log-out')).toThrow();
+  });
+
+  it('says so when the server does not answer, and keeps the link for another try', async () => {
+    const script = (await ask('GET', '/login/page.js')).text;
+    const { page, text, press, shown } = browserAt((await ask('GET', '/login')).text, `#${await linkFor()}`);
+    runInNewContext(script, page);
+    const { fetch: there } = page;
+    const away = () => Promise.reject(new TypeError('Failed to fetch'));
+    page.fetch = away;
+    await press('log-in');
+    expect([text('said'), shown()]).toEqual(['The server did not answer. Try again.', ['log-in']]);
+    page.fetch = there;
+    await press('log-in');
+    expect(text('said')).toBe('Logged in as Jane (lead).');
+    page.fetch = away;
+    await press('log-out');
+    expect(text('said')).toBe('You are still logged in: The server did not answer. Try again.');
   });
 });
 
@@ -354,6 +382,9 @@ describe('an account', () => {
     const weak = await setPassword({ link, newPassword: 'elevenchars' });
     expect([weak.status, weak.json.code]).toEqual([422, 'password-too-short']);
     expect((await byPassword(account, '')).status).toBe(400);
+    const hash = jest.spyOn(passwords, 'hash').mockResolvedValueOnce('busy');
+    expect((await setPassword({ link, newPassword: PASSWORD })).status).toBe(429);
+    hash.mockRestore();
     expect((await whoIs(await setPassword({ link, newPassword: PASSWORD }))).json.principal).toMatchObject({
       id: account,
       roles: ['lead'],
@@ -471,6 +502,28 @@ describe('an account', () => {
       expect((await byPassword(account, PASSWORD)).json.code).toBe('unauthenticated');
     });
 
+    it('is asked for its code again on the page where that was wrong, and for nothing else', async () => {
+      const { account, secret } = await enrolled();
+      const { token: link } = (await send(api.url, 'POST', `/v1/accounts/${account}/links`)).json;
+      const [script, html] = [(await ask('GET', '/login/page.js')).text, (await ask('GET', '/login')).text];
+      const { page, text, enter, shown } = browserAt(html, `#password-${link}`);
+      runInNewContext(script, page);
+      expect(shown()).toEqual(['set-password']);
+      await enter('set-password', { 'new-password': ' '.repeat(12) });
+      expect([text('said'), shown()]).toEqual([expect.stringMatching(/^newPassword must/), ['set-password']]);
+      await enter('set-password', { 'new-password': 'another one, longer' });
+      expect(shown()).toEqual(['with-code']);
+      await enter('with-code', { code: '000000' });
+      expect([text('said'), shown()]).toEqual(['The account, password, code or passkey is wrong', ['with-code']]);
+      await enter('with-code', { code: codeAt(secret, 1) });
+      expect([text('said'), shown()]).toEqual(['Logged in as Ada (lead).', ['log-out']]);
+
+      const unknown = browserAt(html, `#${link.slice(0, -1)}`);
+      runInNewContext(script, unknown.page);
+      await unknown.press('log-in');
+      expect([unknown.text('said'), unknown.shown()]).toEqual([expect.stringContaining('already used'), ['with-password', 'elsewhere']]);
+    });
+
     it('loses it to who gives a code, or to an administrator', async () => {
       const one = await enrolled();
       // Its codes derive from a key: where that is missing, nothing starts with another one.
@@ -582,7 +635,7 @@ describe('an account', () => {
     it('is the second factor that a role demands, and a password alone does no more', async () => {
       const { account, session, authenticator } = await registered({ roles: ['auditor'], clients: [api.client] });
       expect((await ask('GET', '/v1/tickets', session)).status).toBe(200);
-      expect((await byPassword(account, PASSWORD)).json.code).toBe('second-factor-required');
+      expect((await byPassword(account, PASSWORD)).json).toMatchObject({ code: 'second-factor-required', factor: 'passkey' });
       expect((await withPasskey(authenticator.get(await challenge()))).status).toBe(201);
     });
   });

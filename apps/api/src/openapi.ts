@@ -1673,6 +1673,7 @@ const answerSchemas = {
       correlationId: { type: 'string' },
       mergedInto: { type: 'string', format: 'uuid', description: 'For `ticket-merged`: the ticket it was merged into' },
       holder: { type: 'string', description: 'For `already-claimed`: id of the agent who has the ticket' },
+      factor: { const: 'passkey', description: "For `second-factor-required`, where it is the account's passkey rather than a code" },
       revision: { type: 'integer', description: 'For `revision-mismatch`: the current revision' },
       faults: {
         type: 'array',

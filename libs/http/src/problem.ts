@@ -60,6 +60,8 @@ export interface ProblemDetails {
   readonly mergedInto?: string;
   /** Id of the agent who has the ticket. */
   readonly holder?: string;
+  /** The second factor that is required, if it is not a code. */
+  readonly factor?: 'passkey';
   /** The revision that it is at. */
   readonly revision?: number;
 }

@@ -36,7 +36,7 @@ export interface LogInContext {
  * The same answer, equally slow, for an unknown account, a wrong password or code, and a suspended account: nobody can find out who has an
  * account.
  */
-const notKnown = () => refuse('log-in-failed', 'The account or password is wrong');
+const notKnown = () => refuse('log-in-failed', 'The account, password, code or passkey is wrong');
 
 function tooMany(seconds: number): Refusal<'too-many-attempts'> {
   return refuse('too-many-attempts', `Too many attempts: try again in ${seconds} s`, undefined, { retryAfter: seconds });
@@ -104,9 +104,12 @@ export class Accounts {
     // A link that only logs in as someone has no account whose password could be set; trying does not use it up.
     if (known === undefined)
       return refuse('link-used', 'The link is not valid: it was already used or revoked, has expired, or has no account');
+    // Before a link is used up, since there may be too many hashes at once; after a password is checked, since that is slowed down.
+    const early = 'link' in proof ? await this.passwords.hash(password) : undefined;
+    if (early === BUSY) return tooMany(1);
     const proved = await ('link' in proof ? this.#byLink(known, proof, context) : this.#byPassword(proof));
     if (isRefusal(proved)) return proved;
-    const hash = await this.passwords.hash(password);
+    const hash = early ?? (await this.passwords.hash(password));
     if (hash === BUSY) return tooMany(1);
     const sent = asAuthentication(context.correlationId);
     const set = await runCommand(this.store, { aggregate: account, id: known, name: 'SetAccountPassword', body: { hash }, context: sent });
@@ -226,7 +229,9 @@ export class Accounts {
     if (totp === undefined) {
       const isDemanded = principal.roles.some((role) => this.secondFactorRoles.includes(role));
       // Someone without a second factor may begin a session, to enrol one.
-      return isDemanded && passkeys.length > 0 ? refuse('second-factor-required', "The account's passkey is required") : undefined;
+      return isDemanded && passkeys.length > 0
+        ? refuse('second-factor-required', "The account's passkey is required: log in with it", undefined, { factor: 'passkey' })
+        : undefined;
     }
     if (code === undefined) return refuse('second-factor-required', 'A code from the authenticator or a recovery code is also required');
     return (await this.totp.factor(state, code)) ?? notKnown();
