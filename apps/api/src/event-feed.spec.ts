@@ -1,9 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { get as httpGet, type IncomingMessage } from 'node:http';
-import { instantFrom } from '#eventsourcing';
+import { type CommandsOf, instantFrom } from '#eventsourcing';
 import { EventStoreDB } from '#eventstoredb';
-import { account, type AccountCommands, credential } from '#ticketing';
+import { account, credential } from '#ticketing';
 import { asOperator, runCommand } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
 import { FeedReaders } from './event-feed.controller.js';
@@ -370,7 +370,7 @@ describe('GET /v1/events', () => {
       const waiting = send(api.url, 'GET', `/v1/events?from=end&client=${api.client}-none&wait=60`, { headers });
       const ended = streams.slice(0, 3).map(({ response }) => once(response, 'end'));
 
-      const run = async <Name extends keyof AccountCommands>(name: Name, id: string, body: AccountCommands[Name]) =>
+      const run = async <Name extends keyof CommandsOf<typeof account>>(name: Name, id: string, body: CommandsOf<typeof account>[Name]) =>
         expect(await runCommand(elsewhere, { aggregate: account, id, name, body, context: asOperator() })).toHaveProperty('revision');
       await runCommand(elsewhere, { aggregate: credential, id: key.key, name: 'RevokeCredential', body: {}, context: asOperator() });
       await run('ChangeAccount', narrowed.account, { roles: ['requester'], clients });

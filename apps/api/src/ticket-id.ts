@@ -1,11 +1,13 @@
 import type { PipeTransform } from '@nestjs/common';
+import { UUID } from '#eventsourcing';
 import { Problem } from '#http';
 import { type Parameter } from '#platform';
 import { ticketProblems } from './ticket-problems.js';
 
 /** The id of a ticket: a UUID in any case. Undefined if it is not one. */
 export function ticketIdOf(given: string): string | undefined {
-  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(given) ? given.toLowerCase() : undefined;
+  const id = given.toLowerCase();
+  return UUID.test(id) ? id : undefined;
 }
 
 /** The id of a ticket in a path. Anything else is not found. */

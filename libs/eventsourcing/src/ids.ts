@@ -1,4 +1,7 @@
 import { parse, v5 } from 'uuid';
+
+/** Matches a UUID in lower case. */
+export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 import type { Instant } from './instant.js';
 
 /** Namespace of this product's deterministic ids (RFC 9562, version 5). Changing it would break idempotency. */

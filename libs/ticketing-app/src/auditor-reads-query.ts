@@ -1,7 +1,7 @@
 import type { Instant } from '#eventsourcing';
 import type { ViewDocument } from '#mongo';
 import { type AuditorRead, auditorReads, omitUndefined } from '#ticketing';
-import { type Page, readPage, type Sources } from './read-models.js';
+import { type NewestFirst, type Page, readNewest, type Sources } from './read-models.js';
 
 /** Filters for reads, combined with AND. */
 export interface ReadsFilter {
@@ -15,17 +15,10 @@ export interface ReadsFilter {
   readonly to?: Instant | undefined;
 }
 
-export interface ReadsAsked {
-  readonly filter: ReadsFilter;
-  readonly limit: number;
-  /** Position of the last item of the previous page. */
-  readonly before?: number | undefined;
-}
-
 /** What auditors and administrators have read, newest first. */
 export function readAuditorReads(
   sources: Pick<Sources, 'models'>,
-  { filter: { reader, query, about, client, from, to }, limit, before }: ReadsAsked,
+  { filter: { reader, query, about, client, from, to }, ...page }: NewestFirst<ReadsFilter>,
 ): Promise<Page<ViewDocument<AuditorRead>>> {
   const filter = omitUndefined({
     'reader.id': reader,
@@ -33,7 +26,6 @@ export function readAuditorReads(
     id: about,
     client,
     readAt: (from ?? to) ? { ...(from && { $gte: from }), ...(to && { $lt: to }) } : undefined,
-    position: before === undefined ? undefined : { $lt: before },
   });
-  return readPage(sources, auditorReads.name, { filter, sort: { position: -1 }, limit });
+  return readNewest(sources, auditorReads.name, { filter, ...page });
 }

@@ -1,7 +1,7 @@
 import { type ReactionOutcome, streamName } from '#eventsourcing';
 import type { ViewDocument } from '#mongo';
 import { policyReactions, type PolicyReaction, ticket } from '#ticketing';
-import { type Page, readPage, type Sources } from './read-models.js';
+import { type NewestFirst, type Page, readNewest, type Sources } from './read-models.js';
 
 /** Filters for reactions, combined with AND. */
 export interface ReactionsFilter {
@@ -13,24 +13,16 @@ export interface ReactionsFilter {
   readonly ticket?: string | undefined;
 }
 
-export interface ReactionsAsked {
-  readonly filter: ReactionsFilter;
-  readonly limit: number;
-  /** Position of the last item of the previous page. */
-  readonly before?: number | undefined;
-}
-
 /** Reactions of policies to events, newest first. */
 export function readReactions(
   sources: Pick<Sources, 'models'>,
-  { filter: { outcome, policy, client, ticket: id }, limit, before }: ReactionsAsked,
+  { filter: { outcome, policy, client, ticket: id }, ...page }: NewestFirst<ReactionsFilter>,
 ): Promise<Page<ViewDocument<PolicyReaction>>> {
   const filter = {
     ...(outcome === undefined ? {} : { 'reactions.outcome': outcome }),
     ...(policy === undefined ? {} : { policy }),
     ...(client === undefined ? {} : { client }),
     ...(id === undefined ? {} : { $or: [{ 'to.stream': streamName(ticket, id) }, { 'reactions.id': id }] }),
-    ...(before === undefined ? {} : { position: { $lt: before } }),
   };
-  return readPage(sources, policyReactions.name, { filter, sort: { position: -1 }, limit });
+  return readNewest(sources, policyReactions.name, { filter, ...page });
 }

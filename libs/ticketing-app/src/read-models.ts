@@ -409,6 +409,24 @@ export function readByName<Doc extends object>(
   return readPage(sources, view, { filter, sort: { _id: 1 }, limit, hidden: ['_id', 'position', 'revision'] });
 }
 
+/** Documents of a view, newest first. */
+export interface NewestFirst<Filter> {
+  readonly filter: Filter;
+  readonly limit: number;
+  /** Position of the last item of the previous page. */
+  readonly before?: number | undefined;
+}
+
+/** A page of the documents of a view, newest first. */
+export function readNewest<Doc extends object>(
+  sources: Pick<Sources, 'models'>,
+  view: string,
+  { filter, limit, before }: NewestFirst<object>,
+): Promise<Page<ViewDocument<Doc>>> {
+  const earlier = before === undefined ? {} : { position: { $lt: before } };
+  return readPage(sources, view, { filter: { ...filter, ...earlier }, sort: { position: -1 }, limit });
+}
+
 /** A document of a view as it was folded, and the revision that it includes; for readers who may not see the events. */
 export async function readOne<Doc extends object>(
   sources: Pick<Sources, 'models'>,

@@ -1,4 +1,4 @@
-import { isRefusal, type Position, type Refusal, streamName } from '#eventsourcing';
+import { isRefusal, type Position, type Refusal, type StateFace, streamName } from '#eventsourcing';
 import type { ViewDocument } from '#mongo';
 import {
   clocksAt,
@@ -27,30 +27,28 @@ interface OfTicket {
   readonly atLeast?: number | undefined;
 }
 
-/** Everything known of a ticket, now or at another time. */
-export async function readTicketDetails(
+/** A document of a ticket, now or at another time. */
+async function readFace<Doc extends object>(
   sources: Sources,
+  face: StateFace<TicketFold | null>,
   { ticketId, atLeast, ...when }: OfTicket & When,
-): Promise<ViewDocument<TicketDetails> | Refusal> {
-  if (!isPast(when))
-    return readVisible<TicketDetails>(sources, { group: ticketViews, face: ticketDetails }, { id: ticketId, ticketId, atLeast });
+): Promise<ViewDocument<Doc> | Refusal> {
+  if (!isPast(when)) return readVisible<Doc>(sources, { group: ticketViews, face }, { id: ticketId, ticketId, atLeast });
   const past = await readPast(sources, ticketViews, streamName(ticket, ticketId), when);
-  return (past && pastDocument<TicketDetails, TicketFold | null>(ticketDetails, ticketId, past)) ?? noTicket(when);
+  return (past && pastDocument<Doc, TicketFold | null>(face, ticketId, past)) ?? noTicket(when);
+}
+
+/** Everything known of a ticket, now or at another time. */
+export function readTicketDetails(sources: Sources, asked: OfTicket & When): Promise<ViewDocument<TicketDetails> | Refusal> {
+  return readFace<TicketDetails>(sources, ticketDetails, asked);
 }
 
 /** A ticket's clocks, now or at another time: one that is overdue by then is breached, even if no event says so yet. */
-export async function readTicketSla(sources: Sources, { ticketId, atLeast, ...when }: OfTicket & When): Promise<TicketSlaNow | Refusal> {
-  const sla = isPast(when)
-    ? await readPastSla(sources, ticketId, when)
-    : await readVisible<TicketSla>(sources, { group: ticketViews, face: ticketSla }, { id: ticketId, ticketId, atLeast });
+export async function readTicketSla(sources: Sources, asked: OfTicket & When): Promise<TicketSlaNow | Refusal> {
+  const sla = await readFace<TicketSla>(sources, ticketSla, asked);
   if (isRefusal(sla)) return sla;
-  const at = evaluatedAt(when);
+  const at = evaluatedAt(asked);
   return { ...sla, clocks: clocksAt(sla, at), evaluatedAt: at };
-}
-
-async function readPastSla(sources: Sources, ticketId: string, when: When): Promise<ViewDocument<TicketSla> | Refusal> {
-  const past = await readPast(sources, ticketViews, streamName(ticket, ticketId), when);
-  return (past && pastDocument<TicketSla, TicketFold | null>(ticketSla, ticketId, past)) ?? noTicket(when);
 }
 
 export interface QueueFilter {

@@ -19,11 +19,8 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { isName, isVisibleText, parseInstant, SHOWN } from '#eventsourcing';
+import { isName, isVisibleText, parseInstant, SHOWN, UUID } from '#eventsourcing';
 import { momentIn } from './periods.js';
-
-/** An id of this product, in lower case. */
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * Field decorators of the command classes. Each sets the rule and its documentation together, so the OpenAPI document states exactly what

@@ -37,8 +37,3 @@ export function isFields(value: unknown): value is Readonly<Record<string, unkno
 export function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
   return isFields(value) ? value : {};
 }
-
-/** Whether a value of unknown shape is a whole number within bounds, both included. */
-export function isWhole(value: unknown, least: number, most: number): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
-}

@@ -4,10 +4,8 @@ import { splitPath, visitPath, type Test } from '../bson/paths.js';
 import {
   Arr,
   Binary,
-  bsonTypeName,
   bsonTypeNamed,
   bsonTypeNumber,
-  Code,
   Doc,
   MAX_KEY,
   MIN_KEY,
@@ -567,6 +565,3 @@ export const demandedValues = (filter: Filter, found = new Map<string, Value>())
     add(filter.path, filter.operands[0] as Value);
   return found;
 };
-
-/** The description of a value's type in messages. */
-export const describeType = (value: Value | undefined): string => (value instanceof Code ? 'javascript' : bsonTypeName(value));

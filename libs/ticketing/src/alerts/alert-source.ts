@@ -188,5 +188,3 @@ export const alertSource = {
     }),
   },
 } satisfies Aggregate<AlertSourceState>;
-
-export type AlertSourceEvents = EventsOf<typeof alertSource>;

@@ -127,8 +127,6 @@ export const maintenance = {
   },
 } satisfies Aggregate<MaintenanceState>;
 
-export type MaintenanceEvents = EventsOf<typeof maintenance>;
-
 /** The maintenance window that covers a service at an instant. */
 export function maintenanceAt(state: MaintenanceState, service: string | undefined, at: Instant): MaintenanceWindow | undefined {
   const now = epochMillis(at);

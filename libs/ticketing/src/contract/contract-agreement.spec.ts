@@ -1,13 +1,13 @@
-import { type Instant, instantFrom, refuse } from '#eventsourcing';
+import { type CommandsOf, type Instant, instantFrom, refuse } from '#eventsourcing';
 import { scenariosOf, type Sent } from '../../../eventsourcing/src/testing/given.js';
 import { defaultContract, HOUR } from './contract.js';
-import { agreedWith, contract, type ContractCommands, contractInForce, everInForce } from './contract-agreement.js';
+import { agreedWith, contract, contractInForce, everInForce } from './contract-agreement.js';
 import type { Rule } from './rule.js';
 
 const start = Date.parse('2026-11-21T08:00:00.000Z');
 const at = (hours: number): Instant => instantFrom(start + hours * HOUR);
 const given = scenariosOf(contract, { id: 'northwind', actor: { id: 'ada', kind: 'agent' }, start, step: HOUR });
-type Agreement = Omit<ContractCommands['AgreeContract'], 'client'>;
+type Agreement = Omit<CommandsOf<typeof contract>['AgreeContract'], 'client'>;
 
 const agreement = (terms: Agreement, hours: number) => ['AgreeContract', { client: 'northwind', ...terms }, hours * HOUR] as const;
 /** The contract after agreements, an hour apart. */

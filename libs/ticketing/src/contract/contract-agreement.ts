@@ -1,6 +1,5 @@
 import {
   type Aggregate,
-  type CommandsOf,
   commandsOn,
   event,
   type EventsOf,
@@ -255,7 +254,6 @@ function notSimulated(rules: readonly Rule[], state: ContractState): readonly Fa
 }
 
 export type ContractEvents = EventsOf<typeof contract>;
-export type ContractCommands = CommandsOf<typeof contract>;
 
 /** Characters of JSON. */
 const LARGEST = 64 * 1024;

@@ -102,7 +102,6 @@ export type PassedOver = Static<typeof passedOverSchema>;
 
 /** How messages are sent. */
 const MEANS = ['email', 'chat'] as const;
-export type Means = (typeof MEANS)[number];
 
 export const notificationSchema = open({
   id: about(text, 'Id of the message, the same for every attempt'),

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { Temporal } from 'temporal-polyfill';
 import { scenariosOf, type Sent } from '../../../eventsourcing/src/testing/given.js';
 import { WEEKDAYS } from '../contract/business-calendar.js';
-import { answersAt, onCall, onCallAt, type OnCallRotation, type OnCallSchedule } from './on-call.js';
+import { answersAt, onCall, type OnCallRotation, type OnCallSchedule } from './on-call.js';
 import { runs } from '../../../../test/runs.js';
 
 const at = (text: string): Instant => instantFrom(Date.parse(text));
@@ -25,6 +25,8 @@ const set = (...rotations: OnCallRotation[]) => ['SetOnCallRotations', { schedul
 const override = (id: string, from: string, to: string) => ['OverrideOnCall', { schedule: 'network', person: { id }, from, to }] as const;
 const end = (overrideId: string, at?: string) => ['EndOnCallOverride', { schedule: 'network', overrideId, ...(at && { at }) }] as const;
 const callOff = (overrideId: string) => ['CallOffOnCallOverride', { schedule: 'network', overrideId }] as const;
+/** Who is on call when everyone is there. */
+const onCallAt = (state: OnCallSchedule, instant: Instant) => answersAt(state, instant, () => true).person;
 const who = (state: OnCallSchedule, ...instants: string[]) => instants.map((instant) => onCallAt(state, at(instant))?.id);
 
 describe('who is on call', () => {

@@ -1,6 +1,5 @@
 import {
   type Aggregate,
-  type CommandsOf,
   commandsOn,
   deterministicId,
   epochMillis,
@@ -285,7 +284,6 @@ export const onCall = {
 } satisfies Aggregate<OnCallSchedule>;
 
 export type OnCallEvents = EventsOf<typeof onCall>;
-export type OnCallCommands = CommandsOf<typeof onCall>;
 
 /** Who is on call, and who would have been if they were not away. */
 export interface Answering {
@@ -314,11 +312,6 @@ export function answersAt(
     if (person !== undefined) return { person, passedOver };
   }
   return { passedOver };
-}
-
-/** Who is on call at an instant, assuming that nobody is away; undefined if nobody is scheduled. */
-export function onCallAt(state: OnCallSchedule, at: Instant): Person | undefined {
-  return answersAt(state, at, () => true).person;
 }
 
 /** Everyone who may have to answer at an instant, in order of precedence. */

@@ -1,4 +1,4 @@
-import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf } from '#eventsourcing';
+import { type Aggregate, commandsOn, event, type EventsOf } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Name, Text, WholeNumber } from '../command-fields.js';
 import { omitUndefined, same } from '../plain-json.js';
@@ -110,4 +110,3 @@ export const privacy = {
 } satisfies Aggregate<PrivacyState>;
 
 export type PrivacyEvents = EventsOf<typeof privacy>;
-export type PrivacyCommands = CommandsOf<typeof privacy>;

@@ -1,14 +1,14 @@
-import type { Instant } from '#eventsourcing';
+import type { CommandsOf, Instant } from '#eventsourcing';
 import { type Scenario, scenariosOf } from '../../../eventsourcing/src/testing/given.js';
-import { datesOf, dueRun, report, type ReportCommands, type Report, reportDueAt, periodBefore, targetsAt } from './report.js';
+import { datesOf, dueRun, report, type Report, reportDueAt, periodBefore, targetsAt } from './report.js';
 
 const at = (text: string) => new Date(text).toISOString() as Instant;
 const given = scenariosOf(report, { id: 'r', actor: { id: 'ada', kind: 'agent' }, start: 0, step: 0 });
 type Reports = Scenario<typeof report>;
 
-const define = (every: Report['every'], more: Partial<ReportCommands['DefineReport']> = {}) =>
+const define = (every: Report['every'], more: Partial<CommandsOf<typeof report>['DefineReport']> = {}) =>
   ['DefineReport', { client: 'northwind', every, zone: 'Europe/Berlin', ...more }] as const;
-const reported = (every: Report['every'], moment: string, more?: Partial<ReportCommands['DefineReport']>): Reports =>
+const reported = (every: Report['every'], moment: string, more?: Partial<CommandsOf<typeof report>['DefineReport']>): Reports =>
   given([...define(every, more), Date.parse(moment)]);
 /** Its state, as it is there. */
 const of = ({ state }: Reports): Report => state as Report;

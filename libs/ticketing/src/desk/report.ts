@@ -1,6 +1,5 @@
 import {
   type Aggregate,
-  type CommandsOf,
   commandsOn,
   epochMillis,
   event,
@@ -440,7 +439,6 @@ export const report = {
 } satisfies Aggregate<ReportState>;
 
 export type ReportEvents = EventsOf<typeof report>;
-export type ReportCommands = CommandsOf<typeof report>;
 
 /** Whether it exists and is not retired. */
 export function isKept(state: ReportState): state is Report {

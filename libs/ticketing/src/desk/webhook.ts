@@ -298,8 +298,6 @@ export const webhook = {
   },
 } satisfies Aggregate<WebhookState>;
 
-export type WebhookEvents = EventsOf<typeof webhook>;
-
 /** The earlier secrets that also sign at an instant, latest first. */
 export function secretsBefore(
   { secretVersion, overlapUntil, olderSecrets = [] }: Pick<Webhook, 'secretVersion' | 'overlapUntil' | 'olderSecrets'>,

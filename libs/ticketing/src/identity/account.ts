@@ -1,4 +1,4 @@
-import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, type Instant, refuse } from '#eventsourcing';
+import { type Aggregate, commandsOn, event, type EventsOf, type Instant, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Flag, Name, SomeOf, Text, TextList } from '../command-fields.js';
 import { omitUndefined, same, without } from '../plain-json.js';
@@ -378,7 +378,6 @@ export const account = {
 } satisfies Aggregate<AccountState>;
 
 export type AccountEvents = EventsOf<typeof account>;
-export type AccountCommands = CommandsOf<typeof account>;
 
 const invalid = () => refuse('account-invalid', 'An account sees either some clients or all', [CLIENTS_NOT_NAMED]);
 

@@ -1,4 +1,4 @@
-import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, type Fault, refuse } from '#eventsourcing';
+import { type Aggregate, commandsOn, event, type EventsOf, type Fault, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Fields, Name, OneOf, Part, PersonRef, Text, Uuid } from '../command-fields.js';
 import { isDate } from '../contract/business-calendar.js';
@@ -238,18 +238,9 @@ export const requestForm = {
   },
 } satisfies Aggregate<RequestFormState>;
 
-export type RequestFormEvents = EventsOf<typeof requestForm>;
-export type RequestFormCommands = CommandsOf<typeof requestForm>;
-
 const PLACEHOLDER = /\{(\w+)\}/g;
 const LONGEST_SUMMARY = 200;
 const LONGEST_TEXT = { text: 500, 'long-text': 5_000 } as const;
-
-/** The form that a ticket was opened with. */
-export interface FilledForm {
-  readonly form: string;
-  readonly version: number;
-}
 
 type Opening = Omit<OpenTicket, 'effectiveAt'>;
 

@@ -10,7 +10,6 @@ import { about, count, flag, instant, listOf, literal, oneOf, oneOfKinds, open, 
 
 /** Running or paused, or ended. */
 export const CLOCK_STATES = ['running', 'paused', 'met', 'breached', 'cancelled'] as const;
-export type ClockState = (typeof CLOCK_STATES)[number];
 
 export const pauseSchema = open({
   reason: about(
@@ -32,9 +31,6 @@ const restatedVerdictSchema = about(
   }),
   'Corrected result of an ended clock. The clock itself stays as it was known before',
 );
-
-/** The verdict on an ended clock since its client's contract was corrected. The clock itself keeps its earlier verdict. */
-export type RestatedVerdict = Static<typeof restatedVerdictSchema>;
 
 const thresholdSchema = open({
   percent: about(count, 'Share of the target, in per cent'),

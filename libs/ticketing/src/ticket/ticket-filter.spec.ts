@@ -1,7 +1,8 @@
-import { type DecisionContext, evolve, type Instant, isRefusal } from '#eventsourcing';
-import { ticketFilter, type TicketFilterCommands, type TicketFilterState } from './ticket-filter.js';
+import { type CommandsOf, type DecisionContext, evolve, type Instant, isRefusal } from '#eventsourcing';
+import { ticketFilter, type TicketFilterState } from './ticket-filter.js';
 
-type Sent = { [Name in keyof TicketFilterCommands]: readonly [Name, TicketFilterCommands[Name], string?] }[keyof TicketFilterCommands];
+type Commands = CommandsOf<typeof ticketFilter>;
+type Sent = { [Name in keyof Commands]: readonly [Name, Commands[Name], string?] }[keyof Commands];
 
 const context = (actor = 'lead'): DecisionContext & { recordedAt: Instant } => ({
   commandId: 'c',

@@ -1,4 +1,4 @@
-import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, type Fault, refuse } from '#eventsourcing';
+import { type Aggregate, commandsOn, event, type EventsOf, type Fault, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Fields, Text } from '../command-fields.js';
 import { omitUndefined, same } from '../plain-json.js';
@@ -91,9 +91,6 @@ export const ticketFilter = {
     }),
   },
 } satisfies Aggregate<TicketFilterState>;
-
-export type TicketFilterEvents = EventsOf<typeof ticketFilter>;
-export type TicketFilterCommands = CommandsOf<typeof ticketFilter>;
 
 export function isSaved(state: TicketFilterState): state is TicketFilter {
   return state !== null && state !== 'deleted';
