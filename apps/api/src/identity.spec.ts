@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Instant, instantFrom, isRefusal, type StoredEvent } from '#eventsourcing';
 import { credential, type Principal } from '#ticketing';
 import { asOperator, issueCredential, type Issuing, runCommand } from '#ticketing-app';
+import { eventually } from '../../../test/eventually.js';
 import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -178,5 +179,61 @@ describe('what belongs to another client', () => {
     const { token } = await issue({ roles: ['administrator'], clients: [`${api.client}-other`] });
     const again = await ask(token, 'POST', '/v1/tickets', opening, headers);
     expect([again.json.code, again.text.includes(ticketId)]).toEqual(['forbidden', false]);
+  });
+});
+
+describe('a requester', () => {
+  it('follows their own ticket: what was said to them, and nothing of what only the desk knows', async () => {
+    const desk = await issue({ kind: 'person', id: 'ada', name: 'Ada', roles: ['lead'] });
+    const jane = await issue({ kind: 'person', id: `jane-${randomUUID()}`, name: 'Jane', roles: ['requester'] });
+    const { principal } = (await ask(jane.token, 'GET', '/v1/principal')).json;
+    const reporter = { id: principal.id };
+    const { ticketId } = (await ask(jane.token, 'POST', '/v1/tickets', { ...opening, reporter })).json;
+    const path = `/v1/tickets/${ticketId}`;
+    const article = `kb-${randomUUID()}`;
+    for (const [url, body] of [
+      ['/v1/articles', { article, title: 'Free the queue', text: 't', visibility: 'everybody' }],
+      [`/v1/articles/${article}/reviews`, {}],
+      [`/v1/articles/${article}/publish`, {}],
+      [`${path}/internal-notes`, { text: 'secret' }],
+      [`${path}/public-replies`, { text: 'Which printer?' }],
+      [`${path}/hold`, { reason: 'customer', note: 'secret' }],
+    ] as const)
+      expect([url, (await ask(desk.token, 'POST', url, body)).status]).toEqual([url, 200]);
+    expect((await ask(jane.token, 'GET', `${path}/conversation`)).json).toMatchObject({ state: 'waiting-for-requester' });
+    await ask(jane.token, 'POST', `${path}/requester-replies`, { text: 'FIN-2' });
+    await ask(desk.token, 'POST', `${path}/resolution`, { category: 'secret', article, fix: 'secret' });
+    const seen = await eventually(
+      () => ask(jane.token, 'GET', `${path}/conversation`),
+      ({ json }) => json.article !== undefined,
+    );
+    expect(seen.json).toEqual({
+      ...{ ticketId, revision: expect.any(Number), client: api.client, kind: 'incident', summary: 's', reporter, state: 'resolved' },
+      ...{ openedAt: expect.any(String), resolvedAt: expect.any(String), article: { article, title: 'Free the queue' } },
+      progress: ['open', 'waiting-for-requester', 'in-progress', 'resolved'].map((state) => ({ state, at: expect.any(String) })),
+      messages: [
+        { messageId: expect.any(String), at: expect.any(String), from: 'desk', name: 'Ada', text: 'Which printer?' },
+        { messageId: expect.any(String), at: expect.any(String), from: 'requester', text: 'FIN-2' },
+      ],
+    });
+    expect((await ask(desk.token, 'GET', `${path}/conversation`)).json).toEqual(seen.json);
+
+    // To others it is as one that never was.
+    const others: readonly Partial<Principal>[] = [
+      { kind: 'person', id: 'joe', roles: ['requester'] },
+      { kind: 'person', id: principal.id, roles: ['requester'], clients: [`${api.client}-other`] },
+      { kind: 'person', id: 'ada', roles: ['agent'], clients: [`${api.client}-other`] },
+    ];
+    for (const other of others) {
+      const { token } = await issue(other);
+      const answers = [ticketId, randomUUID()].map(async (id) => {
+        const { status, json } = await ask(token, 'GET', `/v1/tickets/${id}/conversation`);
+        return [status, json.code, json.detail];
+      });
+      const [theirs, none] = await Promise.all(answers);
+      expect(theirs).toEqual([404, 'ticket-not-found', 'There is no such ticket']);
+      expect(none).toEqual(theirs);
+    }
+    expect((await ask(jane.token, 'GET', `${path}/conversation?x=1`)).json.code).toBe('invalid-query');
   });
 });

@@ -472,6 +472,12 @@ const views = {
     ],
     headers: etag,
   },
+  conversation: {
+    query: 'conversation',
+    summary: "A ticket as its requester may see it: its progress, the requester's messages and the desk's public replies",
+    schema: ref('TicketConversation'),
+    extra: [idParam, problems(...everywhere, 'ticket-not-found', 'deleted')],
+  },
   sla: {
     query: 'sla',
     summary: "Current state of a ticket's SLA clocks",

@@ -74,6 +74,7 @@ async function doors({ id, path, sha256 }: Spoken): Promise<Readonly<Record<stri
     board: `/v1/sla-board?client=${api.client}`,
     history: `${path}/history?limit=200`,
     why: `${path}/why`,
+    conversation: `${path}/conversation`,
     past: `${path}?knownAt=${at}`,
     'list of the past': `/v1/tickets?client=${api.client}&asOf=${at}`,
     'queue of the past': `/v1/queues/L1?client=${api.client}&asOf=${at}`,
@@ -118,6 +119,7 @@ it('forgets a person at every door, and nobody else', async () => {
       'list',
       'queue',
       'history',
+      'conversation',
       'past',
       'list of the past',
       'queue of the past',
@@ -144,7 +146,7 @@ it('forgets a person at every door, and nobody else', async () => {
     await eraser.stop();
   }
   const answers = await doors(jane);
-  for (const door of ['ticket', 'list', 'queue', 'history', 'past', 'list of the past', 'queue of the past', 'events'])
+  for (const door of ['ticket', 'list', 'queue', 'history', 'conversation', 'past', 'list of the past', 'queue of the past', 'events'])
     expect([door, answers[door]]).toEqual([door, expect.stringContaining('[erased]')]);
   expect(JSON.parse(answers['ticket'] ?? '')).toMatchObject({
     summary: '[erased]',

@@ -54,6 +54,7 @@ const readCountsQuery = new QueryParameters(countsQuery);
 const readFreshness = new QueryParameters(freshness);
 const readQueueQuery = new QueryParameters(queueQuery);
 const readListQuery = new QueryParameters(listQuery);
+const noQuery = new QueryParameters({});
 
 /** The read models. Their documents are the answers. */
 @Controller('v1')
@@ -117,6 +118,12 @@ export class TicketViewsController {
     if (!alreadySeen(seen, ticket.revision)) return ticket;
     void reply.code(304);
     return undefined;
+  }
+
+  @Get('tickets/:id/conversation')
+  @documented((openapi) => openapi.documentView('conversation'))
+  async conversation(@Param('id', TicketId) id: string, @Query(noQuery) _query: object, @Caller() caller: Asker) {
+    return unlessRefused(await this.queries.execute(new RunQuery(caller, queries.conversation, { ticketId: id })));
   }
 
   @Get('tickets/:id/sla')

@@ -366,6 +366,11 @@ describe('walls between clients', () => {
       const all = (await send(api.url, 'GET', `/v1/tickets?client=${name}&reporter=${mark}-jane`)).json.items;
       const answer = await send(api.url, 'GET', '/v1/tickets', { headers: { Authorization: `Bearer ${tokens.requester}` } });
       expect(answer.json.items).toEqual(all);
+      const own = new Set(all.map(({ _id }: { readonly _id: string }) => _id));
+      for (const id of clients.flatMap(({ tickets }) => tickets)) {
+        const { status, text } = await get(tokens.requester, `/v1/tickets/${id}/conversation`);
+        expect([id, status, text.includes('note')]).toEqual([id, own.has(id) ? 200 : 404, false]);
+      }
     }
   });
 });

@@ -72,6 +72,7 @@ import { simulateForCaller, type SimulationRequest } from './simulate.js';
 import { readChangedBoard, readSlaBoard } from './sla-board-query.js';
 import { readStatusPage } from './status-page.js';
 import { readTicketAutopsy } from './ticket-autopsy.js';
+import { readConversation } from './ticket-conversation.js';
 import { readChangedTickets, readTicketList, type TicketListAskedFor } from './ticket-list-query.js';
 import { readChangedQueue, readTicketDetails, readTicketSla, readTierQueue } from './ticket-queries.js';
 import { readTicketWhy } from './ticket-why.js';
@@ -139,6 +140,7 @@ export const queries = {
   pastTickets: query('tickets', readPastTickets),
   ticketCounts: query('tickets', readTicketCounts),
   ticket: query('ticket', readTicketDetails),
+  conversation: query('conversation', readConversation),
   history: query('history', historyOf(auditedAggregates.ticket)),
   contractHistory: query('contractHistory', historyOf(auditedAggregates.contract)),
   teamHistory: query('teamHistory', historyOf(auditedAggregates.team)),

@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => events.close());
 
-it('knows the revision that this process has brought a ticket to, for those alone who may see it', async () => {
+it('shows a ticket, and the revision that this process has brought it to, to those alone who may see it', async () => {
   const [id, commandId, client] = [randomUUID(), randomUUID(), `client-${randomUUID()}`];
   const now = instantFrom(Date.now());
   const context = { commandId, correlationId: commandId, causationId: commandId, effectiveAt: now, recordedAt: now };
@@ -32,4 +32,16 @@ it('knows the revision that this process has brought a ticket to, for those alon
   expect(seen({ clients: ['another'] })).toBe(-1);
   expect(seen({ clients: 'all', reporter: 'jane' })).toBe(-1);
   expect(seen({ clients: 'all' }, randomUUID())).toBe(-1);
+
+  // Of requesters only the one who reported it.
+  const read = async (scope: Scope) => {
+    const types: string[] = [];
+    for await (const { type } of new ScopedEvents(events.store, scope).readTicket(id)) types.push(type);
+    return types;
+  };
+  expect(await read({ clients: [client] })).toEqual(['TicketOpened']);
+  expect(await read({ clients: [client], reporter: 'jane' })).toEqual(['TicketOpened']);
+  expect(await read({ clients: [client], reporter: 'joe' })).toEqual([]);
+  expect(await read({ clients: ['another'], reporter: 'jane' })).toEqual([]);
+  expect(await read({ clients: ['another'] })).toEqual([]);
 });

@@ -9,9 +9,10 @@ import {
   type Position,
   type StoredEvent,
   streamName,
+  upcast,
 } from '#eventsourcing';
 import type { FeedBatch, Following, PublicLog } from '#feeds';
-import { type PublicEvent, type Scope, seesClient } from '#ticketing';
+import { type PublicEvent, type Scope, seesClient, ticket } from '#ticketing';
 
 /** The events that may be seen: in streams and feeds, what belongs to other clients does not appear. */
 export class ScopedEvents extends EventStore {
@@ -26,6 +27,17 @@ export class ScopedEvents extends EventStore {
     for await (const event of this.store.readStream(stream, fromRevision)) {
       // A stream belongs to one client.
       if (!this.#sees(event)) return;
+      yield event;
+    }
+  }
+
+  /**
+   * The events of a ticket; for requesters, only of one that they reported. Much of it is internal: whoever reads it for them passes on what
+   * they may see.
+   */
+  async *readTicket(id: string): AsyncIterable<StoredEvent> {
+    for await (const event of this.store.readStream(streamName(ticket, id))) {
+      if (!seesClient(this.scope, event.metadata.client) || (event.revision === 0 && !this.#isOwn(event))) return;
       yield event;
     }
   }
@@ -71,6 +83,14 @@ export class ScopedEvents extends EventStore {
     const known = foldedStreamsOf(this.store).get(aggregate, streamName(aggregate, id));
     if (known === undefined || known.revision < 0) return -1;
     return this.#seesClient(aggregate.client(known.state)) ? known.revision : -1;
+  }
+
+  /** By the first event of a ticket. */
+  #isOwn(event: StoredEvent): boolean {
+    const { reporter } = this.scope;
+    if (reporter === undefined) return true;
+    const { type, data } = upcast(ticket, event);
+    return type === 'TicketOpened' && data.reporter.id === reporter;
   }
 
   #sees({ metadata }: StoredEvent): boolean {

@@ -106,6 +106,7 @@ export * from './views/reports.js';
 export * from './views/sla-board.js';
 export * from './views/teams.js';
 export { QUEUE_STATES, type QueueState } from './views/reported-facts.js';
+export { conversationOf, type TicketConversation } from './views/ticket-conversation.js';
 export * from './views/ticket-details.js';
 export * from './views/ticket-facts.js';
 export * from './views/ticket-filters.js';

@@ -12,6 +12,7 @@ const everybody = { ...desk, service: 'all' } as const;
 export const queryAccess = {
   tickets: { ...everybody, requester: 'own' },
   ticket: everybody,
+  conversation: { ...everybody, requester: 'own' },
   history: desk,
   sla: everybody,
   autopsy: desk,

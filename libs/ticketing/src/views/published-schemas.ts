@@ -41,6 +41,7 @@ import { policyReactionSchema } from './policy-reactions.js';
 import { restatedTicketSchema } from './restated-ticket.js';
 import { boardClockSchema, boardLineSchema } from './sla-board.js';
 import { stored } from './stored.js';
+import { ticketConversationSchema } from './ticket-conversation.js';
 import { ticketDetailsSchema } from './ticket-details.js';
 import { ticketListLineSchema } from './ticket-list.js';
 import { ticketSlaNowSchema } from './ticket-sla.js';
@@ -50,6 +51,7 @@ import { actorSchema, personSchema, prioritySchema, tierSchema } from '../vocabu
 /** Schemas by their published names. */
 export const publishedSchemas = {
   TicketDetails: stored(ticketDetailsSchema, 'Id of the ticket'),
+  TicketConversation: ticketConversationSchema,
   HistoryEntry: stored(ticketStepSchema, '`<ticket id>/<revision>`'),
   HistoryStep: stored(historyStepSchema, '`<id>/<revision>`'),
   TicketSla: ticketSlaNowSchema,
