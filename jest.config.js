@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os';
  */
 const SHARED = [
   ...['@aws-sdk', '@eventstore', '@grpc', '@nestjs/(common|core|cqrs|platform-fastify)', '@smithy', 'bson', 'fastify', 'google-protobuf'],
-  ...['libphonenumber-js', 'mongodb', 'rate-limiter-flexible', 'reflect-metadata', 'rxjs', 'semver', 'uuid', 'validator'],
+  ...['libphonenumber-js', 'mongodb', 'rate-limiter-flexible', 'reflect-metadata', 'rxjs', 'semver', 'typescript', 'uuid', 'validator'],
 ];
 
 /** @type {import('jest').Config} */

@@ -35,7 +35,7 @@ describe('npm start', () => {
     for (const name of ['HOST', 'PORT', 'LOG_LEVEL', 'MONGODB_URL']) expect(program.stderr).toContain(`  ${name} must be`);
     expect(program.stdout).toBe('');
     expect(program.stderr).not.toMatch(/^\s+at /m);
-  }, 60_000);
+  });
 
   it.each([
     ['CHAT_CHANNELS_FILE', { CHAT_CHANNELS_FILE: '/nowhere/channels.json' }],
@@ -43,33 +43,25 @@ describe('npm start', () => {
     ['SECOND_FACTOR_ROLES', { SECOND_FACTOR_ROLES: 'king' }],
     ['SEALING_KEY_FILE', { SEALING_KEY_FILE: tmpdir() }],
     ['REPORTS_DIR', { REPORTS_DIR: '/dev/null' }],
-  ])(
-    'refuses a wrong %s, which one of its threads finds, in the same words',
-    async (variable, env) => {
-      const program = start(env);
-      expect(await program.exited).toEqual({ code: 1, signal: null });
-      expect(program.stderr).toMatch(new RegExp(`^The configuration is wrong:\n  ${variable} must be [^\n]*\n$`));
-    },
-    60_000,
-  );
+  ])('refuses a wrong %s, which one of its threads finds, in the same words', async (variable, env) => {
+    const program = start(env);
+    expect(await program.exited).toEqual({ code: 1, signal: null });
+    expect(program.stderr).toMatch(new RegExp(`^The configuration is wrong:\n  ${variable} must be [^\n]*\n$`));
+  });
 
-  it.each(['WEBHOOK_KEY_FILE', 'LOG_IN_KEY_FILE'])(
-    'refuses a %s that holds no key',
-    async (variable) => {
-      const file = join(dataDir, 'no-key');
-      await writeFile(file, 'short');
-      const program = start({ [variable]: file });
-      expect(await program.exited).toEqual({ code: 1, signal: null });
-      expect(program.stderr).toBe(`The key that ${variable} names cannot be used (${file} holds no key: 32 bytes in hexadecimal).\n`);
-    },
-    60_000,
-  );
+  it.each(['WEBHOOK_KEY_FILE', 'LOG_IN_KEY_FILE'])('refuses a %s that holds no key', async (variable) => {
+    const file = join(dataDir, 'no-key');
+    await writeFile(file, 'short');
+    const program = start({ [variable]: file });
+    expect(await program.exited).toEqual({ code: 1, signal: null });
+    expect(program.stderr).toBe(`The key that ${variable} names cannot be used (${file} holds no key: 32 bytes in hexadecimal).\n`);
+  });
 
   it('refuses a key that nobody can make, before it is needed', async () => {
     const program = start({ WEBHOOK_KEY_FILE: '/dev/null/key' });
     expect(await program.exited).toEqual({ code: 1, signal: null });
     expect(program.stderr).toMatch(/^The key that WEBHOOK_KEY_FILE names cannot be [^\n]*ENOTDIR[^\n]*\n$/);
-  }, 60_000);
+  });
 
   it.each(['PORT', 'EMBEDDED_EVENTSTOREDB_PORT', 'EMBEDDED_MONGODB_PORT'])(
     'names the port that is taken, and that %s sets it',
@@ -87,7 +79,6 @@ describe('npm start', () => {
       // The API is the last to listen: by then all else was open, and it has let go of everything.
       if (variable === 'PORT') await start().ready(dataDir);
     },
-    60_000,
   );
 
   it('builds nothing on a built tree, and its log has no line before the banner', async () => {
@@ -99,7 +90,7 @@ describe('npm start', () => {
     const lines = program.stderr.trim().split('\n');
     expect(lines.slice(0, -1)).toEqual([]);
     expect(statSync('dist/.built').mtimeMs).toBe(built);
-  }, 60_000);
+  });
 
   it('serves what it serves from its sources: schemas under the names of their classes, pages and templates from their files', async () => {
     const { api } = await start().ready(dataDir);
@@ -110,7 +101,7 @@ describe('npm start', () => {
     expect(names.filter((name) => /[0-9_]$/.test(name))).toEqual([]);
     expect((await get('/docs/swagger-ui.css')).status).toBe(200);
     expect((await get('/login/page.css')).status).toBe(200);
-  }, 60_000);
+  });
 
   it('names the process that holds the data directory', async () => {
     const first = start();
@@ -119,60 +110,52 @@ describe('npm start', () => {
     expect(await second.exited).toEqual({ code: 1, signal: null });
     expect(second.stderr).toContain(`${dataDir} is in use by process ${first.pid}`);
     expect(runFileIn(dataDir)?.pid).toBe(first.pid);
-  }, 60_000);
+  });
 
-  it.each(['SIGINT', 'SIGTERM'] as const)(
-    'stops in order on %s, and starts again',
-    async (signal) => {
-      const first = start();
-      const { api } = await first.ready(dataDir);
-      // A reader that stays connected does not keep it from stopping.
-      const feed = await fetch(`${api}/v1/events`, { headers: keyIn(dataDir) });
-      expect(await first.end(signal)).toEqual({ code: 0, signal: null });
-      await feed.body?.cancel().catch(() => {});
-      expect(runFileIn(dataDir)).toBeUndefined();
-      await start().ready(dataDir);
-    },
-    60_000,
-  );
+  it.each(['SIGINT', 'SIGTERM'] as const)('stops in order on %s, and starts again', async (signal) => {
+    const first = start();
+    const { api } = await first.ready(dataDir);
+    // A reader that stays connected does not keep it from stopping.
+    const feed = await fetch(`${api}/v1/events`, { headers: keyIn(dataDir) });
+    expect(await first.end(signal)).toEqual({ code: 0, signal: null });
+    await feed.body?.cancel().catch(() => {});
+    expect(runFileIn(dataDir)).toBeUndefined();
+    await start().ready(dataDir);
+  });
 
   it('says in which server it found nobody', async () => {
     const program = start({ TIERLINE_EVENTSTORE_URL: 'esdb://127.0.0.1:1?tls=false' });
     expect(await program.exited).toEqual({ code: 1, signal: null });
     expect(program.stderr).toMatch(/EventStoreDB does not answer .* Is TIERLINE_EVENTSTORE_URL right/);
-  }, 60_000);
+  });
 
-  (hasCurl ? it : it.skip)(
-    'prints three curl lines that work as they stand',
-    async () => {
-      const program = start();
-      await program.ready(dataDir);
-      while (!program.stdout.includes('Ctrl-C stops')) await pause(20);
-      const lines = program.stdout.split('\n').map((line) => line.trim());
-      const [open = '', queue = '', follow = ''] = lines.filter((line) => line.startsWith('curl '));
-      const run = async (line: string): Promise<string> => (await promisify(execFile)('sh', ['-c', line])).stdout;
+  (hasCurl ? it : it.skip)('prints three curl lines that work as they stand', async () => {
+    const program = start();
+    await program.ready(dataDir);
+    while (!program.stdout.includes('Ctrl-C stops')) await pause(20);
+    const lines = program.stdout.split('\n').map((line) => line.trim());
+    const [open = '', queue = '', follow = ''] = lines.filter((line) => line.startsWith('curl '));
+    const run = async (line: string): Promise<string> => (await promisify(execFile)('sh', ['-c', line])).stdout;
 
-      const opened = await run(open);
-      expect(opened).toMatch(/^HTTP\/1.1 201 /);
-      const { ticketId } = JSON.parse(opened.slice(opened.indexOf('{'))) as { ticketId: string };
-      expect(await run(open)).toContain('"repeated":true');
-      expect(await run(follow.replace('curl ', 'curl --silent --max-time 1 ') + ' || true')).toMatch(
-        new RegExp(`event: com\\.tierline\\.ticket\\.opened\\.v1\\ndata: .*"subject":"ticket/${ticketId}"`),
-      );
-      // The view follows the log.
-      const queued = async () => (JSON.parse(await run(queue)) as { items: { _id: string }[] }).items.map(({ _id }) => _id);
-      while ((await queued()).length === 0) await pause(20);
-      expect(await queued()).toEqual([ticketId]);
-      for (const place of [
-        /EventStoreDB +esdb:\/\/tierline:\*\*\*@localhost/,
-        /MongoDB +mongodb:\/\/tierline:\*\*\*@127/,
-        /Reports +mongodb:\/\/reports:\*\*\*@127/,
-        /Docs +http.*\/docs/,
-        /Log level +warn/,
-      ])
-        expect(program.stdout).toMatch(place);
-      expect(program.stdout).toContain(dataDir);
-    },
-    60_000,
-  );
+    const opened = await run(open);
+    expect(opened).toMatch(/^HTTP\/1.1 201 /);
+    const { ticketId } = JSON.parse(opened.slice(opened.indexOf('{'))) as { ticketId: string };
+    expect(await run(open)).toContain('"repeated":true');
+    expect(await run(follow.replace('curl ', 'curl --silent --max-time 1 ') + ' || true')).toMatch(
+      new RegExp(`event: com\\.tierline\\.ticket\\.opened\\.v1\\ndata: .*"subject":"ticket/${ticketId}"`),
+    );
+    // The view follows the log.
+    const queued = async () => (JSON.parse(await run(queue)) as { items: { _id: string }[] }).items.map(({ _id }) => _id);
+    while ((await queued()).length === 0) await pause(20);
+    expect(await queued()).toEqual([ticketId]);
+    for (const place of [
+      /EventStoreDB +esdb:\/\/tierline:\*\*\*@localhost/,
+      /MongoDB +mongodb:\/\/tierline:\*\*\*@127/,
+      /Reports +mongodb:\/\/reports:\*\*\*@127/,
+      /Docs +http.*\/docs/,
+      /Log level +warn/,
+    ])
+      expect(program.stdout).toMatch(place);
+    expect(program.stdout).toContain(dataDir);
+  });
 });

@@ -206,5 +206,5 @@ describe('a process that is killed in the middle of a stream of commands', () =>
       await mongo.close();
     }
     expect(await program.end('SIGTERM')).toEqual({ code: 0, signal: null });
-  }, 120_000);
+  });
 });

@@ -84,7 +84,7 @@ describe('the commands in README and docs', () => {
   afterAll(async () => {
     await standalone?.end('SIGTERM');
     await rm(directory, { recursive: true, force: true });
-  }, 60_000);
+  });
 
   const run = (command: string) =>
     new Promise<{ code: number; stdout: string; stderr: string }>((done) => {

@@ -24,7 +24,7 @@ describe('a consumer of the event feed', () => {
   afterAll(async () => {
     await standalone?.end('SIGTERM');
     await rm(directory, { recursive: true, force: true });
-  }, 60_000);
+  });
 
   it('has every event, each once, in order, however often it is killed', async () => {
     const dataDir = join(directory, 'data');

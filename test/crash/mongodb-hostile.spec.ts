@@ -51,7 +51,7 @@ beforeAll(async () => {
           t: 'a'.repeat(20 + (_id % 10)) + (_id % 3 ? 'b' : ''),
         })),
       );
-}, 120_000);
+});
 afterAll(async () => {
   await client.close();
   await other.close();
@@ -127,4 +127,4 @@ test('SIGTERM is obeyed while a query runs', async () => {
   const [code] = (await once(server, 'exit')) as [number | null];
   expect(code).toBe(0);
   await running;
-}, 60_000);
+});

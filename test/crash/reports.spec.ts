@@ -36,7 +36,7 @@ describe('scheduled reports', () => {
     await standalone?.end('SIGTERM');
     await mail.close();
     await rm(directory, { recursive: true, force: true });
-  }, 60_000);
+  });
 
   it('are made once for each period, whole, and delivered at least once with one id, although everything is killed', async () => {
     const dataDir = join(directory, 'data');

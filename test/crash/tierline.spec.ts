@@ -47,7 +47,7 @@ describe('npx tierline', () => {
     expect(again).toMatchObject({ code: 0, complaints: '' });
     expect(again.stdout).toContain('all of them known already, so nothing was done twice');
     expect(idIn(again.stdout)).toBe(ticketId);
-  }, 120_000);
+  });
 
   it('replays a ticket from stores of its own', async () => {
     const { code, stdout } = await run('replay', ticketId);
@@ -69,7 +69,7 @@ describe('npx tierline', () => {
     const known = steps.filter(({ effectiveAt }) => effectiveAt <= then);
     expect(until.stdout.trim().split('\n')).toHaveLength(known.length);
     expect(known.length).toBeLessThan(steps.length);
-  }, 120_000);
+  });
 
   it('speaks to a running `npm start`: finds a view that was tampered with, and rebuilds it', async () => {
     const { mongodbUrl } = await start();
@@ -96,7 +96,7 @@ describe('npx tierline', () => {
     expect(rebuilt).toMatchObject({ code: 0, complaints: '' });
     expect(rebuilt.stdout).toMatch(/^ticket_details: rebuilt from \d+ events in [\d.]+ s, and switched\n$/);
     expect(await run('doctor')).toMatchObject({ code: 0, complaints: '' });
-  }, 120_000);
+  });
 
   it('serves the tools of a running `npm start` to a program that speaks the Model Context Protocol', async () => {
     const client = new Client({ name: 'spec', version: '1' });
@@ -111,7 +111,7 @@ describe('npx tierline', () => {
     } finally {
       await client.close();
     }
-  }, 60_000);
+  });
 
   it('is not misled by what a killed process has left behind', async () => {
     await standalone?.end('SIGKILL');
@@ -119,7 +119,7 @@ describe('npx tierline', () => {
     const { code, stdout } = await run('replay', ticketId, '--all');
     expect(code).toBe(0);
     expect(stdout).toContain('Escalation returned');
-  }, 60_000);
+  });
 
   it('names what is wrong in a line, with a hint, and no stack', async () => {
     const cut = join(dataDir, 'cut.csv');
@@ -134,7 +134,7 @@ describe('npx tierline', () => {
       expect(stderr).toMatch(line);
       expect(stderr).not.toMatch(/^\s+at /m);
     }
-  }, 120_000);
+  });
 
   it('tells wrong usage apart from failure, before it opens anything', async () => {
     for (const args of [
@@ -152,5 +152,5 @@ describe('npx tierline', () => {
     const help = await run('import', 'bpic2013', '--help');
     expect(help.code).toBe(0);
     expect(help.stdout).toContain('10.4121/uuid:500573e6-accc-4b0c-9576-aa5468b10cee');
-  }, 60_000);
+  });
 });

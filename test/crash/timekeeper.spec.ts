@@ -13,7 +13,7 @@ const ofResponse = ['SlaThresholdReached 50', 'SlaThresholdReached 75', 'SlaThre
 describe('two workers, one of which is killed in the middle', () => {
   let closeAll = async (): Promise<void> => undefined;
   beforeAll(() => build(), 300_000);
-  afterAll(() => closeAll(), 60_000);
+  afterAll(() => closeAll());
 
   it('tell each warning and each breach once', async () => {
     const { eventStoreUrl, mongodbUrl, store, onClose, close } = await testStores({ empty: true });
@@ -77,5 +77,5 @@ describe('two workers, one of which is killed in the middle', () => {
     // Long enough for a timekeeper that would tell something again.
     await pause(1_000);
     for (const id of ids) expect(await told(id)).toEqual(ofResponse);
-  }, 120_000);
+  });
 });

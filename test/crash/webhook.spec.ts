@@ -34,7 +34,7 @@ describe('a webhook', () => {
     receiver?.closeAllConnections();
     receiver?.close();
     await rm(directory, { recursive: true, force: true });
-  }, 60_000);
+  });
 
   it('brings every event, those of a ticket in order, although everything is killed', async () => {
     const dataDir = join(directory, 'data');

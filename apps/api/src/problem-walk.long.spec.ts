@@ -32,11 +32,11 @@ beforeAll(async () => {
   assistant = new Client({ name: 'walk', version: '1' });
   const requestInit = { headers: { Authorization: `Bearer ${await key('l1-bot', { kind: 'assistant', roles: ['assistant'] })}` } };
   await assistant.connect(new StreamableHTTPClientTransport(new URL('/mcp', api.url), { requestInit }));
-}, 120_000);
+});
 afterAll(async () => {
   await assistant?.close();
   await api?.stop();
-}, 60_000);
+});
 
 /** What is said in the transcript in place of ids that differ each time. */
 const names = new Map<string, string>();
@@ -233,4 +233,4 @@ it('goes from the tenth ticket of one kind to the closed problem, and back when 
   const [, after = ''] = rest.split(END);
   if (process.env['UPDATE_DOCS'] !== undefined) writeFileSync(page, before + transcript + after);
   expect(readFileSync(page, 'utf8')).toBe(before + transcript + after);
-}, 120_000);
+});

@@ -160,7 +160,7 @@ it('ends a call that has it hold more unfinished appends than it may', async () 
       }),
     );
   expect(await send(`${STREAMS}/BatchAppend`, Buffer.concat(Array.from({ length: 3 }, unfinished)), 15_000)).toBe(8);
-}, 20_000);
+});
 
 it('keeps serving when connections send nonsense instead of HTTP/2', async () => {
   for (const bytes of [

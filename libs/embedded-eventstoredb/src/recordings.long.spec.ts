@@ -158,7 +158,7 @@ describe.each(recordings)('%s', (file, recording) => {
       );
       await playOne(node, last);
     });
-  }, 60_000);
+  });
 
   it.each(recording.scenarios.map((scenario) => scenario.name))('%s', (name) => {
     const [, difference] = DIFFERS[`${file}/${name}`] ?? [];

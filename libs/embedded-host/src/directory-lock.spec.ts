@@ -61,4 +61,4 @@ it('goes to exactly one of several processes, and to the next one when that is k
     await lockDirectory(directory)
   )();
   packages.remove();
-}, 30_000);
+});

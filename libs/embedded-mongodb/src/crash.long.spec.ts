@@ -51,79 +51,75 @@ const kill = (child: ChildProcess): Promise<void> =>
     child.kill('SIGKILL');
   });
 
-test.each(['process', 'thread'] as const)(
-  'what was acknowledged is there after SIGKILL in the middle of writes (%s)',
-  async (mode) => {
-    const acknowledged = { singles: [] as number[], bulks: [] as number[], upserts: new Map<number, number>() };
-    for (let round = 0; round < 4; round++) {
-      const { child, report } = await serve(mode);
-      const client = new MongoClient(report.url as string, { serverSelectionTimeoutMS: 2000, retryWrites: false });
-      const db = client.db(`crash_${mode}`);
-      if (round === 0) await db.collection('bulk').createIndex({ bulk: 1 });
-      let alive = true;
-      const until = (work: (n: number) => Promise<void>) => async (): Promise<void> => {
-        for (let n = round * 100_000; alive; n++) {
-          try {
-            await work(n);
-          } catch (error) {
-            if (alive) throw error;
-          }
-        }
-      };
-      const writers = [
-        until(async (n) => {
-          await db.collection<{ _id: number }>('single').insertOne({ _id: n });
-          acknowledged.singles.push(n);
-        }),
-        until(async (n) => {
-          await db
-            .collection<{ _id: string; bulk: number }>('bulk')
-            .insertMany(Array.from({ length: 50 }, (_, index) => ({ _id: `${n}-${index}`, bulk: n })));
-          acknowledged.bulks.push(n);
-        }),
-        until(async (n) => {
-          const id = n % 7;
-          await db
-            .collection<{ _id: number; position: number }>('guarded')
-            .bulkWrite([{ replaceOne: { filter: { _id: id, position: { $lt: n } }, replacement: { position: n }, upsert: true } }]);
-          acknowledged.upserts.set(id, n);
-        }),
-      ].map((run) => run());
-      // At another moment in each round, and not before each kind of write has been acknowledged a few times.
-      const enough = (): boolean => acknowledged.singles.length > 10 * (round + 1) && acknowledged.bulks.length > round;
-      await setTimeout(100 + round * 70);
-      while (!enough()) await setTimeout(7);
-      alive = false;
-      child.kill('SIGKILL');
-      await Promise.all(writers);
-      await client.close(true);
-      if (child.exitCode === null && child.signalCode === null) await kill(child);
-    }
+test.each(['process', 'thread'] as const)('what was acknowledged is there after SIGKILL in the middle of writes (%s)', async (mode) => {
+  const acknowledged = { singles: [] as number[], bulks: [] as number[], upserts: new Map<number, number>() };
+  for (let round = 0; round < 4; round++) {
     const { child, report } = await serve(mode);
-    const client = await MongoClient.connect(report.url as string);
+    const client = new MongoClient(report.url as string, { serverSelectionTimeoutMS: 2000, retryWrites: false });
     const db = client.db(`crash_${mode}`);
-    const singles = new Set((await db.collection<{ _id: number }>('single').find().toArray()).map(({ _id }) => _id));
-    expect(acknowledged.singles.filter((n) => !singles.has(n))).toEqual([]);
-    expect(acknowledged.singles.length).toBeGreaterThan(20);
-    // A bulk that was acknowledged is there as a whole, another one as far as it came; the index agrees with the documents.
-    const bulks = await db
-      .collection('bulk')
-      .aggregate<{ _id: number; n: number }>([{ $group: { _id: '$bulk', n: { $sum: 1 } } }])
-      .toArray();
-    const documents = new Map(bulks.map(({ _id, n }) => [_id, n]));
-    expect(acknowledged.bulks.filter((n) => documents.get(n) !== 50)).toEqual([]);
-    for (const { _id, n } of bulks) {
-      const found = await db.collection<{ _id: string }>('bulk').find({ bulk: _id }).hint('bulk_1').toArray();
-      expect(found.map((one) => one._id).sort()).toEqual(Array.from({ length: n }, (_, index) => `${_id}-${index}`).sort());
-    }
-    expect(await db.collection('bulk').estimatedDocumentCount()).toBe(bulks.reduce((sum, { n }) => sum + n, 0));
-    for (const { _id, position } of await db.collection<{ _id: number; position: number }>('guarded').find().toArray())
-      expect(position).toBeGreaterThanOrEqual(acknowledged.upserts.get(_id) ?? 0);
-    await client.close();
-    await kill(child);
-  },
-  60_000,
-);
+    if (round === 0) await db.collection('bulk').createIndex({ bulk: 1 });
+    let alive = true;
+    const until = (work: (n: number) => Promise<void>) => async (): Promise<void> => {
+      for (let n = round * 100_000; alive; n++) {
+        try {
+          await work(n);
+        } catch (error) {
+          if (alive) throw error;
+        }
+      }
+    };
+    const writers = [
+      until(async (n) => {
+        await db.collection<{ _id: number }>('single').insertOne({ _id: n });
+        acknowledged.singles.push(n);
+      }),
+      until(async (n) => {
+        await db
+          .collection<{ _id: string; bulk: number }>('bulk')
+          .insertMany(Array.from({ length: 50 }, (_, index) => ({ _id: `${n}-${index}`, bulk: n })));
+        acknowledged.bulks.push(n);
+      }),
+      until(async (n) => {
+        const id = n % 7;
+        await db
+          .collection<{ _id: number; position: number }>('guarded')
+          .bulkWrite([{ replaceOne: { filter: { _id: id, position: { $lt: n } }, replacement: { position: n }, upsert: true } }]);
+        acknowledged.upserts.set(id, n);
+      }),
+    ].map((run) => run());
+    // At another moment in each round, and not before each kind of write has been acknowledged a few times.
+    const enough = (): boolean => acknowledged.singles.length > 10 * (round + 1) && acknowledged.bulks.length > round;
+    await setTimeout(100 + round * 70);
+    while (!enough()) await setTimeout(7);
+    alive = false;
+    child.kill('SIGKILL');
+    await Promise.all(writers);
+    await client.close(true);
+    if (child.exitCode === null && child.signalCode === null) await kill(child);
+  }
+  const { child, report } = await serve(mode);
+  const client = await MongoClient.connect(report.url as string);
+  const db = client.db(`crash_${mode}`);
+  const singles = new Set((await db.collection<{ _id: number }>('single').find().toArray()).map(({ _id }) => _id));
+  expect(acknowledged.singles.filter((n) => !singles.has(n))).toEqual([]);
+  expect(acknowledged.singles.length).toBeGreaterThan(20);
+  // A bulk that was acknowledged is there as a whole, another one as far as it came; the index agrees with the documents.
+  const bulks = await db
+    .collection('bulk')
+    .aggregate<{ _id: number; n: number }>([{ $group: { _id: '$bulk', n: { $sum: 1 } } }])
+    .toArray();
+  const documents = new Map(bulks.map(({ _id, n }) => [_id, n]));
+  expect(acknowledged.bulks.filter((n) => documents.get(n) !== 50)).toEqual([]);
+  for (const { _id, n } of bulks) {
+    const found = await db.collection<{ _id: string }>('bulk').find({ bulk: _id }).hint('bulk_1').toArray();
+    expect(found.map((one) => one._id).sort()).toEqual(Array.from({ length: n }, (_, index) => `${_id}-${index}`).sort());
+  }
+  expect(await db.collection('bulk').estimatedDocumentCount()).toBe(bulks.reduce((sum, { n }) => sum + n, 0));
+  for (const { _id, position } of await db.collection<{ _id: number; position: number }>('guarded').find().toArray())
+    expect(position).toBeGreaterThanOrEqual(acknowledged.upserts.get(_id) ?? 0);
+  await client.close();
+  await kill(child);
+});
 
 test('SIGKILL in the middle of long work leaves whole documents and whole indexes', async () => {
   const own = mkdtempSync(join(tmpdir(), 'embedded-mongodb-crash-'));
@@ -171,7 +167,7 @@ test('SIGKILL in the middle of long work leaves whole documents and whole indexe
   await reader.close();
   await kill(second.child);
   rmSync(own, { recursive: true });
-}, 60_000);
+});
 
 test('a directory is held by one node, and free again as soon as its process is gone', async () => {
   const { child } = await serve('process');
@@ -184,7 +180,7 @@ test('a directory is held by one node, and free again as soon as its process is 
   const again = await startEmbeddedMongoDB({ directory, port: 0 });
   await expect(startEmbeddedMongoDB({ directory, port: 0 })).rejects.toMatchObject({ code: 'ERR_DIRECTORY_LOCKED', pid: process.pid });
   await again.close();
-}, 30_000);
+});
 
 test('a thread reports what a starter needs to know', async () => {
   const { startEmbeddedMongoDB: start } = (await import(packages.entry('embedded-mongodb'))) as typeof import('./index.js');
@@ -207,4 +203,4 @@ test('a thread reports what a starter needs to know', async () => {
   await second.close();
   rmSync(own, { recursive: true });
   rmSync(`${own}-other`, { recursive: true, force: true });
-}, 30_000);
+});

@@ -153,7 +153,7 @@ test('any byte of a sound command may be another one', async () => {
     }),
     { numRuns: 120 },
   );
-}, 30_000);
+});
 
 test('half a message is waited for, and holds up nobody', async () => {
   const whole = message([command({ ping: 1, $db: 'h' })]);
@@ -263,7 +263,7 @@ test('long work lets others in', async () => {
   }
   await work;
   expect(pings).toBeGreaterThan(2);
-}, 30_000);
+});
 
 test.each([
   { $push: '$text' },

@@ -167,7 +167,7 @@ test('a query by an index finds what a full scan finds, in the order of the sort
   );
   expect(used).toBeGreaterThan(runs(20));
   expect(mergedBy).toBeGreaterThan(runs(20));
-}, 60_000);
+});
 
 test('an indexed page of a queue touches only its page', async () => {
   const queue = db.collection<{ _id: string; tier: string; priority: number; since: Date; state: string }>('queue');

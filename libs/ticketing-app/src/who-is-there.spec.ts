@@ -9,7 +9,7 @@ let events: TestEvents;
 beforeAll(async () => {
   events = await testEvents();
 });
-afterAll(() => events?.close(), 30_000);
+afterAll(() => events?.close());
 
 async function run<Of extends Aggregate, Name extends keyof CommandsOf<Of>>(
   aggregate: Of,

@@ -27,7 +27,7 @@ beforeAll(async () => {
   context = await NestFactory.createApplicationContext(TicketingModule.on(store, mongo, { forbids: () => undefined }), { logger: false });
   stores.onClose(() => context.close());
 });
-afterAll(() => stores.close(), 30_000);
+afterAll(() => stores.close());
 
 const open = {
   client: `client-${randomUUID()}`,

@@ -127,52 +127,48 @@ const DAMAGES: Readonly<Record<string, (path: string, directory: string) => void
 it.each([
   ['while it is closed', false],
   ['while it is open', true],
-])(
-  'gives whole answers after 60 random damages to the index %s',
-  async (_when, whileOpen) => {
-    const sound = join(root, 'sound');
-    await filled(sound);
-    const log = open(sound);
-    const expected = answers(log);
-    await log.close();
-    expect(filesOf(sound).length).toBeGreaterThan(3);
-    expect(said).toEqual([]);
+])('gives whole answers after 60 random damages to the index %s', async (_when, whileOpen) => {
+  const sound = join(root, 'sound');
+  await filled(sound);
+  const log = open(sound);
+  const expected = answers(log);
+  await log.close();
+  expect(filesOf(sound).length).toBeGreaterThan(3);
+  expect(said).toEqual([]);
 
-    const silent: string[] = [];
-    const wrong: string[] = [];
-    for (let round = 0; round < 60; round++) {
-      const directory = join(root, `damaged-${round}`);
-      cpSync(sound, directory, { recursive: true });
-      const [kind, damage] = pick(Object.entries(DAMAGES));
-      const path = pick(filesOf(directory));
-      const before = readFileSync(path);
-      const opened = whileOpen ? open(directory) : undefined;
-      damage(path, directory);
-      const changed = kind === 'its loss' || !readFileSync(path).equals(before);
-      const damaged = opened ?? open(directory);
-      try {
-        expect(answers(damaged)).toEqual(expected);
-      } catch (error) {
-        wrong.push(`${kind} of ${path}: ${String(error)}`);
-      }
-      await damaged.close();
-      // The next start finds a sound index.
-      const lines = said.splice(0);
-      const again = open(directory);
-      expect(answers(again)).toEqual(expected);
-      await again.close();
-      // While a file is open, its loss or what stands behind its end harms nobody, until the next start. Some entries nobody reads, since
-      // newer ones say the same: whoever did would be told.
-      if (changed && lines.length + said.length === 0 && !isNoticed(directory)) silent.push(`${kind} of ${path}`);
-      for (const line of [...lines, ...said.splice(0)])
-        expect(line).toMatch(/^The index of the event log in .* is damaged[^\n]*; it is made anew/);
-      rmSync(directory, { recursive: true });
+  const silent: string[] = [];
+  const wrong: string[] = [];
+  for (let round = 0; round < 60; round++) {
+    const directory = join(root, `damaged-${round}`);
+    cpSync(sound, directory, { recursive: true });
+    const [kind, damage] = pick(Object.entries(DAMAGES));
+    const path = pick(filesOf(directory));
+    const before = readFileSync(path);
+    const opened = whileOpen ? open(directory) : undefined;
+    damage(path, directory);
+    const changed = kind === 'its loss' || !readFileSync(path).equals(before);
+    const damaged = opened ?? open(directory);
+    try {
+      expect(answers(damaged)).toEqual(expected);
+    } catch (error) {
+      wrong.push(`${kind} of ${path}: ${String(error)}`);
     }
-    expect(wrong).toEqual([]);
-    expect(silent).toEqual([]);
-  },
-  120_000,
-);
+    await damaged.close();
+    // The next start finds a sound index.
+    const lines = said.splice(0);
+    const again = open(directory);
+    expect(answers(again)).toEqual(expected);
+    await again.close();
+    // While a file is open, its loss or what stands behind its end harms nobody, until the next start. Some entries nobody reads, since
+    // newer ones say the same: whoever did would be told.
+    if (changed && lines.length + said.length === 0 && !isNoticed(directory)) silent.push(`${kind} of ${path}`);
+    for (const line of [...lines, ...said.splice(0)])
+      expect(line).toMatch(/^The index of the event log in .* is damaged[^\n]*; it is made anew/);
+    rmSync(directory, { recursive: true });
+  }
+  expect(wrong).toEqual([]);
+  expect(silent).toEqual([]);
+});
 
 it('notices that a revision is missing in the index', async () => {
   const directory = join(root, 'gap');

@@ -186,7 +186,7 @@ it('behaves as the model does, whatever is written, together or one after the ot
     }),
     { numRuns: 60, interruptAfterTimeLimit: 20_000, endOnFailure: true },
   );
-}, 60_000);
+});
 
 function perform(writer: LogWriter, step: Step, event: (index: number) => NewEvent): Promise<WriteOutcome | undefined> {
   if (step.kind === 'append') return writer.append(step.stream, step.expected, step.ids.map(event));

@@ -200,4 +200,4 @@ it('links everything once and in order, over kills in the middle of the work', a
   expect(await links('$ce-ticket', written.length)).toEqual(written);
   expect(await links('$et-opened', written.length)).toEqual(written);
   expect(await links('$streams', written.length / 20)).toEqual(written.filter((target) => target.startsWith('0@')));
-}, 60_000);
+});
