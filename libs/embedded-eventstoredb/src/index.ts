@@ -20,27 +20,27 @@ export { BackupFailed, DamagedLog, UnknownFormat, WriteFailed } from './storage/
 export type { Scavenged } from './storage/scavenged.js';
 
 export interface EmbeddedEventStoreDBOptions {
-  /** Where the log lies; made when missing. One node at a time may hold it. */
+  /** Where the log is kept; created if missing. Used by one node at a time. */
   readonly directory: string;
-  /** TCP port; 0 for any free one. */
+  /** TCP port; 0 for any free port. */
   readonly port: number;
-  /** A loopback address, 127.0.0.1 by default. Any other one needs `tls` and `credentials` both. */
+  /** A loopback address, 127.0.0.1 by default. Any other address needs both `tls` and `credentials`. */
   readonly host?: string;
-  /** Certificate chain and private key, PEM. With them the node speaks TLS only. */
+  /** Certificate chain and private key, PEM. If set, the node accepts TLS only. */
   readonly tls?: { readonly cert: string; readonly key: string };
   /**
-   * The administrator. With one the node asks every caller who it is and enforces access control; without, it serves
-   * everyone who reaches it. The user is made, or given this password, at each start.
+   * The administrator. If set, every caller has to authenticate and access control is enforced; otherwise the node serves everyone who can
+   * reach it. At each start, the user is created or given this password.
    */
   readonly credentials?: { readonly user: string; readonly password: string };
   /**
-   * Whether each event gets links in the system streams `$ce-<category>`, `$et-<type>`, `$bc-<correlation id>`,
-   * `$category-<category>` and `$streams`, as by the system projections of the genuine server. By default it does.
+   * Whether events get links in the system streams `$ce-<category>`, `$et-<type>`, `$bc-<correlation id>`, `$category-<category>` and
+   * `$streams`, as from the genuine server's system projections. Default: yes.
    */
   readonly systemStreams?: boolean;
   /**
-   * Whether the node runs in a thread of its own, so that the application and the node do not wait for each other.
-   * By default it does wherever it is compiled; run from TypeScript sources it stays in the calling thread.
+   * Whether the node runs in its own thread, so that application and node do not block each other. Default: yes when compiled, no when run
+   * from TypeScript sources.
    */
   readonly thread?: boolean;
 }
@@ -50,32 +50,33 @@ export interface EmbeddedEventStoreDB {
   readonly url: string;
   readonly port: number;
   /**
-   * Drops from the log what no reader of a stream can see any more: truncated events, and those of deleted streams. Positions and revisions of
-   * all else stay. Appends and reads go on meanwhile. Joins the scavenge that is under way, if there is one.
+   * Removes from the log what readers of streams can no longer see: truncated events, and those of deleted streams. Positions and revisions
+   * of everything else do not change. Appends and reads continue meanwhile. If a scavenge is already running, joins it.
    *
-   * @throws WriteFailed when the disk is full; nothing readable is lost
+   * @throws WriteFailed if the disk is full; nothing readable is lost
    */
   scavenge(): Promise<Scavenged>;
   /**
-   * Writes a consistent copy of the log into a directory that is empty or does not exist, while appends and reads go on. It has everything
-   * that was acknowledged before the call. A node that is started on the copy goes on from there.
+   * Writes a consistent copy of the log into a directory that is empty or does not exist, while appends and reads continue. It includes
+   * everything acknowledged before the call. To restore, start a node on the copy.
    *
    * @throws BackupExists, BackupFailed
    */
   backup(directory: string): Promise<void>;
-  /** Answers what is being written, ends all calls and lets go of the directory. */
+  /** Answers pending writes, ends all calls and releases the directory. */
   close(): Promise<void>;
 }
 
-// The node itself is loaded only by the thread that it runs in: the gRPC server takes a good part of a start.
+// The node itself is loaded only by the thread in which it runs: loading the gRPC server takes a large part of the start.
 const THREAD = new URL('./node-thread.js', import.meta.url);
-/** What the thread throws and callers can tell apart. */
+/** Errors of the thread that callers can tell apart. */
 const ERRORS = [PortUnavailable, UnknownFormat, DamagedLog, WriteFailed, BackupExists, BackupFailed];
 
 /**
  * Starts a single EventStoreDB node on a directory. Everything it acknowledges has been flushed to disk.
  *
- * @throws NotLoopback, BadCertificate, BadCredentials, DirectoryLocked, PortUnavailable, UnknownFormat, DamagedLog; each has a stable `code`.
+ * @throws NotLoopback, BadCertificate, BadCredentials, DirectoryLocked, PortUnavailable, UnknownFormat, DamagedLog; each with a stable
+ * `code`
  */
 export async function startEmbeddedEventStoreDB(options: EmbeddedEventStoreDBOptions): Promise<EmbeddedEventStoreDB> {
   const host = options.host ?? '127.0.0.1';

@@ -1,2 +1,2 @@
-/** What errors call this node. */
+/** The name of this node in errors. */
 export const NODE = 'EventStoreDB';

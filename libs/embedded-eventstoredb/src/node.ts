@@ -38,7 +38,7 @@ export interface NodeOptions {
   readonly port: number;
   /** Certificate chain and private key, PEM. */
   readonly tls?: { readonly cert: string; readonly key: string };
-  /** Makes the node ask who calls; this one is an administrator. */
+  /** An administrator. If set, callers have to authenticate. */
   readonly credentials?: { readonly user: string; readonly password: string };
   /** Whether events get links in `$ce-`, `$et-` and the other system streams. */
   readonly systemStreams: boolean;
@@ -53,10 +53,10 @@ export interface RunningNode {
   close(): Promise<void>;
 }
 
-/** Largest message that the genuine server takes. */
+/** Largest message that the genuine server accepts. */
 const MAX_MESSAGE_SIZE = 16 * 1024 * 1024 - 256;
 
-/** Runs a node in this thread. The caller holds the directory. */
+/** Runs a node in this thread. The caller holds the lock of the directory. */
 export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const log = EventLog.open(options.directory);
   const now = Date.now;
@@ -96,10 +96,10 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       const { enable, restartSubsystem } = projectionsService.ProjectionsService;
       serve(service({ enable, restartSubsystem }, PROJECTIONS, false), projectionCalls);
     }
-    // Without anyone who could sign in there is nothing to say about users.
+    // If no one can sign in, there are no users to serve.
     if (streamAccess) serve(service(usersGrpcService.UsersService, USERS, false), usersService(users));
     serve(service(gossipService.GossipService, { read: nothing }, false), {
-      // Whoever listens on every address has none to tell: the one under which it was reached is as good.
+      // A node that listens on every address has no address of its own: the one through which it was reached will do.
       read: readGossip(
         randomUUID(),
         (reachedAs) => (isWildcard(options.host) ? splitAuthority(reachedAs, port) : { host: options.host, port }),
@@ -114,7 +114,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       backup: (directory) => maintenance.backUp(directory),
       async close() {
         await maintenance.close();
-        // Calls that wait for a flush get their answers; then the open ones end with their connections.
+        // Calls that wait for a flush get their responses; then open calls end with their connections.
         await subscriptions.close();
         await systemStreams?.close();
         await writer.close();
@@ -130,7 +130,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   }
 }
 
-/** Calls whose client does not take its answer, or that get none, are not waited for any longer than this. */
+/** How long to wait, when stopping, for calls whose client does not read its response, or that have none. */
 const PARTING_MS = 500;
 
 async function shutDown(server: Server): Promise<void> {
@@ -180,8 +180,8 @@ const STREAMS: Decoders = {
 const nothing = (): Record<string, never> => ({});
 
 /**
- * A generated service with decoders of our own for what clients send: the hot ones for speed, the others because the
- * generated ones can be made to run for ever. `encoded` services answer with bytes.
+ * A generated service with our own decoders for requests: the hot ones for speed, the others because the generated ones can be made to loop
+ * forever. `encoded` services respond with bytes.
  */
 function service(generated: object, decoders: Decoders, encoded: boolean): ServiceDefinition {
   const methods = Object.entries(generated as ServiceDefinition).map(([name, method]) => {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { open, type RootDatabase } from 'lmdb';
 import { inspectFile, isLmdbError, PageDamaged } from './inspection.js';
 
-/** The directory is in use by a node that is alive, in this process or in another one. */
+/** The directory is in use by a running node, in this process or in another one. */
 export class DirectoryLocked extends Error {
   readonly code = 'ERR_DIRECTORY_LOCKED';
   override readonly name = 'DirectoryLocked';
@@ -20,7 +20,7 @@ export class DirectoryLocked extends Error {
   }
 }
 
-/** The record of who holds the directory cannot be read: whether a node runs on it is not known. */
+/** The lock record of the directory cannot be read, so it is unknown whether a node runs on it. */
 export class LockDamaged extends Error {
   readonly code = 'ERR_LOCK_DAMAGED';
   override readonly name = 'LockDamaged';
@@ -36,17 +36,17 @@ export class LockDamaged extends Error {
 
 interface Owner {
   readonly pid: number;
-  /** When the process was started, as the operating system tells it: a pid alone may be another process by now. */
+  /** When the process was started, according to the operating system: the pid alone may now belong to another process. */
   readonly started: string;
 }
 
 /**
- * Holds a directory for this process. The holder is a record in an LMDB environment of its own, taken in a write
- * transaction, so that of two processes only one can find the place free. It counts for as long as a process with that
- * pid and that start time runs: what a killed process leaves behind does not lock anyone out, and no one has to delete
- * a file. It holds within one machine and one pid namespace: containers that share a directory do not see each other.
+ * Locks a directory for this process. The lock is a record in a separate LMDB environment, written in a transaction, so that only one of
+ * two processes can get it. It is valid while a process with that pid and that start time runs: a killed process does not lock anyone out,
+ * and no file has to be deleted. It works within one machine and one pid namespace: containers that share a directory do not see each
+ * other.
  *
- * @returns the function that lets go
+ * @returns the function that releases it
  * @throws DirectoryLocked, LockDamaged
  */
 export async function lockDirectory(directory: string): Promise<() => Promise<void>> {
@@ -78,25 +78,25 @@ export async function lockDirectory(directory: string): Promise<() => Promise<vo
     try {
       db.removeSync('owner');
     } catch {
-      // Whatever keeps it from being written, the record counts until this process ends.
+      // If it cannot be removed, the record is valid until this process ends.
     }
     await db.close();
   };
 }
 
-/** LMDB believes what it maps: a damaged record would end the process. */
+/** LMDB trusts what it maps: a damaged record would end the process. */
 async function inspectLock(directory: string): Promise<void> {
   const path = join(directory, 'owner', 'data.mdb');
   // A process that ended before it wrote its first page leaves an empty file.
   if (!existsSync(path) || statSync(path).size === 0) return;
   for (let attempt = 1; ; attempt++) {
     try {
-      // Values are JSON; whether this one is whole shows when it is read.
+      // Values are JSON; reading the value will show whether it is intact.
       inspectFile(path, () => true);
       return;
     } catch (error) {
       if (!(error instanceof PageDamaged)) throw error;
-      // Another process may have been writing it meanwhile, or be about to write its first page.
+      // Another process may be writing it, or be about to write its first page.
       if (attempt === 5) throw new LockDamaged(directory, `${path}, ${error.message}`);
       await sleep(20 * attempt);
     }
@@ -104,15 +104,15 @@ async function inspectLock(directory: string): Promise<void> {
 }
 
 /**
- * LMDB writes changed pages to new places, and takes the old ones again two transactions later. With some of them left
- * over, the lock can also be taken and let go when the disk has become full.
+ * LMDB writes changed pages to new places, and reuses the old ones two transactions later. With a few spare pages, the lock can be taken
+ * and released even when the disk is full.
  */
 function reserveRoom(db: RootDatabase<Owner, string>): void {
   const owner = db.get('owner') as Owner;
   for (let n = 0; n < 4; n++) db.putSync('owner', owner);
 }
 
-/** Something that differs between two processes that had the same pid; undefined when there is no such process. */
+/** Something that differs between two processes that had the same pid; undefined if there is no such process. */
 function startOf(pid: number): string | undefined {
   if (process.platform === 'linux') return linuxStartOf(pid);
   try {
@@ -128,11 +128,11 @@ function startOf(pid: number): string | undefined {
   }
 }
 
-/** Clock ticks between boot and start, and which boot. A zombie runs no longer. */
+/** Clock ticks between boot and start, and which boot. A zombie no longer counts as running. */
 function linuxStartOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The command name in parentheses may itself hold spaces and parentheses.
+    // The command name in parentheses may itself contain spaces and parentheses.
     const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     if (state === 'Z' || state === 'X') return undefined;
     return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}/${rest[18]}`;

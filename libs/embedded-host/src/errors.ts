@@ -1,4 +1,4 @@
-/** An address that other machines can reach, without encryption or without a user. */
+/** An address that other machines can reach needs encryption and a user. */
 export class NotLoopback extends Error {
   readonly code = 'ERR_NOT_LOOPBACK';
   override readonly name = 'NotLoopback';
@@ -24,20 +24,20 @@ export class BadCertificate extends Error {
   }
 }
 
-/** Nobody could sign in with this user and password. */
+/** No one could sign in with this user and password. */
 export class BadCredentials extends Error {
   readonly code = 'ERR_BAD_CREDENTIALS';
   override readonly name = 'BadCredentials';
   constructor(
     node: string,
-    /** What a user and a password must be. */
+    /** The rules for user and password. */
     readonly rule: string,
   ) {
     super(`Invalid user or password for the embedded ${node}: ${rule}.`);
   }
 }
 
-/** The port is taken, or this process may not use it. */
+/** The port is taken, or not permitted for this process. */
 export class PortUnavailable extends Error {
   readonly code = 'ERR_PORT_UNAVAILABLE';
   override readonly name = 'PortUnavailable';

@@ -1,9 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
 /**
- * Reads an LMDB file without LMDB, which maps the file and believes it: there a damaged page is a short answer or the end
- * of the process. Everything that LMDB follows is followed here first, through plain reads that check each bound.
- *
+ * Reads an LMDB file without LMDB, which maps the file and trusts it: there, a damaged page gives a short result or ends the process.
+ * Everything that LMDB follows is followed here first, through plain reads with bounds checks.
  * The layout is that of LMDB's data version 2 (`mdb.c` of the lmdb package) on 64-bit little-endian machines.
  */
 
@@ -18,8 +17,8 @@ export class PageDamaged extends Error {
 }
 
 /**
- * A record that is damaged, perhaps in its key. What the key was lies between the neighbours:
- * after `low` and before `high`; undefined is where all keys begin or end.
+ * A damaged record, possibly in its key. The original key was between its neighbours: after `low` and before `high`; undefined means before
+ * or after all keys.
  */
 export type Gap = {
   readonly key: Buffer;
@@ -28,7 +27,7 @@ export type Gap = {
   readonly high: Buffer | undefined;
 };
 
-/** Looks at a record; false where its checksum does not match and its key may be what is damaged. */
+/** Checks a record; false if its checksum does not match and its key may be damaged. */
 export type Visit = (key: Buffer, value: Buffer, page: number) => boolean;
 
 const HEADER = 24;
@@ -38,7 +37,7 @@ const OVERFLOW = 0x04;
 const META = 0x08;
 const MAGIC = 0xbeefc0de;
 const DATA_VERSION = 2;
-/** Of the flags of a tree: INTEGERKEY is what the list of free pages has, the other five would change how pages are read. */
+/** Flags of a tree: the list of free pages has INTEGERKEY; the other five would change how pages are read. */
 const INTEGER_KEYS = 0x08;
 const TREE_FLAGS = 0x3f;
 const NO_PAGE = 2 ** 64;
@@ -89,7 +88,7 @@ const readMeta = (bytes: Buffer, page: number): Meta => {
   return { pageSize, free, main, lastPage: number64(bytes, 144), transaction: number64(bytes, 152) };
 };
 
-/** The file in the state that its last transaction left. */
+/** The file as its last transaction left it. */
 class Inspection {
   readonly #file: number;
   readonly #bytes: number;
@@ -98,7 +97,7 @@ class Inspection {
   #seen!: Uint8Array;
   #counts: Counts = { branches: 0, leaves: 0, overflows: 0, entries: 0 };
   readonly gaps: Gap[] = [];
-  /** The last key that is certain, and the damaged records since. */
+  /** The last undamaged key, and the damaged records after it. */
   #last: { key: Buffer | undefined; open: { key: Buffer; page: number }[] } = { key: undefined, open: [] };
 
   constructor(file: number, visit: Visit) {
@@ -114,12 +113,12 @@ class Inspection {
     return bytes.subarray(0, read);
   }
 
-  /** @returns whether there is anything in the file */
+  /** @returns whether the file contains anything */
   run(): boolean {
     const first = readMeta(this.#read(0, 168), 0);
     const second = readMeta(this.#read(first.pageSize, 168), 1);
     if (first.pageSize !== second.pageSize) throw new PageDamaged(1, 'the two headers have different page sizes');
-    // Transactions write the two headers in turn.
+    // Transactions write the two headers alternately.
     const latest = second.transaction > first.transaction ? second : first;
     const other = latest === second ? first : second;
     const page = latest === second ? 1 : 0;
@@ -127,13 +126,13 @@ class Inspection {
       if (this.#bytes > 2 * first.pageSize) throw new PageDamaged(0, 'the headers are those of a new file');
       return false;
     }
-    // A copy that LMDB made has one header, and pages that say nothing of their transaction, until two transactions have been added.
+    // A copy made by LMDB has one header, and pages without the number of their transaction, until two transactions have been added.
     const copied = other.transaction === 0 && other.main.root >= NO_PAGE / 2 && other.lastPage === 1 && page === 1;
     if (!copied && (latest.transaction % 2 !== page || other.transaction !== latest.transaction - 1))
       throw new PageDamaged(page, `the headers do not follow each other (${first.transaction}, ${second.transaction})`);
     this.#meta = latest;
     const { pageSize, lastPage } = latest;
-    // Pages at the end that are free may never have been written.
+    // Free pages at the end may never have been written.
     if (lastPage < 1 || lastPage > 2 * (this.#bytes / pageSize) + 2 ** 20)
       throw new PageDamaged(page, `the header has ${lastPage} pages, the file is too short`);
     this.#seen = new Uint8Array(lastPage + 1);
@@ -197,12 +196,12 @@ class Inspection {
       if (at + 8 + length > pageSize) throw new PageDamaged(number, `the key of entry ${index} lies outside of it`);
       nodes.push({ at, key: page.subarray(at + 8, at + 8 + length) });
     }
-    // The first key of a branch stands for all that is lower, and is not compared.
+    // The first key of a branch stands for everything lower, and is not compared.
     let before = low;
     for (let index = depth > 1 ? 1 : 0; index < count; index++) {
       const { key } = nodes[index] as { key: Buffer };
       const order = before === undefined ? 1 : compare(key, before, free);
-      // A key may be that of the branch above it.
+      // A key may equal that of the branch above it.
       if (order < 0 || (order === 0 && index > (depth > 1 ? 1 : 0)))
         throw new PageDamaged(number, `the key of entry ${index} is not in its order`);
       before = key;
@@ -243,7 +242,7 @@ class Inspection {
     const bytes = this.#read(first * pageSize, HEADER + size);
     if (bytes.length < HEADER + size) throw new PageDamaged(first, 'the file ends before it');
     if (number64(bytes, 0) !== first) throw new PageDamaged(first, `it holds page ${number64(bytes, 0)}`);
-    // In a copy that LMDB made the entry says transaction 1, and the pages of the value still say theirs.
+    // In a copy made by LMDB the entry says transaction 1, and the pages of the value still have theirs.
     const follows = number64(bytes, 8) === written || written === 1;
     if (!follows || written > transaction || bytes.readUInt16LE(18) !== OVERFLOW || bytes.readUInt32LE(20) !== pages)
       throw new PageDamaged(first, 'its header does not belong to the value');
@@ -270,7 +269,7 @@ class Inspection {
     this.#last.open = [];
   }
 
-  /** Numbers of pages: below zero it is how many follow from the next one on, zero is a place that is not used. */
+  /** Page numbers: a negative one is the number of following pages, zero is an unused place. */
   #freePages(): void {
     for (const { page, value } of this.#free) {
       const count = number64(value, 0);
@@ -297,9 +296,9 @@ const compare = (left: Buffer, right: Buffer, integers: boolean): number => {
 /**
  * Reads the whole file.
  *
- * @param visit told of every record, in the order of keys
- * @returns the records whose keys are not certain, and whether the file holds anything
- * @throws PageDamaged where LMDB could not be trusted with the file
+ * @param visit called for every record, in key order
+ * @returns the records whose keys are uncertain, and whether the file contains anything
+ * @throws PageDamaged if LMDB cannot be trusted with the file
  */
 export const inspectFile = (path: string, visit: Visit): { readonly gaps: readonly Gap[]; readonly empty: boolean } => {
   const file = openSync(path, 'r');
@@ -312,6 +311,6 @@ export const inspectFile = (path: string, visit: Visit): { readonly gaps: readon
   }
 };
 
-/** Whether LMDB itself says that it cannot use a file; what the system says of files has positive numbers. */
+/** Whether LMDB itself reports that it cannot use a file; errors of the operating system have positive numbers. */
 export const isLmdbError = (error: unknown): error is Error =>
   error instanceof Error && Number((error as NodeJS.ErrnoException).code) <= -30_700;

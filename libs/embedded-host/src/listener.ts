@@ -11,7 +11,7 @@ export interface Certificate {
 const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|localhost|::1|\[::1\])$/;
 
 /**
- * Checks what a node is to listen on before anything is opened.
+ * Checks where a node will listen before anything is opened.
  *
  * @throws NotLoopback, BadCertificate
  */
@@ -36,7 +36,7 @@ export function portUnavailable(node: string, host: string, port: number, error:
 /** Whether a host means every address of the machine. */
 export const isWildcard = (host: string): boolean => ['0.0.0.0', '::', '[::]', ''].includes(host);
 
-/** A host as it stands before a port in a URL: IPv6 addresses in brackets, a wildcard as `localhost`. */
+/** A host as written before the port in a URL: IPv6 addresses in brackets, a wildcard as `localhost`. */
 export function urlHost(host: string): string {
   if (isWildcard(host)) return 'localhost';
   return isIPv6(host) ? `[${host}]` : host;

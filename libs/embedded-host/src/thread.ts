@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 
-/** An error between threads, where it would lose its class and its fields. */
+/** An error passed between threads, which would otherwise lose its class and fields. */
 interface PortableError {
   readonly className: string;
   readonly name: string;
@@ -19,7 +19,7 @@ type Return = { readonly id: number } & ({ readonly result: unknown } | { readon
 
 type Method = (...args: never[]) => Promise<unknown>;
 
-/** What a thread can serve: a port, and asynchronous methods whose arguments and results can be cloned. */
+/** What a thread can serve: a port, and asynchronous methods with cloneable arguments and results. */
 export interface ThreadNode {
   readonly port: number;
   close(): Promise<void>;
@@ -35,10 +35,11 @@ type ErrorClass = abstract new (...args: never[]) => Error;
  * @param name of the thread, for diagnostics
  * @param file the compiled module that calls `serveThread`
  * @param options passed to the node; must be cloneable
- * @param methods the node's methods, `close` included
- * @param errors classes that errors of the node are given back; any other error arrives as an `Error` with the same name, message and fields
- * @returns the node, when it is listening
- * @throws what the node's start throws
+ * @param methods the node's methods, including `close`
+ * @param errors classes that are restored for errors of the node; any other error arrives as an `Error` with the same name, message and
+ * fields
+ * @returns the node, once it is listening
+ * @throws the errors of the node's start
  */
 export async function startInThread<Node extends ThreadNode>(
   name: string,
@@ -47,7 +48,7 @@ export async function startInThread<Node extends ThreadNode>(
   methods: readonly MethodName<Node>[],
   errors: readonly ErrorClass[],
 ): Promise<Node> {
-  // Flags of the process, such as --input-type or --eval, are not meant for this file.
+  // Process flags such as --input-type or --eval do not apply to this file.
   const worker = new Worker(file, { workerData: options, name, execArgv: [] });
   const pending = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
   let ended: Error | undefined;
@@ -60,7 +61,7 @@ export async function startInThread<Node extends ThreadNode>(
   const failed = new Promise<never>((_, reject) => {
     worker.on('error', (error: Error) => {
       ended = error;
-      // After the start nobody may be waiting for a rejection: the failure must still be seen.
+      // After the start no one may be waiting for a rejection: the failure must still be visible.
       if (started) process.emitWarning(`${name} has stopped: ${error.stack ?? error.message}`);
       reject(error);
     });
@@ -93,7 +94,7 @@ export async function startInThread<Node extends ThreadNode>(
   return { ...remote, port: message.port, close } as unknown as Node;
 }
 
-/** The body of a worker thread: starts a node with the options that `startInThread` was given, and serves its methods until it is closed. */
+/** The body of a worker thread: starts a node with the options given to `startInThread`, and serves its methods until it is closed. */
 export async function serveThread<Options, Node extends ThreadNode>(start: (options: Options) => Promise<Node>): Promise<void> {
   const port = parentPort;
   if (!port) throw new Error('serveThread must be called in a worker thread');
@@ -125,7 +126,7 @@ function portable(thrown: unknown): PortableError {
   return { className: error.constructor.name, name, message, fields: cloneable(fields) };
 }
 
-/** The cause of an error and other objects may hold what cannot be cloned; they stay behind. */
+/** The cause of an error and other objects may contain values that cannot be cloned; they are dropped. */
 function cloneable(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).filter(([, value]) => value === null || !['object', 'function', 'symbol'].includes(typeof value)),

@@ -33,16 +33,16 @@ import type { PersistentSubscriptions } from './persistent-subscriptions.js';
 import { ALL, isStrategyName, keyOf, type GroupSettings, type GroupStart } from './settings.js';
 
 const PACKAGE = 'EventStore.Client.PersistentSubscriptions';
-/** The numbers of the old enumeration. */
+/** Numbers of the old enumeration. */
 const NAMED_STRATEGIES = ['DispatchToSingle', 'RoundRobin', 'Pinned'];
 /** Unknown, Park, Retry, Skip, Stop. */
 const NACK_ACTIONS: readonly NackAction[] = ['retry', 'park', 'retry', 'skip', 'skip'];
-/** Events that one consumer may have in flight, whatever it asks for. */
+/** Events that one consumer may have in flight, whatever it requests. */
 const MOST_SLOTS = 50_000;
 
 const OK = Buffer.alloc(0);
 
-/** Names the group that a request is about; a stream without a name is never answered, as in the genuine server. */
+/** The group named in a request. A request for a stream without a name is never answered, as on the genuine server. */
 interface Named {
   readonly source: string;
   readonly group: string;
@@ -53,7 +53,7 @@ function named(options: { readonly stream?: { readonly name?: Buffer }; readonly
   return { source: options.all ? ALL : nameOf(options.stream), group: options.group ?? '' };
 }
 
-/** Answers with what the handler returns; with nothing at all when it returns undefined. */
+/** Responds with the handler's result; not at all if that is undefined. */
 function unary<T>(answer: (request: T) => Promise<Buffer | undefined>) {
   return (call: ServerUnaryCall<T, Buffer>, callback: sendUnaryData<Buffer>): void => {
     answer(call.request).then(
@@ -85,7 +85,7 @@ export function persistentSubscriptionCalls({ subscriptions, log, access }: Call
       await subscriptions.update(source, group, (before) => {
         const strategy = existing(source, group, namedStrategy(settings));
         const after = readSettings({ source, group, start, filter: before.filter, strategy }, settings, log);
-        // The end that it started from before is still the one that is meant.
+        // Still refers to the end where it started.
         return before.start.kind === 'end' ? { ...after, end: before.end } : after;
       });
       return OK;
@@ -138,7 +138,7 @@ export const PERSISTENT_SUBSCRIPTION_DECODERS = {
 
 type ChangeOptions = ChangeRequest['options'];
 
-/** What Create and Update have in common: which group, and where it starts. */
+/** What Create and Update have in common: the group, and where it starts. */
 function changed(
   options: ChangeOptions,
   request: string,
@@ -165,7 +165,7 @@ function startOfStream(options: StreamOptions, request: string): GroupStart {
 }
 
 function startOfAll(options: AllOptions, request: string): GroupStart {
-  // Update does not say so well what it lacks.
+  // Update does not say as precisely what is missing.
   if (request === 'CreateReq' && !options.start && !options.end && !options.position)
     throw invalidArgument(`'None' is not a valid ${PACKAGE}.${request}+Types+AllOptions+AllOptionOneofCase`);
   const start = allStart(options);
@@ -177,7 +177,7 @@ function createdSettings(options: ChangeOptions, log: EventLog): GroupSettings {
   const { settings } = options;
   const { source, group, start } = changed(options, 'CreateReq');
   if (source === ALL && !options.all) {
-    // What the genuine server says, word for word.
+    // The exact text of the genuine server.
     throw new Fault(
       status.UNKNOWN,
       'Envelope callback expected either CreatePersistentSubscriptionToAllCompleted or NotHandled, received CreatePersistentSubscriptionToStreamCompleted instead',
@@ -203,7 +203,7 @@ function readFilter(filter: FilterOptions): FilterRequest {
     regex: expression.regex ?? '',
     prefixes: expression.prefixes ?? [],
   };
-  // Throws the answer to an expression that cannot be used.
+  // Throws the response to an invalid expression.
   eventFilter(request);
   return request;
 }
@@ -235,7 +235,7 @@ function consume(subscriptions: PersistentSubscriptions, access: Access) {
   return (call: ConsumeCall): void => {
     let connected: { readonly group: Group; readonly consumer: Consumer } | undefined;
     let over = false;
-    /** After an answer that makes no sense the genuine server sends on, and listens no more. */
+    /** After an invalid response the genuine server keeps sending, but no longer listens. */
     let deaf = false;
     const leave = (): void => {
       over = true;
@@ -261,7 +261,7 @@ function consume(subscriptions: PersistentSubscriptions, access: Access) {
   };
 }
 
-/** Hands on what became of events; false when the request says nothing that can be understood. */
+/** Passes on the outcomes of events; false if the request cannot be understood. */
 function answer(group: Group, { ack, nack }: ConsumeRequest): boolean {
   const action = nack && NACK_ACTIONS[nack.action ?? 0];
   const ids = readIds((ack ?? nack)?.ids ?? []);

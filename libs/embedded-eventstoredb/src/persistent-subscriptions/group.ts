@@ -41,11 +41,11 @@ export interface GroupContext {
   readonly now: () => number;
 }
 
-/** One end of a consumer's call. */
+/** The server's end of a consumer's call. */
 export interface ConsumerCall {
   readonly username: string;
   readonly name: string;
-  /** Events that the client takes before it has answered for earlier ones. */
+  /** Events that the client accepts before it has responded to earlier ones. */
   readonly slots: number;
   readonly uuid: UuidForm;
   /** Whether the client has read what was written to it. */
@@ -54,7 +54,7 @@ export interface ConsumerCall {
   drop(fault: Fault): void;
 }
 
-/** What became of events that a consumer did not acknowledge. */
+/** What a consumer did with events that it did not acknowledge. */
 export type NackAction = 'retry' | 'park' | 'skip';
 
 class Consumer {
@@ -76,15 +76,15 @@ class Consumer {
 export type { Consumer };
 
 /**
- * An event that is not yet settled. Only where it lies is kept, and it is read when it is sent: memory does not depend
- * on the size of events.
+ * An event that is not yet settled. Only its position is kept, and it is read when it is sent: memory does not depend on the size of
+ * events.
  */
 interface Message {
-  /** By which consumers answer: the id of the link, if there is one. */
+  /** The id by which consumers respond: that of the link, if there is one. */
   readonly id: string;
   /** Position of its record in the log. */
   readonly position: number;
-  /** Where it stands in its source: revision or position; of a replayed one, the revision in the parked stream. */
+  /** Its place in its source: revision or position; for a replayed event, the revision in the parked stream. */
   readonly place: number;
   readonly replayed: boolean;
   readonly retries: number;
@@ -97,21 +97,21 @@ interface InFlight {
   readonly sentAt: number;
 }
 
-/** How far a group has looked: at `count` events since it was started, the last of them at `place`. */
+/** How far a group has read: `count` events since it was started, the last of them at `place`. */
 interface Progress {
   readonly place: number | undefined;
   readonly count: number;
 }
 
-/** Records that one turn of the event loop looks at. */
+/** Records processed in one turn of the event loop. */
 const PAGE = 512;
-/** The genuine server looks for timeouts each second, so that no timeout there is shorter than that; 0 is taken as one. */
+/** The genuine server checks for timeouts every second, so no timeout is shorter than that; 0 is treated as one second. */
 const TIMEOUT_OF_ZERO = 1000;
-/** The parked stream is truncated this long after a replayed event was settled, so that many of them cost one write. */
+/** The parked stream is truncated this long after a replayed event was settled, so that many of them need only one write. */
 const TRUNCATE_AFTER = 100;
-/** Replayed events that wait for a consumer; more stay in the parked stream meanwhile. */
+/** Replayed events waiting for a consumer; the others stay in the parked stream meanwhile. */
 const REPLAYED_AT_ONCE = 500;
-/** Events that a group holds for its consumers, whatever its settings say. */
+/** The most events that a group holds for its consumers, whatever its settings say. */
 const LARGEST_BUFFER = 50_000;
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -121,41 +121,41 @@ const METADATA_TYPE = Buffer.from('$metadata');
 const FOR_ADMINS = { $r: '$admins', $w: '$admins', $d: '$admins', $mr: '$admins', $mw: '$admins' };
 
 /**
- * A persistent subscription: reads its source, deals the events out to its consumers, and remembers what they have
- * settled. Every event is delivered until it is acknowledged, parked or skipped.
+ * A persistent subscription: reads its source, distributes the events to its consumers, and records what they have settled. Every event is
+ * delivered until it is acknowledged, parked or skipped.
  */
 export class Group {
   private readonly strategy: Strategy<Consumer>;
   private readonly filter: EventFilter | undefined;
   private readonly consumers = new Set<Consumer>();
-  /** Events from the source that no consumer has had yet, in order. */
+  /** Events from the source not yet sent to a consumer, in order. */
   private readonly buffer: Message[] = [];
-  /** Events that are sent once more, in order of their place in the source. */
+  /** Events to be retried, in order of their place in the source. */
   private readonly retry: Message[] = [];
-  /** Parked events that are sent once more, in order. */
+  /** Parked events to be sent again, in order. */
   private readonly replayed: Message[] = [];
   /** By event id, in the order in which they were sent. */
   private readonly inFlight = new Map<string, InFlight>();
-  /** Place of each event of the source that is not settled, in order, and how far the group had looked before it. */
+  /** Place of each unsettled event of the source, in order, and how far the group had read before it. */
   private readonly unsettled = new Map<number, Progress>();
-  /** Where to read on: the next revision, or the position of the next record. */
+  /** Where to continue reading: the next revision, or the position of the next record. */
   private next: number;
   private looked: Progress;
   private checkpointed: Progress;
   private lastKnown: number | undefined;
-  /** Whether the group has looked at everything, so that commits are handed to it. */
+  /** Whether the group has read everything, so that commits are passed to it directly. */
   private live = false;
   private reading = false;
   private stopped = false;
   private failure: Fault | undefined;
-  /** No page of its source can be read, for what its settings say. The genuine server makes such a group, and drops each of its consumers. */
+  /** Its settings make reading its source impossible. The genuine server creates such a group, and drops each of its consumers. */
   private readonly unreadable: boolean;
-  /** Events that came live, as the genuine server counts them: the last ones, up to the size of its buffer. */
+  /** Live events, as the genuine server counts them: the last ones, up to the size of its buffer. */
   private liveCount = 0;
   private replay: { readonly next: number; readonly end: number } | undefined;
-  /** Revisions of replayed events in the parked stream that are not settled, in order. */
+  /** Revisions in the parked stream of replayed events that are not settled, in order. */
   private readonly unsettledReplays = new Set<number>();
-  /** Parked events below have been handed out for replay since the group was started. */
+  /** Parked events below this revision have been replayed since the group was started. */
   private replayedBelow = 0;
   private readonly parking = new Set<Promise<void>>();
   private writingCheckpoint: Promise<void> | undefined;
@@ -177,7 +177,7 @@ export class Group {
     this.looked = { place: checkpoint, count: 0 };
     this.checkpointed = this.looked;
     const { start } = settings;
-    // A position has to be that of a record, so the checkpoint's own is read and passed over.
+    // A position has to be that of a record, so the record at the checkpoint is read again and skipped.
     this.next = checkpoint !== undefined ? checkpoint : start.kind === 'end' ? settings.end : start.place;
     const readsHistory = checkpoint !== undefined || start.kind !== 'end';
     this.unreadable = readsHistory && (settings.readBatchSize < 0 || (settings.source === ALL && !context.log.isBoundary(this.next)));
@@ -192,21 +192,21 @@ export class Group {
     this.readOn();
   }
 
-  /** Nothing is delivered or written any more. With a reason, the calls of consumers end with it, also of those yet to come. */
+  /** Stops all deliveries and writes. With a reason, ends the calls of consumers with it, also of later ones. */
   stop(reason?: Fault): void {
     this.stopped = true;
     this.clearTimers();
     if (reason) this.end(reason);
   }
 
-  /** After `stop`: writes how far the group has come. A disk that does not take it costs nothing but a repetition. */
+  /** After `stop`: writes the checkpoint. If the disk is full, the only effect is that events are delivered again. */
   async save(): Promise<void> {
     await Promise.all([this.writingCheckpoint, ...this.parking]);
     const writes = [this.truncateParked(), ...(this.settledSince() > 0 ? [this.writeCheckpoint()] : [])];
     await Promise.allSettled(writes);
   }
 
-  /** Connects a consumer; undefined, with the call ended, when the group has met an error that it cannot get over. */
+  /** Connects a consumer; undefined, with the call ended, if the group has met an unrecoverable error. */
   connect(call: ConsumerCall): Consumer | undefined {
     if (this.failure) {
       call.drop(this.failure);
@@ -219,7 +219,7 @@ export class Group {
     return consumer;
   }
 
-  /** The consumer is gone: what it has not answered for goes to another. */
+  /** The consumer has gone: its unsettled events go to others. */
   disconnect(consumer: Consumer): void {
     if (!this.consumers.delete(consumer)) return;
     this.strategy.remove(consumer);
@@ -229,7 +229,7 @@ export class Group {
     this.deliver();
   }
 
-  /** Tries again to hand out what waits: a consumer has read on. */
+  /** Tries again to send waiting events, because a consumer has read more. */
   resume(): void {
     this.deliver();
   }
@@ -250,9 +250,9 @@ export class Group {
     this.deliver();
   }
 
-  /** Sends parked events again, those with a revision below `stopAt` in the parked stream. */
+  /** Sends parked events again, up to the revision `stopAt` in the parked stream (exclusive). */
   async replayParked(stopAt: number | undefined): Promise<void> {
-    // Those that were parked before are to be among them.
+    // Those parked earlier are included.
     await Promise.all(this.parking);
     if (this.stopped) return;
     const parked = this.context.log.stream(this.parkedStream);
@@ -273,7 +273,7 @@ export class Group {
         this.liveCount = Math.min(this.liveCount + 1, Math.max(this.settings.liveBufferSize, 0));
       }
       if (!this.live) return;
-      // What finds no room is read from the log later.
+      // What does not fit is read from the log later.
       if (wanted && this.buffer.length >= Math.min(this.settings.historyBufferSize, LARGEST_BUFFER)) this.live = false;
       else this.look(record, place, wanted);
     } catch (error) {
@@ -281,7 +281,7 @@ export class Group {
     }
   }
 
-  /** All records of a commit have been noticed. */
+  /** All records of a commit have been passed on. */
   noticed(): void {
     this.deliver();
   }
@@ -327,7 +327,7 @@ export class Group {
 
   private status(): GroupInfo['status'] {
     if (this.unreadable || this.reading) return 'Behind, OutstandingPageRequest';
-    // The genuine server cannot make a live buffer of negative size and stays behind for ever; this one reports it only.
+    // The genuine server cannot create a live buffer of negative size and stays behind forever; this one only reports it.
     return this.live && this.settings.liveBufferSize >= 0 ? 'Live' : 'Behind';
   }
 
@@ -367,7 +367,7 @@ export class Group {
     return !isWrittenByGroupOnAll(streamNameOf(record).toString('utf8')) && (!this.filter || this.filter(record));
   }
 
-  /** Whether the group has not looked at this place yet. */
+  /** Whether the group has not read this place yet. */
   private isAhead(place: number): boolean {
     return place >= this.next && (this.looked.place === undefined || place > this.looked.place);
   }
@@ -380,7 +380,7 @@ export class Group {
     if (this.lastKnown === undefined || place > this.lastKnown) this.lastKnown = place;
   }
 
-  /** Puts the next event of the source into the buffer, or passes over it. */
+  /** Puts the next event of the source into the buffer, or skips it. */
   private look(record: LogRecord, place: number, wanted: boolean): void {
     this.pass(record);
     if (wanted) {
@@ -393,7 +393,7 @@ export class Group {
     }
   }
 
-  /** Reads the next page in a turn of its own, if the buffers have room for a batch. */
+  /** Reads the next page in a separate turn, if the buffers have room for a batch. */
   private readOn(): void {
     const { historyBufferSize, readBatchSize } = this.settings;
     const room = Math.min(historyBufferSize, LARGEST_BUFFER) - this.buffer.length - this.retry.length;
@@ -425,7 +425,7 @@ export class Group {
       this.look(record, place, wanted);
     }
     if (records.length > 0) return;
-    // Nothing can be committed between this read and the next commit that the group is told of.
+    // Nothing can be committed between this read and the next commit that the group is notified of.
     this.live = true;
     this.liveCount = 0;
   }
@@ -444,7 +444,7 @@ export class Group {
     );
   }
 
-  /** Hands out what waits, as far as consumers have room, and then sees what else there is to do. */
+  /** Sends waiting events as far as consumers have room, then checks what else there is to do. */
   private deliver(): void {
     if (this.stopped || this.failure) return;
     try {
@@ -457,7 +457,7 @@ export class Group {
     this.watchTimeouts();
   }
 
-  /** Returns false when no consumer has room any more. */
+  /** Returns false if no consumer has room left. */
   private handOut(waiting: Message[]): boolean {
     let kept = 0;
     let index = 0;
@@ -474,14 +474,14 @@ export class Group {
 
   private send(message: Message): 'done' | 'busy' | 'full' {
     if (this.consumers.size === 0) return 'full';
-    // The same event id may stand in a stream twice. Answers name ids, so that one has to wait for the other.
+    // The same event id may occur twice in a stream. Responses refer to ids, so the second one has to wait for the first.
     if (this.inFlight.has(message.id)) return 'busy';
     const choice = this.strategy.choose(() => (message.bucket ??= this.bucketOf(message)));
     if (typeof choice === 'string') return choice;
     const { receiver } = choice;
     const delivery = this.find(message);
     if (!delivery) {
-      // It was scavenged meanwhile.
+      // It has been scavenged.
       this.strategy.settled(receiver, message.bucket);
       this.settle(message);
       return 'done';
@@ -510,7 +510,7 @@ export class Group {
       : 0;
   }
 
-  /** Takes an event out of flight. */
+  /** Removes an event from those in flight. */
   private takeBack(id: string): Message | undefined {
     const entry = this.inFlight.get(id);
     if (!entry) return undefined;
@@ -528,7 +528,7 @@ export class Group {
       if (this.stopped) return;
       this.timers.truncation ??= setTimeout(() => {
         this.timers.truncation = undefined;
-        // When it cannot be written, those events stay parked, and the next truncation takes them along.
+        // If it cannot be written, those events stay parked, and are included in the next truncation.
         this.truncateParked().catch(() => undefined);
       }, TRUNCATE_AFTER);
     } else {
@@ -550,7 +550,7 @@ export class Group {
     this.replayed.sort(byPlace);
   }
 
-  /** Writes a link to the event into the parked stream. Until that is on disk the event counts as not settled. */
+  /** Writes a link to the event into the parked stream. Until it is on disk the event counts as unsettled. */
   private park(message: Message, reason: string): void {
     const delivery = this.find(message);
     if (!delivery) return this.settle(message);
@@ -561,7 +561,7 @@ export class Group {
       reason,
       ...(number !== 0 && { subscriptionEventNumber: number }),
     };
-    // A link whose target is gone is parked as it stands.
+    // A link whose target is gone is parked unchanged.
     const data = event ? `${revisionOf(event)}@${streamNameOf(event).toString('utf8')}` : dataOf(original);
     const link = {
       type: LINK_TYPE,
@@ -576,7 +576,7 @@ export class Group {
           this.deliver();
         },
         () => {
-          // The disk is full, perhaps: another consumer may do better with the event than the parked stream.
+          // The disk may be full: another consumer has better chances with the event than the parked stream.
           this.sendAgain([message]);
           this.deliver();
         },
@@ -616,13 +616,13 @@ export class Group {
     this.deliver();
   }
 
-  /** Lowest revision in the parked stream of an event that is parked and not on its way to a consumer. */
+  /** Lowest revision in the parked stream of an event that is parked and not being replayed. */
   private firstParked(): number {
     const { log, now } = this.context;
     return Math.max(lowestVisible(log, log.stream(this.parkedStream), now()), this.replayedBelow);
   }
 
-  /** Takes parked events from their stream as consumers take them from here. */
+  /** Reads parked events from their stream as consumers take them. */
   private readParked(): void {
     const { log, now } = this.context;
     while (this.replay && this.replayed.length < REPLAYED_AT_ONCE / 2) {
@@ -653,7 +653,7 @@ export class Group {
     }
   }
 
-  /** What was replayed and settled leaves the parked stream. What was not is still parked after a restart. */
+  /** Removes replayed and settled events from the parked stream. The others are still parked after a restart. */
   private async truncateParked(): Promise<void> {
     const [lowest] = this.unsettledReplays;
     const before = lowest ?? this.replayedBelow;
@@ -663,7 +663,7 @@ export class Group {
     await this.write(metadataStreamOf(this.parkedStream), { type: METADATA_TYPE, json: true, data, customMetadata: NO_BYTES });
   }
 
-  /** How far everything is settled: up to here a restarted group need not go back. */
+  /** The place up to which everything is settled: a restarted group continues from here. */
   private settledUpTo(): Progress {
     const [lowest] = this.unsettled.values();
     return lowest ?? this.looked;
@@ -673,7 +673,7 @@ export class Group {
     return this.settledUpTo().count - this.checkpointed.count;
   }
 
-  /** Writes a checkpoint at once when enough events were settled, else a while after the first of them. */
+  /** Writes a checkpoint immediately if enough events are settled, otherwise some time after the first of them. */
   private considerCheckpoint(): void {
     const { minCheckpointCount, maxCheckpointCount, checkpointAfter } = this.settings;
     const settled = this.settledSince();
@@ -692,7 +692,7 @@ export class Group {
       this.considerCheckpoint();
     };
     this.writingCheckpoint = this.writeCheckpoint().then(done, () => {
-      // The next settled event tries again.
+      // Tried again with the next settled event.
       this.writingCheckpoint = undefined;
     });
   }
@@ -711,11 +711,11 @@ export class Group {
     if (isMissing(stream) || isTombstoned(log, stream)) return undefined;
     const record = log.recordAt(stream.number, stream.lastRevision);
     const place = record && parseCheckpoint(this.settings.source, dataOf(record).toString('utf8'));
-    // Whoever may write to system streams may write anything there. Without a checkpoint the group starts anew.
+    // Anyone allowed to write to system streams may write anything there. Without a valid checkpoint the group starts over.
     return place !== undefined && place >= 0 && (this.settings.source !== ALL || log.isBoundary(place)) ? place : undefined;
   }
 
-  /** A record could not be read. The consumers are told why, and so is whoever connects later. */
+  /** A record could not be read. Consumers are told why, and so are those that connect later. */
   private fail(error: unknown): void {
     this.clearTimers();
     this.end(asFault(error));
@@ -740,7 +740,7 @@ function parseCheckpoint(source: string, json: string): number | undefined {
   }
 }
 
-/** The stream that an event belongs to; for a link that leads nowhere, the one that it names. */
+/** The stream of an event; for a link without a target, the stream that it names. */
 function streamOf({ original, event }: Delivery): Buffer {
   const record = event ?? original;
   if (!typeOf(record).equals(LINK_TYPE)) return streamNameOf(record);

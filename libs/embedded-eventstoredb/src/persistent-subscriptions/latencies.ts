@@ -1,4 +1,4 @@
-/** How many of the last answers are measured. */
+/** How many of the latest responses are measured. */
 const WINDOW = 1000;
 
 const PARTS: ReadonlyArray<readonly [key: string, share: number]> = [
@@ -15,7 +15,7 @@ const PARTS: ReadonlyArray<readonly [key: string, share: number]> = [
   ['Highest', 1],
 ];
 
-/** Times between sending events and their answers, of one consumer, as the extra statistics of the genuine server show them. */
+/** Times between sending events and their responses, for one consumer, as in the genuine server's extra statistics. */
 export class Latencies {
   private readonly window: number[] = [];
   private oldest = 0;
@@ -28,7 +28,7 @@ export class Latencies {
     }
   }
 
-  /** In whole milliseconds; none before the first answer. */
+  /** In whole milliseconds; none before the first response. */
   measurements(): Array<readonly [key: string, milliseconds: number]> {
     const sorted = this.window.toSorted((a, b) => a - b);
     if (sorted.length === 0) return [];

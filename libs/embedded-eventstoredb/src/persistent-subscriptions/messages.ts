@@ -52,7 +52,7 @@ export type AllOptions = ReturnType<typeof allOptions>;
 export type StreamOptions = ReturnType<typeof streamOptions>;
 export type FilterOptions = ReturnType<typeof filterOptions>;
 
-/** Decodes `CreateReq` and `UpdateReq`, which have the same fields as far as each has them. */
+/** Decodes `CreateReq` and `UpdateReq`, whose common fields are the same. */
 export const decodeChangeRequest = request({
   options: [
     1,
@@ -89,7 +89,7 @@ export type ListRequest = ReturnType<typeof decodeListRequest>;
 
 const answered = { ids: [2, repeated(bytes)] } as const;
 
-/** Decodes the messages of a consumer: `options` first, then what became of the events. */
+/** Decodes the messages of a consumer: first `options`, then the outcomes of events. */
 export const decodeConsumeRequest = request({
   options: [
     1,
@@ -103,19 +103,19 @@ export type ConsumeRequest = ReturnType<typeof decodeConsumeRequest>;
 export const nameOf = (identifier: { readonly name?: Buffer } | undefined): string => identifier?.name?.toString('utf8') ?? '';
 
 const INT32_MAX = 2 ** 31 - 1;
-/** A number of ticks, of 100 ns each, as milliseconds, at most those of 32 bits. */
+/** Converts ticks of 100 ns to milliseconds, limited to 32 bits. */
 export const ticks = (count = 0n): number => Math.max(-INT32_MAX, Math.min(Number(count / 10_000n), INT32_MAX));
 
 export const confirmationMessage = (subscriptionId: string): Buffer => messageField(2, bytesField(1, subscriptionId));
 
 export interface Delivery {
-  /** The record that stands in the source. */
+  /** The record in the source. */
   readonly original: LogRecord;
-  /** What the consumer gets: the same, or the target of a resolved link; undefined when that is gone. */
+  /** What the consumer gets: the record, or the target of a resolved link; undefined if that is gone. */
   readonly event: LogRecord | undefined;
 }
 
-/** `ReadResp { event { event, link?, commit_position, retry_count } }`. A resolved event carries the positions of its link, also inside. */
+/** `ReadResp { event { event, link?, commit_position, retry_count } }`. A resolved event has the positions of its link, also inside. */
 export function deliveryMessage({ original, event }: Delivery, retries: number, form: UuidForm): Buffer {
   const isLink = event !== original;
   return messageField(
@@ -129,18 +129,18 @@ export function deliveryMessage({ original, event }: Delivery, retries: number, 
 
 const NOTHING = Buffer.alloc(0);
 
-/** The `RecordedEvent` message with other positions (its fields 4 and 5) than the record's own. */
+/** The `RecordedEvent` message with positions (its fields 4 and 5) other than the record's own. */
 function recordedAt(record: LogRecord, at: number, form: UuidForm): Buffer {
   const whole = recorded(record, form);
   const name = streamNameOf(record);
-  // Behind the name come the revision and twice the position, each a tag of one byte and a varint.
+  // After the name come the revision and the position twice, each a one-byte tag and a varint.
   const afterName = name.byteOffset + name.length - recordedEvent(record).byteOffset + (whole.length - recordedEvent(record).length);
   const positions = afterVarint(whole, afterName);
   const rest = positions + 2 * (1 + varintSize(positionOf(record)));
   return Buffer.concat([whole.subarray(0, positions), varintField(4, at), varintField(5, at), whole.subarray(rest)]);
 }
 
-/** The offset behind a varint field whose tag takes one byte. */
+/** The offset after a varint field with a one-byte tag. */
 function afterVarint(buffer: Buffer, offset: number): number {
   let at = offset + 1;
   while ((buffer[at] as number) >= 0x80) at++;
@@ -149,7 +149,7 @@ function afterVarint(buffer: Buffer, offset: number): number {
 
 export const isEvent = (record: LogRecord): boolean => kindOf(record) !== MARK;
 
-/** The statistics of one group, as `GetInfo` and `List` show them. Counts since the group was started, unless they say otherwise. */
+/** The statistics of one group, as returned by `GetInfo` and `List`. Counts are since the group was started, unless noted otherwise. */
 export interface GroupInfo {
   readonly source: string;
   readonly group: string;
@@ -192,7 +192,7 @@ export interface ConnectionInfo {
   readonly name: string;
 }
 
-/** Fields of proto3: one with its default value is left out. */
+/** Proto3 omits fields with their default value. */
 const textIf = (field: number, value: string): Buffer => (value === '' ? NOTHING : bytesField(field, value));
 const integerIf = (field: number, value: number): Buffer => (value === 0 ? NOTHING : varintField(field, BigInt(value)));
 const boolIf = (field: number, value: boolean): Buffer => integerIf(field, value ? 1 : 0);
@@ -241,6 +241,6 @@ const infoFields = (info: GroupInfo): Buffer =>
     integerIf(28, info.parkedCount),
   ]);
 
-/** `GetInfoResp` holds one, `ListResp` any number, in the same field. */
+/** `GetInfoResp` has one, `ListResp` any number, in the same field. */
 export const infoMessage = (...infos: readonly GroupInfo[]): Buffer =>
   Buffer.concat(infos.map((info) => messageField(1, infoFields(info))));

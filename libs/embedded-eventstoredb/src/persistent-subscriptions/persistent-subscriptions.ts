@@ -9,7 +9,7 @@ import { ALL, checkpointStreamOf, configJson, keyOf, parkedStreamOf, parseConfig
 
 const CONFIG_STREAM = '$persistentSubscriptionConfig';
 const CONFIG_TYPE = Buffer.from('$PersistentConfig');
-/** How far back the last settings are sought. */
+/** How far back to search for the latest settings. */
 const CONFIGS_LOOKED_AT = 100;
 const METADATA_TYPE = Buffer.from('$metadata');
 
@@ -17,7 +17,7 @@ const METADATA_TYPE = Buffer.from('$metadata');
 export class PersistentSubscriptions {
   private readonly groups = new Map<string, Group>();
   private readonly bySource = new Map<string, Group[]>();
-  /** Changes come one after the other: each writes the settings of all groups. */
+  /** Changes are made one after the other: each writes the settings of all groups. */
   private changes: Promise<unknown> = Promise.resolve();
   private readonly endNotices: () => void;
 
@@ -45,7 +45,7 @@ export class PersistentSubscriptions {
     return found;
   }
 
-  /** The groups of one source, or all of them, by source. */
+  /** The groups of one source, or of all sources, by source. */
   list(source?: string): readonly Group[] {
     if (source !== undefined) return this.bySource.get(source) ?? [];
     return [...this.bySource.keys()].sort().flatMap((name) => this.bySource.get(name) ?? []);
@@ -61,7 +61,7 @@ export class PersistentSubscriptions {
     });
   }
 
-  /** Puts other settings into the place of a group's. Its consumers are dropped, its checkpoint and its filter stay. */
+  /** Replaces the settings of a group. Its consumers are dropped; its checkpoint and filter stay. */
   update(source: string, group: string, settingsAfter: (before: GroupSettings) => GroupSettings): Promise<void> {
     return this.change(async () => {
       const before = this.get(source, group);
@@ -79,7 +79,7 @@ export class PersistentSubscriptions {
     });
   }
 
-  /** Deletes a group with its checkpoint and what it has parked; consumers are dropped. */
+  /** Deletes a group with its checkpoint and parked events; consumers are dropped. */
   delete(source: string, group: string): Promise<void> {
     return this.change(async () => {
       const deleted = this.get(source, group);
@@ -87,7 +87,8 @@ export class PersistentSubscriptions {
       await this.retire(deleted);
       let after: Group | undefined = deleted;
       try {
-        // Its streams first: another group of this name must not go on where this one was. Those never written are refused, which is as good.
+        // Its streams first: a new group of this name must not continue from its state. Streams never written are refused, which is just as
+        // good.
         await Promise.all([checkpointStreamOf(source, group), parkedStreamOf(source, group)].map((stream) => writer.delete(stream, ANY)));
         await this.save(this.settings().filter((other) => other !== deleted.settings));
         after = undefined;
@@ -107,7 +108,7 @@ export class PersistentSubscriptions {
     });
   }
 
-  /** Writes how far each group has come. The calls of consumers end with their connections. */
+  /** Writes the checkpoint of each group. Calls of consumers end with their connections. */
   async close(): Promise<void> {
     this.endNotices();
     await this.changes.catch(() => undefined);
@@ -116,7 +117,7 @@ export class PersistentSubscriptions {
     await Promise.all(groups.map((group) => group.save()));
   }
 
-  /** Stops a group for good. Whoever is connected is told that it was dropped, and so is whoever comes before another takes its place. */
+  /** Stops a group for good. Its consumers are told that it was dropped, and so are those that connect before a replacement exists. */
   private async retire(group: Group): Promise<void> {
     group.stop(groupDropped(group.settings.source, group.settings.group));
     await group.save();
@@ -159,7 +160,7 @@ export class PersistentSubscriptions {
     const { log } = this.context;
     const stream = log.stream(CONFIG_STREAM);
     if (isMissing(stream)) return;
-    // Whoever may write to system streams may write anything there: the last event that makes sense counts.
+    // Anyone allowed to write to system streams may write anything there: the last valid event counts.
     const newest = log.readStream(stream.number, stream.lastRevision, { lowest: 0, highest: stream.lastRevision }, CONFIGS_LOOKED_AT, true);
     const [groups = []] = newest.flatMap((record) => {
       const parsed = parseConfig(dataOf(record).toString('utf8'));

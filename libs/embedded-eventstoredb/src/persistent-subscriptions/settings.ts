@@ -1,27 +1,27 @@
 import type { FilterRequest } from '../streams/event-filter.js';
 
-/** What a group on the whole log names where others name their stream. */
+/** What a group on the whole log has in place of a stream name. */
 export const ALL = '$all';
 
 export const STRATEGIES = ['DispatchToSingle', 'RoundRobin', 'Pinned', 'PinnedByCorrelation'] as const;
 export type StrategyName = (typeof STRATEGIES)[number];
 export const isStrategyName = (name: string): name is StrategyName => (STRATEGIES as readonly string[]).includes(name);
 
-/** Where a group without a checkpoint starts: at a revision or commit position, that event included, or behind all events. */
+/** Where a group without a checkpoint starts: at a revision or commit position (inclusive), or after all events. */
 export type GroupStart = { readonly kind: 'at'; readonly place: number; readonly prepare: number } | { readonly kind: 'end' };
 
-/** Everything that Create and Update say. Numbers are taken as they come, negative ones too: the genuine server does so. */
+/** All settings of Create and Update. Numbers are accepted unchanged, even negative ones, as by the genuine server. */
 export interface GroupSettings {
   /** Name of the stream, or `$all`. */
   readonly source: string;
   readonly group: string;
   readonly start: GroupStart;
   /**
-   * The first place (revision or position) behind the source when the group was made to start at the end. Kept, so that
-   * what is written before the first checkpoint is not lost by a restart.
+   * The first place (revision or position) after the source's end when the group was created to start at the end. Stored so that a restart
+   * before the first checkpoint loses nothing.
    */
   readonly end: number;
-  /** Only for `$all`; undefined lets everything through. */
+  /** Only for `$all`; undefined accepts everything. */
   readonly filter: FilterRequest | undefined;
   readonly resolveLinks: boolean;
   readonly extraStatistics: boolean;
@@ -31,11 +31,11 @@ export interface GroupSettings {
   readonly liveBufferSize: number;
   readonly historyBufferSize: number;
   readonly readBatchSize: number;
-  /** Milliseconds; 0 means never because of time. */
+  /** Milliseconds; 0 means no checkpoints by time. */
   readonly checkpointAfter: number;
   readonly minCheckpointCount: number;
   readonly maxCheckpointCount: number;
-  /** 0 means any number. */
+  /** 0 means unlimited. */
   readonly maxSubscriberCount: number;
   readonly strategy: StrategyName;
 }
@@ -44,21 +44,21 @@ export const keyOf = (source: string, group: string): string => `${source}::${gr
 export const checkpointStreamOf = (source: string, group: string): string => `$persistentsubscription-${keyOf(source, group)}-checkpoint`;
 export const parkedStreamOf = (source: string, group: string): string => `$persistentsubscription-${keyOf(source, group)}-parked`;
 
-/** What groups on `$all` write is not shown to them: a parked event would come back as its own link, for ever. */
+/** Events written by groups are hidden from groups on `$all`: a parked event would return as its own link, forever. */
 export const isWrittenByGroupOnAll = (stream: string): boolean =>
   /^\$persistentsubscription-\$all::[^]*-(?:checkpoint|parked)$/.test(stream);
 
-/** The revision of a tombstone is 2^63 - 1, which a double cannot hold. */
+/** The revision of a tombstone is 2^63 - 1, which a double cannot represent. */
 const integerText = (value: number): string => (value >= 2 ** 63 ? '9223372036854775807' : String(value));
 
-/** A place as checkpoints and statistics show it: a revision, or a position of the log. */
+/** A place as in checkpoints and statistics: a revision, or a position in the log. */
 export const placeText = (source: string, commit: number, prepare = commit): string =>
   source === ALL ? `C:${integerText(commit)}/P:${integerText(prepare)}` : integerText(commit);
 
 export const startText = ({ source, start }: Pick<GroupSettings, 'source' | 'start'>): string =>
   start.kind === 'end' ? placeText(source, -1) : placeText(source, start.place, start.prepare);
 
-/** Reads what `placeText` wrote for this source; undefined when it is something else. */
+/** Parses the output of `placeText` for this source; undefined if it is something else. */
 export function parsePlace(source: string, text: string): { readonly place: number; readonly prepare: number } | undefined {
   const match = (source === ALL ? /^C:(-?\d+)\/P:(-?\d+)$/ : /^(-?\d+)$/).exec(text);
   if (!match) return undefined;
@@ -66,7 +66,7 @@ export function parsePlace(source: string, text: string): { readonly place: numb
   return { place, prepare: Number(match[2] ?? place) };
 }
 
-/** One group in the event `$PersistentConfig`, under the genuine server's names; what has its default value is left out. */
+/** One group in the event `$PersistentConfig`, under the genuine server's names; default values are omitted. */
 interface ConfigEntry {
   readonly stream?: string;
   readonly group?: string;
@@ -104,7 +104,7 @@ function configEntry(settings: GroupSettings): ConfigEntry {
       type: filter.regex === '' ? 'prefix' : 'regex',
       data: filter.regex === '' ? filter.prefixes.join(',') : filter.regex,
       isAllStream: true,
-      // A prefix may hold a comma, and there may be none.
+      // A prefix may contain a comma, and the list may be empty.
       ...(filter.regex === '' && { prefixes: filter.prefixes }),
     },
     resolveLinkTos: settings.resolveLinks,
@@ -118,7 +118,7 @@ function configEntry(settings: GroupSettings): ConfigEntry {
   return Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== undefined && value !== 0 && value !== false));
 }
 
-/** A filter that was let in once; undefined lets everything through. */
+/** A filter that was accepted before; undefined accepts everything. */
 function parseFilter({ filter }: ConfigEntry): FilterRequest | undefined {
   if (!filter) return undefined;
   const regex = filter.type === 'regex' ? filter.data : '';
@@ -152,7 +152,7 @@ export function configJson(groups: Iterable<GroupSettings>, updated: number): st
   return JSON.stringify({ version: '2', updated: new Date(updated).toISOString(), updatedBy: 'system', entries }, undefined, 2);
 }
 
-/** Reads what `configJson` wrote; undefined when it is something else. A group that makes no sense is left out. */
+/** Parses the output of `configJson`; undefined if it is something else. An invalid group is left out. */
 export function parseConfig(json: string): GroupSettings[] | undefined {
   try {
     const { entries } = JSON.parse(json) as { readonly entries: readonly ConfigEntry[] };

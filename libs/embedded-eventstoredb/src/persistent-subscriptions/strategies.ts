@@ -1,25 +1,25 @@
 import type { StrategyName } from './settings.js';
 
-/** A connected consumer, as far as a strategy has to know it. */
+/** What a strategy knows about a connected consumer. */
 export interface Receiver {
-  /** Whether it takes another event now: it has a free slot, and has read what was written to it. */
+  /** Whether it can take another event now: it has a free slot, and has read what was written to it. */
   hasRoom(): boolean;
 }
 
-/** `busy`: whoever must have this event has no room; another event may still find a receiver. `full`: none has room. */
+/** `busy`: the consumer that must get this event has no room; another event may still find a receiver. `full`: none has room. */
 export type Choice<R> = { readonly receiver: R } | 'busy' | 'full';
 
-/** How the events of a group are dealt out to its consumers. */
+/** How the events of a group are distributed to its consumers. */
 export interface Strategy<R extends Receiver> {
   add(receiver: R): void;
   remove(receiver: R): void;
-  /** `bucket` is asked only by strategies that keep related events together. */
+  /** `bucket` is called only by strategies that keep related events together. */
   choose(bucket: () => number): Choice<R>;
-  /** An event that this receiver was chosen for is no longer in flight. */
+  /** An event given to this receiver is no longer in flight. */
   settled(receiver: R, bucket: number | undefined): void;
 }
 
-/** To one consumer after the other, those without room left out; or to the same one for as long as it has room. */
+/** To one consumer after the other, skipping those without room; or to the same one as long as it has room. */
 function inTurn<R extends Receiver>(stay: boolean): Strategy<R> {
   let queue: R[] = [];
   return {
@@ -38,7 +38,7 @@ function inTurn<R extends Receiver>(stay: boolean): Strategy<R> {
   };
 }
 
-/** Events are put into this many buckets, and a bucket belongs to one consumer: memory does not grow with the streams. */
+/** Events are assigned to this many buckets, each of which belongs to one consumer: memory does not grow with the number of streams. */
 export const BUCKETS = 1024;
 
 interface Assignment<R> {
@@ -47,9 +47,9 @@ interface Assignment<R> {
 }
 
 /**
- * Related events to the same consumer, as long as it is there. A bucket gets its consumer when its first event comes,
- * the one with the fewest buckets; a new consumer takes over what the others have above the average, at first buckets
- * with few events in flight. Events that are in flight meanwhile stay where they are.
+ * Sends related events to the same consumer, while it is connected. A bucket is assigned with its first event, to the consumer with the
+ * fewest buckets; a new consumer takes over buckets in excess of the average, first those with few events in flight. Events already in
+ * flight are not moved.
  */
 function pinned<R extends Receiver>(): Strategy<R> {
   const receivers: R[] = [];

@@ -2,7 +2,7 @@ import type { sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js';
 import gossip from '@eventstore/db-client/generated/gossip_pb.js';
 import shared from '@eventstore/db-client/generated/shared_pb.js';
 
-/** Gossip.Read: a cluster of one, whose only member leads. */
+/** Gossip.Read: a cluster of one, whose only member is the leader. */
 export function readGossip(instanceId: string, address: (reachedAs: string) => { host: string; port: number }, now: () => number) {
   const bits = Buffer.from(instanceId.replaceAll('-', ''), 'hex');
   return (call: ServerUnaryCall<unknown, gossip.ClusterInfo>, callback: sendUnaryData<gossip.ClusterInfo>): void => {

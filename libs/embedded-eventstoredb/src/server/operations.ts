@@ -14,7 +14,7 @@ const unsupported =
   (_call, callback) =>
     callback(new Fault(status.UNIMPLEMENTED, `This node does not ${what}.`));
 
-/** Requests whose content matters; the others are not looked at. */
+/** Requests whose content matters; the others are not decoded. */
 const startScavengeRequest = request({ options: [1, message({ threads: [1, uint32], startFromChunk: [2, uint32] })] });
 const stopScavengeRequest = request({ options: [1, message({ id: [1, text] })] });
 const nothing = (): Record<string, never> => ({});
@@ -42,7 +42,7 @@ function scavengeAnswer(id: string, result: (typeof ScavengeResult)[keyof typeof
   return answer;
 }
 
-/** Answers at once; how it ended stands in the stream `$scavenges-<id>`. One thread does it, however many are asked for. */
+/** Responds immediately; the outcome is written to the stream `$scavenges-<id>`. It always uses one thread, however many are requested. */
 const startScavenge =
   (maintenance: Maintenance): ScavengeHandler<ReturnType<typeof startScavengeRequest>> =>
   (call, callback) => {
@@ -66,10 +66,10 @@ const restart =
       (error: unknown) => callback(asFault(error)),
     );
 
-/** A chunk before the first one means the first one. */
+/** A chunk number below zero means the first chunk. */
 const asSigned = (value: number): number => Math.max(value | 0, 0);
 
-/** The service Operations. In a cluster of one there is no other node to prefer or to resign to, and the index is one. */
+/** The service Operations. In a cluster of one, there is no other node to prefer or resign to, and the index needs no merging. */
 export const operations = (maintenance: Maintenance, subscriptions: PersistentSubscriptions) => ({
   startScavenge: startScavenge(maintenance),
   stopScavenge: stopScavenge(maintenance),

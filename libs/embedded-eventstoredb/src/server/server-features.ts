@@ -4,7 +4,7 @@ import features from '@eventstore/db-client/generated/serverfeatures_pb.js';
 /** The version whose behaviour was recorded and is replayed in the tests. */
 const VERSION = '23.10.6';
 
-/** What is served, as clients look it up before they use it: service, methods, features of each. */
+/** What is supported, as clients query it before use: service, methods, features of each. */
 const SERVED: ReadonlyArray<readonly [service: string, methods: ReadonlyArray<readonly [name: string, ...features: string[]]>]> = [
   [
     'event_store.client.persistent_subscriptions.persistentsubscriptions',

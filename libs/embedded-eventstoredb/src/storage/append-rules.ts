@@ -1,19 +1,19 @@
-/** What an append expects of its stream: the genuine server's numbers, which also appear in trailers. */
+/** The expected revision of an append: the genuine server's numbers, which also appear in trailers. */
 export const ANY = -2;
 export const NO_STREAM = -1;
 export const STREAM_EXISTS = -4;
 
-/** What is known of a stream when an append to it is decided. */
+/** What is known of a stream when deciding on an append. */
 export interface StreamView {
-  /** Last revision, -1 when nothing was ever written. */
+  /** Last revision; -1 if nothing was ever written. */
   readonly lastRevision: number;
   readonly tombstoned: boolean;
   readonly softDeleted: boolean;
   /** Whether its metadata stream has ever been written. */
   readonly hasMetadata: boolean;
-  /** Revision at which this event id stands, the first if it stands at several. */
+  /** Revision of this event id, the first if it occurs more than once. */
   revisionOf(id: string): number | undefined;
-  /** Event id at a revision, also of events that are truncated for readers. */
+  /** Event id at a revision, including events that are truncated for readers. */
   idAt(revision: number): string | undefined;
 }
 
@@ -28,8 +28,8 @@ const WRONG: Verdict = { kind: 'wrong-revision' };
 const DELETED: Verdict = { kind: 'deleted' };
 
 /**
- * Whether events with these ids may be appended. Repeats are told by event ids alone: with `any` and `stream_exists`
- * wherever they stand in the stream, with an exact revision only at the slots that follow it.
+ * Whether events with these ids may be appended. Repetitions are recognised by event ids alone: with `any` and `stream_exists` anywhere in
+ * the stream, with an exact revision only at the revisions that follow it.
  */
 export function judgeAppend(stream: StreamView, expected: number, ids: readonly string[]): Verdict {
   if (stream.tombstoned) return DELETED;

@@ -9,9 +9,9 @@ import { logDirectory, segmentOf, type Segment } from './segments.js';
 const ATTEMPTS = 3;
 
 /**
- * Copies the log of a directory, whether a node of this machine runs on it or not, into a directory that is empty or does not exist. The copy
- * has everything that was acknowledged before the call, and has been opened once before it gets its name: a node can be started on it.
- * Appends and reads go on meanwhile. A scavenge that changes the files under the copy makes it begin anew.
+ * Copies the log of a directory, whether or not a node of this machine runs on it, into a directory that is empty or does not exist. The
+ * copy includes everything acknowledged before the call, and is opened once before it gets its name, so a node can be started on it.
+ * Appends and reads continue meanwhile. If a scavenge changes files during the copy, it starts over.
  *
  * @throws BackupExists, BackupFailed
  */
@@ -26,9 +26,9 @@ export async function backUpEventStoreDB(directory: string, to: string): Promise
         target,
         (partial) => LogIndex.copyOf(from, partial),
         () => segmentsIn(from),
-        // What was being written while it was read may have come in parts: a start cuts off the last one, and refuses a gap before it.
+        // A write during the copy may have been copied partly: a start cuts off the last one, and refuses a gap before it.
         async (partial) => {
-          // A scavenge puts another file in the place of each that it changes.
+          // A scavenge replaces each file that it changes.
           if (!before.every((name) => existsSync(join(logDirectory(from), name)))) throw new Error('a scavenge changed the log meanwhile');
           await EventLog.open(partial).close();
         },
@@ -39,7 +39,7 @@ export async function backUpEventStoreDB(directory: string, to: string): Promise
   }
 }
 
-/** The names first and then how long the files are: what is not the last of them has its length by then. */
+/** Lists the names first and then the lengths: all files but the last then have their final length. */
 function segmentsIn(directory: string): readonly Segment[] {
   const found = readdirSync(logDirectory(directory)).flatMap((name) => segmentOf(name) ?? []);
   return found

@@ -17,8 +17,8 @@ import { BackupFailed } from './errors.js';
 import { logDirectory, segmentPath, syncDirectory, type Segment } from './segments.js';
 
 /**
- * Copies a log of which nothing is removed meanwhile: first the index, which may lie behind, then the segments as far as they are now. Until
- * all of it is on disk, and has been checked, the copy has another name.
+ * Copies a log from which nothing is removed meanwhile: first the index, which may lag behind, then the segments up to their current
+ * length. The copy has another name until it is on disk and verified.
  *
  * @throws BackupExists, BackupFailed
  */
@@ -37,7 +37,7 @@ export async function copyLog(
     await copyIndex(partial);
     for (const segment of segments()) {
       const target = segmentPath(partial, segment);
-      // A range of no bytes cannot be said.
+      // An empty range cannot be expressed.
       if (segment.bytes === 0) writeFileSync(target, '');
       else
         await pipeline(

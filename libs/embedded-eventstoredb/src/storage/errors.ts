@@ -1,6 +1,6 @@
-/** What the start, a backup and a scavenge of the node fail with; clients of the node get a `Fault`. */
+/** Errors of the start, a backup and a scavenge of the node; clients of the node get a `Fault`. */
 
-/** The data directory holds a log that this version cannot read. */
+/** The data directory has a log that this version cannot read. */
 export class UnknownFormat extends Error {
   readonly code = 'ERR_UNKNOWN_FORMAT';
   override readonly name = 'UnknownFormat';
@@ -13,7 +13,7 @@ export class UnknownFormat extends Error {
   }
 }
 
-/** Acknowledged events can no longer be read from the data directory: it is not opened, since the next append would bury them. */
+/** Acknowledged events can no longer be read from the data directory. It is not opened, since the next append would overwrite them. */
 export class DamagedLog extends Error {
   readonly code = 'ERR_DAMAGED_LOG';
   override readonly name = 'DamagedLog';
@@ -25,7 +25,7 @@ export class DamagedLog extends Error {
   }
 }
 
-/** The disk did not take a commit: it is full, or broken. Nothing of the commit was written. */
+/** A commit could not be written because the disk is full or broken. Nothing of it was written. */
 export class WriteFailed extends Error {
   readonly code = 'ERR_WRITE_FAILED';
   override readonly name = 'WriteFailed';
@@ -34,7 +34,7 @@ export class WriteFailed extends Error {
   }
 }
 
-/** The copy could not be written as a whole; what was written of it has been removed. */
+/** The copy could not be completed; its parts have been removed. */
 export class BackupFailed extends Error {
   readonly code = 'ERR_BACKUP_FAILED';
   override readonly name = 'BackupFailed';

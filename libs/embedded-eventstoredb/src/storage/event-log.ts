@@ -40,16 +40,16 @@ import { evolveStreams, type StreamState } from './stream-state.js';
 import { isFormat1, removeFormat2Index, upgradeFromFormat1 } from './upgrade.js';
 import { warn } from './warnings.js';
 
-/** One group of appends that reached the disk together, in log order, marks left out. */
+/** One group of appends that reached the disk together, in log order, without marks. */
 export interface Commit {
   readonly records: readonly LogRecord[];
   /** Name of the stream of each record. */
   readonly streams: readonly string[];
-  /** Position behind the last record. */
+  /** Position after the last record. */
   readonly end: number;
 }
 
-/** Records that follow the log's last one, with the names of their streams. */
+/** Records following the log's last one, with the names of their streams. */
 export interface Change {
   readonly records: readonly LogRecord[];
   readonly names: readonly string[];
@@ -57,27 +57,30 @@ export interface Change {
 
 const CACHED_STREAMS = 20_000;
 const CACHED_NAME_LENGTH = 256;
-/** As many unindexed records are written into the index together. */
+/** Number of unindexed records written to the index together. */
 const INDEX_GROUP = 4096;
-/** With more of them, as when the disk has no room for the index, nothing more is taken: they are held in memory. */
+/**
+ * Beyond this number, for example when the disk has no room for the index, writes are refused, because unindexed records are held in
+ * memory.
+ */
 const MOST_UNINDEXED = 4 * INDEX_GROUP;
-/** Records of a part of the index that is made anew. */
+/** Number of records per step when part of the index is rebuilt. */
 const REBUILT_GROUP = 16 * INDEX_GROUP;
-/** Of a segment at a time, for what is done beside appends and reads. */
+/** Bytes of a segment read at a time by work that runs beside appends and reads. */
 const SLICE_BYTES = 128 * 1024;
-/** Looked through at a time for what a crash left behind. */
+/** Bytes searched at a time for the remains of a crash. */
 const WINDOW_BYTES = 64 * 1024;
-/** A page of a read ends behind the record with which it outgrows this. */
+/** A page of a read ends after the record that exceeds this. */
 const PAGE_BYTES = 512 * 1024;
 
-/** What the newest records say, until the index says it too. */
+/** The contents of the newest records, until they are in the index. */
 class Tail {
   readonly positions: number[] = [];
   readonly streams = new Map<number, StreamEvents>();
   readonly states = new Map<string, StreamState>();
   readonly boundaries: number[] = [];
 
-  /** Takes an event in; the revisions of a stream come in order, with gaps where a scavenge was. */
+  /** Adds an event; the revisions of a stream come in order, with gaps left by a scavenge. */
   add(stream: number, revision: number, id: string, position: number): void {
     let known = this.streams.get(stream);
     if (!known) this.streams.set(stream, (known = { revisions: [], positions: [], ids: new Map() }));
@@ -88,9 +91,9 @@ class Tail {
 }
 
 /**
- * The log on disk: records one after the other in files (segments.ts), which are the truth, and an index of where they are (log-index.ts),
- * which follows. A commit is one write to the log and one flush, both off this thread. What the index does not have yet is held in memory,
- * and is read from the log again at the start.
+ * The log on disk: consecutive records in files (segments.ts), which are the source of truth, and an index of their positions
+ * (log-index.ts), which follows. A commit is one write to the log and one flush, both outside this thread. What is not yet in the index is
+ * held in memory, and read from the log again at the start.
  */
 export class EventLog {
   private tail = new Tail();
@@ -98,7 +101,7 @@ export class EventLog {
   private readonly listeners = new Set<(commit: Commit) => void>();
   private endPosition: number;
   private streamNumber: number;
-  /** Number of the last group; they are counted anew in each segment. */
+  /** Number of the last group; numbering restarts in each segment. */
   private group = 0;
 
   private constructor(
@@ -113,7 +116,7 @@ export class EventLog {
   }
 
   /**
-   * Opens or creates the log. Whoever calls holds the directory (see #directory-lock).
+   * Opens or creates the log. The caller holds the lock of the directory (see #directory-lock).
    *
    * @throws UnknownFormat, DamagedLog
    */
@@ -124,12 +127,12 @@ export class EventLog {
       return new EventLog(directory, index, Segments.open(directory, segmentBytes));
     } catch (error) {
       void index.close();
-      // What the index needs of the log cannot be read.
+      // What the index needs from the log cannot be read.
       throw error instanceof CorruptRecord ? new DamagedLog(directory, `the record at position ${error.position} cannot be read.`) : error;
     }
   }
 
-  /** Position behind the last committed record. */
+  /** Position after the last committed record. */
   get end(): number {
     return this.endPosition;
   }
@@ -142,15 +145,15 @@ export class EventLog {
     return this.endPosition === FIRST_POSITION;
   }
 
-  /** Calls the listener after each commit; the returned function ends that. */
+  /** Calls the listener after each commit; the returned function removes it. */
   onCommit(listener: (commit: Commit) => void): () => void {
     this.listeners.add(listener);
     return () => void this.listeners.delete(listener);
   }
 
   /**
-   * When it resolves the change is on disk and readers see it; when it rejects nothing of it is written. One at a time. `blocking` keeps
-   * the thread until then, which is quicker for a single small change: two hops between threads are saved.
+   * When it resolves, the change is on disk and visible to readers; when it rejects, nothing of it is written. One at a time. `blocking`
+   * blocks the thread until then, which is faster for a single small change: it saves two hops between threads.
    *
    * @throws WriteFailed
    */
@@ -164,7 +167,7 @@ export class EventLog {
       if (blocking && this.tail.positions.length < INDEX_GROUP && !this.segments.needsMore(bytes.length)) this.segments.appendSync(bytes);
       else {
         const written = this.segments.append(bytes);
-        // The disk is at work anyway.
+        // The disk is busy anyway.
         if (this.tail.positions.length >= INDEX_GROUP) this.tryToIndexTail();
         await written;
       }
@@ -207,7 +210,7 @@ export class EventLog {
     return this.tail.streams.get(streamNumber)?.ids.get(id);
   }
 
-  /** Whether the event was not scavenged. */
+  /** Whether the event still exists, that is, was not scavenged. */
   private isStill(streamNumber: number, revision: number, id: string): boolean {
     if (!this.segments.scavenged) return true;
     const record = this.recordAt(streamNumber, revision);
@@ -219,7 +222,7 @@ export class EventLog {
     return found && this.recordAtPosition(found[1]);
   }
 
-  /** Whether a record (also a mark) begins at the position, or did before it was scavenged, or the log ends there or before. */
+  /** Whether a record (or mark) begins at the position, or did before it was scavenged, or the log ends there or before. */
   isBoundary(position: number): boolean {
     if (position === 0 || position >= this.endPosition) return true;
     const segment = this.segments.holding(position);
@@ -229,7 +232,7 @@ export class EventLog {
     return position >= segment.base && this.seek(segment, position) === position - segment.base;
   }
 
-  /** Records of one stream, from `from` on (downwards when `backwards`), not below `lowest` and not above `highest`. */
+  /** Records of one stream, starting at `from` (downwards if `backwards`), not below `lowest` and not above `highest`. */
   readStream(
     streamNumber: number,
     from: number,
@@ -260,7 +263,7 @@ export class EventLog {
     return records;
   }
 
-  /** As `positions`. Without a scavenge no revision is missing; where one is, the index is made anew. */
+  /** As `positions`. Without a scavenge no revision is missing; if one is, the index is rebuilt. */
   private allPositions(streamNumber: number, from: number, to: number, limit: number): Array<readonly [number, number]> {
     const isWhole = (found: ReadonlyArray<readonly [number, number]>): boolean =>
       this.segments.scavenged || found.length === Math.min(limit, Math.abs(to - from) + 1);
@@ -272,7 +275,7 @@ export class EventLog {
     throw new DamagedLog(this.directory, `revisions of stream number ${streamNumber} from ${from} to ${to} are missing.`);
   }
 
-  /** Records of the whole log from a position on, marks included, so that the last one tells where to go on. */
+  /** Records of the whole log from a position, including marks, so that the last one shows where to continue. */
   readAll(from: number, limit: number): LogRecord[] {
     if (from >= this.endPosition) return [];
     const records: LogRecord[] = [];
@@ -294,7 +297,7 @@ export class EventLog {
     return records;
   }
 
-  /** Records before a position, the latest first. */
+  /** Records before a position, latest first. */
   readAllBackwards(before: number, limit: number): LogRecord[] {
     const records: LogRecord[] = [];
     let bytes = 0;
@@ -325,7 +328,7 @@ export class EventLog {
   }
 
   /**
-   * Makes the segments so far full ones, which are never written to again. Not while a commit is under way.
+   * Closes the segments so far, so that they are never written to again. Not during a commit.
    *
    * @throws WriteFailed
    */
@@ -339,7 +342,7 @@ export class EventLog {
   }
 
   /**
-   * Drops what no reader can see from the full segments; see scavenge.ts. One at a time, and not during a backup.
+   * Removes what no reader can see from the closed segments; see scavenge.ts. One at a time, and not during a backup.
    *
    * @throws WriteFailed, CorruptRecord, and the signal's reason
    */
@@ -354,7 +357,7 @@ export class EventLog {
     }
   }
 
-  /** Writes a copy from which a node can start, while this one goes on. Not during a scavenge. */
+  /** Writes a copy on which a node can start, while this one continues. Not during a scavenge. */
   backUp(directory: string): Promise<void> {
     return copyLog(
       this.directory,
@@ -370,7 +373,7 @@ export class EventLog {
     await this.index.close();
   }
 
-  /** Brings up what the index does not have, and cuts off what a crash left of a group that was never answered. */
+  /** Adds what is missing in the index, and cuts off the remains of an unacknowledged group after a crash. */
   private recover(): void {
     const { segments } = this;
     if (this.endPosition > segments.active.base) this.group = this.index.indexedTo.group;
@@ -391,7 +394,7 @@ export class EventLog {
     }
   }
 
-  /** Ends the active segment with its last sound group. Zeros behind it were reserved; anything else is an append that nobody was told of. */
+  /** Ends the active segment after its last valid group. Zeros after it were preallocated; anything else is an unacknowledged append. */
   private cutOff(segment: Segment, end: number): void {
     const { segments } = this;
     let last = end;
@@ -412,12 +415,12 @@ export class EventLog {
     for (const segment of this.segments.all) {
       if (end !== undefined && segment.base !== end)
         throw new DamagedLog(this.directory, `between position ${end} and ${segment.base} nothing can be read.`);
-      // A scavenged one does not say where it ended.
+      // A scavenged one does not show where it ended.
       end = segment.generation === 0 ? segment.base + segment.bytes : undefined;
     }
   }
 
-  /** A segment that another one follows was written to its end. */
+  /** A segment that is followed by another was written to its end. */
   private recoverFull(segment: Segment, begin: number): void {
     let offset = begin;
     while (offset < segment.bytes) {
@@ -453,8 +456,8 @@ export class EventLog {
   }
 
   /**
-   * A group is written when the one before it has been flushed and answered. So whatever is left behind the last sound group may be of the
-   * one after it, but not of any later one: then the damaged group had been acknowledged, and cutting it off would lose events.
+   * A group is written once the previous one has been flushed and acknowledged. So anything left after the last valid group can belong to
+   * the next group, but not to a later one: otherwise the damaged group had been acknowledged, and cutting it off would lose events.
    */
   private refuseBuriedGroups(segment: Segment, from: number): void {
     const unanswered = (this.group + 1) % 256;
@@ -469,12 +472,12 @@ export class EventLog {
     }
   }
 
-  /** While the log is read at the start, however much of it there is. */
+  /** Limits memory while the log is read at the start. */
   private boundTail(): void {
     if (this.tail.positions.length >= INDEX_GROUP) this.indexTail();
   }
 
-  /** Takes a record that is on disk into the state. */
+  /** Adds a record that is on disk to the state. */
   private absorb(offset: number, record: LogRecord, name: string): void {
     const position = positionOf(record);
     const { boundaries } = this.tail;
@@ -495,7 +498,7 @@ export class EventLog {
     );
   }
 
-  /** What the index says. A damage that is met makes a part of it anew. */
+  /** Reads from the index. If damage is found, that part is rebuilt. */
   private indexed<T>(query: () => T): T {
     for (;;) {
       try {
@@ -507,7 +510,7 @@ export class EventLog {
     }
   }
 
-  /** @throws CorruptRecord when the log cannot be read there, WriteFailed */
+  /** @throws CorruptRecord if the log cannot be read there, WriteFailed */
   private repair(table: TableInfo): void {
     const { from, to } = table;
     warn(`The index of the event log in ${this.directory} is damaged from position ${from} to ${to}; it is made anew there from the log.`);
@@ -528,7 +531,7 @@ export class EventLog {
     }
   }
 
-  /** What the log says from one position to another, in parts that fit into memory. */
+  /** The contents of the log between two positions, in parts that fit in memory. */
   private *parts({ from, to }: TableInfo): Generator<{ readonly part: Indexable; readonly to: number }> {
     let tail = new Tail();
     let rows = new Map<string, StreamRow & { readonly name: string }>();
@@ -559,7 +562,7 @@ export class EventLog {
     yield { part: { streams: tail.streams, rows: rows.values(), boundaries: tail.boundaries }, to };
   }
 
-  /** Writes what is held in memory into the index. */
+  /** Writes what is held in memory to the index. */
   private indexTail(): void {
     if (this.tail.positions.length === 0) return;
     const { streams, states, boundaries } = this.tail;
@@ -575,11 +578,11 @@ export class EventLog {
     try {
       this.indexTail();
     } catch {
-      // The disk is full, presumably. It is all in the log, and held until there is room or too much of it.
+      // The disk is probably full. Everything is in the log, and held in memory until there is room or too much of it.
     }
   }
 
-  /** Revisions and positions of events of a stream, as `LogIndex.positions`, the unindexed ones included. */
+  /** Revisions and positions of events of a stream, as `LogIndex.positions`, including unindexed ones. */
   private positions(streamNumber: number, from: number, to: number, limit: number): Array<readonly [revision: number, position: number]> {
     const indexedOnes = (start: number, end: number, max: number): Array<readonly [number, number]> =>
       this.indexed(() => this.index.positions(streamNumber, start, end, max));
@@ -598,7 +601,7 @@ export class EventLog {
     return [...before, ...held.slice(0, limit - before.length)];
   }
 
-  /** Undefined when it was scavenged. */
+  /** Undefined if it was scavenged. */
   private recordAtPosition(position: number): LogRecord | undefined {
     const segment = this.segments.holding(position);
     const offset = segment.generation > 0 ? this.seek(segment, position) : position - segment.base;
@@ -623,7 +626,7 @@ export class EventLog {
     return records;
   }
 
-  /** The bytes that the header there speaks of, in a buffer of their own; undefined when the file does not have them. */
+  /** The bytes of the record whose header is there, in a separate buffer; undefined if the file does not have them. */
   private readRecord(segment: Segment, offset: number, ahead = false): LogRecord | undefined {
     const header = this.segments.read(segment, offset, HEADER, ahead);
     if (header.length < HEADER) return undefined;
@@ -632,7 +635,7 @@ export class EventLog {
     return Buffer.from(this.segments.read(segment, offset, length, ahead));
   }
 
-  /** Where a record of an indexed part of a segment begins, near before a position; undefined before the first. */
+  /** Where a record in an indexed part of a segment begins, shortly before a position; undefined before the first. */
   private boundaryBefore(segment: Segment, position: number): { readonly position: number; readonly offset: number } | undefined {
     if (segment.generation > 0) return this.segments.boundaryBefore(segment, position);
     if (position <= segment.base) return undefined;
@@ -640,7 +643,7 @@ export class EventLog {
     return { position: boundary, offset: boundary - segment.base };
   }
 
-  /** Where in an indexed part of a segment the first record at or behind a position lies. */
+  /** Where in an indexed part of a segment the first record at or after a position is. */
   private seek(segment: Segment, position: number): number {
     let offset = this.boundaryBefore(segment, position + 1)?.offset ?? 0;
     while (offset < segment.bytes) {
@@ -688,7 +691,7 @@ function openIndex(directory: string): LogIndex {
   return index;
 }
 
-/** Index of the first number that is not below `value`, in ascending numbers. */
+/** Index of the first number not below `value`, in ascending numbers. */
 function lowerBound(numbers: readonly number[], value: number): number {
   let low = 0;
   let high = numbers.length;

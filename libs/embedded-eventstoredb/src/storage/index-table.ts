@@ -33,10 +33,10 @@ const blockCount = (section: Section, entries: number): number => Math.ceil(entr
 
 const FILTER_BITS = 10;
 const FILTER_PROBES = 6;
-/** Blocks of all tables that are held in memory. */
+/** Blocks of all tables held in memory. */
 const CACHED_BLOCKS = 1024;
 
-/** What the index says of a table: without it the file means nothing. */
+/** The index's entry for a table; the file is useless without it. */
 export interface TableInfo {
   /** Number of the file. */
   readonly number: number;
@@ -50,7 +50,7 @@ export interface TableInfo {
   readonly checksum: number;
 }
 
-/** The file is not what was written. */
+/** The file is damaged. */
 export class DamagedTable extends Error {
   constructor(readonly info: TableInfo) {
     super(`The index of the positions from ${info.from} to ${info.to} is damaged.`);
@@ -90,7 +90,7 @@ export function positionKey(position: number): Buffer {
   return key;
 }
 
-/** The part of a key that the filter knows: of a revision its stream alone, so that tables without the stream are passed over. */
+/** The part of a key that is in the filter: for a revision, only its stream, so that tables without the stream are skipped. */
 const filtered = (section: Section, key: Buffer): Buffer => (section === REVISIONS ? key.subarray(0, 4) : key);
 
 class Filter {
@@ -125,7 +125,7 @@ class Filter {
   }
 }
 
-/** Where a section begins in the file; behind the last one the first keys begin. */
+/** Where a section begins in the file; after the last one come the first keys. */
 function offsets(entries: readonly number[]): number[] {
   let offset = 0;
   return [...SECTIONS, undefined].map((section) => {
@@ -138,10 +138,10 @@ function offsets(entries: readonly number[]): number[] {
   });
 }
 
-/** A block elsewhere in the file, or of another file, has another checksum. */
+/** The checksum includes the block's file and place. */
 const blockChecksum = (number: number, offset: number, bytes: Buffer): number => crc32(bytes, crc32(`${number}:${offset}`));
 
-/** Writes a table: the sections one after the other, each in order of its keys. */
+/** Writes a table: the sections one after the other, each in key order. */
 export class TableWriter {
   private readonly filter: Filter;
   private readonly entries = [0, 0, 0, 0];
@@ -158,7 +158,7 @@ export class TableWriter {
   constructor(
     path: string,
     private readonly number: number,
-    /** At least as many as will be put. */
+    /** An upper limit of the number of entries. */
     mostKeys: number,
   ) {
     this.filter = Filter.for(mostKeys);
@@ -184,7 +184,7 @@ export class TableWriter {
     if (this.blockBytes + entry.length > BLOCK_BYTES - CHECKSUM_BYTES) this.endBlock();
   }
 
-  /** Writes what is left; the file is not flushed, and stays open for `sync`. */
+  /** Writes the rest; the file is not flushed, and stays open for `sync`. */
   finish(from: number, to: number): TableInfo {
     this.endBlock();
     const rest = Buffer.concat([...this.firstKeys, this.filter.bits]);
@@ -225,7 +225,7 @@ export class TableWriter {
   }
 }
 
-/** Blocks that were read last, of all tables. */
+/** Recently read blocks of all tables. */
 export class BlockCache {
   private readonly blocks = new Recent<number, Buffer>(CACHED_BLOCKS);
 
@@ -238,7 +238,7 @@ export class BlockCache {
   }
 }
 
-/** A table that is open for reading. Everything that it gives back is what was written; otherwise it throws `DamagedTable`. */
+/** A table open for reading. It returns only what was written; otherwise it throws `DamagedTable`. */
 export class Table {
   private readonly offsets: readonly number[];
   /** First keys of the blocks of each section, one after the other. */
@@ -282,7 +282,7 @@ export class Table {
     return this.info.entries[section] as number;
   }
 
-  /** Whether the table may have the key; of a revision, its stream. */
+  /** Whether the table may contain the key; for a revision, its stream. */
   mayHave(section: Section, key: Buffer): boolean {
     return this.filter.has(section, key);
   }
@@ -321,7 +321,7 @@ export class Table {
     return entry.compare(key, 0, key.length, 0, key.length) === 0 ? entry : undefined;
   }
 
-  /** Not to be changed. */
+  /** Must not be modified. */
   entry(section: Section, index: number): Buffer {
     const size = perBlock(section);
     const at = (index % size) * ENTRY_BYTES[section];

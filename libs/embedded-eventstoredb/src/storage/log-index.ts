@@ -23,10 +23,10 @@ import {
   type TableInfo,
 } from './index-table.js';
 
-/** The format of the data directory, log and index. */
+/** The format of the data directory: log and index. */
 export const FORMAT = 3;
 
-/** What the index knows of a stream: its number, -1 before anything was written to it, and how far it has come. */
+/** What the index knows of a stream: its number, -1 before anything was written, and its last revision. */
 export interface StreamRow {
   readonly number: number;
   readonly lastRevision: number;
@@ -35,23 +35,23 @@ export interface StreamRow {
 
 /** Events of one stream in a part of the log. */
 export interface StreamEvents {
-  /** Ascending, and the position of each. */
+  /** Ascending, with the position of each. */
   readonly revisions: number[];
   readonly positions: number[];
-  /** First revision of each event id among them. */
+  /** The first revision of each event id. */
   readonly ids: Map<string, number>;
 }
 
-/** What a part of the log says, as a table will hold it. */
+/** The contents of a part of the log, for a table. */
 export interface Indexable {
   readonly streams: ReadonlyMap<number, StreamEvents>;
-  /** The streams that it changed; the last revision is -1 when it only tombstoned one. */
+  /** The streams changed in it; the last revision is -1 if a stream was only tombstoned. */
   readonly rows: Iterable<StreamRow & { readonly name: string }>;
-  /** Positions of records, the first one and about one for each 16 KiB. */
+  /** Positions of records: the first one, and about one per 16 KiB. */
   readonly boundaries: readonly number[];
 }
 
-/** How far the index reaches. */
+/** How far the log is indexed. */
 export interface IndexedTo {
   /** Position of the first record that is not in the index. */
   readonly end: number;
@@ -60,21 +60,21 @@ export interface IndexedTo {
   readonly group: number;
 }
 
-/** The list of tables, as it lies in `index/manifest`: a checksum, then this as JSON. */
+/** The list of tables in `index/manifest`: a checksum, then this as JSON. */
 interface Manifest extends IndexedTo {
   readonly format: number;
   /** In order of the log, without gaps. */
   readonly tables: readonly TableInfo[];
 }
 
-/** The index cannot be used: it is missing, damaged, or does not fit the log. */
+/** The index is unusable: missing, damaged, or from another log. */
 export class DamagedIndex extends Error {}
 
-/** As many tables of about one size are merged into one. */
+/** This many tables of similar size are merged into one. */
 const FANOUT = 8;
-/** Events in the smallest tables, about. */
+/** Approximate number of events in the smallest tables. */
 const SMALLEST = 4096;
-/** Entries that a merge copies before it lets others go on. */
+/** Entries that a merge copies before it yields. */
 const MERGE_SLICE = 2000;
 
 const indexDirectory = (dataDirectory: string): string => join(dataDirectory, 'index');
@@ -82,31 +82,30 @@ const manifestPath = (dataDirectory: string): string => join(indexDirectory(data
 const tableName = (number: number): string => `${String(number).padStart(10, '0')}.table`;
 
 /**
- * Where things are in the log. It follows the log, and is made anew from it where it is damaged: the log is the truth. It is a list of tables
- * (index-table.ts), each for a part of the log, which together cover it from its beginning to `end` without a gap. New tables are small; some
- * of about the same size are merged into one beside what else goes on, so that there are never many.
- *
- * Everything is checksummed, and read through the checksums: a damage throws `DamagedTable`, whoever meets it.
+ * Locates things in the log. The index follows the log, the source of truth, and is rebuilt from it where damaged. It is a list of tables
+ * (index-table.ts), each for a part of the log, which together cover it from its beginning to `end` without gaps. New tables are small;
+ * several of similar size are merged in the background, so that there are never many.
+ * Everything has checksums that are verified on every read: damage throws `DamagedTable`, whoever reads it.
  */
 export class LogIndex {
   private readonly cache = new BlockCache();
   private merging: Promise<void> | undefined;
   private closed = false;
-  /** Copies that are being made: tables stay as long. */
+  /** Running copies: while there are any, tables are kept. */
   private copying = 0;
 
   private constructor(
     private readonly directory: string,
     private manifest: Manifest,
     private tables: readonly Table[],
-    /** Tables that cannot be read; they have to be replaced before anything else. */
+    /** Unreadable tables; they have to be replaced first. */
     private unreadable: readonly TableInfo[],
   ) {}
 
   /**
-   * Undefined when there is no index yet.
+   * Undefined if there is no index yet.
    *
-   * @throws DamagedIndex when nothing of it can be used
+   * @throws DamagedIndex if none of it can be used
    */
   static open(directory: string): LogIndex | undefined {
     const manifest = readManifest(directory);
@@ -119,7 +118,7 @@ export class LogIndex {
     return index;
   }
 
-  /** An empty one, in the place of whatever is there. */
+  /** Creates an empty index, replacing whatever exists. */
   static create(directory: string, from: number): LogIndex {
     rmSync(indexDirectory(directory), { recursive: true, force: true });
     mkdirSync(indexDirectory(directory), { recursive: true });
@@ -129,7 +128,10 @@ export class LogIndex {
     return index;
   }
 
-  /** A consistent copy of the index of a directory that a node of this machine may use. Without one the copy is made anew at its start. */
+  /**
+   * Makes a consistent copy of the index of a directory that a node of this machine may be using. Without an index, the copy is rebuilt at
+   * its start.
+   */
   static async copyOf(directory: string, to: string): Promise<void> {
     for (let attempt = 0; attempt < 5; attempt++) {
       try {
@@ -137,7 +139,7 @@ export class LogIndex {
         if (manifest) await copyTables(directory, manifest, to);
         return;
       } catch {
-        // A merge took a table away, or it is damaged.
+        // A merge removed a table, or it is damaged.
         rmSync(indexDirectory(to), { recursive: true, force: true });
       }
     }
@@ -160,14 +162,14 @@ export class LogIndex {
     return this.manifest.tables;
   }
 
-  /** Takes in what the log has up to `end`. On disk when it returns; nothing of it when it throws. */
+  /** Adds the log's contents up to `end`. On disk when it returns; if it throws, nothing is added. */
   add(indexable: Indexable, to: IndexedTo): void {
     const info = this.writeTable(indexable, this.manifest.end, to.end);
     this.replaceManifest({ ...this.manifest, ...to, tables: [...this.manifest.tables, info] });
     this.mergeLater();
   }
 
-  /** Puts tables for the parts of a damaged one into its place. The index says what it said before. */
+  /** Replaces a damaged table by tables for parts of its range. The index has the same contents afterwards. */
   replace(damaged: TableInfo, parts: Iterable<{ readonly part: Indexable; readonly to: number }>): void {
     const infos: TableInfo[] = [];
     let { from } = damaged;
@@ -197,7 +199,7 @@ export class LogIndex {
     return { number, lastRevision: -1, tombstoned };
   }
 
-  /** First revision of the stream with this event id, also when that has been scavenged. */
+  /** First revision of the stream with this event id, even if that has been scavenged. */
   revisionOfId(stream: number, id: string): number | undefined {
     const key = idKey(stream, id);
     for (const table of this.tables) {
@@ -208,8 +210,8 @@ export class LogIndex {
   }
 
   /**
-   * Revisions and positions of events with revisions from `from` to `to`, both included; downwards when `from` is the larger one. Those that
-   * were scavenged may be among them.
+   * Revisions and positions of events with revisions from `from` to `to`, inclusive; downwards if `from` is larger. Scavenged ones may be
+   * included.
    */
   positions(stream: number, from: number, to: number, limit: number): Array<readonly [revision: number, position: number]> {
     const found: Array<readonly [number, number]> = [];
@@ -230,7 +232,7 @@ export class LogIndex {
     return found;
   }
 
-  /** The nearest position at or before this one where a record began when it was written; undefined before the first. */
+  /** The nearest position at or before this one at which a record originally began; undefined before the first. */
   boundaryAt(position: number): number | undefined {
     let at = this.tables.length - 1;
     while (at > 0 && (this.tables[at] as Table).info.from > position) at--;
@@ -242,7 +244,7 @@ export class LogIndex {
     return undefined;
   }
 
-  /** Writes a copy of the index as it is now into another data directory. */
+  /** Writes a copy of the current index into another data directory. */
   async copy(to: string): Promise<void> {
     this.copying++;
     try {
@@ -266,7 +268,7 @@ export class LogIndex {
   private nextNumber(others: readonly TableInfo[]): number {
     return Math.max(0, ...this.manifest.tables.map(({ number }) => number), ...others.map(({ number }) => number), this.mergedInto) + 1;
   }
-  /** Number of the table that a merge writes. */
+  /** Number of the table that a merge is writing. */
   private mergedInto = 0;
 
   private writeTable({ streams, rows, boundaries }: Indexable, from: number, to: number, others: readonly TableInfo[] = []): TableInfo {
@@ -275,7 +277,7 @@ export class LogIndex {
       const { revisions, positions, ids } = streams.get(stream) as StreamEvents;
       for (const [index, revision] of revisions.entries())
         entries[REVISIONS].push(revisionEntry(stream, revision, positions[index] as number));
-      // As text they have the same order.
+      // Text sorts them in the same order.
       for (const id of [...ids.keys()].sort()) entries[IDS].push(idEntry(stream, id, ids.get(id) as number));
     }
     for (const { name, number, lastRevision, tombstoned } of rows) {
@@ -327,7 +329,7 @@ export class LogIndex {
     this.manifest = manifest;
   }
 
-  /** Opens the tables that are not open yet, and closes those that are no more. */
+  /** Opens tables that are not open yet, and closes those that are gone. */
   private useTables(infos: readonly TableInfo[]): void {
     const known = new Map(this.tables.map((table) => [table.info.number, table]));
     const tables: Table[] = [];
@@ -350,14 +352,14 @@ export class LogIndex {
     const merged = tablesToMerge(this.tables);
     if (!merged) return;
     this.merging = this.merge(merged)
-      // The disk is full, or a table is damaged, which the next one that reads it is told: there are only more tables than need be.
+      // The disk is full, or a table is damaged, which its next reader will find: the only effect is more tables than necessary.
       .catch(() => undefined)
       .finally(() => {
         this.merging = undefined;
       });
   }
 
-  /** Writes tables that follow one another into one, in slices between which the node goes on. */
+  /** Merges consecutive tables into one, in slices between which the node continues. */
   private async merge(tables: readonly Table[]): Promise<void> {
     const number = (this.mergedInto = this.nextNumber([]));
     const keys = tables.reduce((sum, table) => sum + table.count(IDS) + 2 * table.count(STREAMS), 0);
@@ -387,7 +389,7 @@ export class LogIndex {
     setImmediate(() => this.mergeLater());
   }
 
-  /** @throws when the merge is not wanted any more */
+  /** @throws if the merge is no longer wanted */
   private async nextTurn(tables: readonly Table[]): Promise<void> {
     do await new Promise<void>((resolve) => void setImmediate(resolve));
     while (this.copying > 0 && !this.closed);
@@ -398,7 +400,7 @@ export class LogIndex {
 const levelOf = (table: Table): number =>
   Math.max(0, Math.round(Math.log(Math.max(table.count(REVISIONS), 1) / SMALLEST) / Math.log(FANOUT)));
 
-/** The newest tables up to a size, once there are enough of that size among them. */
+/** The newest tables up to a size, once there are enough of that size. */
 function tablesToMerge(tables: readonly Table[]): readonly Table[] | undefined {
   const levels = tables.map(levelOf);
   for (let level = 0; level <= Math.max(...levels); level++) {
@@ -408,7 +410,7 @@ function tablesToMerge(tables: readonly Table[]): readonly Table[] | undefined {
   return undefined;
 }
 
-/** The entries of a section of tables that follow one another, in order. */
+/** The entries of a section across consecutive tables, in order. */
 function* mergedEntries(tables: readonly Table[], section: (typeof SECTIONS)[number]): Generator<Buffer> {
   let cursors = tables.map((table) => new Cursor(table, section)).filter(({ entry }) => entry);
   while (cursors.length > 0) {
@@ -429,7 +431,7 @@ function* mergedEntries(tables: readonly Table[], section: (typeof SECTIONS)[num
   }
 }
 
-/** The next entry of a table that is merged. */
+/** The next entry of a table being merged. */
 class Cursor {
   entry: Buffer | undefined;
   private prefix = 0;
@@ -444,7 +446,7 @@ class Cursor {
 
   next(): void {
     this.entry = ++this.index < this.table.count(this.section) ? this.table.entry(this.section, this.index) : undefined;
-    // Compared first: a number is quicker than bytes.
+    // Compared first: numbers are faster than bytes.
     if (this.entry) this.prefix = this.entry.readUIntBE(0, 6);
   }
 
@@ -453,7 +455,7 @@ class Cursor {
   }
 }
 
-/** What the newest says counts, where it says anything. */
+/** The newest entry counts, if it has a value. */
 function mergedRow(rows: readonly Buffer[]): Buffer {
   const merged = Buffer.from(rows.at(-1) as Buffer);
   const known = rows.findLast((row) => row.readUIntBE(20, 6) > 0);

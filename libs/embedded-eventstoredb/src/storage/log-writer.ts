@@ -33,7 +33,7 @@ export interface Link {
   readonly event: NewEvent;
 }
 
-/** How a write ended. `position` is that of its last record; a repeat whose events are truncated has none. */
+/** The outcome of a write. `position` is that of its last record; a repeated write whose events are truncated has none. */
 export type WriteOutcome =
   | { readonly kind: 'written'; readonly lastRevision: number; readonly position: number | undefined }
   | { readonly kind: 'wrong-revision'; readonly lastRevision: number }
@@ -50,24 +50,24 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** A commit takes no more than this many events or bytes, so that one flush does not keep the others waiting for long. */
+/** A commit is limited to this many events and bytes, so that one flush does not delay the others for long. */
 const GROUP_EVENTS = 4096;
 const GROUP_BYTES = 8 * 1024 * 1024;
 const LINKS_WAIT_MS = 10;
-/** A disk that flushes as fast as this may keep the thread while a single write is flushed: handing it over takes as long. */
+/** If the disk flushes this fast, a single write may block the thread during its flush: handing it over would take as long. */
 const QUICK_FLUSH_MS = 1;
 const SMALL_GROUP_BYTES = 8 * 1024;
 
 /**
- * Group commit: writes that came in while the last group was flushed go into the next one together. Each is
- * decided against everything before it, also within its group, and is answered after the flush.
+ * Group commit: writes that arrive during a flush form the next group. Each is decided against everything before it, also within its group,
+ * and answered after the flush.
  */
 export class LogWriter {
   private queue: Waiting[] = [];
   private readonly tasks: Array<() => Promise<void>> = [];
   private running: Promise<void> | undefined;
   private closed = false;
-  /** Ends the wait of links for company. */
+  /** Ends the wait of links for other writes. */
   private hurry: () => void = () => undefined;
   private lastGroup = { writes: 0, milliseconds: 0 };
 
@@ -88,7 +88,7 @@ export class LogWriter {
     return this.enqueue({ kind: 'tombstone', stream, expected });
   }
 
-  /** Does something between two groups, while nothing is written. */
+  /** Runs something between two groups, while nothing is being written. */
   between<T>(task: () => Promise<T>): Promise<T> {
     if (this.closed) return Promise.reject(shuttingDown());
     return new Promise((resolve, reject) => {
@@ -97,12 +97,12 @@ export class LogWriter {
     });
   }
 
-  /** Writes links into system streams; with `repeats` those that are not there yet. Nothing is written to a tombstoned stream. */
+  /** Writes links into system streams; with `repeats`, only those that do not exist yet. Nothing is written to a tombstoned stream. */
   async link(links: readonly Link[], repeats: boolean): Promise<void> {
     await this.enqueue({ kind: 'links', links, repeats });
   }
 
-  /** Writes what is waiting, and takes nothing more. */
+  /** Writes what is waiting, and accepts nothing more. */
   async close(): Promise<void> {
     this.closed = true;
     this.hurry();
@@ -128,7 +128,7 @@ export class LogWriter {
     } while (this.queue.length > before && this.queue.length < GROUP_EVENTS);
   }
 
-  /** Links alone wait a little for a write to share the flush with, so that clients seldom wait for a flush of theirs. */
+  /** Links alone wait briefly for a write to share its flush, so that clients rarely wait for a flush of links. */
   private async company(): Promise<void> {
     if (this.closed) return;
     await new Promise<void>((resolve) => {
@@ -150,7 +150,7 @@ export class LogWriter {
       try {
         decided.push({ waiting, outcome: group.apply(waiting.write) });
       } catch (error) {
-        // It may have left half an append behind (a damaged record was met): the others are decided anew, without it.
+        // It may have left half an append behind (because it met a damaged record): the others are decided again, without it.
         this.queue = this.queue.filter((other) => other !== waiting);
         waiting.reject(error);
         return this.decide();
@@ -182,16 +182,16 @@ export class LogWriter {
         for (const { waiting } of decided) waiting.reject(error);
       }
     }
-    // In the same breath as the look at the queue: a write that comes in behind it starts the next run.
+    // In the same turn as the check of the queue: a later write starts the next run.
     this.running = undefined;
   }
 }
 
-/** A stream as the writes of the group so far will leave it. */
+/** A stream as it will be after the writes of the group so far. */
 interface Draft {
   state: StreamState;
   readonly committedRevision: number;
-  /** Events of this group, in order of revision. */
+  /** Events of this group, in revision order. */
   readonly fresh: Array<{ readonly id: string; readonly position: number }>;
   /** First revision of each event id of this group. */
   readonly freshIds: Map<string, number>;
@@ -224,7 +224,7 @@ class Group {
     if (write.kind === 'links') return this.links(write.links, write.repeats);
     const draft = this.draft(write.stream);
     const { lastRevision } = draft.state;
-    // A delete counts as one event that was never written before.
+    // A delete counts as one new event.
     const ids = write.kind === 'append' ? write.events.map((event) => event.id) : [randomUUID()];
     const verdict = judgeAppend(this.view(draft), write.expected, ids);
     if (verdict.kind === 'deleted') return { kind: 'deleted' };
@@ -248,7 +248,7 @@ class Group {
 
   private append(draft: Draft, events: readonly NewEvent[]): WriteOutcome {
     const { name } = draft.state;
-    // A write to a soft-deleted stream revives it, and so does one to its metadata; its old events stay gone.
+    // A write to a soft-deleted stream or to its metadata restores it; its old events stay gone.
     const revived = [draft, ...(isMetadataStream(name) ? [this.draft(name.slice(2))] : [])]
       .filter(({ state }) => isSoftDeleted(state))
       .map((deleted) => ({ deleted, nextRevision: deleted.state.lastRevision + 1 }));
@@ -317,7 +317,7 @@ class Group {
     return position;
   }
 
-  /** A mark alone makes no stream. */
+  /** A mark alone does not create a stream. */
   private numberFor({ state }: Draft, kind: RecordContent['kind']): number {
     if (state.number >= 0) return state.number;
     return kind === MARK ? 0 : this.streamNumber++;
@@ -359,7 +359,7 @@ class Group {
     };
   }
 
-  /** Metadata that a tombstoned stream has can be replaced; a stream without any gets none. */
+  /** Existing metadata of a tombstoned stream can be replaced; it cannot get any if it has none. */
   private isTombstoned({ name, tombstoned, lastRevision }: StreamState): boolean {
     if (tombstoned || lastRevision >= 0 || !isMetadataStream(name)) return tombstoned;
     for (let about = name.slice(2); ; about = about.slice(2)) {
@@ -368,7 +368,7 @@ class Group {
     }
   }
 
-  /** Where the event stands, unless readers no longer see it. */
+  /** The revision of the event, unless readers no longer see it. */
   private visiblePosition(draft: Draft, revision: number): number | undefined {
     const { metadata, lastRevision, number } = draft.state;
     const lowest = Math.max(metadata.truncateBefore ?? 0, metadata.maxCount ? lastRevision - metadata.maxCount + 1 : 0);
@@ -390,7 +390,7 @@ const TOMBSTONE_TYPE = Buffer.from('$streamDeleted');
 const NO_TYPE = Buffer.alloc(0);
 const NO_METADATA = Buffer.alloc(0);
 
-/** What a fresh genuine node has in its log before anyone wrote to it. */
+/** What a new genuine node has in its log before any writes. */
 export const FIRST_EVENT = {
   stream: '$$$scavenges',
   expected: ANY,

@@ -6,14 +6,14 @@ import type { LogWriter, NewEvent } from './log-writer.js';
 import { NO_BYTES } from './record.js';
 import type { Scavenged } from './scavenged.js';
 
-/** A scavenge that is under way. */
+/** A running scavenge. */
 interface Running {
   readonly id: string;
   readonly stop: AbortController;
   readonly done: Promise<Scavenged>;
 }
 
-/** What goes on beside appends and reads, one after the other: scavenges and backups. */
+/** Work beside appends and reads, one task at a time: scavenges and backups. */
 export class Maintenance {
   private running: Running | undefined;
   private last: Promise<unknown> = Promise.resolve();
@@ -25,26 +25,26 @@ export class Maintenance {
     private readonly now: () => number,
   ) {}
 
-  /** The scavenge that is under way, if there is one. Starts one otherwise, of the segments from that one on. */
+  /** Returns the running scavenge, or starts one of the segments from that one on. */
   startScavenge(fromSegment = 0): { readonly id: string; readonly started: boolean; readonly done: Promise<Scavenged> } {
     if (this.running) return { id: this.running.id, started: false, done: this.running.done };
     const id = randomUUID();
     const stop = new AbortController();
     const done = this.inTurn(() => this.scavenge(id, fromSegment, stop.signal)).finally(() => (this.running = undefined));
-    // Whoever does not wait for the end, as a remote caller does not, finds it in the diary.
+    // Callers that do not wait for the end, such as remote ones, find the outcome in the scavenge's stream.
     done.catch(() => undefined);
     this.running = { id, stop, done };
     return { id, started: true, done };
   }
 
-  /** Ends the scavenge with that id after its next slice; false when there is none. */
+  /** Stops the scavenge with that id after its next slice; false if there is none. */
   stopScavenge(id: string): boolean {
     if (this.running?.id !== id) return false;
     this.running.stop.abort(new Error('The scavenge was stopped.'));
     return true;
   }
 
-  /** Writes a copy from which a node can start. @throws BackupExists, BackupFailed */
+  /** Writes a copy on which a node can start. @throws BackupExists, BackupFailed */
   backUp(directory: string): Promise<void> {
     return this.inTurn(() => this.log.backUp(directory));
   }
@@ -62,7 +62,7 @@ export class Maintenance {
     return turn;
   }
 
-  /** As the genuine server, it keeps a diary of its own: `$scavenges-<id>`, with links to it in `$scavenges`. */
+  /** Like the genuine server, it keeps a record of each scavenge: `$scavenges-<id>`, with links to it in `$scavenges`. */
   private async scavenge(id: string, fromSegment: number, signal: AbortSignal): Promise<Scavenged> {
     const since = performance.now();
     await this.note(id, 0, '$scavengeStarted', { scavengeId: id });
@@ -75,7 +75,7 @@ export class Maintenance {
       return scavenged;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      // A full disk takes no note of it, and a node that stops neither; the caller is told anyway.
+      // A full disk or a stopping node cannot write the record; the caller gets the outcome anyway.
       await finish(signal.aborted ? 'Stopped' : 'Failed', reason, 0).catch(() => undefined);
       throw error;
     }

@@ -1,6 +1,6 @@
 /**
- * What was used last, at most about `most` of it. Two generations: what is not asked for while the younger one fills is forgotten. A map from
- * which the oldest is deleted one by one gets slow, since its holes are walked over.
+ * Recently used entries, about `most` of them. Two generations: entries not used while the younger one fills are forgotten. A map from
+ * which the oldest entries are deleted one by one gets slow, since iteration passes over the holes.
  */
 export class Recent<K, V> {
   private young = new Map<K, V>();

@@ -26,9 +26,9 @@ export const HEADER = 68;
 const ID_FIELD = 40;
 
 export const EVENT = 1;
-/** The event `$streamDeleted` that ends a stream for good. */
+/** The event `$streamDeleted`, which ends a stream for good. */
 export const TOMBSTONE = 2;
-/** An append of no events: takes a position, is no event. */
+/** An append without events: has a position, but is not an event. */
 export const MARK = 3;
 
 export const TOMBSTONE_REVISION = INT64_MAX;
@@ -63,7 +63,7 @@ interface EntrySizes {
 }
 
 function entrySizes(content: RecordContent): EntrySizes {
-  // .NET ticks: units of 100 ns. As text, since the number has outgrown 2^53.
+  // .NET ticks: units of 100 ns. As text, since the number exceeds 2^53.
   const ticks = Buffer.from(`${content.created}0000`, 'latin1');
   return {
     ticks,
@@ -87,7 +87,7 @@ function bodySize(content: RecordContent, entries: EntrySizes): number {
   );
 }
 
-/** A record that lacks what `sealRecord` puts into it. */
+/** A record without the fields that `sealRecord` sets. */
 export function encodeRecord(content: RecordContent): LogRecord {
   const entries = entrySizes(content);
   const { name } = content.stream;
@@ -145,17 +145,17 @@ export function encodeRecord(content: RecordContent): LogRecord {
   return record;
 }
 
-/** Says which group a record was flushed with, and closes it with its checksum. */
+/** Sets the number of the group with which a record is flushed, and its checksum. */
 export function sealRecord(record: LogRecord, group: number, last: boolean): void {
   record[6] = last ? 1 : 0;
   record[7] = group;
   record.writeUInt32LE(crc32(record.subarray(4)), 0);
 }
 
-/** Length of the record that begins with this header; meaningless when it is damaged. */
+/** Length of the record that begins with this header; meaningless if it is damaged. */
 export const lengthOf = (header: Buffer): number => header.readUInt32LE(52) + header.readUInt32LE(56);
 
-/** A stored record whose checksum or position is not what was written. */
+/** A stored record whose checksum or position is wrong. */
 export class CorruptRecord extends Error {
   readonly code = 'ERR_CORRUPT_RECORD';
   override readonly name = 'CorruptRecord';
@@ -164,7 +164,7 @@ export class CorruptRecord extends Error {
   }
 }
 
-/** Whether these bytes are what was written as one record. */
+/** Whether these bytes are an undamaged record. */
 export const isSound = (record: LogRecord): boolean => record.length >= HEADER && record.readUInt32LE(0) === crc32(record.subarray(4));
 
 export const kindOf = (record: LogRecord): number => record[4] as number;
@@ -172,7 +172,7 @@ export const isLastOfGroup = (record: LogRecord): boolean => record[6] === 1;
 export const groupOf = (record: LogRecord): number => record[7] as number;
 export const streamNumberOf = (record: LogRecord): number => record.readUInt32LE(8);
 export const isJson = (record: LogRecord): boolean => record[5] === 1;
-/** Position in the header of the record that begins at an offset, if one does. */
+/** Position in the header of the record that begins at an offset, if there is one. */
 export const positionAt = (bytes: Buffer, offset: number): number => bytes.readDoubleLE(offset + 12);
 export const positionOf = (record: LogRecord): number => positionAt(record, 0);
 export const revisionOf = (record: LogRecord): number => record.readDoubleLE(20);
@@ -188,9 +188,9 @@ export const dataOf = (record: LogRecord): Buffer => spanOf(record, 2);
 export const customMetadataOf = (record: LogRecord): Buffer => spanOf(record, 3);
 export const idOf = (record: LogRecord): string => record.toString('latin1', HEADER + 4, HEADER + ID_FIELD);
 
-/** The `RecordedEvent` message with the id in its string form. */
+/** The `RecordedEvent` message with the id as a string. */
 export const recordedEvent = (record: LogRecord): Buffer => record.subarray(HEADER);
-/** The same without its id field, for readers that want ids in the structured form. */
+/** The same without its id field, for readers that request structured ids. */
 export const recordedEventWithoutId = (record: LogRecord): Buffer => record.subarray(HEADER + ID_FIELD);
 
 export const NO_BYTES: Uint8Array = NUL;

@@ -5,19 +5,19 @@ import type { Scavenged } from './scavenged.js';
 import { BLOCK_BYTES, writeAll, type Place, type Segment, type Segments } from './segments.js';
 import { isTombstoned, type Streams } from './visible-events.js';
 
-/** The parts of the log that a scavenge works on; a record is given back by `records` with where it lies in the segment's file. */
+/** The parts of the log that a scavenge needs; `records` returns records with their offsets in the segment's file. */
 export interface Scavengeable {
   readonly log: Streams;
   readonly segments: Segments;
-  /** Some records of a segment, from an offset on; none at its end. */
+  /** Some records of a segment from an offset; none at its end. */
   records(segment: Segment, offset: number): LogRecord[];
 }
 
 const syncFile = promisify(fsync);
 
 /**
- * Whether no reader of the stream can see the record any more. The last event of a stream stays, as in the genuine server: it says how far the
- * stream has come. So does the tombstone of a deleted one, and nothing else of it.
+ * Whether no reader of the stream can see the record any more. As on the genuine server, the last event of a stream stays, because it shows
+ * the stream's last revision; of a deleted stream, only the tombstone stays.
  */
 export function isGone(log: Streams, record: LogRecord, now: number): boolean {
   if (kindOf(record) === MARK) return true;
@@ -31,9 +31,9 @@ export function isGone(log: Streams, record: LogRecord, now: number): boolean {
 }
 
 /**
- * Writes each full segment that holds something nobody can read anew, without it. Goes in slices of a few milliseconds, between which
- * appends and reads go on. Whatever moment it is cut short at, the log is whole: the new file takes the place of the old one in one step. The
- * index goes on to say where the dropped events were; that they are gone is seen where they are looked for.
+ * Rewrites each closed segment that contains invisible events without them. Works in slices of a few milliseconds, between which appends
+ * and reads continue. If it is interrupted at any moment, the log is intact: the new file replaces the old one atomically. The index keeps
+ * the positions of removed events; a lookup finds that they are gone.
  */
 export async function scavengeSegments(
   scavengeable: Scavengeable,

@@ -1,6 +1,6 @@
-/** What a scavenge did. */
+/** The result of a scavenge. */
 export interface Scavenged {
-  /** Bytes that the log's files are smaller by. */
+  /** Bytes by which the log's files shrank. */
   readonly bytesFreed: number;
   /** Events that `$all` no longer shows. */
   readonly eventsDropped: number;

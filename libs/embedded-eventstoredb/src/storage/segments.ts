@@ -25,46 +25,46 @@ import { CorruptRecord, HEADER, lengthOf, positionOf } from './record.js';
 
 /** A file of the log. Its records follow one another in order of position. */
 export interface Segment {
-  /** Position of the first record that was written to it; the next segment's base is the position behind its last. */
+  /** Position of the first record written to it; the next segment's base is the position after its last. */
   readonly base: number;
-  /** 0 as it was written, where a record lies at its position minus `base`; one more with each scavenge, which closes gaps. */
+  /** 0 as originally written, with each record at its position minus `base`; increases with each scavenge, which closes gaps. */
   readonly generation: number;
-  /** Bytes of records. The file of the segment that is written to may be longer: zeros, reserved ahead. */
+  /** Bytes of records. The file of the active segment may be longer: preallocated zeros. */
   readonly bytes: number;
 }
 
 /** Position of the first record. Not 0: the position 0/0 must lie before everything. */
 export const FIRST_POSITION = 64;
-/** A segment is full when the next group of appends would make it larger. */
+/** A segment is closed when the next group of appends would exceed this size. */
 export const SEGMENT_BYTES = 64 * 1024 * 1024;
 /**
- * On Linux a write to the log returns when it is on disk, with what is needed to find it, as a write and a flush would: one way to another
- * thread and back instead of two. Elsewhere that is not promised, and a flush follows.
+ * On Linux a write to the log returns once it is on disk, including the metadata needed to find it, like a write and a flush: one trip to
+ * another thread and back instead of two. Other systems do not guarantee that, and a flush follows.
  */
 const FLUSHED_BY_WRITE = process.platform === 'linux';
 const WRITABLE = constants.O_RDWR | constants.O_CREAT | (FLUSHED_BY_WRITE ? constants.O_DSYNC : 0);
-/** Zeros written ahead, so that a flush has no file length to write: about half the time of one that has. */
+/** Preallocated zeros, so that a flush does not have to write the file length: this halves its time. */
 const RESERVE_BYTES = 1024 * 1024;
 const SMALLEST_RESERVE = 64 * 1024;
-/** About as far apart are the places in a scavenged segment from which a record is looked for. */
+/** Approximate distance between the known places in a scavenged segment from which a record is searched. */
 export const BLOCK_BYTES = 16 * 1024;
-/** Scavenged segments of which the places are held. */
+/** Number of scavenged segments whose places are held in memory. */
 const HELD_PLACES = 32;
-/** Files kept open for reading. */
+/** Number of files kept open for reading. */
 const OPEN_FILES = 64;
-/** Bytes read at a time, and those around a single record. */
+/** Bytes read at a time, and around a single record. */
 const READ_AHEAD = 256 * 1024;
 const READ_AROUND = 8 * 1024;
 
-/** The files of the log, in `log/` of the data directory. The names say which there are: the highest generation of each base counts. */
+/** The files of the log, in `log/` of the data directory. Their names determine which ones count: the highest generation for each base. */
 export class Segments {
   private readonly files = new Map<string, number>();
   private readonly known: Segment[];
   private writable: number | undefined;
-  /** How far the file of the active segment reaches, zeros included. */
+  /** Length of the active segment's file, including zeros. */
   private allocated = 0;
   private reserving: Promise<void> | undefined;
-  /** Whether a part of a group that was refused may still lie behind the last record. */
+  /** Whether part of a refused group may still follow the last record. */
   private untidy = false;
   private readonly places = new Map<string, readonly Place[]>();
   private readonly chunk = Buffer.allocUnsafeSlow(READ_AHEAD);
@@ -79,7 +79,7 @@ export class Segments {
     if (found.length === 0) this.known.push({ base: FIRST_POSITION, generation: 0, bytes: 0 });
   }
 
-  /** The last segment has as many bytes as its file, until `truncate` says how many are records. */
+  /** The last segment's length is that of its file until `truncate` determines how much of it is records. */
   static open(dataDirectory: string, segmentBytes: number): Segments {
     const directory = logDirectory(dataDirectory);
     mkdirSync(directory, { recursive: true });
@@ -107,12 +107,12 @@ export class Segments {
     return this.known;
   }
 
-  /** Whether there is a segment from which events were dropped. */
+  /** Whether events have been removed from any segment. */
   get scavenged(): boolean {
     return this.known.some(({ generation }) => generation > 0);
   }
 
-  /** The one that is written to. */
+  /** The active segment, to which records are written. */
   get active(): Segment {
     return this.known.at(-1) as Segment;
   }
@@ -139,7 +139,7 @@ export class Segments {
     return this.known.findLast((segment) => segment.base < base);
   }
 
-  /** Cuts what is no record off the end of the active segment. */
+  /** Cuts off what is not a record at the end of the active segment. */
   truncate(bytes: number): void {
     const fd = this.writing();
     ftruncateSync(fd, bytes);
@@ -149,24 +149,24 @@ export class Segments {
     this.setActive({ ...this.active, bytes });
   }
 
-  /** Whether a group of that many bytes would be the first of a segment. */
+  /** Whether a group of this many bytes would be the first of a segment. */
   startsWith(length: number): boolean {
     return this.active.bytes === 0 || this.isFull(length);
   }
 
-  /** Whether a group opens a new segment or may have to wait for a reservation, which `appendSync` does not do. */
+  /** Whether a group starts a new segment or may have to wait for preallocation, which `appendSync` does not do. */
   needsMore(length: number): boolean {
     return this.untidy || this.isFull(length) || this.active.bytes + length > this.allocated;
   }
 
   /**
-   * Writes a group behind the last one, and returns when it is on disk. When it fails the file is as it was, so that nothing of the group
-   * can be taken for written later.
+   * Writes a group after the last one, and returns once it is on disk. If it fails, the file is restored, so that nothing of the group can
+   * later be taken for written.
    */
   async append(group: Buffer): Promise<void> {
     if (this.isFull(group.length)) await this.roll();
     const { bytes } = this.active;
-    // A reservation writes zeros from `allocated` on.
+    // Preallocation writes zeros starting at `allocated`.
     if (bytes + group.length > this.allocated) await this.reserving;
     const fd = this.writing();
     if (this.untidy) this.takeBack();
@@ -181,7 +181,7 @@ export class Segments {
     this.grow(group.length);
   }
 
-  /** The same, without giving the thread away. */
+  /** The same, without yielding the thread. */
   appendSync(group: Buffer): void {
     const fd = this.writing();
     try {
@@ -194,7 +194,7 @@ export class Segments {
     this.grow(group.length);
   }
 
-  /** Closes the active segment, so that it is never written to again, and begins the next. */
+  /** Closes the active segment, so that it is never written to again, and starts the next. */
   async roll(): Promise<void> {
     await this.reserving;
     const { base, bytes } = this.active;
@@ -202,7 +202,7 @@ export class Segments {
     ftruncateSync(this.writing(), bytes);
     fsyncSync(this.writing());
     this.allocated = bytes;
-    // A scavenged segment is never the active one, so its bytes are its positions.
+    // The active segment is never a scavenged one, so its offsets are its positions.
     const next: Segment = { base: base + bytes, generation: 0, bytes: 0 };
     const fd = openSync(this.path(next), WRITABLE | constants.O_TRUNC, 0o644);
     syncDirectory(this.directory);
@@ -212,7 +212,7 @@ export class Segments {
     this.known.push(next);
   }
 
-  /** Bytes of a segment, from its read buffer or through it. Valid until the next call. */
+  /** Bytes of a segment, through its read buffer. Valid until the next call. */
   read(segment: Segment, offset: number, length: number, ahead: boolean): Buffer {
     const held = this.chunkOf;
     if (
@@ -226,7 +226,7 @@ export class Segments {
     }
     if (offset >= segment.bytes) return Buffer.alloc(0);
     if (length > READ_AHEAD) return this.fill(segment, Buffer.allocUnsafeSlow(length), offset);
-    // Never beyond the records: what is written there later must not be missed.
+    // Never beyond the records: later writes there must not be missed.
     const wanted = Math.min(Math.max(length, ahead ? READ_AHEAD : READ_AROUND), segment.bytes - offset);
     this.chunkOf = undefined;
     const filled = this.fill(segment, this.chunk.subarray(0, Math.max(wanted, 0)), offset);
@@ -234,7 +234,7 @@ export class Segments {
     return filled.subarray(0, length);
   }
 
-  /** A file that a scavenge writes; `replace` puts it into the place of the segment's. */
+  /** A file written by a scavenge; `replace` substitutes it for the segment's file. */
   createReplacement(segment: Segment): number {
     return openSync(`${this.path(successor(segment))}.new`, constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC, 0o644);
   }
@@ -243,7 +243,7 @@ export class Segments {
     rmSync(`${this.path(successor(segment))}.new`, { force: true });
   }
 
-  /** The name makes the new file count: from here on the old one is gone, also after a crash. */
+  /** Renaming makes the new file count: from here on the old one is gone, even after a crash. */
   replace(segment: Segment, bytes: number, places: readonly Place[]): Segment {
     const scavenged: Segment = { ...successor(segment), bytes };
     this.keepPlaces(scavenged, places);
@@ -256,7 +256,7 @@ export class Segments {
     return scavenged;
   }
 
-  /** The last record of a scavenged segment before a position whose place in the file is known. */
+  /** The last record of a scavenged segment before a position whose offset in the file is known. */
   boundaryBefore(segment: Segment, position: number): Place | undefined {
     const places = this.placesOf(segment);
     let low = 0;
@@ -292,12 +292,12 @@ export class Segments {
     return places;
   }
 
-  /** Writes them beside the segment; without the file they are found again. */
+  /** Writes them beside the segment; if the file is missing, they are found again. */
   private keepPlaces(segment: Segment, places: readonly Place[]): readonly Place[] {
     try {
       writePlaces(this.path(segment) + PLACES, places);
     } catch {
-      // The disk is full, perhaps.
+      // The disk may be full.
     }
     return places;
   }
@@ -394,12 +394,12 @@ export class Segments {
   }
 }
 
-/** Where a record of a scavenged segment lies in its file. */
+/** The offset of a record in the file of a scavenged segment. */
 export interface Place {
   readonly position: number;
   readonly offset: number;
 }
-/** Behind the name of a scavenged segment: the file with some places, a checksum before them. */
+/** Suffix of the name of a scavenged segment: the file with some offsets, preceded by a checksum. */
 const PLACES = '.places';
 const PLACE_BYTES = 12;
 
@@ -413,7 +413,7 @@ function writePlaces(path: string, places: readonly Place[]): void {
   writeFileSync(path, bytes);
 }
 
-/** Undefined when the file is missing or damaged. */
+/** Undefined if the file is missing or damaged. */
 function readPlaces(path: string): Place[] | undefined {
   if (!existsSync(path)) return undefined;
   const bytes = readFileSync(path);
@@ -431,16 +431,16 @@ export const segmentPath = (dataDirectory: string, segment: Pick<Segment, 'base'
 const nameOf = ({ base, generation }: Pick<Segment, 'base' | 'generation'>): string =>
   `${String(base).padStart(16, '0')}.${generation}.log`;
 
-/** What a file of the log is, by its name; undefined where it is none, or not complete. */
+/** What a file of the log is, according to its name; undefined if it is not one, or incomplete. */
 export function segmentOf(name: string): { readonly name: string; readonly base: number; readonly generation: number } | undefined {
   const [, base, generation] = /^(\d{16})\.(\d+)\.log$/.exec(name) ?? [];
   return base === undefined ? undefined : { name, base: Number(base), generation: Number(generation) };
 }
 const successor = ({ base, generation }: Segment): Segment => ({ base, generation: generation + 1, bytes: 0 });
 
-/** Makes names that were given or taken in a directory last. */
+/** Makes created and removed names in a directory durable. */
 export function syncDirectory(directory: string): void {
-  // Windows has no such thing: a directory cannot be opened there.
+  // Not possible on Windows: directories cannot be opened there.
   if (process.platform === 'win32') return;
   const fd = openSync(directory, 'r');
   try {
@@ -452,7 +452,7 @@ export function syncDirectory(directory: string): void {
 
 const flushFile = promisify(fdatasync);
 
-/** Not `promisify(write)`: that one allocates an object for each call. A disk may take a part only. */
+/** Not `promisify(write)`, which allocates an object for each call. The disk may accept only part. */
 export async function writeAll(fd: number, bytes: Buffer, position: number): Promise<void> {
   for (let done = 0; done < bytes.length;) {
     done += await new Promise<number>((resolve, reject) =>

@@ -1,4 +1,4 @@
-/** Who may do what with a stream: names of users and groups, or `$all` for anyone who has signed in. What is left out the defaults decide. */
+/** Who may do what with a stream: names of users and groups, or `$all` for any signed-in user. Defaults apply to missing ones. */
 export interface StreamAcl {
   readonly read?: readonly string[];
   readonly write?: readonly string[];
@@ -7,22 +7,22 @@ export interface StreamAcl {
   readonly metaWrite?: readonly string[];
 }
 
-/** The settings of a stream that change what its readers see. */
+/** The settings of a stream that affect its readers. */
 export interface StreamMetadata {
   readonly maxCount?: number;
   /** Seconds. */
   readonly maxAge?: number;
-  /** Revisions below are gone for readers; `DELETED` after a soft delete. */
+  /** Events with lower revisions are gone for readers; `DELETED` after a soft delete. */
   readonly truncateBefore?: number;
   readonly acl?: StreamAcl;
 }
 
-/** `$tb` of a soft-deleted stream: 2^63 - 1, as near as a double comes. */
+/** `$tb` of a soft-deleted stream: 2^63 - 1, as the nearest double. */
 export const DELETED = 2 ** 63;
 export const SOFT_DELETE_JSON = '{"$tb":9223372036854775807}';
 
 export const NO_METADATA: StreamMetadata = {};
-/** A metadata stream keeps its last event only, whatever is written about it. */
+/** A metadata stream keeps only its last event, whatever its metadata says. */
 export const OF_METADATA_STREAM: StreamMetadata = { maxCount: 1 };
 
 export const isMetadataStream = (stream: string): boolean => stream.startsWith('$$');
@@ -41,7 +41,7 @@ const KEYS: Readonly<Record<string, (value: unknown) => boolean>> = {
   $acl: (value) => parseAcl(value) !== undefined,
 };
 
-/** Reads an access control list as it stands in metadata (`$acl`) and in `$settings`; undefined when it is none. */
+/** Parses an access control list in metadata (`$acl`) or in `$settings`; undefined if it is invalid. */
 export function parseAcl(value: unknown): StreamAcl | undefined {
   if (!isObject(value) || !Object.values(value).every(isRoles)) return undefined;
   const roles = (key: string): readonly string[] | undefined => (value[key] === undefined ? undefined : ([value[key]].flat() as string[]));
@@ -55,7 +55,7 @@ export function parseAcl(value: unknown): StreamAcl | undefined {
   };
 }
 
-/** Reads metadata as the server does: one invalid key makes it ignore all of it. */
+/** Parses metadata as the server does: one invalid key invalidates all of it. */
 export function parseStreamMetadata(data: Buffer, json: boolean): StreamMetadata {
   const value = json ? parseObject(data.toString('utf8')) : undefined;
   if (!value) return NO_METADATA;
@@ -68,7 +68,10 @@ export function parseStreamMetadata(data: Buffer, json: boolean): StreamMetadata
   };
 }
 
-/** The metadata that revives a soft-deleted stream: what it has, truncated before its next revision. Undefined when it is no JSON object. */
+/**
+ * The metadata that restores a soft-deleted stream: its current one, truncated before its next revision. Undefined if it is not a JSON
+ * object.
+ */
 export function revivedMetadata(data: Buffer, nextRevision: number): string | undefined {
   const metadata = parseObject(data.toString('utf8'));
   return metadata && JSON.stringify({ ...metadata, $tb: nextRevision });
@@ -76,7 +79,7 @@ export function revivedMetadata(data: Buffer, nextRevision: number): string | un
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The object that the text is in JSON; undefined when it is something else, or no JSON. */
+/** The JSON object in the text; undefined if it is something else. */
 export function parseObject(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);

@@ -1,12 +1,12 @@
 import { dataOf, isJson, kindOf, MARK, revisionOf, streamNumberOf, TOMBSTONE, type LogRecord } from './record.js';
 import { DELETED, isMetadataStream, NO_METADATA, parseStreamMetadata, type StreamMetadata } from './stream-metadata.js';
 
-/** What the node knows of one stream. Never changed in place: a commit puts a new one into its stead. */
+/** What the node knows of one stream. Immutable: a commit replaces it. */
 export interface StreamState {
   readonly name: string;
-  /** Number that stands for the name in the index, -1 before anything was written. */
+  /** Number of the stream in the index; -1 before anything was written. */
   readonly number: number;
-  /** Last revision, -1 when there is none. */
+  /** Last revision; -1 if there is none. */
   readonly lastRevision: number;
   readonly tombstoned: boolean;
   readonly metadata: StreamMetadata;
@@ -16,7 +16,7 @@ export interface StreamState {
 
 export const isSoftDeleted = (stream: StreamState): boolean => (stream.metadata.truncateBefore ?? 0) >= DELETED;
 
-/** What a record changes about the streams that it names: its own, and, when that holds metadata, the one that it is about. */
+/** The changes that a record makes to streams: to its own, and, if it contains metadata, to the one that it describes. */
 export function evolveStreams(
   record: LogRecord,
   name: string,

@@ -8,24 +8,24 @@ import { isSound, positionOf, type LogRecord } from './record.js';
 import { FIRST_POSITION, logDirectory, SEGMENT_BYTES, segmentOf, segmentPath, syncDirectory } from './segments.js';
 
 /**
- * Formats 1 and 2 had an LMDB environment, `data.mdb`. In format 1 it held the records, in a database `log` (position → record), and an index
- * of them; in format 2 only the index, and the records were where they are now.
+ * Formats 1 and 2 had an LMDB environment, `data.mdb`. In format 1 it contained the records, in a database `log` (position → record), and
+ * their index; in format 2 only the index, and the records were where they are now.
  */
 const environment = (directory: string): string => join(directory, 'data.mdb');
 
-/** Bytes that are copied at a time. */
+/** Bytes copied at a time. */
 const COPY_BYTES = 4 * 1024 * 1024;
 
-/** Whether the records of a directory without an index of the present format are still in LMDB. */
+/** Whether the records of a directory without a current index are still in LMDB. */
 export function isFormat1(directory: string): boolean {
   if (!existsSync(environment(directory))) return false;
   const log = logDirectory(directory);
   const hasSegments = existsSync(log) && readdirSync(log).some((name) => segmentOf(name));
-  // Format 2, or an upgrade from format 1 that was cut short.
+  // Format 2, or an interrupted upgrade from format 1.
   return !hasSegments || formatIn(directory) === 1;
 }
 
-/** Undefined when it cannot be told. LMDB trusts what it reads, and a damaged file can end the process: another one looks first. */
+/** Undefined if unknown. LMDB trusts what it reads, and a damaged file can end the process: another process checks it first. */
 function formatIn(directory: string): number | undefined {
   const script = `
     const { open } = require(${JSON.stringify(createRequire(import.meta.url).resolve('lmdb'))});
@@ -39,15 +39,15 @@ function formatIn(directory: string): number | undefined {
   }
 }
 
-/** Once there is an index of the present format, or the beginning of one. */
+/** Called once there is an index of the current format, or the beginning of one. */
 export function removeFormat2Index(directory: string): void {
   for (const file of ['data.mdb', 'lock.mdb']) rmSync(join(directory, file), { force: true });
 }
 
 /**
- * Copies the records of format 1 into segments, as they are. After a crash meanwhile it begins anew.
+ * Copies the records of format 1 into segments, unchanged. After a crash it starts over.
  *
- * @throws DamagedLog when a record is damaged; the version that wrote the directory can then still serve the others
+ * @throws DamagedLog if a record is damaged; the version that wrote the directory can then still serve the others
  */
 export function upgradeFromFormat1(directory: string): void {
   const root = open({ path: directory, noSubdir: false, maxDbs: 8, readOnly: true });
@@ -88,7 +88,7 @@ function copyRecords(directory: string, root: RootDatabase): void {
       waiting += record.length;
       if (waiting > COPY_BYTES) copy();
     }
-    // Groups are told apart from format 2 on: they begin in a segment of their own.
+    // Groups are distinguished only since format 2: they start in a separate segment.
     if (end > base) next();
     fsyncSync(file);
   } finally {

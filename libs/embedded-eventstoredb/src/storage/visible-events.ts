@@ -2,28 +2,28 @@ import { createdOf, dataOf, typeOf, type LogRecord } from './record.js';
 import { isMetadataStream } from './stream-metadata.js';
 import { isSoftDeleted, type StreamState } from './stream-state.js';
 
-/** What has to be known of the log. */
+/** What it needs to know about the log. */
 export interface Streams {
   stream(name: string): StreamState;
   recordAt(streamNumber: number, revision: number): LogRecord | undefined;
 }
 
-/** Whether reads of the stream end with the error stream-deleted: it is tombstoned, or it holds the metadata of one that is. */
+/** Whether reads of the stream end with the error stream-deleted: it is tombstoned, or it is the metadata stream of a tombstoned one. */
 export function isTombstoned(log: Streams, stream: StreamState): boolean {
   return stream.tombstoned || (isMetadataStream(stream.name) && isTombstoned(log, log.stream(stream.name.slice(2))));
 }
 
-/** Whether readers are told that there is no such stream. */
+/** Whether readers get the error that the stream does not exist. */
 export const isMissing = (stream: StreamState): boolean => stream.lastRevision < 0 || isSoftDeleted(stream);
 
-/** Lowest revision that readers still see; beyond the last one when nothing is left. */
+/** Lowest visible revision; greater than the last one if nothing is visible. */
 export function lowestVisible(log: Streams, stream: StreamState, now: number): number {
   const { maxCount, maxAge, truncateBefore } = stream.metadata;
   const lowest = Math.max(truncateBefore ?? 0, maxCount === undefined ? 0 : stream.lastRevision - maxCount + 1);
   return maxAge === undefined ? lowest : firstYounger(log, stream, lowest, now - maxAge * 1000);
 }
 
-/** Events of a stream are written in order of time, so that the first one young enough is found by halving. */
+/** Events of a stream are in chronological order, so the first one young enough is found by binary search. */
 function firstYounger(log: Streams, stream: StreamState, lowest: number, since: number): number {
   let low = lowest;
   let high = stream.lastRevision + 1;
@@ -38,7 +38,9 @@ function firstYounger(log: Streams, stream: StreamState, lowest: number, since: 
 
 const LINK_TYPE = Buffer.from('$>');
 
-/** A link and what it points to, `undefined` when that is gone or not for this reader; not a link at all when its data is malformed. */
+/**
+ * A link and its target, `undefined` if that is gone or not visible to this reader; treated as an ordinary event if its data is malformed.
+ */
 export function followLink(
   log: Streams,
   record: LogRecord,

@@ -1,2 +1,2 @@
-/** Says in one line what whoever runs the node should know; nothing else depends on it. */
+/** Reports something to the operator of the node in one line; nothing else depends on it. */
 export const warn = (text: string): void => process.emitWarning(text, 'EmbeddedEventStoreDB');

@@ -5,7 +5,7 @@ import type { NewEvent } from '../storage/log-writer.js';
 import { NO_BYTES } from '../storage/record.js';
 import { bytesField, messageField, varintField, WireReader } from '../wire/protobuf.js';
 
-/** The expected revision of a write, with the number that was sent, which is echoed when it does not hold. */
+/** The expected revision of a write, with the number as sent, which is returned if it does not match. */
 export interface ExpectedRevision {
   readonly version: number;
   readonly sent: bigint;
@@ -14,7 +14,7 @@ export interface ExpectedRevision {
 export interface WriteOptions {
   /** Undefined when no stream identifier was sent. */
   readonly stream: string | undefined;
-  /** Undefined when none was sent; throws when it makes no sense. */
+  /** Undefined if none was sent; throws if it is invalid. */
   expected(): ExpectedRevision | undefined;
 }
 
@@ -23,7 +23,7 @@ export type AppendRequest =
   | { readonly kind: 'event'; readonly event: ProposedEvent }
   | { readonly kind: 'nothing' };
 
-/** An event as it was sent; `readEvent` checks it. */
+/** An event as sent; `readEvent` validates it. */
 export interface ProposedEvent {
   readonly id: Buffer | undefined;
   readonly metadata: ReadonlyMap<string, Buffer>;
@@ -44,14 +44,14 @@ export type Deadline = { readonly after: number } | { readonly at: number } | un
 const UINT64_MAX = 2n ** 64n - 1n;
 const INT64 = 2n ** 63n;
 
-/** -1 as an unsigned number means no_stream; other numbers that are negative as signed ones are nonsense. */
+/** -1 as an unsigned number means no_stream; other numbers that are negative as signed ones are invalid. */
 function exactly(sent: bigint): ExpectedRevision {
   if (sent === UINT64_MAX) return { version: NO_STREAM, sent };
   if (sent >= INT64) throw handlerThrew();
   return { version: Number(sent), sent };
 }
 
-/** The fields that the options of all writing calls share. */
+/** The fields common to the options of all write calls. */
 class WriteOptionFields implements WriteOptions {
   stream: string | undefined;
   private sent: bigint | undefined;
@@ -99,7 +99,7 @@ export function decodeAppendRequest(bytes: Buffer): AppendRequest {
   return request;
 }
 
-/** Decodes `DeleteReq` and `TombstoneReq`; undefined without options. */
+/** Decodes `DeleteReq` and `TombstoneReq`; undefined if there are no options. */
 export function decodeDeleteRequest(bytes: Buffer): { readonly options: WriteOptions | undefined } {
   const reader = new WireReader(bytes);
   let options: WriteOptions | undefined;
@@ -176,7 +176,7 @@ function readMetadataEntry(reader: WireReader, metadata: Map<string, Buffer>): v
 
 const JSON_TYPE = Buffer.from('application/json');
 
-/** Checks an event. Only `type` and `content-type` of its metadata are kept, as in the genuine server. */
+/** Validates an event. Only `type` and `content-type` of its metadata are kept, as by the genuine server. */
 export function readEvent(proposed: ProposedEvent): NewEvent {
   const id = readUuid(proposed.id);
   const type = proposed.metadata.get('type');
@@ -195,7 +195,7 @@ const EMPTY_UUID = '00000000-0000-0000-0000-000000000000';
 const PLAIN_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const ODD_UUID = /^[{(]?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})[)}]?$/i;
 
-/** Reads a `UUID` message, in whichever form, into the lower-case text with dashes. */
+/** Converts a `UUID` message in either form to lower-case text with dashes. */
 export function readUuid(bytes: Buffer | undefined): string {
   if (!bytes) throw handlerThrew();
   const reader = new WireReader(bytes);
@@ -239,7 +239,7 @@ const success = (field: number, lastRevision: number, position: number | undefin
 
 export const appendSucceeded = (lastRevision: number, position: number | undefined): Buffer => success(1, lastRevision, position);
 
-/** The in-band refusal of `Append`: the fields of version 20.6 and the present ones, both always. */
+/** The in-band refusal of `Append`: always both the fields of version 20.6 and the current ones. */
 export function appendExpectedOtherRevision(expected: ExpectedRevision, lastRevision: number): Buffer {
   const current = lastRevision < 0 ? [EMPTY(2), EMPTY(7)] : [varintField(1, lastRevision), varintField(6, lastRevision)];
   const wanted: Record<number, Buffer[]> = {
@@ -310,8 +310,8 @@ export const batchBadRequest = (correlationId: Buffer | undefined, stream: strin
   batchFailed(correlationId, stream, status.INVALID_ARGUMENT, 'event_store.client.BadRequest', bytesField(1, message));
 
 /**
- * Something that is not the request's doing, such as a full disk. The message tells the reason: of `Unknown` clients show none, so that stands
- * only for what has none.
+ * Something not caused by the request, such as a full disk. Clients do not show the message of `Unknown`, so that is used only if there is
+ * none.
  */
 export const batchFault = (correlationId: Buffer | undefined, stream: string, { code, details }: Fault): Buffer =>
   code === status.UNKNOWN

@@ -33,18 +33,18 @@ import {
 } from '../wire/faults.js';
 import type { LogWriter, NewEvent } from '../storage/log-writer.js';
 
-/** Data bytes of one append; type names and custom metadata do not count. The genuine server's default. */
+/** Data bytes of one append, without type names and custom metadata. The genuine server's default. */
 export const MAX_APPEND_SIZE = 1024 * 1024;
 
-/** Bytes of events that one call may have the node hold before they can be written; more ends the call. */
+/** Bytes of events that one call may keep in memory before they can be written; more ends the call. */
 const MAX_HELD_BYTES = 32 * 1024 * 1024;
 const tooMuchHeld = (): Fault =>
   new Fault(status.RESOURCE_EXHAUSTED, `More than ${MAX_HELD_BYTES} bytes of events are waiting for the rest of their append.`);
 const heldBytes = (event: NewEvent): number => event.data.length + event.customMetadata.length + event.type.length + EVENT_OVERHEAD;
-/** What an event costs besides its bytes, about. */
+/** Approximate cost of an event in addition to its bytes. */
 const EVENT_OVERHEAD = 500;
 
-/** Streams.Append: the options first, then the events, one answer after the last. */
+/** Streams.Append: first the options, then the events, one response after the last. */
 export function append(writer: LogWriter, access: Access) {
   return (call: ServerReadableStream<AppendRequest, Buffer>, callback: sendUnaryData<Buffer>): void => {
     let options: WriteOptions | undefined;
@@ -106,7 +106,7 @@ function checked(options: WriteOptions | undefined, message: string): { stream: 
 
 type DeleteCall = ServerUnaryCall<{ readonly options: WriteOptions | undefined }, Buffer>;
 
-/** Streams.Delete (`delete`, readers find the stream missing until someone writes to it again) and Streams.Tombstone (for good). */
+/** Streams.Delete (`delete`: the stream is missing for readers until someone writes to it again) and Streams.Tombstone (for good). */
 export function deletion(writer: LogWriter, access: Access, kind: 'delete' | 'tombstone') {
   return (call: DeleteCall, callback: sendUnaryData<Buffer>): void => {
     deleteStream(writer, kind, call.request.options, (stream) => access.check(call, 'delete', stream)).then(
@@ -135,7 +135,7 @@ async function deleteStream(
   return deleteSucceeded(outcome.position as number);
 }
 
-/** A batch whose final fragment has not come yet. */
+/** A batch whose final fragment has not arrived yet. */
 interface OpenBatch {
   readonly correlationId: Buffer;
   readonly stream: string;
@@ -147,17 +147,17 @@ interface OpenBatch {
 }
 
 const MOST_UNREAD_ANSWERS = 4096;
-/** Without a deadline of the client's. */
+/** If the client sets no deadline. */
 const NO_DEADLINE = Number.POSITIVE_INFINITY;
-/** setTimeout fires at once for anything longer. */
+/** setTimeout fires immediately for anything longer. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** Streams.BatchAppend: many appends over one call, told apart by correlation ids; refusals are answers, and the call goes on. */
+/** Streams.BatchAppend: many appends in one call, identified by correlation ids; refusals are responses, and the call continues. */
 export function batchAppend(writer: LogWriter, access: Access, now: () => number) {
   return (call: ServerDuplexStream<BatchAppendRequest, Buffer>): void => {
     const open = new Map<string, OpenBatch>();
     let pending = 0;
-    /** Bytes of the open batches. */
+    /** Bytes of unfinished batches. */
     let held = 0;
     let received = 0;
     let halfClosed = false;
@@ -166,13 +166,13 @@ export function batchAppend(writer: LogWriter, access: Access, now: () => number
     const reply = (response: Buffer): void => {
       if (over) return;
       call.write(response);
-      // A client that does not take its answers is not asked for more.
+      // No more is read from a client that does not read its responses.
       if (call.writableLength <= MOST_UNREAD_ANSWERS || call.isPaused()) return;
       call.pause();
       call.once('drain', () => call.resume());
     };
     const finish = (): void => {
-      // A call without any request, or with an unfinished batch, stays open until its client goes away.
+      // A call without any request, or with an unfinished batch, stays open until its client disconnects.
       if (halfClosed && pending === 0 && open.size === 0 && received > 0 && !over) {
         over = true;
         call.end();
@@ -223,7 +223,7 @@ export function batchAppend(writer: LogWriter, access: Access, now: () => number
         finish();
       };
       const timer = request.final || timeLeft === NO_DEADLINE ? undefined : setTimeout(timeOut, Math.min(timeLeft, LONGEST_TIMER)).unref();
-      // The bytes of the request are the gRPC frame's; a batch that stays open must not hold on to all of it.
+      // The bytes of the request are part of the gRPC frame; an unfinished batch must not keep all of it in memory.
       const batch: OpenBatch = {
         correlationId: Buffer.from(request.correlationId),
         stream,
@@ -280,7 +280,7 @@ export function batchAppend(writer: LogWriter, access: Access, now: () => number
 
 const NO_EXPECTATION = `Status(StatusCode="InvalidArgument", Detail="'None' is not a valid EventStore.Client.Streams.BatchAppendReq+Types+Options+ExpectedStreamPositionOneofCase")`;
 
-/** A duration of a nanosecond is over when it is looked at. */
+/** A duration of a nanosecond has passed by the time it is checked. */
 const SHORTEST_DEADLINE = 0.01;
 
 function millisecondsLeft(deadline: Deadline, now: number): number {
@@ -288,7 +288,7 @@ function millisecondsLeft(deadline: Deadline, now: number): number {
   return 'after' in deadline ? deadline.after : deadline.at - now;
 }
 
-/** As `readEvent`, with the texts of this call. */
+/** As `readEvent`, with the messages of this call. */
 function readBatchEvent(proposed: ProposedEvent): NewEvent {
   if (!proposed.id) throw invalidArgument("Value cannot be null. (Parameter 'dto')");
   if (!proposed.metadata.has('type') || !proposed.metadata.has('content-type'))

@@ -7,28 +7,28 @@ import type { ReadRequest } from './read-request.js';
 import { PAGE, roomToWrite, type ReadCall, type ReadContext } from './read-call.js';
 import { isMissing, isTombstoned, lowestVisible } from '../storage/visible-events.js';
 
-/** What a subscription follows, one after the other: history in pages, then each commit. */
+/** What a subscription follows: first history in pages, then each commit. */
 interface Followed {
-  /** Writes the next page of history; false when there was none left. Throws what ends the subscription. */
+  /** Writes the next page of history; false if there was none left. Throws errors that end the subscription. */
   page(): boolean;
-  /** Whether there is something to catch up with; otherwise the subscription waits for the first commit that brings it. */
+  /** Whether there is history to catch up with; otherwise the subscription waits for the first commit with some. */
   ready(): boolean;
   live(commit: Commit): void;
 }
 
-/** A live subscriber with this many messages unread goes back to reading pages from the log at its own pace. */
+/** A live subscriber with this many unread messages returns to reading pages from the log at its own pace. */
 const MOST_UNREAD = 1024;
 
 /**
- * Confirmation, history, caught_up, live. A subscriber that does not read costs no memory: during history the next page
- * waits until it has taken the last one, and a live one that falls behind is told so and reads from the log again.
+ * Confirmation, history, caught_up, live. A subscriber that does not read costs no memory: in history, the next page waits until it has
+ * taken the last one; a live subscriber that falls behind is notified and reads from the log again.
  */
 async function follow({ log }: ReadContext, call: ReadCall, followed: Followed): Promise<void> {
   call.write(confirmationMessage(randomUUID()));
   for (;;) {
     while (!followed.ready()) if (!(await nextCommit(log.onCommit.bind(log), call))) return;
     while (followed.page()) if (!(await roomToWrite(call))) return;
-    // From here to `onCommit` nothing can be committed: it is all one turn of the event loop.
+    // Nothing can be committed from here to `onCommit`: it is all one turn of the event loop.
     call.write(caughtUpMessage());
     if (!(await liveUntilBehind(log.onCommit.bind(log), call, followed))) return;
     call.write(fellBehindMessage());
@@ -38,7 +38,7 @@ async function follow({ log }: ReadContext, call: ReadCall, followed: Followed):
 
 type OnCommit = (listener: (commit: Commit) => void) => () => void;
 
-/** Resolves with true after a commit, with false when the call is over. */
+/** Resolves with true after a commit, with false when the call has ended. */
 function nextCommit(onCommit: OnCommit, call: ReadCall): Promise<boolean> {
   return new Promise((resolve) => {
     const done = (result: boolean): void => {
@@ -55,7 +55,7 @@ function nextCommit(onCommit: OnCommit, call: ReadCall): Promise<boolean> {
   });
 }
 
-/** Sends commits as they come. Resolves with true when the client has fallen behind, with false when the call is over. */
+/** Sends commits as they arrive. Resolves with true if the client has fallen behind, with false when the call has ended. */
 function liveUntilBehind(onCommit: OnCommit, call: ReadCall, followed: Followed): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const finish = (settle: () => void): void => {
@@ -96,7 +96,7 @@ export async function subscribeToStream(
     ready: () => fromEnd || !isMissing(log.stream(name)) || log.stream(name).tombstoned,
     page() {
       const stream = log.stream(name);
-      // Whoever starts at the end is live at once, whatever became of the stream before.
+      // A subscription that starts at the end is live immediately, whatever happened to the stream before.
       if (fromEnd) return (fromEnd = false);
       if (isTombstoned(log, stream)) throw streamDeleted(name);
       const records = log.readStream(
@@ -132,7 +132,7 @@ export async function subscribeToAll(
   const { start, filter } = request;
   const given = start === 'start' ? 0 : start === 'end' ? log.end : Math.min(start.commit, log.end);
   if (!log.isBoundary(given)) throw handlerThrew();
-  // The start is exclusive. A checkpoint without a prepare position lies before the event at its commit position.
+  // The start is exclusive. A checkpoint without a prepare position is before the event at its commit position.
   const exclusive = typeof start === 'object' && start.commit === start.prepare && start.commit < log.end;
   let next = given;
   const checkpoints = new Checkpoints(filter ? Math.max(1, filter.pageSize) : Infinity, filter?.pages ?? 1);
@@ -167,9 +167,8 @@ export async function subscribeToAll(
 }
 
 /**
- * When a filtered subscription is told how far it has come: each `pageSize × pages` events looked at. History is looked
- * at in pages; the checkpoint of a page names its last matching event, or, when there was none, its first event with
- * prepare position 0. Live, each event counts by itself.
+ * When a filtered subscription gets a checkpoint: after every `pageSize × pages` events read. History is read in pages; the checkpoint of a
+ * page names its last matching event, or, if there was none, its first event with prepare position 0. Live, each event counts as a page.
  */
 export class Checkpoints {
   private readonly interval: number;
@@ -200,7 +199,7 @@ export class Checkpoints {
     return checkpoint;
   }
 
-  /** The last, unfinished page counts too. */
+  /** The last, incomplete page counts too. */
   endHistory(): void {
     this.considered += this.inPage;
     this.inPage = 0;

@@ -1,7 +1,7 @@
 import { handlerThrew, invalidArgument } from '../wire/faults.js';
 import { streamNameOf, typeOf, type LogRecord } from '../storage/record.js';
 
-/** Which events of `$all` a reader wants. */
+/** The events of `$all` that a reader requests. */
 export type EventFilter = (record: LogRecord) => boolean;
 
 export interface FilterRequest {
@@ -10,7 +10,7 @@ export interface FilterRequest {
   readonly prefixes: readonly string[];
 }
 
-/** A regular expression comes before prefixes; neither of them matches nothing. */
+/** A regular expression takes precedence over prefixes; with neither, nothing matches. */
 export function eventFilter(request: FilterRequest): EventFilter {
   const text = request.on === 'stream' ? streamNameOf : typeOf;
   if (request.regex !== '') {
@@ -24,7 +24,7 @@ export function eventFilter(request: FilterRequest): EventFilter {
   };
 }
 
-/** .NET and JavaScript mostly agree on syntax; what JavaScript cannot read is refused like any bad expression. */
+/** .NET and JavaScript mostly agree on syntax; what JavaScript cannot parse is refused like any invalid expression. */
 function compile(source: string): RegExp {
   if (canBacktrackWithoutEnd(source)) {
     throw invalidArgument(
@@ -42,8 +42,8 @@ function compile(source: string): RegExp {
 }
 
 /**
- * Whether a quantified group holds a quantifier or an alternative of its own, as in `(a+)+` and `(a|a)*`: the shapes on
- * which a backtracking engine can take exponential time. One event name could hold up every other call.
+ * Whether a quantified group contains a quantifier or an alternative, as in `(a+)+` and `(a|a)*`: on these a backtracking engine can take
+ * exponential time. One event name could block all other calls.
  */
 function canBacktrackWithoutEnd(source: string): boolean {
   const groups: boolean[] = [];

@@ -11,10 +11,10 @@ export interface ReadContext {
   readonly now: () => number;
 }
 
-/** Records that one turn of the event loop reads and hands to a call, at most. */
+/** The most records that one turn of the event loop reads and passes to a call. */
 export const PAGE = 512;
 
-/** Resolves when the client has taken what was written; false once the call is over. */
+/** Resolves when the client has taken what was written; false once the call has ended. */
 export async function roomToWrite(call: ReadCall): Promise<boolean> {
   if (call.cancelled || call.destroyed) return false;
   if (call.writableNeedDrain) {

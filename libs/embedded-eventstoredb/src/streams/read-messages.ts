@@ -2,7 +2,7 @@ import { structuredUuid } from './append-messages.js';
 import { idOf, positionOf, recordedEvent, recordedEventWithoutId, type LogRecord } from '../storage/record.js';
 import { bytesField, messageField, putVarint, varintField, varintSize } from '../wire/protobuf.js';
 
-/** How a reader wants event ids. */
+/** The form in which a reader requests event ids. */
 export type UuidForm = 'string' | 'structured';
 
 /** The `RecordedEvent` message. */
@@ -13,7 +13,7 @@ export const recorded = (record: LogRecord, form: UuidForm): Buffer =>
 
 const delimited = (length: number): number => 1 + varintSize(length) + length;
 
-/** `ReadResp { event { event, link?, commit_position } }`. With a link, `event` is its target, or missing with it. */
+/** `ReadResp { event { event, link?, commit_position } }`. With a link, `event` is its target, and missing if the target is. */
 export function eventMessage(record: LogRecord, form: UuidForm): Buffer {
   const event = recorded(record, form);
   const position = positionOf(record);

@@ -45,14 +45,14 @@ export type AllStart = 'start' | 'end' | { readonly commit: number; readonly pre
 
 export interface FilterWindow {
   readonly matches: EventFilter;
-  /** Events looked at between two checkpoints, as page size × number of pages. */
+  /** Events read between two checkpoints, as page size × number of pages. */
   readonly pageSize: number;
   readonly pages: number;
 }
 
 interface Common {
   readonly resolveLinks: boolean;
-  /** Undefined when the request names none: the genuine server then never answers. */
+  /** Undefined if the request specifies none: the genuine server then never responds. */
   readonly uuid: UuidForm | undefined;
 }
 
@@ -78,10 +78,10 @@ export type ReadRequest =
 const DIRECTIONS = ['Forwards', 'Backwards'];
 const UINT64_MAX = 2n ** 64n - 1n;
 const INT64 = 2n ** 63n;
-/** The window that `count {}` stands for. */
+/** The window that `count {}` means. */
 const DEFAULT_WINDOW = 32;
 
-/** Checks a `ReadReq` and says what is asked; throws the answer to requests that make no sense. */
+/** Validates a `ReadReq` and returns what it requests; throws the response to invalid requests. */
 export function parseReadRequest({ options }: ReadMessage): ReadRequest {
   if (!options) throw handlerThrew();
   const { stream, all } = options;
@@ -103,7 +103,7 @@ export function parseReadRequest({ options }: ReadMessage): ReadRequest {
   return { ...common, kind: 'stream', stream: name, start, count, backwards, positions: (options.control?.compatibility ?? 0) >= 1 };
 }
 
-/** A stream takes no filter, a subscription goes forwards, and everything has to be said. */
+/** A stream has no filter, a subscription reads forwards, and every field is required. */
 function checkCombination(options: Options): void {
   const direction = options.direction ?? 0;
   const count = options.subscription ? 'Subscription' : options.count !== undefined ? 'Count' : 'None';

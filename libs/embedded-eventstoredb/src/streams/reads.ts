@@ -25,7 +25,7 @@ async function answer(context: ReadContext, call: ReadCall): Promise<void> {
   const request = parseReadRequest(call.request);
   const { uuid } = request;
   context.access.check(call, 'read', 'stream' in request ? request.stream : '$all');
-  // The genuine server leaves these without an answer until the client gives up; so does this one.
+  // The genuine server does not respond to these until the client gives up; neither does this one.
   if (uuid === undefined || (request.kind === 'all' && (request.count === 0 || request.filter?.pageSize === 0))) return;
   const message = (record: LogRecord): Buffer => readMessage(context, call, record, request.resolveLinks, uuid);
   if (request.kind === 'subscribe-stream') return subscribeToStream(context, call, request, message);
@@ -36,7 +36,7 @@ async function answer(context: ReadContext, call: ReadCall): Promise<void> {
 }
 
 function readMessage({ log, access, now }: ReadContext, call: ReadCall, record: LogRecord, resolveLinks: boolean, uuid: UuidForm): Buffer {
-  // A link leads nowhere for someone who may not read what it points to.
+  // For users who may not read its target, a link has none.
   const link = resolveLinks ? followLink(log, record, now(), (stream) => access.allows(call, 'read', stream)) : undefined;
   return link ? resolvedLinkMessage(link.target, record, uuid) : eventMessage(record, uuid);
 }
@@ -78,8 +78,8 @@ async function readStream(
 const GENUINE_PAGE = 32;
 
 /**
- * The genuine server says where the next page begins when the first one is empty: behind what is truncated, and, when nothing is left, behind
- * the end of the stream.
+ * If the first page is empty, the genuine server returns where the next one begins: after truncated events, or, if none are left, after the
+ * end of the stream.
  */
 function firstPositions(
   from: number,
@@ -109,7 +109,7 @@ async function readAll({ log }: ReadContext, call: ReadCall, request: ReadReques
     const last = records.at(-1);
     if (!last) break;
     next = positionOf(last) + (backwards ? 0 : last.length);
-    // What is written after the read began is not part of it.
+    // Events written after the read began are not included.
     if (next >= end || !(await roomToWrite(call))) break;
   }
 }

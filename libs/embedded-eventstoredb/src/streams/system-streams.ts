@@ -22,20 +22,19 @@ import { warn } from '../storage/warnings.js';
 
 const PAGE = 512;
 /**
- * The least rest between two pages, in milliseconds: links of all events of that time are made at once, and cost one flush. A page that
- * took longer is rested from as long as it took, so that under load the appends come first and the links catch up later.
+ * The shortest pause between two pages, in milliseconds: links of all events in that time are written at once, with one flush. If a page
+ * took longer, so does the pause, so that under load appends come first and links catch up later.
  */
 const LEAST_REST_MS = 20;
 
 /**
- * The streams of links that the system projections of the genuine server make: `$ce-<category>`, `$category-<category>`,
- * `$et-<type>`, `$bc-<correlation id>` and `$streams`. They follow the log: an append is answered before it is linked.
- *
- * How far the links have come, the last one of them tells by its id, which holds the position of what it was made for.
- * So there is no checkpoint that could disagree with them, after whatever crash.
+ * The streams of links that the genuine server's system projections create: `$ce-<category>`, `$category-<category>`, `$et-<type>`,
+ * `$bc-<correlation id>` and `$streams`. They follow the log: an append is answered before it is linked.
+ * The id of the last link shows how far they have come, as it contains the position of its event. So there is no checkpoint that could
+ * disagree with them after a crash.
  */
 export class SystemStreams {
-  /** Position of the next event to link; undefined until the log has been looked through for the last link. */
+  /** Position of the next event to link; undefined until the log has been searched for the last link. */
   private next: number | undefined;
   private repeatsUntil = 0;
   private running: Promise<void> | undefined;
@@ -51,7 +50,7 @@ export class SystemStreams {
     this.wake();
   }
 
-  /** Ends what it is at. Events that have no links yet get them after the next start. */
+  /** Stops the current work. Unlinked events get their links after the next start. */
   async close(): Promise<void> {
     this.stopListening();
     this.closing.abort();
@@ -65,7 +64,7 @@ export class SystemStreams {
     });
   }
 
-  /** Until the end of the log. What fails is tried again after the next commit: by then a full disk may have room. */
+  /** Runs to the end of the log. Failures are retried after the next commit: a full disk may have room by then. */
   private async follow(): Promise<void> {
     const { log, writer } = this;
     const { signal } = this.closing;
@@ -81,11 +80,11 @@ export class SystemStreams {
       this.next = next = positionOf(last) + last.length;
       await wait(Math.max(LEAST_REST_MS, performance.now() - since), undefined, { signal });
     }
-    // In the same breath as the look at the log: a commit that comes behind it starts the next run.
+    // In the same turn as the check of the log: a later commit starts the next run.
     this.running = undefined;
   }
 
-  /** Where to go on after a start. From there to the end of the log some links may be there already. */
+  /** Where to continue after a start. Some links from there to the end of the log may exist already. */
   private async resume(): Promise<number> {
     const linked = await this.lastLinked();
     if (linked === undefined) return 0;
@@ -93,7 +92,7 @@ export class SystemStreams {
     return linked;
   }
 
-  /** Position of the event that the last link was made for. */
+  /** Position of the event that the last link was written for. */
   private async lastLinked(): Promise<number | undefined> {
     let before = this.log.end;
     for (;;) {
@@ -110,7 +109,7 @@ export class SystemStreams {
   }
 
   private complain(error: unknown): void {
-    // What is damaged stays so: to look at it again after each commit would only cost.
+    // Damage does not go away: checking again after each commit would only cost time.
     if (error instanceof CorruptRecord) this.stopListening();
     if (this.closing.signal.aborted || this.warned) return;
     this.warned = true;
@@ -123,13 +122,13 @@ const STREAM_REFERENCE = Buffer.from('$@');
 const DOLLAR = '$'.charCodeAt(0);
 const CORRELATION_ID = Buffer.from('"$correlationId"');
 
-/** Kinds of links, as they stand in the ids of links. The numbers stay: they keep a link from being made twice. */
+/** Kinds of links, as used in the ids of links. Never change the numbers: they prevent duplicate links. */
 const KINDS = { $ce: 0, $category: 1, $et: 2, $bc: 3, $streams: 4 } as const;
 const ID = /^74696572-6c69-8[0-4]00-8000-([0-9a-f]{12})$/;
 const idFor = (kind: keyof typeof KINDS, position: number): string =>
   `74696572-6c69-8${KINDS[kind]}00-8000-${position.toString(16).padStart(12, '0')}`;
 
-/** Position of the event that a link of ours was made for; undefined for all else. */
+/** Position of the event that one of our links was written for; undefined for anything else. */
 export function sourceOf(record: LogRecord): number | undefined {
   if (streamNameOf(record)[0] !== DOLLAR) return undefined;
   const match = ID.exec(idOf(record));
@@ -137,8 +136,8 @@ export function sourceOf(record: LogRecord): number | undefined {
 }
 
 /**
- * The links that an event gets. Events of system streams get none, save that a soft delete, an event of `$$<stream>`, is
- * linked in the category of its stream, as a tombstone is.
+ * The links that an event gets. Events of system streams get none, except that a soft delete, an event of `$$<stream>`, is linked in the
+ * category of its stream, like a tombstone.
  */
 export function linksTo(record: LogRecord): Link[] {
   if (kindOf(record) === MARK) return [];
@@ -148,7 +147,7 @@ export function linksTo(record: LogRecord): Link[] {
   const isLink = typeOf(record).equals(LINK);
   const tombstone = kindOf(record) === TOMBSTONE;
   const here = Buffer.from(`${tombstone ? '9223372036854775807' : revisionOf(record)}@${stream}`);
-  // Whoever is linked, is linked to by the target's own name.
+  // Links to links use the target's own name.
   const target = isLink ? dataOf(record) : here;
   const position = positionOf(record);
   const links: Link[] = [];
@@ -181,7 +180,7 @@ const link = (kind: keyof typeof KINDS, position: number, type: Buffer, data: Ui
   customMetadata: NO_BYTES,
 });
 
-/** What stands before the first dash; undefined when nothing does, and for system streams. */
+/** The part before the first dash; undefined if it is empty, and for system streams. */
 function categoryOf(stream: string): string | undefined {
   const dash = stream.indexOf('-');
   return dash > 0 && !stream.startsWith('$') ? stream.slice(0, dash) : undefined;

@@ -6,7 +6,7 @@ import { isMetadataStream, parseAcl, parseObject, type StreamAcl } from '../stor
 import { ADMINS } from './users.js';
 import { isMissing } from '../storage/visible-events.js';
 
-/** Who calls; `undefined` for someone who has not signed in. */
+/** The caller; `undefined` if not signed in. */
 export interface Caller {
   readonly name: string;
   readonly groups: readonly string[];
@@ -14,16 +14,16 @@ export interface Caller {
 
 export type StreamAction = 'read' | 'write' | 'delete';
 
-/** What the handlers ask before they serve a call. */
+/** What handlers check before they serve a call. */
 export interface Access {
   /** @throws Fault access-denied */
   check(call: object, action: StreamAction, stream: string): void;
   allows(call: object, action: StreamAction, stream: string): boolean;
-  /** Who calls, by name. */
+  /** Name of the caller. */
   nameOf(call: object): string;
 }
 
-/** A node without users, which serves everyone who reaches it, as the user that the genuine one shows. */
+/** On a node without users, which serves everyone who can reach it: the user that the genuine server shows. */
 export const OPEN_ACCESS: Access = { check: () => undefined, allows: () => true, nameOf: () => 'system' };
 
 const EVERYONE = ['$all'];
@@ -36,21 +36,21 @@ const open = (roles: readonly string[]): Required<StreamAcl> => ({
 });
 const USER_STREAMS = open(EVERYONE);
 const SYSTEM_STREAMS = open([ADMINS]);
-/** Streams of links that the node keeps itself: the genuine projections give them this list in their metadata. */
+/** Streams of links that the node maintains itself: the genuine projections set this list in their metadata. */
 const LINK_STREAMS: Required<StreamAcl> = { ...SYSTEM_STREAMS, read: EVERYONE, metaRead: EVERYONE };
 const isLinkStream = (stream: string): boolean => stream === '$streams' || /^\$(?:ce|et|bc|category)-/.test(stream);
 
 const SETTINGS = '$settings';
 const NO_SETTINGS = -1;
 
-/** Access by the lists of the streams (`$acl`), then by the defaults in `$settings`, then by those of the server. */
+/** Access by the streams' lists (`$acl`), then the defaults in `$settings`, then those of the server. */
 export class StreamAccess implements Access {
   private readonly callers = new WeakMap<object, Caller>();
   private settings: { readonly revision: number; readonly user: StreamAcl; readonly system: StreamAcl } | undefined;
 
   constructor(private readonly log: EventLog) {}
 
-  /** Remembers who makes a call, for as long as there is the call. */
+  /** Stores the caller of each call while it lasts. */
   introduce(call: object, caller: Caller): void {
     this.callers.set(call, caller);
   }
@@ -82,7 +82,7 @@ export class StreamAccess implements Access {
     return acl?.[part] ?? (system ? settings.system : settings.user)[part] ?? otherwise[part];
   }
 
-  /** What the last event of `$settings` says. */
+  /** The content of the last event of `$settings`. */
   private defaults(): { readonly user: StreamAcl; readonly system: StreamAcl } {
     const stream = this.log.stream(SETTINGS);
     const revision = isMissing(stream) || stream.tombstoned ? NO_SETTINGS : stream.lastRevision;

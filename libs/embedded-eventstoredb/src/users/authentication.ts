@@ -5,18 +5,18 @@ import { Fault, unauthenticated } from '../wire/faults.js';
 import { isPassword, type PasswordHash } from './passwords.js';
 import type { KnownUser, Users } from './users.js';
 
-/** Sign-ins that wait for their password to be checked, at most: each costs 40 ms of a core. */
+/** The most sign-ins waiting for a password check, each of which takes 40 ms of a core. */
 const MOST_WAITING = 256;
 const REMEMBERED = 1000;
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=?)?$/;
 
-/** For logins that do not exist: they must take as long as those that do. */
+/** For unknown logins: they must take as long as known ones. */
 const NOBODY: PasswordHash = { algorithm: 'scrypt', salt: '', hash: Buffer.alloc(32).toString('base64') };
 
 /**
- * Tells who calls by the `authorization` header. A password that was right is remembered by a keyed hash until its user
- * changes, since checking one is slow on purpose. One is checked at a time, so that guessing takes one core at most.
+ * Identifies callers by the `authorization` header. A correct password is cached under a keyed hash until its user changes, since checking
+ * one is slow on purpose. They are checked one at a time, so that guessing keeps at most one core busy.
  */
 export class Authentication {
   private readonly key = randomBytes(32);
@@ -27,7 +27,7 @@ export class Authentication {
   constructor(private readonly users: Users) {}
 
   /**
-   * The caller, or undefined for someone without credentials of a kind that is known here.
+   * The caller, or undefined without credentials of a known kind.
    * @throws Fault UNAUTHENTICATED, also as a rejection
    */
   identify(metadata: Metadata): Caller | undefined | Promise<Caller> {
@@ -53,7 +53,7 @@ export class Authentication {
     return undefined;
   }
 
-  /** Calls that come with the same credentials at once wait for one check. */
+  /** Concurrent calls with the same credentials share one check. */
   private signIn(encoded: string, login: string, password: string): Promise<Caller> {
     const key = this.keyOf(encoded);
     const running = this.checking.get(key);
@@ -68,7 +68,7 @@ export class Authentication {
   private async check(key: string, login: string, password: string): Promise<Caller> {
     const user = this.users.find(login);
     const right = await isPassword(password, user ?? NOBODY);
-    // The user may have been changed meanwhile; then the next call is checked anew.
+    // The user may have changed meanwhile; then the next call is checked again.
     if (!user || !right || user.disabled) throw unauthenticated();
     this.signedIn.set(key, { login, revision: user.revision });
     if (this.signedIn.size > REMEMBERED) for (const oldest of this.signedIn.keys()) return (this.signedIn.delete(oldest), callerOf(user));

@@ -12,8 +12,8 @@ const operators: Rule = (caller) => caller !== undefined && (caller.groups.inclu
 const admins: Rule = (caller) => caller?.groups.includes(ADMINS) ?? false;
 
 /**
- * Who may call what, where it does not depend on a stream. Streams are checked by their handlers, which know the name;
- * `anyone` may try, and an anonymous caller is let through to no stream at all.
+ * Who may call what, independent of streams. Access to streams is checked by handlers, which know the name: with `anyone`, everyone may
+ * call, but an anonymous caller gets access to no stream.
  */
 const RULES: Readonly<Record<string, Readonly<Record<string, Rule>>>> = {
   'event_store.client.streams.Streams': { Read: anyone, Append: anyone, BatchAppend: anyone, Delete: anyone, Tombstone: anyone },
@@ -42,7 +42,7 @@ const RULES: Readonly<Record<string, Readonly<Record<string, Rule>>>> = {
   },
 };
 
-/** What is not listed, such as changes of users, is for administrators. */
+/** Anything not listed, such as changes to users, is for administrators. */
 function ruleOf(path: string): Rule {
   const [, service = '', method = ''] = path.split('/');
   return RULES[service]?.[method] ?? admins;
@@ -51,7 +51,7 @@ function ruleOf(path: string): Rule {
 type Call = { readonly metadata: Metadata; emit(event: 'error', error: Fault): boolean };
 type Handler = (call: Call, callback?: (error: Fault) => void) => void;
 
-/** Puts a check of who calls in front of every handler of a service. */
+/** Adds an access check to every handler of a service. */
 export function guarded(
   definition: ServiceDefinition,
   handlers: Readonly<Record<string, unknown>>,

@@ -1,6 +1,6 @@
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 
-/** A password as it is kept: it can be checked, but not read. */
+/** A stored password: it can be checked, but not read. */
 export interface PasswordHash {
   readonly algorithm: 'scrypt';
   /** Base64. */
@@ -9,7 +9,7 @@ export interface PasswordHash {
 }
 
 const BYTES = 32;
-/** About 40 ms and 16 MiB for one password: the least that is recommended for scrypt where people wait for it. */
+/** About 40 ms and 16 MiB per password: the minimum recommended for interactive use of scrypt. */
 const COST = { N: 16_384, r: 8, p: 1 };
 
 const derive = (password: string, salt: Buffer): Promise<Buffer> =>

@@ -8,7 +8,7 @@ const login = { loginName: [1, text] } as const;
 const profile = { ...login, password: [2, text], fullName: [3, text], groups: [4, repeated(text)] } as const;
 const options = <T extends Parameters<typeof message>[0]>(fields: T) => request({ options: [1, message(fields)] });
 
-/** Decoders for what clients send. */
+/** Decoders of requests. */
 export const USERS = {
   create: options(profile),
   update: options(profile),
@@ -30,7 +30,7 @@ interface Options {
 }
 type Request = { readonly options?: Options };
 
-/** The service Users. Who may call what is decided before (guard.ts). */
+/** The service Users. Access is checked before (guard.ts). */
 export function usersService(all: Users) {
   const change =
     <Response>(answer: new () => Response, apply: (login: string, options: Options) => Promise<void>) =>
@@ -46,7 +46,7 @@ export function usersService(all: Users) {
     create: change(users.CreateResp, (login, { password = '', fullName = '', groups = [] }) =>
       all.create(login, password, fullName, groups),
     ),
-    // The password that may come with it is not looked at, as in the genuine server.
+    // A password in the request is ignored, as by the genuine server.
     update: change(users.UpdateResp, (login, { fullName = '', groups = [] }) => all.update(login, { fullName, groups })),
     delete: change(users.DeleteResp, (login) => all.delete(login)),
     disable: change(users.DisableResp, (login) => all.update(login, { disabled: true })),
@@ -55,7 +55,7 @@ export function usersService(all: Users) {
       all.changePassword(login, currentPassword, newPassword),
     ),
     resetPassword: change(users.ResetPasswordResp, (login, { newPassword = '' }) => all.resetPassword(login, newPassword)),
-    /** One user, or all of them when none is named. */
+    /** One user, or all if none is named. */
     details(call: ServerWritableStream<Request, users.DetailsResp>): void {
       try {
         const name = call.request.options?.loginName;
@@ -74,7 +74,7 @@ export function usersService(all: Users) {
 
 function details(user: KnownUser): users.DetailsResp {
   const updated = new users.DetailsResp.UserDetails.DateTime();
-  // .NET ticks, units of 100 ns, as text: the number has outgrown 2^53.
+  // .NET ticks, units of 100 ns, as text: the number exceeds 2^53.
   updated.setTicksSinceEpoch(`${user.updated}0000`);
   const answer = new users.DetailsResp.UserDetails();
   answer.setLoginName(user.loginName);

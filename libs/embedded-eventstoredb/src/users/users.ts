@@ -14,7 +14,7 @@ export const ADMINS = '$admins';
 /** Members may run the node: operations, persistent subscriptions. */
 export const OPERATORS = '$ops';
 
-/** What the last event of a user's stream says. */
+/** The content of the last event of a user's stream. */
 export interface User extends PasswordHash {
   readonly loginName: string;
   readonly fullName: string;
@@ -23,9 +23,9 @@ export interface User extends PasswordHash {
 }
 
 export interface KnownUser extends User {
-  /** Revision of the user's stream: another one after each change. */
+  /** Revision of the user's stream: changes with each change. */
   readonly revision: number;
-  /** Milliseconds since 1970 of the last change. */
+  /** Time of the last change in milliseconds since 1970. */
   readonly updated: number;
 }
 
@@ -34,11 +34,11 @@ const PAGE = 512;
 const streamOf = (login: string): string => `$user-${login}`;
 
 /**
- * The users of a secured node. Each is a stream `$user-<login>` whose last event says all that is known of the user, and
- * has an entry in `$users`. System streams are open to `$admins` only, so that no one else gets at the hashes.
+ * The users of a secured node. Each is a stream `$user-<login>` whose last event has all data of the user, and an entry in `$users`. System
+ * streams are readable only by `$admins`, so no one else gets the hashes.
  */
 export class Users {
-  /** Changes are made one after the other, so that none is decided on what another is about to change. */
+  /** Changes are made one after the other, so that none is based on outdated data. */
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -54,7 +54,7 @@ export class Users {
     return record && user ? { ...user, revision: revisionOf(record), updated: createdOf(record) } : undefined;
   }
 
-  /** In the order of their login names. */
+  /** Sorted by login name. */
   all(): KnownUser[] {
     const logins = new Set<string>();
     const { number, lastRevision } = this.log.stream(LIST);
@@ -68,11 +68,11 @@ export class Users {
     return [...logins].sort().flatMap((login) => this.find(login) ?? []);
   }
 
-  /** A login that exists already stays as it is, without complaint: so does the genuine server. */
+  /** An existing login is left unchanged, without an error, as by the genuine server. */
   create(login: string, password: string, fullName: string, groups: readonly string[]): Promise<void> {
     return this.change(async () => {
       if (this.find(login)) return;
-      // The entry first: one without a user is passed over, a user without an entry could not be found again.
+      // The entry first: an entry without a user is skipped, but a user without an entry could not be found again.
       await this.writer.append(LIST, ANY, [event('$User', Buffer.from(login), false)]);
       await this.write('$UserCreated', { loginName: login, fullName, ...(await hashPassword(password)), disabled: false, groups });
     });
@@ -100,7 +100,7 @@ export class Users {
     });
   }
 
-  /** The administrator whom the node was started with: there, enabled, in `$admins`, with this password. */
+  /** The administrator with which the node was started: exists, is enabled, is in `$admins`, and has this password. */
   async ensureAdministrator(login: string, password: string): Promise<void> {
     const user = this.find(login);
     if (!user) return this.create(login, password, 'Event Store Administrator', [ADMINS]);
@@ -143,7 +143,7 @@ const event = (type: string, data: Uint8Array, json: boolean): NewEvent => ({
   customMetadata: NO_BYTES,
 });
 
-/** An administrator may have written anything into the stream: what is no user is none. */
+/** An administrator may have written anything into the stream: invalid users are ignored. */
 function readUser(record: LogRecord): User | undefined {
   const { loginName, fullName, algorithm, salt, hash, disabled, groups } = (parseObject(dataOf(record).toString('utf8')) ??
     {}) as Partial<User>;

@@ -1,6 +1,6 @@
 import { Metadata, status } from '@grpc/grpc-js';
 
-/** An error as it goes over the wire: status, details, and the trailers by which clients tell one from another. */
+/** An error as sent over the wire: status, details, and the trailers by which clients tell errors apart. */
 export class Fault extends Error {
   constructor(
     readonly code: status,
@@ -17,19 +17,19 @@ export class Fault extends Error {
   }
 }
 
-/** Trailers are ASCII and must fit into a client's header limit; stream names need not. */
+/** Trailers are ASCII and must fit in a client's header limit; stream names may not. */
 const headerText = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?').slice(0, 2000);
 
-/** What the genuine server says whenever a handler throws: the answer to requests that make no sense. */
+/** What the genuine server returns whenever a handler throws: the response to invalid requests. */
 export const handlerThrew = (): Fault => new Fault(status.UNKNOWN, 'Exception was thrown by handler.');
 
 export const invalidArgument = (details: string, trailers?: Record<string, string>): Fault =>
   new Fault(status.INVALID_ARGUMENT, details, trailers);
 
-/** Whoever calls may not do this. */
+/** The caller may not do this. */
 export const accessDenied = (): Fault => new Fault(status.PERMISSION_DENIED, 'Access Denied', { exception: 'access-denied' });
 
-/** The credentials of the call are wrong, or those of a disabled user. */
+/** The credentials of the call are wrong, or belong to a disabled user. */
 export const unauthenticated = (): Fault => new Fault(status.UNAUTHENTICATED, 'Unauthenticated');
 
 export const userNotFound = (login: string): Fault =>
@@ -56,14 +56,14 @@ export const appendTooLarge = (limit: number): Fault =>
     'maximum-append-size': String(limit),
   });
 
-/** The node is stopping; the client may come again. */
+/** The node is stopping; the client may retry. */
 export const shuttingDown = (): Fault => new Fault(status.UNAVAILABLE, 'The node is shutting down.');
 
-/** Whatever was thrown, as the status that the call ends with. */
+/** Converts anything thrown to the status with which the call ends. */
 export function asFault(error: unknown): Fault {
   if (error instanceof Fault) return error;
   const text = error instanceof Error ? error.message : String(error);
-  // The disk, not the request: the client must not take it for a refusal of what it sent.
+  // The disk, not the request: the client must not mistake it for a refusal.
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'ERR_CORRUPT_RECORD') return new Fault(status.DATA_LOSS, text);
   if (code === 'ERR_WRITE_FAILED') return new Fault(status.RESOURCE_EXHAUSTED, text);

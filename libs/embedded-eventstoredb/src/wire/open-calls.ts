@@ -5,12 +5,12 @@ interface Call {
   on(event: 'close' | 'cancelled' | 'error', listener: () => void): unknown;
   emit(event: 'error', error: Fault): unknown;
 }
-/** Handlers of calls with one answer get a callback for it; those of server streams write to the call. */
+/** Handlers of unary calls get a callback for the response; those of server streams write to the call. */
 export type Handler = (call: Call, answer: sendUnaryData<unknown> | undefined) => void;
 
 /**
- * Calls without an end yet. When the node closes they end as with a server that went away, which tells clients to come again; the gRPC
- * library alone would end them as cancelled, which clients take for their own doing.
+ * Open calls. When the node closes, they end as if the server had gone away, so that clients retry; the gRPC library alone would end them
+ * as cancelled, which clients take for their own doing.
  */
 export class OpenCalls {
   private readonly endings = new Set<(fault: Fault) => void>();

@@ -1,9 +1,9 @@
 /**
- * Protocol-buffer wire format, as much as the hot paths need. Appends and reads are read and written by hand, because
- * building a message object for every event costs more than everything else the node does with it.
+ * Protocol-buffer wire format, as far as the hot paths need it. Appends and reads are encoded and decoded by hand, because building a
+ * message object for every event costs more than everything else the node does with it.
  */
 
-/** Bytes that are not a well-formed message of the expected shape. */
+/** Bytes that are not a valid message of the expected type. */
 export class MalformedMessage extends Error {}
 
 const VARINT = 0;
@@ -11,7 +11,7 @@ const FIXED64 = 1;
 const BYTES = 2;
 const FIXED32 = 5;
 
-/** Walks over the fields of one message: `while (reader.next()) switch (reader.field) …`, unknown fields by `skip()`. */
+/** Iterates over the fields of one message: `while (reader.next()) switch (reader.field) …`; `skip()` for unknown fields. */
 export class WireReader {
   field = 0;
   private wireType = 0;
@@ -86,7 +86,7 @@ export class WireReader {
     this.position += count;
   }
 
-  /** Tags and lengths: nothing above 2^32 is sensible here. */
+  /** Tags and lengths: nothing above 2^32 is valid here. */
   private varint(): number {
     let value = 0;
     for (let shift = 0; shift < 35; shift += 7) {
@@ -99,8 +99,8 @@ export class WireReader {
 }
 
 /**
- * Decoders for the messages that are not hot, put together field by field. The generated ones are not used for what
- * clients send: they run for ever on a length of 2^32 - 1.
+ * Decoders for messages that are not hot, composed field by field. The generated ones are not used for requests: they loop forever on a
+ * length of 2^32 - 1.
  */
 export type FieldDecoder<T> = (reader: WireReader, before: T | undefined) => T;
 
@@ -109,7 +109,7 @@ export const uint32: FieldDecoder<number> = (reader) => Number(BigInt.asUintN(32
 export const bool: FieldDecoder<boolean> = (reader) => reader.bool();
 export const text: FieldDecoder<string> = (reader) => reader.text();
 export const bytes: FieldDecoder<Buffer> = (reader) => reader.bytes();
-/** A message of which only the presence counts. */
+/** A message of which only the presence matters. */
 export const present: FieldDecoder<true> = (reader) => {
   reader.message();
   return true;
@@ -129,7 +129,7 @@ export function message<F extends FieldsOf<F>>(fields: F): FieldDecoder<Message<
   return (reader) => decode(reader.message());
 }
 
-/** A decoder for a whole request. */
+/** A decoder for a complete request. */
 export function request<F extends FieldsOf<F>>(fields: F): (bytes: Buffer) => Message<F> {
   const decode = decodeFields(fields);
   return (buffer) => decode(new WireReader(buffer));
@@ -148,7 +148,7 @@ function decodeFields<F>(fields: F): (reader: WireReader) => Message<F> {
   };
 }
 
-/** The largest signed 64-bit number, as the nearest double above it: the revision of a tombstone. */
+/** The largest signed 64-bit number, as the nearest double: the revision of a tombstone. */
 export const INT64_MAX = 2 ** 63;
 
 export function varintSize(value: number): number {
@@ -158,7 +158,7 @@ export function varintSize(value: number): number {
   return size;
 }
 
-/** Writes a non-negative integer below 2^53, or `INT64_MAX`; returns the offset behind it. */
+/** Writes a non-negative integer below 2^53, or `INT64_MAX`; returns the offset after it. */
 export function putVarint(target: Buffer, offset: number, value: number): number {
   if (value >= INT64_MAX) {
     target.fill(0xff, offset, offset + 8);
@@ -181,7 +181,7 @@ const tag = (field: number, wireType: number): Buffer => {
   return bytes;
 };
 
-/** A varint field, present also when it is 0 (members of a oneof are). */
+/** A varint field, written even if it is 0 (as members of a oneof are). */
 export function varintField(field: number, value: number | bigint): Buffer {
   if (typeof value === 'number') {
     const bytes = Buffer.alloc(varintSize(value));
