@@ -9,6 +9,8 @@ import {
   CLOCK_KINDS,
   DEFAULT_DAYS,
   DIMENSIONS,
+  HIGHEST_RATE,
+  type HourlyRates,
   SERVED_BY,
   type Filters,
   GROUPS,
@@ -42,6 +44,30 @@ const named = (what: string): Parameter<readonly string[]> => {
   };
 };
 
+const RATE = String.raw`(L[0-4]):(\d{1,7}(?:\.\d{1,4})?)`;
+const rate = new RegExp(`^${RATE}$`);
+
+/** `L1:40,L2:64.5`: each tier once, L1 among them. */
+const hourlyRates: Parameter<HourlyRates> = {
+  parse: (given) => {
+    const pairs = given.split(',').map((pair) => rate.exec(pair));
+    const rates = Object.fromEntries(pairs.map((pair) => [pair?.[1], Number(pair?.[2])])) as Partial<HourlyRates>;
+    const isGood = Object.values(rates).every((one) => one <= HIGHEST_RATE) && Object.keys(rates).length === pairs.length;
+    return isGood && rates.L1 !== undefined ? { ...rates, L1: rates.L1 } : undefined;
+  },
+  rule: `must be what an hour costs at each tier, from 0 to ${HIGHEST_RATE}, each tier once and L1 among them, such as L1:40,L2:64.5`,
+  description:
+    "For KPIs of costs: what an hour of work costs at each tier, such as `L1:40,L2:64.5`; an omitted tier costs its default weight (L0 0, L2 1.6, L3 and L4 2.5) times L1. Default: the rates of the client's contract, if `client` names one that has them, else hours of L1",
+  schema: { type: 'string', pattern: `^${RATE}(,${RATE})*$` },
+};
+
+const currency: Parameter<string> = {
+  parse: (given) => (/^[A-Z]{3}$/.test(given) ? given : undefined),
+  rule: 'must be a currency by its ISO 4217 code, such as EUR',
+  description: 'Currency of `rates`, by its ISO 4217 code: named in the response',
+  schema: { type: 'string', pattern: '^[A-Z]{3}$' },
+};
+
 /** Filters of reports. */
 export const dimensionFilters = {
   tier: someOf(TIERS, 'Only these tiers'),
@@ -63,6 +89,8 @@ const evidenceQuery = {
   zone: zoneOfDates,
   ...dimensionFilters,
   days: wholeNumber('Value of N for KPIs that look at N days', { min: 1, max: 3650, fallback: DEFAULT_DAYS }),
+  rates: hourlyRates,
+  currency,
   at: {
     ...atLeastPosition,
     description: 'Position in the log to compute it at, as returned in a report; default: as far as the views have caught up',
@@ -137,7 +165,7 @@ type Asked = Omit<QueryOf<typeof kpiQuery>, 'groupBy' | 'compare'>;
 /** @throws Problem invalid-query for combinations that are not possible */
 function askedOf(id: string, query: Asked, groupBy: readonly (typeof GROUPS)[number][]) {
   const now = instantFrom(Date.now());
-  const { to = now, evaluatedAt = now, days, at } = query;
+  const { to = now, evaluatedAt = now, days, rates, currency, at } = query;
   const from = query.from ?? monthBefore(to);
   const given = filtersIn(query);
   const faults: Fault[] = [];
@@ -149,6 +177,12 @@ function askedOf(id: string, query: Asked, groupBy: readonly (typeof GROUPS)[num
   for (const dimension of Object.keys(given)) {
     if (unknown(dimension)) faults.push({ field: dimension, message: `must be omitted: ${has}` });
   }
+  const unit = kpiById(id)?.unit;
+  for (const [field, value] of Object.entries({ rates, currency })) {
+    if (value !== undefined && unit !== undefined && unit !== 'cost')
+      faults.push({ field, message: 'must be omitted: this KPI is not a cost' });
+  }
+  if (currency !== undefined && rates === undefined) faults.push({ field: 'currency', message: 'must come with rates' });
   const periods = PERIODS.filter((period) => groupBy.includes(period));
   for (const group of groupBy) {
     if (!(PERIODS as readonly string[]).includes(group) && unknown(group))
@@ -160,5 +194,5 @@ function askedOf(id: string, query: Asked, groupBy: readonly (typeof GROUPS)[num
     faults.push({ field: 'groupBy', message: `must divide the time into at most ${MOST_PERIODS} parts` });
   }
   if (faults.length > 0) throw Problem.of('invalid-query', 'The report cannot be computed with these parameters', { faults });
-  return { from, to, evaluatedAt, days, at, filters: given };
+  return { from, to, evaluatedAt, days, rates, currency, at, filters: given };
 }

@@ -151,6 +151,75 @@ describe('GET /v1/kpis/{kpi}', () => {
     expect(known.json.total).toMatchObject({ numerator: 1, denominator: 4 });
   });
 
+  it('gives costs in hours of L1, at the rates of the request, or at those of the one client’s contract', async () => {
+    const client = `${api.client}-cost`;
+    const open = async (day: number) => {
+      const about = { client, kind: 'incident', summary: 's', reporter: { id: 'joe' }, channel: 'phone', impact: 'low', urgency: 'low' };
+      const body = { ...about, effectiveAt: `2020-03-0${day}T10:00:00Z` };
+      return (await send(api.url, 'POST', '/v1/tickets', { body })).json.ticketId as string;
+    };
+    const article = `KB-${randomUUID()}`;
+    const first = await open(1);
+    await say(first, 'touch-time', 1, { minutes: 30 });
+    await say(first, 'resolution', 2, { category: 'hardware', article });
+    await say(first, 'close', 2);
+    // Avoidable: by then L1 had resolved one with that article.
+    const second = await open(3);
+    await say(second, 'touch-time', 3, { minutes: 60 });
+    await say(second, 'escalations', 4, { tier: 'L2', reason: 'r', handoff });
+    await say(second, 'escalations/accept', 5, { agent: { id: 'bo' } });
+    await say(second, 'touch-time', 5, { minutes: 30 });
+    await say(second, 'resolution', 6, { article, cause: 'c', fix: 'f' });
+    await say(second, 'close', 6);
+    const url = `/v1/kpis/cost-per-ticket?from=2020-03-01&to=2020-04-01&client=${client}&at=${position}`;
+    const cost = async (more = '') => (await get(url + more)).json;
+
+    // (½ h + 1 h + ½ h × 1.6) ÷ 2; half an hour of L2 costs 0.3 more than of L1.
+    const inHours = await cost();
+    const { L1, L2, L3 } = inHours.rates.perHour;
+    expect({ L1, L2, L3, currency: inHours.rates.currency }).toEqual({ L1: 1, L2: 1.6, L3: 2.5, currency: undefined });
+    expect(inHours.total).toMatchObject({ value: 1.15, denominator: 2 });
+    expect(inHours.total.also.saving).toBeCloseTo(0.3);
+    // (20 + 40 + 35) ÷ 2, of which 15 at L2 beyond what L1 costs.
+    const asked = await cost('&rates=L1:40,L2:70&currency=EUR');
+    expect(asked).toMatchObject({
+      total: { value: 47.5, numerator: 95, denominator: 2 },
+      rates: { currency: 'EUR', perHour: { L0: 0, L1: 40, L2: 70, L3: 100, L4: 100 } },
+    });
+    expect(asked.total.also.saving).toBeCloseTo(15);
+
+    // (25 + 50 + 40) ÷ 2: an hour of L2 costs 1.6 of L1's where nothing else is agreed.
+    const terms = { rates: { currency: 'CHF', perHour: { L1: 50 } } };
+    expect((await send(api.url, 'POST', '/v1/contracts', { body: { client, terms } })).status).toBe(200);
+    const agreed = await eventually(cost, ({ rates }) => rates.currency !== undefined);
+    expect(agreed).toMatchObject({
+      total: { value: 57.5, numerator: 115, denominator: 2 },
+      rates: { currency: 'CHF', contractVersion: 1, perHour: { L1: 50, L2: 80 } },
+    });
+    const evidence = await get(`${url.replace('?', '/evidence?')}&evaluatedAt=${agreed.evaluatedAt}`);
+    expect(evidence.json).toMatchObject({ digest: agreed.digest, rates: agreed.rates, total: agreed.total });
+    // Of all clients there is no sum in one currency.
+    const all = await get(`/v1/kpis/cost-per-ticket?from=2020-03-01&to=2020-04-01&at=${position}`);
+    expect(all.json.rates).toEqual(inHours.rates);
+    // What was agreed counts from then on.
+    expect((await cost(`&evaluatedAt=${inHours.evaluatedAt}`)).digest).toBe(inHours.digest);
+    expect((await cost('&rates=L1:40,L2:70&currency=CHF')).digest).not.toBe(asked.digest);
+  });
+
+  it.each([
+    ['cost-per-ticket?rates=40', 'rates'],
+    ['cost-per-ticket?rates=L2:40', 'rates'],
+    ['cost-per-ticket?rates=L1:40,L1:50', 'rates'],
+    ['cost-per-ticket?rates=L1:1000001', 'rates'],
+    ['cost-per-ticket?rates=L1:-1', 'rates'],
+    ['cost-per-ticket?rates=L1:40&currency=euro', 'currency'],
+    ['cost-per-ticket?currency=EUR', 'currency'],
+    ['mttr?rates=L1:40', 'rates'],
+  ])('refuses %s, with its parameter', async (path, field) => {
+    const { status, json } = await get(`/v1/kpis/${path}`);
+    expect({ status, json }).toMatchObject({ status: 400, json: { code: 'invalid-query', faults: [{ field }] } });
+  });
+
   it.each([
     ['mttr?groupBy=clock', 400, 'invalid-query'],
     ['mttr?clock=response', 400, 'invalid-query'],

@@ -12,6 +12,7 @@ import {
   type Filters,
   type Group,
   type HistoryEntry,
+  type HourlyRates,
   isAmong,
   type Kpi,
   kpiById,
@@ -19,12 +20,14 @@ import {
   type KpiReport,
   kpis,
   KpiTally,
+  omitUndefined,
   type Placed,
   type TallyAsked,
   type TicketFacts,
   ticketHistory,
   ticketViews,
   usualContext,
+  weightsOf,
 } from '#ticketing';
 import { factsAt, type PlacedFacts } from './facts-at.js';
 import { databaseAnswer, find, positionOfViews, type Sources, waitForPosition } from './read-models.js';
@@ -38,6 +41,9 @@ export interface KpiAsked {
   readonly compare: boolean;
   /** N of the KPIs that look at N days. */
   readonly days?: number | undefined;
+  /** What work costs, and in which currency; default: the rates of the contract of the only client asked for, else hours of L1. */
+  readonly rates?: HourlyRates | undefined;
+  readonly currency?: string | undefined;
   /** Position as of which to answer; default: the position of the views. */
   readonly at?: Position | undefined;
   readonly evaluatedAt: Instant;
@@ -85,7 +91,8 @@ export async function readKpis<const All extends readonly Omit<KpiAsked, 'at'>[]
   const told: (() => KpiReport)[] = [];
   for (const { asked, kpi } of known) {
     const { from, to, groupBy, filters, evaluatedAt } = asked;
-    const begin = await tallierOf(sources, kpi, asked, position);
+    const rates = await ratesFor(sources, kpi, asked);
+    const begin = await tallierOf(sources, kpi, { ...asked, weights: rates?.perHour }, position);
     const now = begin({ from: epochMillis(from), to: epochMillis(to), groupBy, filters });
     const earlier = asked.compare ? periodBefore(asked) : undefined;
     const then = earlier && begin({ ...earlier, groupBy, filters });
@@ -99,6 +106,7 @@ export async function readKpis<const All extends readonly Omit<KpiAsked, 'at'>[]
         groupBy,
         filters: filters as KpiReport['filters'],
         ...(earlier && then && { before: { from: instantFrom(earlier.from), to: from, ...then.tally.result() } }),
+        ...(rates && { rates }),
         position: formatPosition(position),
         evaluatedAt,
       };
@@ -119,7 +127,8 @@ export async function readKpiEvidence(
   const position = await positionFor(sources, asked.at);
   if (isRefusal(position)) return position;
   const { from, to, filters, evaluatedAt, limit, after = '' } = asked;
-  const begin = await tallierOf(sources, kpi, asked, position);
+  const rates = await ratesFor(sources, kpi, asked);
+  const begin = await tallierOf(sources, kpi, { ...asked, weights: rates?.perHour }, position);
   let lines: { readonly facts: PlacedFacts; readonly counted: readonly Placed[] }[] = [];
   const first = (most: number) => {
     lines.sort((one, other) => (one.facts._id < other.facts._id ? -1 : 1));
@@ -161,6 +170,7 @@ export async function readKpiEvidence(
     to,
     filters: filters as KpiEvidence['filters'],
     total,
+    ...(rates && { rates }),
     position: formatPosition(position),
     evaluatedAt,
   };
@@ -191,11 +201,11 @@ export function relatedTickets({ having }: Pick<NonNullable<Kpi['relation']>, 'h
 async function tallierOf(
   sources: Sources,
   kpi: Kpi,
-  { evaluatedAt, days, to }: Pick<KpiAsked, 'evaluatedAt' | 'days' | 'to'>,
+  { evaluatedAt, days, weights, to }: Pick<KpiAsked, 'evaluatedAt' | 'days' | 'to'> & { readonly weights?: Context['weights'] | undefined },
   position: Position,
 ): Promise<(asked: TallyAsked, each?: Each) => Running> {
   const calendarOf = kpi.aggregation === 'uptime' ? await calendars(sources, evaluatedAt) : () => calendarFor(defaultContract.calendar);
-  const context: Context = usualContext(epochMillis(evaluatedAt), calendarOf, days === undefined ? {} : { days });
+  const context: Context = usualContext(epochMillis(evaluatedAt), calendarOf, omitUndefined({ days, weights }));
   const { relation } = kpi;
   const related = relation?.none();
   if (relation !== undefined) {
@@ -281,10 +291,33 @@ export async function* openedTickets(
 
 async function calendars(sources: Sources, at: Instant): Promise<Context['calendarOf']> {
   const found = await databaseAnswer(find<ClientContract>(sources, contracts.name, {}).toArray());
-  const inForce = new Map(
-    found.map(({ client, versions }) => [client, versions.findLast(({ effectiveFrom }) => effectiveFrom <= at)?.terms ?? defaultContract]),
-  );
+  const inForce = new Map(found.map((contract) => [contract.client, versionAt(contract, at)?.terms ?? defaultContract]));
   return (client) => calendarFor((inForce.get(client) ?? defaultContract).calendar);
+}
+
+/**
+ * What an hour of work costs, for a KPI of costs; undefined for others. Rates of contracts count for one client alone: amounts of several
+ * currencies have no sum.
+ */
+async function ratesFor(
+  sources: Sources,
+  { unit }: Kpi,
+  { rates, currency, filters, evaluatedAt }: Pick<KpiAsked, 'rates' | 'currency' | 'filters' | 'evaluatedAt'>,
+): Promise<KpiReport['rates']> {
+  if (unit !== 'cost') return undefined;
+  if (rates !== undefined) return omitUndefined({ perHour: weightsOf(rates), currency });
+  const [client, ...others] = filters.client ?? [];
+  if (client === undefined || others.length > 0) return { perHour: weightsOf({ L1: 1 }) };
+  const [found] = await databaseAnswer(find<ClientContract>(sources, contracts.name, { client }).limit(1).toArray());
+  const agreed = found && versionAt(found, evaluatedAt);
+  if (agreed?.terms.rates === undefined) return { perHour: weightsOf({ L1: 1 }) };
+  const { perHour, currency: agreedIn } = agreed.terms.rates;
+  return { perHour: weightsOf({ L1: 1, ...perHour }), currency: agreedIn, contractVersion: agreed.version };
+}
+
+/** The version of a contract that is in force at an instant. */
+function versionAt({ versions }: ClientContract, at: Instant) {
+  return versions.findLast(({ effectiveFrom }) => effectiveFrom <= at);
 }
 
 /** The events behind the counted tickets, up to a position. */

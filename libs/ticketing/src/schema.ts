@@ -52,6 +52,11 @@ export function whole(min: number, max: number, message = `must be a whole numbe
   return piped(v.number(message), v.safeInteger(message), v.minValue(min, message), v.maxValue(max, message));
 }
 
+/** A number within bounds, both included. */
+export function between(min: number, max: number, message = `must be a number from ${min} to ${max}`) {
+  return piped(v.number(message), v.minValue(min, message), v.maxValue(max, message));
+}
+
 /** How many: a whole number, 0 or more. */
 export const count = whole(0, Number.MAX_SAFE_INTEGER, 'must be a whole number, 0 or more');
 

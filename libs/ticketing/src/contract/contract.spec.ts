@@ -104,6 +104,12 @@ describe('a contract', () => {
     ['has thresholds out of order', { thresholds: [50, 90, 75] }, ['thresholds[2]']],
     ['has thresholds that are none', { thresholds: [0, 50.5, 100, '75'] }, [0, 1, 2, 3].map((index) => `thresholds[${index}]`)],
     ['is paused by what is no hold', { pausedBy: ['customer', 'weather'] }, ['pausedBy[1]']],
+    [
+      'has rates that are none',
+      { rates: { currency: 'euro', perHour: { L2: -1, L9: 1 } } },
+      ['rates.currency', 'rates.perHour.L2', 'rates.perHour.L9'],
+    ],
+    ['has no rate for L1', { rates: { currency: 'EUR', perHour: { L2: 64 } } }, ['rates.perHour.L1']],
     ['reopens in no known way', { reopen: 'again' }, ['reopen']],
     ['has limits that are none', { pingPongLimit: -1, reopenWindow: 0.5 }, ['pingPongLimit', 'reopenWindow']],
   ])('is faulty when it %s', (_, change, expected) => {

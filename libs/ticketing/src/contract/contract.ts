@@ -2,6 +2,7 @@ import { type BusinessCalendar, calendarSchema, type CompiledCalendar, compileCa
 import { messageTemplateSchema } from './escalation-message.js';
 import { escalationPoliciesSchema } from './escalation-policy.js';
 import { handOffRequirementsSchema } from './hand-off.js';
+import { ratesSchema } from './rates.js';
 import { rulesSchema, thresholdBreaches } from './rule.js';
 import { without } from '../plain-json.js';
 import {
@@ -242,6 +243,7 @@ const terms = fields({
   ),
   majorIncidents: optional(about(majorIncidentTermsSchema, 'When tickets become a major incident, and when it is reviewed')),
   rules: optional(about(rulesSchema, 'Automation rules: what is done automatically when something happens to a ticket')),
+  rates: optional(about(ratesSchema, 'What an hour of work costs, for the KPI `cost-per-ticket`. In hours of L1 if omitted')),
   statusPage: optional(
     about(
       oneOf(['public', 'identity']),

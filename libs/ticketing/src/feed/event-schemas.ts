@@ -489,6 +489,23 @@ const termsSchema = {
       },
     },
     rules: rulesSchema,
+    rates: {
+      type: 'object',
+      properties: {
+        currency: { type: 'string' },
+        perHour: {
+          type: 'object',
+          properties: {
+            L0: { type: 'number' },
+            L1: { type: 'number' },
+            L2: { type: 'number' },
+            L3: { type: 'number' },
+            L4: { type: 'number' },
+          },
+        },
+      },
+      required: ['currency', 'perHour'],
+    },
     statusPage: { enum: ['public', 'identity'] },
     quietTime: { type: 'number' },
   },

@@ -7,7 +7,8 @@ import { datedFacts } from '../testing/dated-facts.js';
 import { type LivedTicket, randomDesk } from '../testing/random-desk.js';
 import { rank, type Tier, TIERS } from '../vocabulary.js';
 import type { Facts, Kpi } from './kpi.js';
-import { DEFAULT_WEIGHTS, kpis, usualContext } from './kpis.js';
+import { DEFAULT_WEIGHTS } from '../contract/rates.js';
+import { kpis, usualContext } from './kpis.js';
 import type { TicketFacts } from '../views/ticket-facts.js';
 import { fieldsFor, type Filters, type Group, KpiTally, type Tallied } from './tally.js';
 

@@ -1,11 +1,10 @@
+import { DEFAULT_WEIGHTS } from '../contract/rates.js';
 import { rank, type Tier, TIERS } from '../vocabulary.js';
 import { type Context, type Counted, type Facts, type Kpi, kpi, kpiOf, type KpiRelation, OF_TICKET, type Span, tierMoves } from './kpi.js';
 
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
 
-/** Default cost of an hour of work at each tier, in hours of L1. Nobody works at L0. */
-export const DEFAULT_WEIGHTS: Readonly<Record<Tier, number>> = { L0: 0, L1: 1, L2: 1.6, L3: 2.5, L4: 2.5 };
 /** Default N of the KPIs that look at N days. */
 export const DEFAULT_DAYS = 30;
 
@@ -509,7 +508,7 @@ export const kpis: readonly Kpi[] = [
     id: 'cost-per-ticket',
     version: 1,
     title: 'Cost per ticket',
-    says: "Σ hours of touch time × the tier's weight, of the tickets closed in the period ÷ those tickets. `also.saving` is what working each avoidable escalation at L1 would have saved. In hours of L1, unless weights are given.",
+    says: "Σ hours of touch time × the tier's weight, of the tickets closed in the period ÷ those tickets. `also.saving` is what working each avoidable escalation at L1 would have saved. In hours of L1; in the currency of `rates`, if they are given, or of the client's contract, if it has rates and `client` names one.",
     unit: 'cost',
     aggregation: 'ratio',
     once: 'ticket',

@@ -1,7 +1,10 @@
+import { currencySchema } from '../contract/rates.js';
+import { TIERS } from '../vocabulary.js';
 import { eventRefSchema } from './event-ref.js';
 import {
   about,
   count,
+  forEach,
   instant,
   integer,
   listOf,
@@ -58,6 +61,19 @@ const periodSchema = {
   groups: about(listOf(refer(groupFigureSchema)), 'Figures of the groups, sorted by key; empty if not grouped'),
 };
 
+const rated = {
+  rates: optional(
+    about(
+      open({
+        perHour: about(forEach(TIERS, number), 'What an hour of work costs at each tier'),
+        currency: optional(about(currencySchema, 'Currency; absent: hours of L1, or the unit of the `rates` that were given')),
+        contractVersion: optional(about(count, "Version of the client's contract that they are from")),
+      }),
+      'What the cost was computed with; only for KPIs whose unit is `cost`',
+    ),
+  ),
+};
+
 const proof = {
   position: about(text, 'Position in the log the figures were computed at; pass it as `at` to reproduce them'),
   evaluatedAt: about(instant, 'Instant up to which events were counted; pass it as `evaluatedAt` to reproduce the figures'),
@@ -71,6 +87,7 @@ export const kpiReportSchema = about(
     groupBy: about(listOf(text), 'Dimensions the figures are grouped by'),
     filters: about(recordOf(listOf(text)), 'Filters applied, by dimension'),
     before: optional(about(open(periodSchema), 'Figures for the preceding period of the same length')),
+    ...rated,
     ...proof,
   }),
   'A KPI over a period',
@@ -112,6 +129,7 @@ export const kpiEvidenceSchema = about(
     to: periodSchema.to,
     filters: about(recordOf(listOf(text)), 'Filters applied, by dimension'),
     total: about(refer(figureSchema), 'The figure being explained'),
+    ...rated,
     ...proof,
     items: about(listOf(refer(kpiEvidenceLineSchema)), 'Contributing tickets, sorted by id'),
     next: optional(about(text, 'Cursor of the next page; absent on the last one')),
