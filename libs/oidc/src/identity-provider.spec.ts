@@ -26,6 +26,8 @@ describe('an access token', () => {
   it('is valid within its time, give or take the difference of two clocks', async () => {
     const exp = now() + 60;
     expect(await provider.identify(await server.signed({ exp }))).toMatchObject({ expiresAt: instantFrom((exp + 30) * 1_000) });
+    // Far beyond what a date can be.
+    expect(await provider.identify(await server.signed({ exp: 1e300 }))).toMatchObject({ expiresAt: '9999-12-31T23:59:59.999Z' });
     const valid = [{}, { exp: now() - 10 }, { nbf: now() + 10 }, { aud: ['other', AUDIENCE] }];
     for (const claims of valid)
       expect([claims, 'principal' in (await provider.identify(await server.signed(claims)))]).toEqual([claims, true]);
@@ -38,6 +40,7 @@ describe('an access token', () => {
     ['is for another audience', () => server.signed({ aud: 'urn:other' })],
     ['is for the browser’s client, as ID tokens are', () => server.signed({ aud: server.config.browser?.clientId ?? '' })],
     ['is of another issuer', () => server.signed({ iss: 'https://evil.example' })],
+    ['is a logout token', () => server.signed({ events: { 'http://schemas.openid.net/event/backchannel-logout': {} } })],
     ['names nobody', () => server.signed({ sub: undefined })],
     ['names somebody with a line break', () => server.signed({ sub: 'jane\nroot' })],
     [

@@ -59,6 +59,7 @@ const PATIENCE_S = 5;
 const SKEW_S = 30;
 /** How old a logout token may be, in seconds. */
 const LOG_OUT_WITHIN_S = 120;
+const END_OF_TIME = Date.parse('9999-12-31T23:59:59.999Z');
 const LOGGED_OUT = 'http://schemas.openid.net/event/backchannel-logout';
 /** How long its keys are used before they are asked for again, in milliseconds. */
 const KEYS_LAST_MS = 600_000;
@@ -103,7 +104,9 @@ export class IdentityProvider {
   /** Who sent an access token: a JWT, of RFC 9068 or older. */
   async identify(token: string): Promise<Identified | Unknown | Unavailable> {
     const verified = await this.#verify(token, { audience: this.#config.audience, requiredClaims: ['exp', 'sub'] });
-    return 'payload' in verified ? this.#identified(verified.payload) : verified;
+    if (!('payload' in verified)) return verified;
+    // One client may be both the audience and where people log in.
+    return 'events' in verified.payload ? { unknown: 'it is a logout token' } : this.#identified(verified.payload);
   }
 
   /** Where to send a browser to log in, and what it has to keep until it comes back. */
@@ -219,7 +222,7 @@ export class IdentityProvider {
     const principal = principalOfClaims(claims, this.#config.claims);
     return principal === undefined
       ? { unknown: 'the identity provider gives no id that can be used' }
-      : { principal, expiresAt: instantFrom(((claims.exp ?? 0) + SKEW_S) * 1_000) };
+      : { principal, expiresAt: instantFrom(Math.min(((claims.exp ?? 0) + SKEW_S) * 1_000, END_OF_TIME)) };
   }
 
   #browser(): NonNullable<OidcConfig['browser']> {
