@@ -1,3 +1,4 @@
+import { ERASED } from '#eventsourcing';
 import type { Contract } from '../contract/contract.js';
 import { completeHandOff } from '../testing/random-commands.js';
 import { Life, pin } from '../testing/ticket-life.js';
@@ -33,6 +34,14 @@ describe('what an assistant proposes', () => {
     expect(life.state).toMatchObject({ work: { status: 'resolved' } });
     expect(life.state).not.toHaveProperty('proposals');
     expect(() => life.do(6, 'ApproveProposal', {})).toThrow('proposal-not-found');
+  });
+
+  it('is not sent once its text was erased', () => {
+    const life = served();
+    life.do(1, 'ProposeReply', { text: ERASED });
+    life.actor = ada;
+    expect(() => life.do(2, 'ApproveProposal', {})).toThrow('proposal-not-found');
+    expect(types(life.do(3, 'RejectProposal', { reason: 'Its requester was forgotten' }))).toEqual(['ProposalRejected']);
   });
 
   it('is named, where several wait', () => {

@@ -1,4 +1,4 @@
-import { deterministicId, isRefusal, refuse, type Refusal, type Route } from '#eventsourcing';
+import { deterministicId, ERASED, isRefusal, refuse, type Refusal, type Route } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Text, Uuid } from '../command-fields.js';
 import { termsOf } from '../contract/contract.js';
@@ -135,6 +135,8 @@ export const proposalCommands = {
       const proposal = proposalIn(ticket, named);
       if (isRefusal(proposal)) return proposal;
       const { proposalId, act, body } = proposal;
+      if (act === 'reply' && 'text' in body && body.text === ERASED)
+        return refuse('proposal-not-found', 'The text of this proposal was erased: reject it, or propose another reply');
       const done = acts[act].decide(body as never, ticket, context);
       return isRefusal(done) ? done : [event('ProposalApproved', { proposalId, act }), ...done];
     },
