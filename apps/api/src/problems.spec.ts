@@ -232,6 +232,19 @@ describe('self-service', () => {
       { article: ids[0], reporter: { id: 'jane' } },
     ]);
     expect((await requester('GET', '/v1/questions')).status).toBe(403);
+
+    // Only tickets are told when a person is forgotten: what else requesters do has no name of theirs.
+    const { token } = (
+      await post('/v1/api-keys', { label: 'spec', id: 'portal', roles: ['service'], clients: [api.client], onBehalfOf: true })
+    ).json;
+    const actor = { 'X-Actor-Id': 'jane', 'X-Actor-Name': 'Jane Roe', 'X-Actor-Kind': 'requester' };
+    const acting = (path: string, body: object) => post(path, body, { Authorization: `Bearer ${token}`, ...actor });
+    const { questionId } = (await acting('/v1/questions', { client: api.client, question: mark })).json;
+    expect((await acting(`/v1/articles/${ids[0]}/feedback`, { helped: false })).status).toBe(200);
+    for (const path of [`/v1/questions/${questionId}`, `/v1/articles/${ids[0]}`]) {
+      const { json, text: history } = await get(`${path}/history`);
+      expect([json.items.at(-1).actor, history.includes('Jane Roe')]).toEqual([{ id: 'jane', kind: 'requester' }, false]);
+    }
   });
 
   it('opens tickets by forms, once their answers are as the fields say', async () => {

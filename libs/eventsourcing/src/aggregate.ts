@@ -73,7 +73,10 @@ export interface Aggregate<State = unknown> {
   readonly initial: State;
   /** The client (tenant) of an aggregate in this state, for the metadata of its events. Called only after its first event. */
   client(state: State): string;
-  /** Id of the person whom an aggregate in this state is about. Absent if aggregates of this kind hold no personal data. */
+  /**
+   * Id of the person whom an aggregate in this state is about. Absent if aggregates of this kind hold no personal data: as actors of their
+   * events, requesters have an id alone.
+   */
   person?(state: State): string | undefined;
   readonly events: EventDefinitions<State>;
   readonly commands: Readonly<Record<string, CommandDefinition<State, AnyEvent, object, string, unknown>>>;

@@ -17,7 +17,7 @@ import type { Actor, EventMap, EventOf, NewEvent, Position, RecordedEvent, Using
 import { type Folded, foldedStreamsOf, WEIGHT_OF_STREAM, weightOfEvent } from './folded-streams.js';
 import { eventIdFor } from './ids.js';
 import type { Instant } from './instant.js';
-import { PERSONAL_DATA_ERASED, personalFieldsOf } from './personal.js';
+import { erasableActor, PERSONAL_DATA_ERASED, personalFieldsOf } from './personal.js';
 import { isRefusal, refuse, type Refusal } from './refusal.js';
 import { schemaVersion, upcast } from './upcasting.js';
 
@@ -295,7 +295,7 @@ function newEvent<Of extends Aggregate>(
       ...(context.commandDigest === undefined ? {} : { commandDigest: context.commandDigest }),
       correlationId: context.correlationId,
       causationId: context.causationId,
-      actor: context.actor,
+      actor: erasableActor(aggregate, context.actor),
       ...(context.sentBy === undefined ? {} : { sentBy: context.sentBy }),
       ...(context.using === undefined ? {} : { using: context.using }),
       client,

@@ -44,6 +44,13 @@ export function personalFieldsOf<State>(
   return all[0]?.person === actor.id ? [{ ...all[0], fields: [...all[0].fields, name] }] : [...all, { person: actor.id, fields: [name] }];
 }
 
+/** An actor as the events of an aggregate name them: a requester by id alone where their name could not be erased later. */
+export function erasableActor({ person }: Pick<Aggregate, 'person'>, actor: Actor): Actor {
+  if (person !== undefined || actor.kind !== 'requester') return actor;
+  const { name: _, ...unnamed } = actor;
+  return unnamed;
+}
+
 const NONE: readonly PersonalFields[] = [];
 
 /** The value at a path such as `reporter.name`; undefined if there is none. */

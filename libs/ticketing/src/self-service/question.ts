@@ -102,7 +102,6 @@ export const question = {
   idName: 'questionId',
   initial: null,
   client: (state) => state?.client ?? '',
-  person: (state) => state?.reporter.id,
   events,
   commands: {
     RecordQuestion: command({
