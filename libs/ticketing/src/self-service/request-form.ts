@@ -302,7 +302,10 @@ function ruleOf({ kind, options = [], min, max }: Omit<FormField, 'name'>, answe
     case 'long-text': {
       const [least, most] = [min ?? 1, Math.min(max ?? Infinity, LONGEST_TEXT[kind])];
       const isText = typeof answer === 'string' && /\S/.test(answer) && (kind === 'long-text' || !/[\r\n]/.test(answer));
-      return unless(isText && answer.length >= least && answer.length <= most, `must be text of ${least} to ${most} characters`);
+      return unless(
+        isText && answer.length >= least && answer.length <= most,
+        `must be text of ${least} to ${most} characters, not blank${kind === 'text' ? ', on one line' : ''}`,
+      );
     }
     case 'number': {
       const [least, most] = [min ?? -Infinity, max ?? Infinity];
