@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 /** Far more than anything takes that comes at all. On a full server there is much to catch up with first. */
-const PATIENCE_MS = Number(process.env['TEST_PATIENCE_MS'] ?? 60_000);
+export const PATIENCE_MS = Number(process.env['TEST_PATIENCE_MS'] ?? 60_000);
 const PAUSE_MS = 20;
 
 /**

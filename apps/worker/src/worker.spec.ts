@@ -20,7 +20,7 @@ afterAll(() => stores.close());
 
 const log = createLog('silent');
 const start = (): Worker => {
-  const worker = startWorker({ store, db: mongo.db, groups: projectionGroups, policies, log, leaseMs: 1_000 });
+  const worker = startWorker({ store, db: mongo.db, groups: projectionGroups, policies, log });
   stores.onClose(() => worker.stop());
   return worker;
 };

@@ -8,7 +8,7 @@ import { RebuildRunning, rebuildGroup } from './rebuild-group.js';
 import { cuttableLine } from '../../eventstoredb/src/testing/cuttable-line.js';
 import { connectMongo, isUnreachable } from './connect.js';
 import { foldTrail, KeptLog, trailEvent, trailFace, trailGroup, type TrailGroup } from './testing/trails.js';
-import { eventually } from '../../../test/eventually.js';
+import { eventually, PATIENCE_MS } from '../../../test/eventually.js';
 import { type TestEvents, testEvents, type TestViews, testViews } from '../../../test/stores.js';
 import {
   followersOfOtherLog,
@@ -52,8 +52,10 @@ beforeEach(() => {
 });
 afterEach(() => Promise.all(running.map((projector) => projector.stop())));
 
-/** Longer than a busy machine stands still: where a lease is to run out, it is made to. */
+/** Short, so that others take over soon. On a busy machine it may run out: what a test asserts holds then, too. */
 const LEASE = 1_000;
+/** Of what is to keep its lease, however busy the machine is. */
+const LONG_LEASE = 20 * LEASE;
 const start = (group: AnyGroup = view, over: Partial<ProjectGroupOptions> = {}): GroupProjector => {
   const projector = projectGroup({ db: database.mongo.db, store, group, log, owner: randomUUID(), leaseMs: LEASE, ...over });
   running.push(projector);
@@ -77,7 +79,7 @@ const live = (projector: GroupProjector) =>
     () => status(projector),
     ({ state }) => state === 'live',
   );
-const shown = (id: string | number, revision: number, timeout = 10_000) =>
+const shown = (id: string | number, revision: number, timeout = PATIENCE_MS) =>
   waitForRevision(database.mongo.db, { group: view, face: view }, String(id), revision, timeout);
 const diagnoses = () => diagnoseGroup({ db: database.mongo.db, store, group: view });
 const diagnose = async () => (await diagnoses())[0] ?? Promise.reject(new Error('no diagnosis'));
@@ -85,16 +87,16 @@ const diagnose = async () => (await diagnoses())[0] ?? Promise.reject(new Error(
 describe('a projected view', () => {
   it('takes in history, then what comes, and says where it is', async () => {
     await open('a', 4);
-    const projector = start();
+    const projector = start(view, { leaseMs: LONG_LEASE });
     expect(await shown('a', 4)).toMatchObject({ _id: 'a', count: 5, trail: '0,1,2,3,4', revision: 4 });
     await live(projector);
     const { position } = await append('a', 4, [trailEvent('Noted', 9)]);
     expect(await shown('a', 5)).toMatchObject({ count: 5, revision: 5, position: Number(position?.commit) });
-    await eventually(
+    const known = await eventually(
       () => status(projector),
       ({ lagMs, position: at }) => lagMs === 0 && at === Number(position?.commit),
     );
-    expect(status(projector)).toMatchObject({ group: view.name, partition: 0, state: 'live', projected: 6 });
+    expect(known).toMatchObject({ group: view.name, partition: 0, state: 'live', projected: 6 });
     expect((await database.mongo.db.collection(view.name).indexes()).map(({ key }) => key)).toContainEqual({ count: 1 });
   });
 
@@ -102,10 +104,11 @@ describe('a projected view', () => {
     await open('a');
     start();
     await shown('a', 0);
-    const before = Date.now();
+    const before = performance.now();
     expect(await shown('a', 1, 150)).toBe('stale');
     expect(await shown('none', 0, 1)).toBe('stale');
-    expect(Date.now() - before).toBeGreaterThanOrEqual(150);
+    // Clocks differ by a moment.
+    expect(performance.now() - before).toBeGreaterThan(140);
   });
 
   it('goes on after a restart from its checkpoint, and a process that died before writing it does no harm', async () => {
@@ -193,6 +196,8 @@ describe('a projected view', () => {
       await followerControls(database.mongo.db).updateOne({ _id: partition }, { $set: { owner: null } });
     }
     for (let i = 0; i < 20; i++) expect(await shown(i, (i % 4) + 1)).not.toBe('stale');
+    // Whoever is the owner at last may have to get there first: the documents may be of the other one.
+    await eventually(diagnose, ({ behind }) => behind === 0);
     await Promise.all(projectors.map((projector) => projector.stop()));
     expect(await diagnose()).toMatchObject({ compared: 20, different: 0, moving: 0 });
   });
@@ -220,7 +225,7 @@ describe('a projected view', () => {
     expect(lastError?.code).toBe('other-log');
     expect(await followersOfOtherLog(database.mongo.db, store)).toEqual([partition]);
     expect((await docs())[0]).toMatchObject({ trail: 'of the other log' });
-    await rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LEASE });
+    await rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LONG_LEASE });
     await live(projector);
     expect((await docs())[0]).toMatchObject({ trail: '0' });
   });
@@ -282,7 +287,10 @@ describe('a projected view', () => {
     await live(failing);
     expect((await docs(brittle.name))[0]).toMatchObject({ trail: '0,1,3', revision: 3 });
     expect(status(failing).lastError).toBeUndefined();
-    expect(await groupHealth(database.mongo.db, brittle.name)).toMatchObject({ state: 'running' });
+    await eventually(
+      () => groupHealth(database.mongo.db, brittle.name),
+      ({ state }) => state === 'running',
+    );
   });
 });
 
@@ -301,7 +309,7 @@ describe('rebuilding', () => {
       store,
       group: view,
       owner: randomUUID(),
-      leaseMs: LEASE,
+      leaseMs: LONG_LEASE,
       onProgress: ({ phase }) => phases.push(phase),
     });
     expect(await docs()).toEqual(before);
@@ -318,10 +326,10 @@ describe('rebuilding', () => {
   });
 
   it('works on a view that was never projected, and on an empty log', async () => {
-    await rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LEASE });
+    await rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LONG_LEASE });
     expect(await docs()).toEqual([]);
     await open('a');
-    await rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LEASE });
+    await rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LONG_LEASE });
     expect((await docs()).map(({ _id }) => _id)).toEqual(['a']);
   });
 
@@ -355,7 +363,7 @@ describe('rebuilding', () => {
     reading.catch(() => (ending.now = true));
     try {
       for (let round = 0; round < 3; round++) {
-        await rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: 20 * LEASE });
+        await rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LONG_LEASE });
       }
     } finally {
       ending.now = true;
@@ -364,8 +372,8 @@ describe('rebuilding', () => {
     expect(reads).toBeGreaterThan(0);
     for (let i = 0; i < streams; i++) expect(await shown(i, revisions[i] ?? 0)).not.toBe('stale');
     expect(await control()).toMatchObject({ generation: 4 });
-    await eventually(diagnose, ({ moving }) => moving === 0);
-    expect(await diagnose()).toMatchObject({ different: 0, compared: streams, behind: 0 });
+    const found = await eventually(diagnose, ({ moving, behind }) => moving === 0 && behind === 0);
+    expect(found).toMatchObject({ different: 0, compared: streams });
   });
 
   it('a worker with a newer projection builds the view anew by itself; an older one leaves it alone', async () => {
@@ -402,7 +410,7 @@ describe('rebuilding', () => {
       handover: null,
     });
     await viewCollection(database.mongo.db, nextName(view.name)).insertOne({ _id: 'half-built', position: 1, revision: 0, count: 1 });
-    const rebuild = () => rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LEASE });
+    const rebuild = () => rebuildGroup({ db: database.mongo.db, store, group: view, owner: randomUUID(), leaseMs: LONG_LEASE });
     await expect(rebuild()).rejects.toThrow(RebuildRunning);
     await lapse(nextName(view.name));
     await rebuild();
@@ -419,7 +427,7 @@ describe('rebuilding', () => {
       store,
       group: view,
       owner: randomUUID(),
-      leaseMs: LEASE,
+      leaseMs: LONG_LEASE,
       signal: stop.signal,
       onProgress: () => stop.abort(new Error('enough')),
     });
@@ -450,7 +458,8 @@ describe('rebuilding', () => {
       const projector = start(trailGroup(category, { version: 2 }));
       await live(projector);
       expect(await control()).toMatchObject({ generation: 2, version: 2, pending: null });
-      expect(await follower()).toMatchObject({ generation: 2, checkpoint });
+      // It may have come further in the log by now, in which nothing else is of this view.
+      expect(await follower()).toMatchObject({ generation: 2, checkpoint: { event: checkpoint?.event } });
       expect((await docs()).map(({ _id }) => _id)).toEqual(['rebuilt']);
       expect((await docs(foldName(view))).map(({ _id }) => _id)).toEqual(['folded']);
       const left = await db.listCollections({ name: { $in: collections.map(nextName) } }).toArray();
@@ -475,13 +484,16 @@ describe('a group of several faces', () => {
     await live(projector);
     for (let n = 5; n < 12; n++) await append('a', n - 1, [trailEvent('Added', n)]);
     const seen = (face: string | undefined) =>
-      waitForRevision(database.mongo.db, { group: view, face: { name: `${view.name}${face}` } }, 'a', 11, 10_000);
+      waitForRevision(database.mongo.db, { group: view, face: { name: `${view.name}${face}` } }, 'a', 11, PATIENCE_MS);
     expect(await seen(last)).toMatchObject({ last: 'v1:11', revision: 11 });
     expect(await seen(tens)).toMatchObject({ tens: 1, revision: 11 });
     // The tenth event is at revision 9.
     expect(await written(tens)).toMatchObject([{ _id: 'a', tens: 1, revision: 9 }]);
     expect(await written(last)).toMatchObject([{ _id: 'a', revision: 11 }]);
-    const found = await diagnoseGroup({ db: database.mongo.db, store, group: group() });
+    const found = await eventually(
+      () => diagnoseGroup({ db: database.mongo.db, store, group: group() }),
+      (all) => all.every(({ moving, behind }) => moving === 0 && behind === 0),
+    );
     expect(found.map(({ view: name, different, compared }) => [name, different, compared])).toEqual([
       [`${view.name}_last`, 0, 1],
       [`${view.name}_tens`, 0, 1],
@@ -500,7 +512,9 @@ describe('a group of several faces', () => {
     expect((await written(tens)).filter((doc) => doc['mark'] === 'untouched')).toHaveLength(1);
     expect(await control()).toMatchObject({ version: 1, faces: { [`${view.name}_last`]: 2, [`${view.name}_tens`]: 1 }, generation: 2 });
     await append(0, 1, [trailEvent('Added', 2)]);
-    expect(await waitForRevision(database.mongo.db, { group: view, face: { name: `${view.name}_last` } }, '0', 2, 10_000)).toMatchObject({
+    expect(
+      await waitForRevision(database.mongo.db, { group: view, face: { name: `${view.name}_last` } }, '0', 2, PATIENCE_MS),
+    ).toMatchObject({
       last: 'v2:2',
     });
     // Whoever knows only the older face leaves all of it alone.
@@ -587,7 +601,8 @@ describe('partitions', () => {
     for (let i = 0; i < streams; i++) await append(i, 3, [trailEvent('Added', 10)]);
     for (let i = 0; i < streams; i++) expect(await shown(i, 4)).toMatchObject({ trail: '0,1,2,9,10' });
     expect(await control()).toMatchObject({ partitions: 4, generation: 1 });
-    expect(await diagnose()).toMatchObject({ compared: streams, different: 0 });
+    const found = await eventually(diagnose, ({ moving, behind }) => moving === 0 && behind === 0);
+    expect(found).toMatchObject({ compared: streams, different: 0 });
   });
 
   it('find owners also where the database takes so long that it lasts longer to begin than a lease', async () => {
@@ -614,7 +629,7 @@ describe('partitions', () => {
       (count) => count === 2,
     );
     for (const partitions of [8, 1]) {
-      await rebuildGroup({ db: database.mongo.db, store, group: view, partitions, owner: randomUUID(), leaseMs: LEASE });
+      await rebuildGroup({ db: database.mongo.db, store, group: view, partitions, owner: randomUUID(), leaseMs: LONG_LEASE });
       await eventually(
         () => parts(projector, 'live'),
         (count) => count === partitions,

@@ -86,8 +86,10 @@ describe('shared feeds', () => {
     await store.append(stream, 999, some(100));
     for (const { seen } of await reading) expect(seen).toEqual(numbers(0, 1_099));
     expect(counted.most).toBe(1);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(counted.open).toBe(0);
+    await eventually(
+      () => counted.open,
+      (open) => open === 0,
+    );
   });
 
   it('bring readers together that begin at different places', async () => {
