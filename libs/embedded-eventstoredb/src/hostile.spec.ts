@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectSocket } from 'node:net';
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
+import { PATIENCE_MS } from '../../../test/eventually.js';
 import { startEmbeddedEventStoreDB, type EmbeddedEventStoreDB } from './index.js';
 import { encode } from './testing/recorded-messages.js';
 
@@ -47,8 +48,8 @@ const frame = (message: Buffer): Buffer => {
   return Buffer.concat([header, message]);
 };
 
-/** Sends raw bytes as the body of a call; the gRPC status, or undefined when there was none in time. */
-function send(method: string, body: Buffer, milliseconds = 1500): Promise<number | undefined> {
+/** Sends raw bytes as the body of a call; the gRPC status, or undefined when there was none in time, as none may come. */
+function send(method: string, body: Buffer, milliseconds = PATIENCE_MS): Promise<number | undefined> {
   return new Promise((resolve) => {
     const request = session.request({ ':method': 'POST', ':path': method, 'content-type': 'application/grpc', te: 'trailers' });
     const finish = (status: number | undefined): void => {
@@ -77,7 +78,7 @@ const METHODS = [
 
 it('answers messages of random bytes with errors', async () => {
   for (const method of METHODS) {
-    const statuses = await Promise.all(Array.from({ length: 40 }, (_, length) => send(method, frame(randomBytes(length + 1)))));
+    const statuses = await Promise.all(Array.from({ length: 40 }, (_, length) => send(method, frame(randomBytes(length + 1)), 1500)));
     // By chance the bytes may be a message of unknown fields only, which a BatchAppend ignores.
     if (!method.endsWith('BatchAppend')) expect(statuses.filter((status) => status === 0)).toEqual([]);
   }
@@ -85,7 +86,8 @@ it('answers messages of random bytes with errors', async () => {
 
 it('answers messages that end within a field, and fields of the wrong type, with errors', async () => {
   const good = encode('AppendReq', { options: { stream_identifier: 'hostile', any: {} } });
-  for (let length = 1; length < good.length; length++) expect(await send(`${STREAMS}/Append`, frame(good.subarray(0, length)))).not.toBe(0);
+  for (let length = 1; length < good.length; length++)
+    expect(await send(`${STREAMS}/Append`, frame(good.subarray(0, length)), 1500)).not.toBe(0);
   const wrongTypes = [
     Buffer.from([0x08, 0x01]),
     Buffer.from([0x0d, 1, 2, 3, 4]),
@@ -118,7 +120,7 @@ it('refuses a message larger than it takes before it has come', async () => {
 it('refuses frames that say they are compressed and are not', async () => {
   const compressed = frame(Buffer.from('not gzip at all'));
   compressed[0] = 1;
-  expect(await send(`${STREAMS}/Append`, compressed)).not.toBe(0);
+  expect(await send(`${STREAMS}/Append`, compressed)).toBeGreaterThan(0);
 });
 
 it('keeps serving through a flood of calls that are opened and dropped', async () => {
@@ -159,7 +161,7 @@ it('ends a call that has it hold more unfinished appends than it may', async () 
         ],
       }),
     );
-  expect(await send(`${STREAMS}/BatchAppend`, Buffer.concat(Array.from({ length: 3 }, unfinished)), 15_000)).toBe(8);
+  expect(await send(`${STREAMS}/BatchAppend`, Buffer.concat(Array.from({ length: 3 }, unfinished)))).toBe(8);
 });
 
 it('keeps serving when connections send nonsense instead of HTTP/2', async () => {

@@ -31,7 +31,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 const start = async (options: Partial<EmbeddedMongoDBOptions>): Promise<EmbeddedMongoDB> =>
   (node = await startEmbeddedMongoDB({ directory, port: 0, ...options }));
 const client = (url: string, options: MongoClientOptions = {}): MongoClient => {
-  const made = new MongoClient(url, { serverSelectionTimeoutMS: 2000, retryReads: false, ...options });
+  const made = new MongoClient(url, { serverSelectionTimeoutMS: 20_000, retryReads: false, ...options });
   clients.push(made);
   return made;
 };
@@ -258,7 +258,7 @@ describe('TLS', () => {
     await expect(
       client(`mongodb://127.0.0.1:${port}/?directConnection=true`, { serverSelectionTimeoutMS: 300 }).db('a').command({ ping: 1 }),
     ).rejects.toThrow();
-    await expect(client(url, { serverSelectionTimeoutMS: 300 }).db('a').command({ ping: 1 })).rejects.toThrow(/self-signed|certificate/);
+    await expect(client(url, { serverSelectionTimeoutMS: 3_000 }).db('a').command({ ping: 1 })).rejects.toThrow(/self-signed|certificate/);
     await expect(client(url, { tlsCAFile: certificate }).db('a').command({ listCollections: 1 })).rejects.toMatchObject({ code: 13 });
     expect(await secure.db('a').command({ ping: 1 })).toMatchObject({ ok: 1 });
   });

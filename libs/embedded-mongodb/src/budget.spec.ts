@@ -54,10 +54,8 @@ test.each<readonly [string, Document[]]>([
     ],
   ],
 ])('a time limit ends %s', async (_, pipeline) => {
-  const began = performance.now();
+  // Without a limit each of these takes minutes: longer than a test may.
   await expect(db.collection('one').aggregate(pipeline, { maxTimeMS: 100 }).toArray()).rejects.toMatchObject({ code: 50 });
-  // Without a limit each of these takes minutes.
-  expect(performance.now() - began).toBeLessThan(10_000);
   // What follows has its own time.
   expect(
     await db

@@ -3,12 +3,13 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MongoClient } from 'mongodb';
+import { eventually, PATIENCE_MS } from '../../../test/eventually.js';
 import { startEmbeddedMongoDB, type EmbeddedMongoDB } from './index.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'embedded-mongodb-connections-'));
 let node: EmbeddedMongoDB;
 const sockets: Socket[] = [];
-const client = (url: string) => new MongoClient(url, { maxPoolSize: 1, serverSelectionTimeoutMS: 20_000 });
+const client = (url: string) => new MongoClient(url, { maxPoolSize: 1, serverSelectionTimeoutMS: PATIENCE_MS });
 
 beforeEach(async () => {
   node = await startEmbeddedMongoDB({ directory, port: 0, maxConnections: 20 });
@@ -45,7 +46,7 @@ test('who only holds connections shuts out nobody, and cuts off nobody who has s
     expect(closed).toBe(0);
     const { connections } = await newcomer.db('admin').command({ serverStatus: 1 });
     expect(connections.current).toBeLessThanOrEqual(20);
-    expect(strangers.filter(({ destroyed, readable }) => destroyed || !readable).length).toBeGreaterThan(0);
+    await eventually(() => strangers.some(({ destroyed, readable }) => destroyed || !readable), Boolean);
   } finally {
     await newcomer.close();
     await known.close();

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { eventually, PATIENCE_MS } from '../../../test/eventually.js';
 import { startEmbeddedMongoDB, type EmbeddedMongoDB } from './index.js';
 
 const { deserialize, serialize } = BSON;
@@ -15,7 +16,7 @@ const hear = (warning: Error): void => void warnings.push(warning.message);
 
 beforeAll(async () => {
   process.on('warning', hear);
-  node = await startEmbeddedMongoDB({ directory, port: 0, maxOpenCursors: 20, cursorTimeoutMs: 1500 });
+  node = await startEmbeddedMongoDB({ directory, port: 0, maxOpenCursors: 20, cursorTimeoutMs: 5_000 });
   client = await MongoClient.connect(node.url);
   await client
     .db('h')
@@ -40,8 +41,8 @@ const open = (): Promise<Socket> =>
     socket.on('error', reject);
   });
 
-/** Sends bytes; resolves with the first reply, or with undefined where the node closes the connection or keeps waiting. */
-const send = async (bytes: Buffer, patience = 300): Promise<Document | 'closed' | 'waiting'> => {
+/** Sends bytes; resolves with the first reply, or with what the node does instead: it closes the connection, or keeps waiting. */
+const send = async (bytes: Buffer, patience = PATIENCE_MS): Promise<Document | 'closed' | 'waiting'> => {
   const socket = await open();
   socket.on('error', () => undefined);
   const outcome = new Promise<Document | 'closed' | 'waiting'>((resolve) => {
@@ -147,7 +148,7 @@ test('any byte of a sound command may be another one', async () => {
     fc.asyncProperty(fc.integer({ min: 20, max: sound.length - 1 }), fc.integer({ min: 0, max: 255 }), async (at, byte) => {
       const bytes = Buffer.from(sound);
       bytes[at] = byte;
-      const reply = await send(bytes, 2000);
+      const reply = await send(bytes);
       if (typeof reply === 'object' && reply['code'] === 1) throw new Error(`an internal error: ${reply['errmsg']}`);
       expect(reply).not.toBe('waiting');
     }),
@@ -169,7 +170,10 @@ test('a message in single bytes is understood, and so are many at once', async (
   for (const byte of one) socket.write(Buffer.from([byte]));
   socket.write(Buffer.concat(Array.from({ length: 50 }, () => one)));
   const { length } = Buffer.from(message([kind0(serialize({ ok: 1.5 }))]));
-  while (replies.length < length * 51) await new Promise((resolve) => setTimeout(resolve, 10));
+  await eventually(
+    () => replies.length,
+    (received) => received >= length * 51,
+  );
   socket.destroy();
 });
 
@@ -179,17 +183,15 @@ test('a flood of cursors is refused, and cursors that nobody reads end', async (
   expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(20);
   expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 146 } });
   const [first] = outcomes as [PromiseFulfilledResult<Document>];
-  for (let waited = 0; waited < 100; waited++) {
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const status = await db.admin().serverStatus();
-    if (Number(status['metrics'].cursor.open.total) === 0) break;
-  }
+  await eventually(
+    async () => Number((await db.admin().serverStatus())['metrics'].cursor.open.total),
+    (open) => open === 0,
+  );
   await expect(db.command({ getMore: first.value['cursor'].id, collection: 'c' })).rejects.toMatchObject({ code: 43 });
   expect(await db.command({ find: 'c', batchSize: 1, singleBatch: true })).toMatchObject({ ok: 1 });
 });
 
 test('a regular expression that runs away is stopped', async () => {
-  const began = performance.now();
   await expect(
     client
       .db('h')
@@ -204,7 +206,6 @@ test('a regular expression that runs away is stopped', async () => {
       .find({ text: { $regex: '^(a+)+\\1b$' } })
       .toArray(),
   ).rejects.toMatchObject({ code: 51156 });
-  expect(performance.now() - began).toBeLessThan(10_000);
 });
 
 test('filters, pipelines and expressions that nest without end are refused', async () => {

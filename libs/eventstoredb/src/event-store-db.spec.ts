@@ -5,7 +5,7 @@ import { EventStoreDBClient, jsonEvent, NotLeaderError } from '@eventstore/db-cl
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { startEmbeddedEventStoreDB, type EmbeddedEventStoreDB } from '@tierline/embedded-eventstoredb';
 import { StoreUnavailable } from '#eventsourcing';
-import { eventually } from '../../../test/eventually.js';
+import { eventually, PATIENCE_MS } from '../../../test/eventually.js';
 import { EventStoreDB } from './event-store-db.js';
 import { cuttableLine, type CuttableLine } from './testing/cuttable-line.js';
 import { startFollower } from './testing/follower.js';
@@ -50,11 +50,18 @@ describe('when the line to the server breaks', () => {
 
   const over = (port: number, options = {}) =>
     EventStoreDB.connect(url.replace(/@?[^@/]+:\d+/, `127.0.0.1:${port}`), {
-      patienceMs: 20_000,
-      attemptMs: 500,
+      patienceMs: PATIENCE_MS,
+      attemptMs: 2_000,
       onRetry: (what) => retried.push(what),
       ...options,
     });
+
+  /** Until something had to be tried again. */
+  const retrying = () =>
+    eventually(
+      () => retried.length,
+      (count) => count > 0,
+    );
 
   beforeEach(async () => {
     line = await cuttableLine(Number(new URL(url.replace('esdb:', 'http:')).port));
@@ -71,9 +78,9 @@ describe('when the line to the server breaks', () => {
     await remote.append(stream, 'no-stream', some(1));
     await line.cut();
     const appending = Promise.all(Array.from({ length: 50 }, (_, i) => remote.append(`${stream}-${i}`, 'no-stream', some(2))));
-    setTimeout(() => void line.mend(), 200);
+    await retrying();
+    await line.mend();
     expect((await appending).every(({ revision }) => revision === 1)).toBe(true);
-    expect(retried.length).toBeGreaterThan(0);
     for (const i of [0, 49]) expect((await collect(store.readStream(`${stream}-${i}`))).length).toBe(2);
   });
 
@@ -94,7 +101,8 @@ describe('when the line to the server breaks', () => {
     await remote.append(stream, 'no-stream', some(1));
     line.freeze();
     const appending = remote.append(stream, 0, some(1));
-    setTimeout(() => void line.mend(), 700);
+    await retrying();
+    await line.mend();
     expect((await appending).revision).toBe(1);
     expect((await collect(store.readStream(stream))).length).toBe(2);
   });
@@ -185,9 +193,10 @@ describe('when the line to the server breaks', () => {
   it('a subscription ends at once when the signal aborts, also while the server is gone', async () => {
     await line.cut();
     const stop = new AbortController();
-    setTimeout(() => stop.abort(), 150);
-    expect(await collect(remote.subscribe({ streamPrefixes: [stream] }, 'start', stop.signal))).toEqual([]);
-    expect(retried.length).toBeGreaterThan(0);
+    const ended = collect(remote.subscribe({ streamPrefixes: [stream] }, 'start', stop.signal));
+    await retrying();
+    stop.abort();
+    expect(await ended).toEqual([]);
   });
 
   it('closing ends subscriptions; what is asked afterwards is refused', async () => {

@@ -41,8 +41,6 @@ let directory: string | undefined;
 let client: EventStoreDBClient;
 const groups: string[] = [];
 
-jest.setTimeout(30_000);
-
 beforeAll(async () => {
   if (!external) {
     directory = mkdtempSync(join(tmpdir(), 'embedded-eventstoredb-'));

@@ -19,8 +19,6 @@ import { ALL, checkpointStreamOf, parkedStreamOf, type GroupSettings } from './s
 
 /** Groups without gRPC in front of them: consumers are plain objects, so that many lives can be tried. */
 
-jest.setTimeout(60_000);
-
 const STREAM = 'source';
 const GROUP = 'desk';
 const TYPE = Buffer.from('escalated');
