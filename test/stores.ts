@@ -8,6 +8,10 @@ import { EventStoreDB } from '#eventstoredb';
 import { type Closable, opening } from '#local';
 import { connectMongo, type Mongo } from '#mongo';
 import { AttachmentKeys, forgetErased, MasterKeyFile, PersonalEvents, PersonalKeys } from '#privacy';
+import { PATIENCE_MS } from './eventually.js';
+
+/** No append is given up because the machine is busy. */
+const PATIENT = { patienceMs: PATIENCE_MS, attemptMs: PATIENCE_MS / 3 };
 
 /** What a test has opened, to be closed the other way round. */
 interface Opened extends Closable {
@@ -62,7 +66,7 @@ export async function storeWithKeys({
 }: TestStores): Promise<{ store: EventStoreDB; keys: PersonalKeys; attachments: AttachmentKeys }> {
   const keys = await PersonalKeys.open(mongo, await MasterKeyFile.open(join(directory, 'personal-key')));
   const attachments = await AttachmentKeys.open(mongo, keys);
-  const store = EventStoreDB.connect(eventStoreUrl, { personal: new PersonalEvents(keys, attachments) });
+  const store = EventStoreDB.connect(eventStoreUrl, { ...PATIENT, personal: new PersonalEvents(keys, attachments) });
   onClose(() => store.close());
   const closing = new AbortController();
   void forgetErased(store, closing.signal);
@@ -111,7 +115,7 @@ async function mongoDB(onClose: OnClose, directory: string, { empty = false }: W
 }
 
 function connected(onClose: OnClose, url: string): EventStoreDB {
-  const store = EventStoreDB.connect(url);
+  const store = EventStoreDB.connect(url, PATIENT);
   onClose(() => store.close());
   return store;
 }

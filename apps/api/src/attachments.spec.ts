@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readdir, truncate, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
+import { eventually } from '../../../test/eventually.js';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -23,6 +24,13 @@ async function upload(content: Uint8Array, headers: Record<string, string> = {},
   });
   return { status: answer.status, location: answer.headers.get('location'), json: (await answer.json()) as Record<string, unknown> };
 }
+
+/** What has come of an upload that is over is kept under its hash, or is gone. */
+const nothingIncoming = () =>
+  eventually(
+    () => readdir(join(api.attachmentsDir, 'incoming')),
+    ({ length }) => length === 0,
+  );
 
 describe('/v1/attachments', () => {
   it('keeps content by its hash and gives it back, byte for byte', async () => {
@@ -50,7 +58,7 @@ describe('/v1/attachments', () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => upload(content)));
     for (const { status, json } of answers) expect([[200, 201].includes(status), json.sha256]).toEqual([true, sha256(content)]);
     expect(await upload(content, {}, '?mediaType=image/png')).toMatchObject({ status: 200, json: { mediaType: 'text/plain' } });
-    expect(await readdir(join(api.attachmentsDir, 'incoming'))).toEqual([]);
+    await nothingIncoming();
   });
 
   it('is what evidence can refer to', async () => {
@@ -73,7 +81,7 @@ describe('/v1/attachments', () => {
       code: 'attachment-not-found',
     });
     expect((await upload(content, { 'Content-Digest': 'md5=:x:' })).json).toMatchObject({ status: 400, code: 'invalid-header' });
-    expect(await readdir(join(api.attachmentsDir, 'incoming'))).toEqual([]);
+    await nothingIncoming();
   });
 
   it('refuses more than ten megabytes, whether they are announced or not', async () => {
@@ -99,7 +107,7 @@ describe('/v1/attachments', () => {
     const [tooMuch] = (await once(chunked, 'response')) as [{ statusCode: number; resume(): void }];
     tooMuch.resume();
     expect(tooMuch.statusCode).toBe(413);
-    expect(await readdir(join(api.attachmentsDir, 'incoming'))).toEqual([]);
+    await nothingIncoming();
   });
 
   it('never serves content that has changed on the disk as if it were whole', async () => {

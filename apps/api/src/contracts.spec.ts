@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { eventually } from '../../../test/eventually.js';
 import { type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -182,18 +183,17 @@ describe('GET /v1/contracts', () => {
     const [rule, onlySimulated] = [{ name: 'r', on: 'TicketOpened', then: [{ do: 'note', text: 'Seen' }] }, clientOf('only-simulated')];
     expect((await post('/v1/contracts/simulations', { client: onlySimulated, terms: { rules: [rule] } })).status).toBe(200);
     for (const client of names) await post('/v1/contracts', { client, terms: {} });
-    const seen: string[] = [];
-    for (let tries = 0; tries < 100 && !names.every((name) => seen.includes(name)); tries++) {
-      seen.length = 0;
-      let path = '/v1/contracts?limit=2';
-      for (;;) {
+    const listed = async (): Promise<readonly string[]> => {
+      const seen: string[] = [];
+      for (let path = '/v1/contracts?limit=2'; ;) {
         const { items, next } = (await get(path)).json;
         expect(items.length).toBeLessThanOrEqual(2);
         seen.push(...items.map(({ client }: { client: string }) => client));
-        if (next === undefined) break;
+        if (next === undefined) return seen;
         path = `/v1/contracts?limit=2&cursor=${encodeURIComponent(next)}`;
       }
-    }
+    };
+    const seen = await eventually(listed, (clients) => names.every((name) => clients.includes(name)));
     expect(seen.filter((name) => names.includes(name))).toEqual([...names].sort());
     expect(new Set(seen).size).toBe(seen.length);
     expect(seen).not.toContain(onlySimulated);

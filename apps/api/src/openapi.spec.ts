@@ -5,7 +5,7 @@ import type { Aggregate, Route } from '#eventsourcing';
 import { aggregates, cloudEventType, policies, projectionGroups, publicEventTypes, type PublicCommandName, ticket } from '#ticketing';
 import { codesOfEveryCommand } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
-import { type Answer, type RunningApi, send, startApi, visible } from './testing/running-api.js';
+import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a document of any shape is what is tested
@@ -211,7 +211,7 @@ describe('the answers', () => {
       'Problem',
     ].map(matches) as [(value: unknown) => void, ...((value: unknown) => void)[]];
     const example = (name: string) => document.components.schemas[name].examples[0];
-    const shown = (view: string) => visible(api.url, view);
+    const shown = (view: string) => send(api.url, 'GET', view);
     const lives = [
       [
         'TriageTicket',

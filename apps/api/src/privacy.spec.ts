@@ -8,7 +8,7 @@ import { eraseWhatIsDue, type Erasing, queries, runQuery } from '#ticketing-app'
 import { eventually } from '../../../test/eventually.js';
 import { storeWithKeys } from '../../../test/stores.js';
 import { startEraser } from '../../worker/src/eraser.js';
-import { openingOf, type RunningApi, send, startApi, visible } from './testing/running-api.js';
+import { openingOf, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
 /** The worker, as a process of its own. */
@@ -23,7 +23,7 @@ beforeAll(async () => {
 
 afterAll(() => api.stop());
 
-const get = (path: string, headers?: Record<string, string>) => visible(api.url, path, headers);
+const get = (path: string, headers: Record<string, string> = {}) => send(api.url, 'GET', path, { headers });
 const post = async (path: string, body: object) => {
   const answer = await send(api.url, 'POST', path, { body });
   if (answer.status >= 300) throw new Error(answer.text);
@@ -164,8 +164,9 @@ it('forgets a person at every door, and nobody else', async () => {
   ]);
 
   const readsOf = () => get(`/v1/audit/reads?reader=administrator&query=history&about=${jane.id}`);
-  const reads = await eventually(readsOf, ({ json }) => json.items?.length > 0);
-  expect(reads.json.items[0]).toMatchObject({ query: 'history', id: jane.id, count: 6, reader: { id: 'administrator' } });
+  // The last one, of what there is since the erasure.
+  const reads = await eventually(readsOf, ({ json }) => json.items?.[0]?.count === 6);
+  expect(reads.json.items[0]).toMatchObject({ query: 'history', id: jane.id, reader: { id: 'administrator' } });
 
   // Work goes on, with a key of its own.
   await post(`${jane.path}/internal-notes`, { text: 'The spare part has come' });
@@ -212,7 +213,7 @@ it('erases what was kept for as long as was agreed, and says before what that wo
     type: 'PersonalDataErased',
     data: { because: 'retention' },
   });
-  expect(await dueIn(31)).toMatchObject({ items: [{ tickets: 0 }] });
+  await eventually(async () => expect(await dueIn(31)).toMatchObject({ items: [{ tickets: 0 }] }));
   expect((await get(open.path)).text).not.toContain('[erased]');
 });
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { get as httpGet, type IncomingMessage } from 'node:http';
 import { eventually } from '../../../test/eventually.js';
-import { type Answer, type RunningApi, send, startApi, visible } from './testing/running-api.js';
+import { type Answer, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
 beforeAll(async () => {
@@ -23,7 +23,7 @@ async function post(path: string, body: unknown, headers: Record<string, string>
   return answer;
 }
 
-const get = (path: string, headers?: Record<string, string>): Promise<Answer> => visible(api.url, path, headers);
+const get = (path: string, headers: Record<string, string> = {}): Promise<Answer> => send(api.url, 'GET', path, { headers });
 
 /** A ticket with a step, put on hold and resumed: revisions 0 to 3. */
 async function livelyTicket(fields: object = {}): Promise<string> {

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { discardTicketInstants } from '#ticketing-app';
 import { eventually } from '../../../test/eventually.js';
 import { runs } from '../../../test/runs.js';
-import { type RunningApi, send, startApi, visible } from './testing/running-api.js';
+import { type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
 beforeAll(async () => {
@@ -12,7 +12,7 @@ afterAll(async () => {
   await api?.stop();
 });
 
-const get = (path: string) => visible(api.url, path);
+const get = (path: string) => send(api.url, 'GET', path);
 const json = async (path: string) => (await get(path)).json;
 const hoursAgo = (hours: number) => new Date(Date.now() - hours * 3_600_000).toISOString();
 

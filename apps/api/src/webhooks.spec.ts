@@ -156,7 +156,12 @@ describe('webhooks', () => {
     const first = await get(`/v1/webhooks/${webhook}/deliveries?state=delivered&limit=4`);
     const second = await get(`/v1/webhooks/${webhook}/deliveries?state=delivered&limit=4&cursor=${encodeURIComponent(first.next)}`);
     expect([...first.items, ...second.items]).toEqual(items);
-    expect(await get(`/v1/webhooks/${webhook}`)).toMatchObject({ failures: 0, place: expect.stringMatching(/^\d+\/\d+/), state: 'active' });
+    // How far it has come is stored after what it has sent.
+    const { failures, state } = await eventually(
+      () => get(`/v1/webhooks/${webhook}`),
+      ({ place }) => /^\d+\/\d+/.test(place),
+    );
+    expect([failures, state]).toEqual([0, 'active']);
   });
 
   it('lose nothing to a receiver that fails, in whatever way, and hold up no other ticket', async () => {
@@ -183,7 +188,8 @@ describe('webhooks', () => {
       if (way === undefined) response.writeHead(204).end();
       else way(response);
     });
-    deliver({}, 400);
+    // Twice no answer comes; any other comes in time, also on a busy machine.
+    deliver({}, 2_000);
     const webhook = await subscribe('/hostile', client);
     await arrived('/hostile', 14);
     await eventually(
@@ -213,7 +219,7 @@ describe('webhooks', () => {
   it('say what is wrong with a receiver that speaks no TLS, and keep what it is to be sent', async () => {
     const client = newClient();
     await openTicket(client);
-    deliver({}, 2_000);
+    deliver();
     const url = receiver.url('/plain').replace('http:', 'https:');
     const { webhook } = await post('/v1/webhooks', { url, clients: [client], from: 'start' });
     const kept = await eventually(

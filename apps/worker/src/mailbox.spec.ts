@@ -11,7 +11,7 @@ import { createLog } from '#platform';
 import { SealedBlobs } from '#privacy';
 import { ticket } from '#ticketing';
 import { inboundMail, mailId, openMail } from '#ticketing-app';
-import { eventually } from '../../../test/eventually.js';
+import { eventually, PATIENCE_MS } from '../../../test/eventually.js';
 import { storeWithKeys, type TestStores, testStores } from '../../../test/stores.js';
 
 /**
@@ -127,7 +127,7 @@ describe('a mailbox that is polled', () => {
       senders,
       own: [],
       everyMs: 20,
-      silenceMs: 5_000,
+      silenceMs: PATIENCE_MS,
     });
     try {
       await eventually(

@@ -125,12 +125,22 @@ export interface Answer {
   readonly json: any;
 }
 
-export async function send(
-  url: string,
-  method: string,
-  path: string,
-  { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {},
-): Promise<Answer> {
+interface Asked {
+  readonly body?: unknown;
+  readonly headers?: Record<string, string>;
+}
+
+/**
+ * Asks, and asks again as long as the API answers that a view, or the past, has not reached the requested position: on a busy machine, or with
+ * a full log, that may take longer than one request waits.
+ */
+export const send = (url: string, method: string, path: string, asked: Asked = {}): Promise<Answer> =>
+  eventually(
+    () => sendOnce(url, method, path, asked),
+    ({ status, text }) => status !== 503 || !text.includes('"not-yet-visible"'),
+  );
+
+async function sendOnce(url: string, method: string, path: string, { body, headers = {} }: Asked): Promise<Answer> {
   const response = await fetch(url + path, {
     method,
     redirect: 'manual',
@@ -159,16 +169,6 @@ export async function everyPage<Entry>(url: string, path: string, limit = 200): 
   }
   return all;
 }
-
-/**
- * An answer once the view, or the past, has reached the requested position: on a busy machine, or a full log, the API may first ask to try
- * again.
- */
-export const visible = (url: string, path: string, headers: Record<string, string> = {}): Promise<Answer> =>
-  eventually(
-    () => send(url, 'GET', path, { headers }),
-    ({ status }) => status !== 503,
-  );
 
 /** The body of a ticket without special needs. */
 export function openingOf(client: string) {
