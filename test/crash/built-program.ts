@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RunFile } from '#local';
+import { PATIENCE_MS } from '../eventually.js';
 
 /** The top of the repository. */
 export const root = resolve(import.meta.dirname, '../..');
@@ -113,8 +114,8 @@ export class Program {
 
   /** Waits until it says in its data directory where it is. */
   async ready(dataDir: string): Promise<RunFile> {
-    const until = Date.now() + 30_000;
-    while (this.child.exitCode === null && this.child.signalCode === null && Date.now() < until) {
+    const until = performance.now() + PATIENCE_MS;
+    while (this.child.exitCode === null && this.child.signalCode === null && performance.now() < until) {
       const found = runFileIn(dataDir);
       if (found?.pid === this.pid) return found;
       await pause(20);

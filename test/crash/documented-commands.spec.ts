@@ -92,12 +92,12 @@ describe('the commands in README and docs', () => {
       const shell = `
         npx() { shift; node '${root}/bin/tierline.js' "$@"; }
         npm() { node '${root}/bin/tierline.js' "$2"; }
-        curl() { command curl -sS --max-time 3 -o body -w '%{http_code}' "$@"; local code=$?; [ $code = 28 ] && [ -s body ] && code=0; return $code; }
+        curl() { command curl -sS --max-time 8 -o body -w '%{http_code}' "$@"; local code=$?; [ $code = 28 ] && [ -s body ] && code=0; return $code; }
         ID='${ticket}' RESOLVED='${resolved}' PROBLEM_ID='${problem}'
         ${command}`;
       const { PORT: _port, EVENTSTORE_URL: _events, MONGODB_URL: _views, API_URL: _api, ...inherited } = process.env;
       const env = { ...inherited, DATA_DIR: join(directory, 'data'), NO_COLOR: '1', NODE_OPTIONS: '' };
-      execFile('bash', ['-c', shell], { cwd: directory, env, timeout: 60_000 }, (error, stdout, stderr) =>
+      execFile('bash', ['-c', shell], { cwd: directory, env, timeout: 240_000 }, (error, stdout, stderr) =>
         done({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, stdout, stderr }),
       );
     });

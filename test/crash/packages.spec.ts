@@ -64,7 +64,7 @@ console.log(JSON.stringify({ types, titles, refused: [taken instanceof PortUnava
 
 it('works with the real clients from plain JavaScript', async () => {
   writeFileSync(join(project, 'use.js'), SCRIPT);
-  const { stdout } = await run(process.execPath, ['use.js'], { cwd: project, timeout: 30_000 });
+  const { stdout } = await run(process.execPath, ['use.js'], { cwd: project, timeout: 110_000 });
   expect(JSON.parse(stdout)).toEqual({ types: ['opened'], titles: ['No network'], refused: [true, 'ERR_PORT_UNAVAILABLE'] });
 });
 

@@ -52,17 +52,17 @@ describe('without a principal', () => {
         Object.keys(methods).map(async (method) => {
           const filled = path.replace(/\{\w+\}/g, '0');
           const { status } = await send(api.url, method.toUpperCase(), filled, { headers: { Authorization: '' } });
-          return `${method} ${path} ${status}`;
+          return { operation: `${method} ${path}`, status };
         }),
       ),
     );
-    const open = answers.filter((answer) => !answer.endsWith(' 401'));
+    const open = answers.filter(({ status }) => status !== 401).map(({ operation }) => operation);
     expect(open.sort()).toEqual([
-      'get /health/live 200',
-      'get /health/ready 200',
-      'post /v1/passkey-challenges 200',
-      'post /v1/passwords 400',
-      'post /v1/sessions 400',
+      'get /health/live',
+      'get /health/ready',
+      'post /v1/passkey-challenges',
+      'post /v1/passwords',
+      'post /v1/sessions',
     ]);
     expect(answers.length).toBeGreaterThan(60);
     for (const path of ['/openapi.json', '/docs', '/docs/start.js', '/docs/swagger-ui.css', '/login', '/login/page.js'])

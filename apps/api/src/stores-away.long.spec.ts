@@ -66,8 +66,8 @@ describe('when a store is away', () => {
     const eventNode = await startEmbeddedEventStoreDB({ directory: join(directory, 'eventstoredb'), port: 0 });
     const viewNode = await startEmbeddedMongoDB({ directory: join(directory, 'mongodb'), port: 0 });
     const [eventLine, viewLine] = [await Line.to(eventNode.port), await Line.to(viewNode.port)];
-    const store = EventStoreDB.connect(`esdb://127.0.0.1:${eventLine.port}?tls=false`, { patienceMs: 1_500, attemptMs: 1_000 });
-    const mongo = await connectMongo(`mongodb://127.0.0.1:${viewLine.port}/?directConnection=true&serverSelectionTimeoutMS=300`);
+    const store = EventStoreDB.connect(`esdb://127.0.0.1:${eventLine.port}?tls=false`, { patienceMs: 4_000, attemptMs: 3_000 });
+    const mongo = await connectMongo(`mongodb://127.0.0.1:${viewLine.port}/?directConnection=true&serverSelectionTimeoutMS=2000`);
     const bucket = await startS3Server();
     const keys = await PersonalKeys.open(mongo, await MasterKeyFile.open(join(directory, 'personal-key')));
     const blobs = new SealedBlobs(await openBlobStore({ s3: bucket, attachmentsDir: '' }), await AttachmentKeys.open(mongo, keys));

@@ -124,12 +124,8 @@ it('loses nothing for a reader that falls behind the window, and holds up no oth
   const log = new PublicLog(events.store, { events: 8 });
   const { id, position } = await open(client);
   let resume = () => {};
-  const slow = first(
-    log,
-    60,
-    { client },
-    { after: position, onBatch: ({ caughtUp }) => (caughtUp ? new Promise<void>((go) => (resume = go)) : undefined) },
-  );
+  const resumed = new Promise<void>((go) => (resume = go));
+  const slow = first(log, 60, { client }, { after: position, onBatch: ({ caughtUp }) => (caughtUp ? resumed : undefined) });
   const fast = first(log, 60, { client }, { after: position });
   const told = Array.from({ length: 60 }, (_, n) => String(n));
   for (const text of told) await note(id, text);

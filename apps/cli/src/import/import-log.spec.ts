@@ -179,7 +179,7 @@ describe('importing the log', () => {
     const onProgress = ({ phase }: ImportProgress): void => {
       if (phase === 'importing') lost ??= server.close();
     };
-    const impatient = EventStoreDB.connect(server.url, { patienceMs: 500, attemptMs: 400 });
+    const impatient = EventStoreDB.connect(server.url, { patienceMs: 4_000, attemptMs: 3_000 });
     const importing = importBpic2013({ file: csvFile, store: impatient, concurrency: 1, onProgress });
     await expect(importing).rejects.toMatchObject({ name: 'StoreUnavailable' });
     await lost;

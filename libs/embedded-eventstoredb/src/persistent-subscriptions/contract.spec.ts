@@ -26,7 +26,6 @@ import {
   type ResolvedEvent,
 } from '@eventstore/db-client';
 import { Client, credentials } from '@grpc/grpc-js';
-import { jest } from '@jest/globals';
 import { eventually } from '../../../../test/eventually.js';
 import { startEmbeddedEventStoreDB, type EmbeddedEventStoreDB } from '../index.js';
 

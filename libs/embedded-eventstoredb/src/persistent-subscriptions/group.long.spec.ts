@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { jest } from '@jest/globals';
 import fc from 'fast-check';
 import { eventually } from '../../../../test/eventually.js';
 import { ANY } from '../storage/append-rules.js';

@@ -184,7 +184,7 @@ it('behaves as the model does, whatever is written, together or one after the ot
         rmSync(root, { recursive: true });
       }
     }),
-    { numRuns: 60, interruptAfterTimeLimit: 20_000, endOnFailure: true },
+    { numRuns: 60, endOnFailure: true },
   );
 });
 
