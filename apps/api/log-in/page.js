@@ -2,7 +2,11 @@
 // What follows the # is never sent to a server, so a link is in no log. It is used when somebody presses the button: who only looks at the
 // page (a mail scanner, a browser that fetches ahead) does not use it up.
 
-let failed = location.search === '?failed';
+/** Why the identity provider did not log anybody in. */
+let failed = {
+  '?failed': 'That did not log you in. Try again; the log of the server says why.',
+  '?unavailable': 'The identity provider does not answer. Try again in a moment, or log in another way.',
+}[location.search];
 const at = (id) => document.getElementById(id);
 const say = (text) => {
   at('said').textContent = text;
@@ -24,15 +28,15 @@ function showOnly(...ids) {
   for (const id of [...parts, 'add-passkey', 'authenticator', 'confirm-totp', 'recovery']) at(id).hidden = !ids.includes(id);
   if (at('elsewhere')) at('elsewhere').hidden = !ids.includes('with-password');
   at('begin-totp').hidden = false;
-  at('recovery-codes').textContent = '';
+  at('recovery-codes').textContent = at('totp-secret').textContent = at('totp-uri').href = '';
   for (const id of ['account', 'password', 'new-password', 'code']) at(id).value = '';
 }
 async function show() {
   const { ok, status, json } = await ask('GET', '/v1/principal');
   if (!ok && status !== 401) return say(why(json));
   showOnly(ok ? 'log-out' : 'with-password');
-  if (ok) failed = false;
-  if (!ok && failed) return say('That did not log you in. Try again; the log of the server says why.');
+  if (ok) failed = undefined;
+  if (!ok && failed) return say(failed);
   if (!ok)
     return say(
       at('elsewhere') ? 'Nobody is logged in.' : 'Nobody is logged in. Whoever runs this server makes a link: npx tierline login-link',
@@ -51,11 +55,18 @@ async function show() {
     else await show();
   };
 }
+/** Whether passkeys of a domain work where this page is open; says so if not. */
+const areForHere = (domain) => {
+  const are = location.hostname === domain || location.hostname.endsWith('.' + domain);
+  if (!are) say('Passkeys work only at ' + domain + ': open this page there.');
+  return are;
+};
 const hasPasskeys = typeof PublicKeyCredential === 'function' && 'parseRequestOptionsFromJSON' in PublicKeyCredential;
 at('with-passkey').hidden = !hasPasskeys;
 at('with-passkey').onclick = async () => {
   const { ok, json } = await ask('POST', '/v1/passkey-challenges');
   if (!ok) return say(why(json));
+  if (!areForHere(json.rpId)) return;
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(json);
   const passkey = await navigator.credentials.get({ publicKey }).catch(() => null);
   if (passkey === null) return say('No passkey was used.');
@@ -64,6 +75,7 @@ at('with-passkey').onclick = async () => {
 async function addPasskey() {
   const { ok, json } = await ask('POST', '/v1/own-account/passkeys/options');
   if (!ok) return say(why(json));
+  if (!areForHere(json.rp.id)) return;
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(json);
   const made = await navigator.credentials.create({ publicKey }).catch(() => null);
   if (made === null) return say('No passkey was made.');

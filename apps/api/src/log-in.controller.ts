@@ -3,7 +3,7 @@ import { Body, Controller, Get, Header, HttpCode, Inject, Param, Post, Req, Res 
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStore } from '#eventsourcing';
 import { Problem } from '#http';
-import type { IdentityProvider } from '#oidc';
+import type { IdentityProvider, Unavailable } from '#oidc';
 import { JsonLog } from '#platform';
 import { endSessionsOfProvider, ReadModels, startSession } from '#ticketing-app';
 import { providerUnavailable } from './authentication.js';
@@ -100,7 +100,7 @@ export class LogInController {
   @Get('oidc')
   async begin(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<void> {
     const begun = await this.#provider().beginLogIn();
-    if ('unavailable' in begun) throw providerUnavailable(begun, this.log);
+    if ('unavailable' in begun) return this.#away(begun, reply);
     keepPendingLogIn(request, reply, begun.pending);
     void reply.code(302).header('Location', begun.address);
   }
@@ -112,7 +112,7 @@ export class LogInController {
     const [, search = ''] = /\?(.*)$/.exec(request.url) ?? [];
     const found = await this.#provider().finishLogIn(search, pendingLogInIn(request));
     keepPendingLogIn(request, reply);
-    if ('unavailable' in found) throw providerUnavailable(found, this.log);
+    if ('unavailable' in found) return this.#away(found, reply);
     if ('unknown' in found || found.principal.roles.length === 0) {
       const reason = 'unknown' in found ? found.unknown : 'the identity provider assigns no Tierline role';
       this.log.warn({ reason, correlationId: request.correlationId }, 'a login through the identity provider failed');
@@ -156,6 +156,12 @@ export class LogInController {
     }
     const ended = await endSessionsOfProvider(this.store, this.models, found, correlationId);
     this.log.info({ ended, correlationId }, 'a logout arrived from the identity provider');
+  }
+
+  /** For people in a browser, the page says so. */
+  #away(found: Unavailable, reply: FastifyReply): void {
+    providerUnavailable(found, this.log);
+    void reply.code(302).header('Location', '/login?unavailable');
   }
 
   #provider(): IdentityProvider {

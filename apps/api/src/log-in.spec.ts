@@ -15,11 +15,13 @@ import { type Answer, openingOf, PASSKEY_ORIGIN, type RunningApi, send, startApi
 
 let api: RunningApi;
 let provider: TestProvider;
+let identityProvider: IdentityProvider;
 // What a hash costs in production its own spec shows.
 const passwords = new PasswordHashes({ ln: 10, r: 8, p: 1 });
 beforeAll(async () => {
   provider = await startProvider((user) => ({ name: 'Ada', roles: user === 'nobody' ? [] : ['lead'], clients: [api.client] }));
-  api = await startApi({ identityProvider: new IdentityProvider(provider.config), secondFactorRoles: ['auditor'], passwords });
+  identityProvider = new IdentityProvider(provider.config);
+  api = await startApi({ identityProvider, secondFactorRoles: ['auditor'], passwords });
 });
 afterAll(async () => {
   await api?.stop();
@@ -179,7 +181,7 @@ describe('a session', () => {
 });
 
 /** As much of a browser as the page takes: its elements, its address, its cookies. */
-function browserAt(html: string, hash: string) {
+function browserAt(html: string, hash: string, search = '') {
   interface Element {
     hidden: boolean;
     textContent: string;
@@ -191,7 +193,7 @@ function browserAt(html: string, hash: string) {
   const element = (): Element => ({ hidden: true, textContent: '', value: '', focus: () => undefined });
   const elements = new Map<string, Element>();
   const jar: Record<string, string> = { Cookie: 'other=1' };
-  const location = { hash, pathname: '/login', search: '' };
+  const location = { hash, pathname: '/login', search };
   const page = {
     location,
     document: {
@@ -341,6 +343,25 @@ describe('logging in at the identity provider', () => {
     expect((await ask('GET', '/v1/principal', one.session)).status).toBe(200);
     expect((await ask('GET', '/v1/principal', other.session)).status).toBe(401);
     for (const refused of [token, 'x', '']) expect((await tell(refused)).status).toBe(400);
+  });
+
+  it('is told on the page that the provider does not answer', async () => {
+    const away = { unavailable: new Error('away') };
+    const begin = jest.spyOn(identityProvider, 'beginLogIn').mockResolvedValueOnce(away);
+    const finish = jest.spyOn(identityProvider, 'finishLogIn').mockResolvedValueOnce(away);
+    for (const path of ['/login/oidc', '/login/callback?code=x&state=x']) {
+      const { status, headers } = await ask('GET', path);
+      expect([path, status, headers.get('location')]).toEqual([path, 302, '/login?unavailable']);
+    }
+    begin.mockRestore();
+    finish.mockRestore();
+    const { page, text } = browserAt((await ask('GET', '/login')).text, '', '?unavailable');
+    runInNewContext((await ask('GET', '/login/page.js')).text, page);
+    await eventually(
+      () => text('said'),
+      (said) => said !== '',
+    );
+    expect(text('said')).toMatch(/^The identity provider does not answer/);
   });
 
   it('begins none for what is replayed, forged, or began elsewhere, nor for who has no role', async () => {

@@ -1,4 +1,6 @@
 import { createPublicKey, randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
 import { instantFrom } from '#eventsourcing';
 import { IdentityProvider } from './identity-provider.js';
@@ -173,6 +175,22 @@ describe('logging in with a browser', () => {
     ])
       expect([search, await provider.finishLogIn(search, mine.pending)]).toEqual([search, { unknown: expect.any(String) }]);
   });
+});
+
+it('that fails when somebody comes back is away, and does not refuse them', async () => {
+  const failing = createServer(({ url }, response) => {
+    const discovered = { issuer, authorization_endpoint: `${issuer}/auth`, token_endpoint: `${issuer}/token`, jwks_uri: `${issuer}/jwks` };
+    if (url?.startsWith('/.well-known/') === true) response.setHeader('Content-Type', 'application/json').end(JSON.stringify(discovered));
+    else response.writeHead(503).end();
+  });
+  await new Promise<void>((resolve) => failing.listen(0, '127.0.0.1', resolve));
+  const issuer = `http://127.0.0.1:${(failing.address() as AddressInfo).port}`;
+  const one = new IdentityProvider({ ...server.config, issuer });
+  const { address, pending } = (await one.beginLogIn()) as { readonly address: string; readonly pending: string };
+  const state = new URL(address).searchParams.get('state');
+  expect(await one.finishLogIn(`?code=x&state=${state}`, pending)).toEqual({ unavailable: expect.any(Error) });
+  failing.close();
+  failing.closeAllConnections();
 });
 
 describe('a logout token', () => {

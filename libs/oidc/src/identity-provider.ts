@@ -163,9 +163,7 @@ export class IdentityProvider {
         idToken: tokens.id_token ?? '',
       };
     } catch (error) {
-      // What `fetch` throws when nobody answers.
-      const isAway = error instanceof TypeError && error.message === 'fetch failed';
-      return isAway ? { unavailable: error } : { unknown: (error as Error).message };
+      return doesNotAnswer(error) ? { unavailable: error } : { unknown: (error as Error).message };
     }
   }
 
@@ -265,6 +263,13 @@ export class IdentityProvider {
 /** Whether the provider's keys could not be had, rather than a token not be good. */
 function isAway({ code }: errors.JOSEError): boolean {
   return [errors.JWKSTimeout.code, errors.JWKSInvalid.code, errors.JOSEError.code].includes(code);
+}
+
+/** Whether the provider did not answer a request for tokens or claims: `fetch` failed, it took too long, or it has an error of its own. */
+function doesNotAnswer(error: unknown): boolean {
+  if (error instanceof TypeError) return error.message === 'fetch failed';
+  const { code, cause } = error as { readonly code?: unknown; readonly cause?: unknown };
+  return code === 'OAUTH_TIMEOUT' || (cause instanceof Response && cause.status >= 500);
 }
 
 function pendingIn(text: string): Pending | undefined {

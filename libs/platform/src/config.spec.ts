@@ -198,6 +198,11 @@ describe('loadConfig', () => {
     expect(loadConfig({ ...former, ...present })).toMatchObject({ eventStoreUrl: 'esdb://new:2113', mongodbUrl: 'mongodb://new' });
   });
 
+  it('expects passkeys at the page as it is served', () => {
+    const tls = { TLS_CERT_FILE: '/etc/tls/cert.pem', TLS_KEY_FILE: '/etc/tls/key.pem' };
+    expect(loadConfig({ PORT: '8443', ...tls }).logIn.passkeys).toEqual({ rpId: 'localhost', origins: ['https://localhost:8443'] });
+  });
+
   it('names every fault at once', () => {
     const env = {
       HOST: '0.0.0.0',

@@ -116,7 +116,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * | `PERSONAL_KEY_FILE_BEFORE` | – |
  * | `LOG_IN_KEY_FILE` | `log-in-key` in `DATA_DIR` |
  * | `SECOND_FACTOR_ROLES` | none |
- * | `PASSKEY_ORIGINS` | `http://localhost:` and the port |
+ * | `PASSKEY_ORIGINS` | `http://localhost:` and the port; with a certificate `https://` |
  * | `PASSKEY_RP_ID` | the host of the first of them |
  * | `WEBHOOK_KEY_FILE` | `webhook-key` in `DATA_DIR` |
  * | `WEBHOOK_NETWORKS` | none but public addresses |
@@ -205,7 +205,7 @@ export function loadConfig(env: Environment): Config {
     ...(oidc === undefined ? {} : { oidc }),
     personalKeyFile: read('PERSONAL_KEY_FILE', `${dataDir}/personal-key`, path, 'must be a path'),
     ...(personalKeyFileBefore === undefined ? {} : { personalKeyFileBefore }),
-    logIn: readLogIn(read, faults, dataDir, http.port),
+    logIn: readLogIn(read, faults, dataDir, `${http.tls === undefined ? 'http' : 'https'}://localhost:${http.port}`),
     webhooks: {
       keyFile: read('WEBHOOK_KEY_FILE', `${dataDir}/webhook-key`, path, 'must be a path'),
       networks: read('WEBHOOK_NETWORKS', [], (text) => listOf(text, network), 'must be networks such as 10.0.0.0/8,fd00::/8'),

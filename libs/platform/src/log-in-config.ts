@@ -18,11 +18,14 @@ export interface PasskeySite {
   readonly origins: readonly string[];
 }
 
-/** The settings for logging in to accounts. */
-export function readLogIn(read: Read, faults: Fault[], dataDir: string, port: number): LogInConfig {
+/**
+ * The settings for logging in to accounts.
+ * @param here the origin of the API on this machine
+ */
+export function readLogIn(read: Read, faults: Fault[], dataDir: string, here: string): LogInConfig {
   const origins = read(
     'PASSKEY_ORIGINS',
-    [`http://localhost:${port}`],
+    [here],
     (text) => listOf(text, secureOrigin),
     'must be origins such as https://desk.example, with commas between them',
   );
