@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import PostalMime from 'postal-mime';
@@ -8,7 +8,7 @@ import { readAggregate, StoreUnavailable } from '#eventsourcing';
 import { deliverReports } from '#notifications';
 import { createLog } from '#platform';
 import { type DeliveryTarget, report, type ReportRun, reportViews, team, ticketViews } from '#ticketing';
-import { type Deliverer, deliveries, type Patience, patience as usualPatience } from '#webhooks';
+import { type Deliverer, deliveries, deliveryHealth, type Patience, patience as usualPatience } from '#webhooks';
 import { commandsTo } from '../../../libs/ticketing-app/src/testing/send-command.js';
 import { eventually } from '../../../test/eventually.js';
 import { MailServer } from '../../../test/mail-server.js';
@@ -16,7 +16,8 @@ import { type TestStores, testStores } from '../../../test/stores.js';
 import { startReporter } from './reporter.js';
 import { startWorker } from './worker.js';
 
-const log = createLog('silent', { write: () => {} });
+const logged: string[] = [];
+const log = createLog('warn', { write: (line) => void logged.push(line) });
 const patience: Patience = { ...usualPatience, firstMs: 20, longestMs: 50, breakAfter: Infinity };
 
 let stores: TestStores;
@@ -139,18 +140,26 @@ describe('a report by e-mail', () => {
     expect(await readdir(join(folder, 'northwind'))).toEqual(['refused-2020-10-01-2020-10-31-1.html']);
   });
 
-  it('is given up where the mail server stays away', async () => {
+  it('is given up where the mail server stays away or the folder cannot be written, which is told before', async () => {
     const to = await withMail('away');
     const gone = await new MailServer().start();
     const { url } = gone;
     await gone.close();
     deliver(url, { giveUpMs: 100 });
-    await reportTo('away', [to, { by: 'folder', folder: 'away' }]);
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, 'blocked'), '');
+    await reportTo('away', [to, { by: 'folder', folder: 'away' }, { by: 'folder', folder: 'blocked' }]);
     const given = (await delivered('away')).deliveries;
     expect(given).toMatchObject([
       { target: 0, failed: { because: 'given-up', detail: expect.stringContaining('ECONNREFUSED') } },
       { target: 1 },
+      { target: 2, failed: { because: 'given-up', detail: expect.stringContaining('EEXIST') } },
     ]);
+    expect(logged.find((line) => line.includes('cannot be written to its folder'))).toContain('"folder":"blocked"');
+    await eventually(
+      () => deliveryHealth(stores.mongo.db, stores.store),
+      ({ reports }) => reports?.state === 'running' && reports.waiting === 0 && reports.dead > 1,
+    );
     const { tries } = (await eventually(
       () => deliveries(stores.mongo.db).findOne({ type: 'email', state: 'dead', 'attempts.error': /ECONNREFUSED/ }),
       (one) => one !== null,

@@ -32,6 +32,7 @@ import {
   type Patience,
   patience,
   progress,
+  REPORTS,
   type Tried,
 } from '#webhooks';
 import { failureOf, notTried } from './undelivered.js';
@@ -47,7 +48,6 @@ export interface DeliverReportsOptions extends Omit<DeliverOptions, 'destination
 }
 
 const DELIVERER: Actor = { id: 'report-deliverer', kind: 'system' };
-const DESTINATION = 'reports';
 /** How long a mail server may be silent, and take in total, in milliseconds. */
 const MAIL_TIMES = { silenceMs: 15_000, wholeMs: 120_000 };
 
@@ -84,7 +84,13 @@ export function deliverReports({ blobs, folder, mail, patience = usualPatience, 
     const content = Buffer.concat(chunks);
     const file = fileNameOf(sent);
     if (target.by === 'folder') {
-      await writeWhole(join(folder, target.folder), file, content);
+      await writeWhole(join(folder, target.folder), file, content).catch((error: Error) => {
+        log.warn(
+          { report: sent.report, run: sent.run, folder: target.folder, err: error },
+          'a report cannot be written to its folder; tried again',
+        );
+        throw error;
+      });
       return { outcome: 'taken', ms: Math.round(performance.now() - began) };
     }
     const contact = await contactOf(store, target.to, client);
@@ -115,11 +121,11 @@ export function deliverReports({ blobs, folder, mail, patience = usualPatience, 
       // If there has never been a delivery, nothing is read.
       isNeeded ||=
         (await db.collection(reports.name).findOne({ deliverTo: { $exists: true } })) !== null ||
-        (await progress(db).findOne({ _id: DESTINATION })) !== null;
+        (await progress(db).findOne({ _id: REPORTS })) !== null;
       if (!isNeeded) return [];
       return [
         {
-          id: DESTINATION,
+          id: REPORTS,
           revision: 1,
           generation: 1,
           from: 'start',

@@ -16,7 +16,10 @@ export interface DeliveryHealth {
   readonly dead: number;
 }
 
-export type DeliveryKind = 'webhooks' | 'email' | 'chat';
+/** The destination of all reports, whatever their targets. */
+export const REPORTS = 'reports';
+
+export type DeliveryKind = 'webhooks' | 'email' | 'chat' | 'reports';
 
 /** The condition of deliveries, by kind; without kinds that have no destination. */
 export async function deliveryHealth(db: Mongo['db'], store: EventStore): Promise<Readonly<Partial<Record<DeliveryKind, DeliveryHealth>>>> {
@@ -27,11 +30,13 @@ export async function deliveryHealth(db: Mongo['db'], store: EventStore): Promis
   const known = await progress(db).find().toArray();
   const named = (prefix: string) => known.map(({ _id }) => _id).filter((id) => id.startsWith(`notifications/${prefix}`));
   const active = subscribed.filter(({ state }) => state === 'active').map(({ webhook }) => webhook);
+  const made = known.map(({ _id }) => _id).filter((id) => id === REPORTS);
   const steps = { eventTypes: ['EscalationStepDispatched'] };
   const kinds = {
     webhooks: { all: subscribed.map(({ webhook }) => webhook), active, reads: { streamPrefixes: publicStreamPrefixes } },
     email: { all: named('email'), active: named('email'), reads: steps },
     chat: { all: named('chat/'), active: named('chat/'), reads: steps },
+    reports: { all: made, active: made, reads: { eventTypes: ['ReportRunCompleted'] } },
   };
   const found = Object.entries(kinds).filter(([, { all }]) => all.length > 0);
   return Object.fromEntries(

@@ -1,4 +1,4 @@
-export { type DeliveryHealth, deliveryHealth, type DeliveryKind } from './delivery-health.js';
+export { type DeliveryHealth, deliveryHealth, type DeliveryKind, REPORTS } from './delivery-health.js';
 export { deliver, type Deliverer, type DeliverOptions } from './deliver.js';
 export * from './deliver-webhooks.js';
 export type { Destination, Parcel, Tried } from './destination.js';
