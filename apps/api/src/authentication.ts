@@ -1,7 +1,7 @@
 import { type EventStore, instantFrom } from '#eventsourcing';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { countedAddress, Problem, problemOfStores, type RateLimits, readOnBehalfOf, sendProblem } from '#http';
+import { countedAddress, loggedUrl, Problem, problemOfStores, type RateLimits, readOnBehalfOf, sendProblem } from '#http';
 import type { Identified, IdentityProvider, Unavailable } from '#oidc';
 import type { JsonLog, LogInConfig } from '#platform';
 import type { Credential } from '#ticketing';
@@ -134,7 +134,10 @@ export function authenticate(
       const problem = problemOfStores(error, false);
       if (problem === undefined) throw error;
       if (problem.kind.status >= 500)
-        log.warn({ code: problem.code, method: request.method, url: request.url, correlationId: request.correlationId }, problem.message);
+        log.warn(
+          { code: problem.code, method: request.method, url: loggedUrl(request.url), correlationId: request.correlationId },
+          problem.message,
+        );
       sendProblem(problem, request, reply);
       return reply;
     }

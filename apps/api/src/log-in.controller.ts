@@ -30,12 +30,12 @@ const page = (hasProvider: boolean): string => `<!doctype html>
       <noscript><p>Logging in requires JavaScript.</p></noscript>
       <p><button id="log-in" type="button" hidden>Log in</button><button id="log-out" type="button" hidden>Log out</button></p>
       <form id="with-password" hidden>
-        <p><label>Account <input id="account" autocomplete="username" required></label></p>
+        <p><label>Account <input id="account" autocomplete="username" autocapitalize="none" spellcheck="false" required></label></p>
         <p><label>Password <input id="password" type="password" autocomplete="current-password" required></label></p>
         <p><button>Log in with a password</button> <button id="with-passkey" type="button" hidden>Log in with a passkey</button></p>
       </form>
       <form id="with-code" hidden>
-        <p><label>Code of your authenticator, or a recovery code <input id="code" autocomplete="one-time-code" required></label></p>
+        <p><label>Code of your authenticator, or a recovery code <input id="code" autocomplete="one-time-code" autocapitalize="none" spellcheck="false" required></label></p>
         <p><button>Continue</button></p>
       </form>
       <form id="add-passkey" hidden>

@@ -14,6 +14,7 @@ import { createLog } from '#platform';
 import { eventually } from '../../../test/eventually.js';
 import { followCertificate, readCertificate } from './certificate.js';
 import { httpAdapter, type HttpOptions, prepareHttp } from './http-server.js';
+import { loggedUrl } from './problem-filter.js';
 
 let streaming: FastifyReply['raw'] | undefined;
 
@@ -51,6 +52,10 @@ async function serve(options: HttpOptions): Promise<{ readonly app: NestFastifyA
   await app.listen(0, '127.0.0.1');
   return { app, port: (app.getHttpServer().address() as AddressInfo).port };
 }
+
+it('logs no words that were searched for', () => {
+  expect(loggedUrl('/v1/tickets?q=Jane%20Doe&sort=priority&q=')).toBe('/v1/tickets?q=[personal]&sort=priority&q=[personal]');
+});
 
 describe('slow clients', () => {
   /** What comes back, and that it ends, when no more than this is ever sent. */

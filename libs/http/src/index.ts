@@ -6,6 +6,6 @@ export * from './http-server.js';
 export { JsonBody } from './json-body.js';
 export { isForeign, refuseForeignPages } from './origins.js';
 export * from './problem.js';
-export { problemOfStores, sendProblem } from './problem-filter.js';
+export { loggedUrl, problemOfStores, sendProblem } from './problem-filter.js';
 export * from './query-parameters.js';
 export { countedAddress, RateLimits, UNLIMITED } from './rate-limits.js';

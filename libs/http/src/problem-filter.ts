@@ -65,7 +65,13 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   #report(problem: Problem, exception: unknown, request: FastifyRequest): void {
-    const fields = { address: request.ip, method: request.method, url: request.url, status: problem.kind.status, code: problem.code };
+    const fields = {
+      address: request.ip,
+      method: request.method,
+      url: loggedUrl(request.url),
+      status: problem.kind.status,
+      code: problem.code,
+    };
     // A lagging view is part of the protocol; an unavailable store needs no stack trace; anything else is an internal fault.
     if (problem.code === 'not-yet-visible' || problem.code === 'request-aborted') this.log.debug(fields, problem.message);
     else if (problem.code === 'internal-error') this.log.error({ ...fields, err: exception }, problem.message);
@@ -121,6 +127,11 @@ export function sendProblem(problem: Problem, request: FastifyRequest, reply: Fa
     .type(PROBLEM_JSON)
     .serializer((details: unknown) => JSON.stringify(details))
     .send(problem.details(instanceOf(request.url), request.correlationId));
+}
+
+/** A request's target for the log: without words searched for, which may be someone's name. */
+export function loggedUrl(target: string): string {
+  return target.replace(/([?&]q=)[^&#]*/g, '$1[personal]');
 }
 
 /** The path of a request's target as a URI reference, whatever bytes were sent. */
