@@ -39,7 +39,8 @@ function schemaOf(type: ts.Type, checker: ts.TypeChecker, at: ts.Node): DataSche
   const values = checker.getIndexInfoOfType(type, ts.IndexKind.String)?.type;
   const properties = checker.getPropertiesOfType(type);
   if (values !== undefined && properties.length === 0) return { type: 'object', additionalProperties: schemaOf(values, checker, at) };
-  const required = properties.filter((property) => !(property.flags & ts.SymbolFlags.Optional)).map(({ name }) => name);
+  // Sorted: the order of properties depends on what else the compiler has read.
+  const required = properties.flatMap(({ flags, name }) => (flags & ts.SymbolFlags.Optional ? [] : [name])).sort();
   return {
     type: 'object',
     properties: Object.fromEntries(

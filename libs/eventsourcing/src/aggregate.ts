@@ -39,8 +39,8 @@ export interface EventDefinition<State, Data> {
   evolve(state: State, data: Data, facts: EventFacts): State;
   /** Bring data of older versions up to date, oldest first; a type without any is at version 1. */
   readonly upcasters?: readonly Upcaster[];
-  /** Its personal data: encrypted in the store, and erased when the person is forgotten. Paths refer to the current version. */
-  readonly personal?: PersonalData;
+  /** Its personal data: encrypted in the store, and erased when the person is forgotten. Paths refer to the current version. Null: none. */
+  readonly personal: PersonalData | null;
 }
 
 /**

@@ -113,6 +113,7 @@ describe('upcasting', () => {
   const aggregate = {
     events: {
       Named: event<unknown, unknown>({
+        personal: null,
         evolve: (state) => state,
         upcasters: [
           ({ name }: { name: string }) => ({ first: name.split(' ')[0], last: name.split(' ')[1] }),
@@ -143,7 +144,7 @@ describe('upcasting', () => {
 
 describe('evolve', () => {
   it('ignores events of a type that it does not know', () => {
-    const counter = { events: { Added: event<number, number>({ evolve: (sum, data) => sum + data }) } };
+    const counter = { events: { Added: event<number, number>({ personal: null, evolve: (sum, data) => sum + data }) } };
     const facts = { actor: { id: 'a', kind: 'agent' as const }, effectiveAt: instantFrom(0), recordedAt: instantFrom(0), commandId: 'c' };
     expect(evolve(counter, 1, { type: 'Added', data: 2 }, facts)).toBe(3);
     expect(evolve(counter, 1, { type: 'toString', data: 2 }, facts)).toBe(1);
@@ -154,7 +155,7 @@ describe('an aggregate', () => {
   class Add {
     readonly number: number = 0;
   }
-  const events = { Added: event<number, { readonly number: number }>({ evolve: (sum, { number }) => sum + number }) };
+  const events = { Added: event<number, { readonly number: number }>({ personal: null, evolve: (sum, { number }) => sum + number }) };
   const command = commandsOn<number, EventsOf<{ readonly events: typeof events }>>();
   const counter = {
     category: 'counter',

@@ -48,9 +48,10 @@ interface Lamp {
 
 const events = {
   Switched: event<Lamp, { readonly on: boolean; readonly follower?: string }>({
+    personal: null,
     evolve: (lamp, { on }) => ({ ...lamp, on, switched: lamp.switched + 1 }),
   }),
-  Broke: event<Lamp, object>({ evolve: (lamp) => ({ ...lamp, broken: true }) }),
+  Broke: event<Lamp, object>({ personal: null, evolve: (lamp) => ({ ...lamp, broken: true }) }),
 };
 const command = commandsOn<Lamp, EventsOf<{ readonly events: typeof events }>>();
 

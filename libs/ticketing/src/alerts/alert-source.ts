@@ -148,9 +148,11 @@ export class DefineAlertSource {
 
 const events = {
   AlertSourceDefined: event<AlertSourceState, Omit<AlertSource, 'definedBy' | 'definedAt' | 'retiredAt'>>({
+    personal: null,
     evolve: (_state, source, { actor, effectiveAt }) => ({ ...source, definedBy: actor, definedAt: effectiveAt }),
   }),
   AlertSourceRetired: event<AlertSourceState, { readonly source: string }>({
+    personal: null,
     evolve: (state, _data, { effectiveAt }) => state && { ...state, retiredAt: effectiveAt },
   }),
 };

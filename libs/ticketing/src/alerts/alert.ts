@@ -4,7 +4,6 @@ import {
   commandsOn,
   deterministicId,
   epochMillis,
-  event,
   type EventOf,
   type EventsOf,
   type Instant,
@@ -12,6 +11,7 @@ import {
 import { omitUndefined, without } from '../plain-json.js';
 import { about, count, flag, instant, listOf, oneOf, open, optional, type Static, text, uuid } from '../schema.js';
 import type { TicketState } from '../events/ticket.js';
+import { type PublicData, publishedChangesOf, publishedEvent, type PublishedEventDefinition } from '../published-event.js';
 import type { OpenTicket } from '../ticket/intake.js';
 import type { AlertFact, AlertGroup, DeliveredAlert } from './alert-deliveries.js';
 import { maintenanceAt, type MaintenanceState } from './maintenance.js';
@@ -115,13 +115,25 @@ interface Told {
   readonly fact: AlertFact;
 }
 
-const decided = <Data extends Told>(decision: AlertDecision, evolve: (alert: Alert, data: Data) => Alert = (alert) => alert) =>
-  event<AlertState, Data>({
-    evolve: (state, data, { effectiveAt }) => {
-      if (state === null) return null;
-      const occurrences = withOccurrence(state.occurrences, data.fact);
+type Opened = Told & { readonly ticketId: string; readonly opening: OpenTicket };
+
+/** The ticket's own `TicketOpened` has its opening data. */
+const withoutOpening = (opened: Opened) => without(opened, 'opening');
+
+const change = publishedChangesOf<Alert>();
+
+/** A decision about what was told of an existing alert. */
+const decided = <Data extends Told, Public extends PublicData<Data> = 'all'>({
+  decision,
+  evolve,
+  ...definition
+}: PublishedEventDefinition<Alert, Data, Public> & { readonly decision: AlertDecision }) =>
+  change<Data, Public>({
+    ...definition,
+    evolve: (alert, data, facts) => {
+      const occurrences = withOccurrence(alert.occurrences, data.fact);
       const firing = anyFires(occurrences);
-      const next: Alert = { ...evolve(state, data), occurrences, firing, decision, decidedAt: effectiveAt };
+      const next: Alert = { ...evolve(alert, data, facts), occurrences, firing, decision, decidedAt: facts.effectiveAt };
       return firing ? next : without(next, 'heldBackBy');
     },
   });
@@ -143,26 +155,55 @@ const newAlert = (noted: Noted, decidedAt: Instant): Alert => ({
 });
 
 const events = {
-  AlertNoted: event<AlertState, Noted>({ evolve: (state, noted, { effectiveAt }) => state ?? newAlert(noted, effectiveAt) }),
-  AlertOpened: decided<Told & { readonly ticketId: string; readonly opening: OpenTicket }>('opened', (alert, { ticketId, opening }) => ({
-    ...without(alert, 'heldBackBy'),
-    ticketId,
-    summary: opening.summary,
-  })),
-  AlertDeduplicated: decided<Told & { readonly ticketId: string }>('deduplicated', (alert) => without(alert, 'heldBackBy')),
-  AlertSilenced: decided<Told & { readonly window: string; readonly title: string; readonly until: Instant }>(
-    'silenced',
-    heldBackBy('maintenance'),
-  ),
-  AlertDamped: decided<Told & { readonly firings: number; readonly within: number }>('damped', heldBackBy('flapping')),
-  AlertResolved: decided<Told & { readonly ticketId?: string; readonly resolves: boolean }>('resolved', (alert, { resolves }) =>
-    resolves ? without(alert, 'ticketId') : alert,
-  ),
-  AlertIgnored: decided<Told & { readonly because: 'older' | 'resolved-already' | 'others-fire' | 'had-not-fired' }>('ignored'),
-  AlertsTruncated: event<AlertState, { readonly truncatedAlerts: number }>({
+  AlertNoted: publishedEvent<AlertState, Noted>({
+    publicData: 'all',
+    personal: null,
+    evolve: (state, noted, { effectiveAt }) => state ?? newAlert(noted, effectiveAt),
+  }),
+  AlertOpened: decided<Opened, typeof withoutOpening>({
+    publicData: withoutOpening,
+    personal: null,
+    decision: 'opened',
+    evolve: (alert, { ticketId, opening }) => ({ ...without(alert, 'heldBackBy'), ticketId, summary: opening.summary }),
+  }),
+  AlertDeduplicated: decided<Told & { readonly ticketId: string }>({
+    publicData: 'all',
+    personal: null,
+    decision: 'deduplicated',
+    evolve: (alert) => without(alert, 'heldBackBy'),
+  }),
+  AlertSilenced: decided<Told & { readonly window: string; readonly title: string; readonly until: Instant }>({
+    publicData: 'all',
+    personal: null,
+    decision: 'silenced',
+    evolve: heldBackBy('maintenance'),
+  }),
+  AlertDamped: decided<Told & { readonly firings: number; readonly within: number }>({
+    publicData: 'all',
+    personal: null,
+    decision: 'damped',
+    evolve: heldBackBy('flapping'),
+  }),
+  AlertResolved: decided<Told & { readonly ticketId?: string; readonly resolves: boolean }>({
+    publicData: 'all',
+    personal: null,
+    decision: 'resolved',
+    evolve: (alert, { resolves }) => (resolves ? without(alert, 'ticketId') : alert),
+  }),
+  AlertIgnored: decided<Told & { readonly because: 'older' | 'resolved-already' | 'others-fire' | 'had-not-fired' }>({
+    publicData: 'all',
+    personal: null,
+    decision: 'ignored',
+    evolve: (alert) => alert,
+  }),
+  AlertsTruncated: publishedEvent<AlertState, { readonly truncatedAlerts: number }>({
+    publicData: 'all',
+    personal: null,
     evolve: (state, { truncatedAlerts }) => state && { ...state, truncatedAlerts },
   }),
-  AlertTicketRefused: event<AlertState, RecordAlertTicketRefused>({
+  AlertTicketRefused: publishedEvent<AlertState, RecordAlertTicketRefused>({
+    publicData: 'all',
+    personal: null,
     evolve: (state, { ticketId }) =>
       state?.ticketId === ticketId ? { ...without(state, 'ticketId'), ...(state.firing ? { heldBackBy: 'refused' } : {}) } : state,
   }),

@@ -71,6 +71,7 @@ const MOST_WINDOWS = 200;
 
 const events = {
   MaintenancePlanned: event<MaintenanceState, Omit<MaintenanceWindow, 'plannedBy'> & { readonly client: string }>({
+    personal: null,
     evolve: (state, { client, ...planned }, { actor }) => ({
       client,
       windows: [...(state?.windows ?? []), { ...planned, plannedBy: actor }]
@@ -79,6 +80,7 @@ const events = {
     }),
   }),
   MaintenanceEnded: event<MaintenanceState, { readonly window: string; readonly reason?: string }>({
+    personal: null,
     evolve: (state, { window }, { effectiveAt }) =>
       state && {
         ...state,

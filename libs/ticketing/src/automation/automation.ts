@@ -1,19 +1,10 @@
-import {
-  type Aggregate,
-  type CommandsOf,
-  commandsOn,
-  epochMillis,
-  event,
-  type EventsOf,
-  type Instant,
-  instantFrom,
-  refuse,
-} from '#eventsourcing';
+import { type Aggregate, type CommandsOf, commandsOn, epochMillis, type EventsOf, type Instant, instantFrom, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Fields, Name, OneOf, Part, Text, TextList, Uuid, WholeNumber } from '../command-fields.js';
 import { HOUR } from '../contract/contract.js';
 import { evidenceSchema, type TicketState } from '../events/ticket.js';
 import { omitUndefined, without } from '../plain-json.js';
+import { publishedChangesOf, publishedEvent } from '../published-event.js';
 import { about, anyObject, count, instant, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
 import { AttachEvidence } from '../ticket/work.js';
 import { actorSchema } from '../vocabulary.js';
@@ -130,42 +121,62 @@ export class AnswerAutomationTask {
   evidence?: AttachEvidence;
 }
 
-const change = <Data>(evolve: (task: AutomationTask, data: Data, at: Instant, by: AutomationTask['askedBy']) => AutomationTask) =>
-  event<AutomationState, Data>({ evolve: (state, data, { effectiveAt, actor }) => state && evolve(state, data, effectiveAt, actor) });
+const change = publishedChangesOf<AutomationTask>();
 
 type Asked = Pick<AutomationTask, 'task' | 'client' | 'ticketId' | 'action' | 'input' | 'runbook' | 'attempts' | 'leaseUntil'>;
 type Claimed = Required<Pick<AutomationTask, 'leaseUntil'>> & Pick<AutomationTask, 'claim'>;
 type Answered = Pick<AutomationTask, 'evidence'> & { readonly outcome: 'done' | 'failed'; readonly output: string };
 
+/** The input is only for the runner that claims the task: it may be confidential. */
+const withoutInput = (asked: Asked) => without(asked, 'input');
+
 const events = {
-  AutomationAsked: event<AutomationState, Asked>({
+  AutomationAsked: publishedEvent<AutomationState, Asked, typeof withoutInput>({
+    publicData: withoutInput,
+    personal: null,
     evolve: (_state, asked, { actor, effectiveAt }) => ({ ...asked, status: 'waiting', askedBy: actor, askedAt: effectiveAt }),
   }),
-  AutomationClaimed: change<Claimed>((task, { leaseUntil, claim }, _at, runner) => ({
-    ...task,
-    status: 'claimed',
-    claims: (task.claims ?? 0) + 1,
-    ...(claim !== undefined && { claim }),
-    runner,
-    leaseUntil,
-  })),
-  AutomationOfferedAgain: change<{ readonly leaseUntil: Instant }>((task, { leaseUntil }) => ({
-    ...without(task, 'claim', 'runner'),
-    status: 'waiting',
-    leaseUntil,
-  })),
-  AutomationAnswered: change<Answered>((task, { outcome, output, evidence }, endedAt) => ({
-    ...without(task, 'leaseUntil'),
-    status: outcome,
-    output,
-    ...(evidence && { evidence }),
-    endedAt,
-  })),
-  AutomationLeaseExpired: change<{ readonly leaseUntil: Instant }>((task, _data, endedAt) => ({
-    ...without(task, 'leaseUntil'),
-    status: 'expired',
-    endedAt,
-  })),
+  AutomationClaimed: change<Claimed>({
+    publicData: 'all',
+    personal: null,
+    evolve: (task, { leaseUntil, claim }, { actor: runner }) => ({
+      ...task,
+      status: 'claimed',
+      claims: (task.claims ?? 0) + 1,
+      ...(claim !== undefined && { claim }),
+      runner,
+      leaseUntil,
+    }),
+  }),
+  AutomationOfferedAgain: change<{ readonly leaseUntil: Instant }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (task, { leaseUntil }) => ({
+      ...without(task, 'claim', 'runner'),
+      status: 'waiting',
+      leaseUntil,
+    }),
+  }),
+  AutomationAnswered: change<Answered>({
+    publicData: 'all',
+    personal: null,
+    evolve: (task, { outcome, output, evidence }, { effectiveAt: endedAt }) => ({
+      ...without(task, 'leaseUntil'),
+      status: outcome,
+      output,
+      ...(evidence && { evidence }),
+      endedAt,
+    }),
+  }),
+  AutomationLeaseExpired: change<{ readonly leaseUntil: Instant }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (task, _data, { effectiveAt: endedAt }) => ({
+      ...without(task, 'leaseUntil'),
+      status: 'expired',
+      endedAt,
+    }),
+  }),
 };
 
 const command = commandsOn<AutomationState, EventsOf<{ readonly events: typeof events }>>();

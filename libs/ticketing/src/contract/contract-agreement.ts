@@ -1,7 +1,6 @@
 import {
   type Aggregate,
   commandsOn,
-  event,
   type EventsOf,
   type Fault,
   type Instant,
@@ -15,6 +14,7 @@ import { DateOrTime, DateTime, Fields, Name, Text } from '../command-fields.js';
 import { type Contract, contractSchema, defaultContract, type PinnedContract } from './contract.js';
 import type { Rule, RuleTally } from './rule.js';
 import { omitUndefined, same, without } from '../plain-json.js';
+import { publishedEvent } from '../published-event.js';
 import { about, count, faultsOf, instant, listOf, open, optional, refer, type Static, text } from '../schema.js';
 import { TIERS } from '../vocabulary.js';
 
@@ -147,10 +147,14 @@ export type RulesReplayed =
 export type TermsWithHolidays = { readonly terms: Readonly<Record<string, unknown>> } | { readonly faults: readonly Fault[] };
 
 const events = {
-  ContractAgreed: event<ContractState, ContractVersion & { readonly client: string }>({
+  ContractAgreed: publishedEvent<ContractState, ContractVersion & { readonly client: string }>({
+    publicData: 'all',
+    personal: null,
     evolve: (state, { client, ...version }) => ({ ...state, client, versions: [...(state?.versions ?? []), version] }),
   }),
-  ContractRulesSimulated: event<ContractState, RulesSimulated>({
+  ContractRulesSimulated: publishedEvent<ContractState, RulesSimulated>({
+    publicData: 'all',
+    personal: null,
     evolve: (state, { client, rules }, { effectiveAt: at }) => ({
       client,
       versions: state?.versions ?? [],

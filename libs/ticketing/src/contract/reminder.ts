@@ -17,6 +17,11 @@ export interface NotThrough {
   readonly detail?: string;
 }
 
+export type FailedNotification = SettledNotification & NotThrough;
+
+/** A failure as other services read it: the mail server's own words stay inside. */
+export const withoutDetail = <Failed extends NotThrough>(failed: Failed): Failed => without(failed, 'detail');
+
 /**
  * The messages to someone, one by each means that reaches them; none if nothing does.
  * @param about what they are reminded of, and when: the same input gives the same ids
@@ -48,7 +53,7 @@ export function settled<Of extends Reminder>(reminder: Of, id: string, because?:
 export function outcomeIn(
   reminder: Reminder | undefined,
   { notification, attempts, failed }: NotificationOutcome,
-): { readonly delivered: SettledNotification } | { readonly failed: SettledNotification & NotThrough } | undefined {
+): { readonly delivered: SettledNotification } | { readonly failed: FailedNotification } | undefined {
   const sent = reminder?.messages.find(({ id }) => id === notification);
   if (sent?.state !== 'on-its-way') return undefined;
   const about = { ...without(sent, 'state'), attempts };

@@ -3,7 +3,6 @@ import {
   type CommandsOf,
   commandsOn,
   deterministicId,
-  event,
   type EventsOf,
   type Instant,
   parseInstant,
@@ -14,6 +13,7 @@ import { DateTime, Flag, Name, Text, TextList, Uuid } from '../command-fields.js
 import { omitUndefined, same, without } from '../plain-json.js';
 import { about, flag, instant, listOf, open, optional, type Static, text, uuid } from '../schema.js';
 import { CLIENTS_NOT_NAMED, clientsNamed, orAll } from '../identity/principal.js';
+import { publishedEvent } from '../published-event.js';
 import { asSkills } from '../ticket/assignment-request.js';
 import { contactOf, contactSchema, SetTeamContact } from './contact.js';
 
@@ -120,7 +120,9 @@ export class OffboardAgent {
 }
 
 const events = {
-  AgentRegistered: event<AgentState, { readonly agent: string; readonly name: string; readonly skills: readonly string[] }>({
+  AgentRegistered: publishedEvent<AgentState, { readonly agent: string; readonly name: string; readonly skills: readonly string[] }>({
+    publicData: 'all',
+    personal: null,
     evolve: (state, { agent, name, skills }) => ({
       ...(state === null ? {} : without(state, 'leftAt')),
       agent,
@@ -130,23 +132,33 @@ const events = {
       absences: state?.absences ?? [],
     }),
   }),
-  AgentAbsencePlanned: event<AgentState, { readonly agent: string; readonly absence: Absence }>({
+  AgentAbsencePlanned: publishedEvent<AgentState, { readonly agent: string; readonly absence: Absence }>({
+    publicData: 'all',
+    personal: null,
     evolve: (state, { absence }) => state && { ...state, absences: [...state.absences, { ...absence, begun: false }] },
   }),
   /** Its `effectiveAt` is when it began, `recordedAt` when that was noticed. */
-  AgentAbsenceBegun: event<AgentState, { readonly agent: string; readonly absence: Absence }>({
+  AgentAbsenceBegun: publishedEvent<AgentState, { readonly agent: string; readonly absence: Absence }>({
+    publicData: 'all',
+    personal: null,
     evolve: (state, { absence: { id } }) =>
       state && { ...state, absences: state.absences.map((one) => (one.id === id ? { ...one, begun: true } : one)) },
   }),
   /** At its end or earlier; called off if it had not begun. */
-  AgentAbsenceEnded: event<AgentState, { readonly agent: string; readonly absenceId: string }>({
+  AgentAbsenceEnded: publishedEvent<AgentState, { readonly agent: string; readonly absenceId: string }>({
+    publicData: 'all',
+    personal: null,
     evolve: (state, { absenceId }) =>
       state && { ...state, absences: state.absences.filter(({ id }) => id !== absenceId), endedAbsence: absenceId },
   }),
-  AgentContactSet: event<AgentState, { readonly agent: string; readonly contact?: AgentContact }>({
+  AgentContactSet: publishedEvent<AgentState, { readonly agent: string; readonly contact?: AgentContact }, 'none'>({
+    publicData: 'none',
+    personal: null,
     evolve: (state, { contact }) => state && omitUndefined({ ...state, contact }),
   }),
-  AgentLeft: event<AgentState, { readonly agent: string; readonly reason?: string }>({
+  AgentLeft: publishedEvent<AgentState, { readonly agent: string; readonly reason?: string }>({
+    publicData: 'all',
+    personal: null,
     evolve: (state, _data, { effectiveAt }) => state && { ...state, active: false, leftAt: effectiveAt, absences: [] },
   }),
 };

@@ -83,9 +83,11 @@ export interface GoAway {
 
 const events = {
   AgentTurnedTo: event<AttentionState, TurnTo>({
+    personal: null,
     evolve: (state, { agent, ...turned }) => ({ ...state, agent, on: [...(state?.on ?? []), turned] }),
   }),
   AgentTurnedAway: event<AttentionState, TurnedAway>({
+    personal: null,
     evolve: (state, { agent, ticketId, stretch, insteadOf }) => {
       // A stretch that was recorded late ends before the one that is running there.
       const on = (state?.on ?? []).filter((one) => one.ticketId !== ticketId || (stretch !== undefined && one.since > stretch.from));
@@ -96,6 +98,7 @@ const events = {
     },
   }),
   AgentWentAway: event<AttentionState, GoAway>({
+    personal: null,
     evolve: (state, { agent, at, because }) => ({ ...state, agent, on: state?.on ?? [], away: { at, because } }),
   }),
 };

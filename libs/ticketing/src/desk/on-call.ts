@@ -3,7 +3,6 @@ import {
   commandsOn,
   deterministicId,
   epochMillis,
-  event,
   type EventsOf,
   type Instant,
   instantFrom,
@@ -24,6 +23,7 @@ import {
 import { DateTime, Fields, Name, Part, PersonRef, Uuid } from '../command-fields.js';
 import { calendarFor } from '../contract/contract.js';
 import { omitUndefined, same } from '../plain-json.js';
+import { publishedEvent } from '../published-event.js';
 import {
   about,
   asOne,
@@ -192,20 +192,31 @@ function changed(state: OnCallSchedule, overrideId: string, change: Partial<Kept
 }
 
 const events = {
-  OnCallRotationsSet: event<OnCallSchedule, { readonly schedule: string; readonly rotations: readonly OnCallRotation[] }>({
+  OnCallRotationsSet: publishedEvent<OnCallSchedule, { readonly schedule: string; readonly rotations: readonly OnCallRotation[] }>({
+    publicData: 'all',
+    personal: null,
     evolve: (state, { schedule, rotations }) => ({ schedule, rotations, overrides: state?.overrides ?? [] }),
   }),
-  OnCallOverridden: event<OnCallSchedule, { readonly schedule: string } & OnCallOverride>({
+  OnCallOverridden: publishedEvent<OnCallSchedule, { readonly schedule: string } & OnCallOverride>({
+    publicData: 'all',
+    personal: null,
     evolve: (state, { schedule, person, from, to }, { commandId }) => ({
       schedule,
       rotations: state?.rotations ?? [],
       overrides: [...(state?.overrides ?? []), { id: deterministicId('on-call-override', commandId), person, from, to }],
     }),
   }),
-  OnCallOverrideEnded: event<OnCallSchedule, { readonly schedule: string; readonly overrideId: string; readonly endedAt: Instant }>({
+  OnCallOverrideEnded: publishedEvent<
+    OnCallSchedule,
+    { readonly schedule: string; readonly overrideId: string; readonly endedAt: Instant }
+  >({
+    publicData: 'all',
+    personal: null,
     evolve: (state, { overrideId, endedAt }) => changed(state, overrideId, { endedAt }),
   }),
-  OnCallOverrideCalledOff: event<OnCallSchedule, { readonly schedule: string; readonly overrideId: string }>({
+  OnCallOverrideCalledOff: publishedEvent<OnCallSchedule, { readonly schedule: string; readonly overrideId: string }>({
+    publicData: 'all',
+    personal: null,
     evolve: (state, { overrideId }) => changed(state, overrideId, { calledOff: true }),
   }),
 };

@@ -66,6 +66,7 @@ export class AgreeRetention {
 
 const events = {
   PersonForgotten: event<PrivacyState, { readonly client: string; readonly person: string; readonly reason: string }>({
+    personal: null,
     evolve: (state, { client, person, reason }, { actor, effectiveAt }) => ({
       ...state,
       client,
@@ -73,6 +74,7 @@ const events = {
     }),
   }),
   RetentionAgreed: event<PrivacyState, { readonly client: string; readonly retention: Retention }>({
+    personal: null,
     evolve: (state, { client, retention }) => ({ client, retention, forgotten: state?.forgotten ?? [] }),
   }),
 };

@@ -1,20 +1,11 @@
-import {
-  type Aggregate,
-  commandsOn,
-  epochMillis,
-  event,
-  type EventsOf,
-  type Fault,
-  type Instant,
-  instantFrom,
-  refuse,
-} from '#eventsourcing';
+import { type Aggregate, commandsOn, epochMillis, type EventsOf, type Fault, type Instant, instantFrom, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Fields, Name, OneOf, Pattern, Text, WholeNumber } from '../command-fields.js';
 import { zoneSchema } from '../contract/business-calendar.js';
 import { escalationTargetSchema, UNDELIVERED } from '../contract/escalation-policy.js';
 import { dateBegins, hourOfDay, periodAt } from '../periods.js';
 import { omitUndefined, same, without } from '../plain-json.js';
+import { publishedChangesOf, publishedEvent } from '../published-event.js';
 import {
   about,
   boundedList,
@@ -216,9 +207,16 @@ export interface ReportFacts {
 
 type Named = Pick<Report, 'report'>;
 type Begun = Schedule & Pick<Report, 'next'>;
+type Completed = Named & Omit<ReportRun, 'madeAt' | 'deliveries'>;
 
-const change = <Data>(evolve: (report: Report, data: Data, facts: { readonly effectiveAt: Instant }) => Report) =>
-  event<ReportState, Data>({ evolve: (state, data, facts) => (state === null ? state : evolve(state, data, facts)) });
+/** With the path of its document, below the API's base address. */
+const withDocument = (data: Completed) => ({
+  ...data,
+  document: `/v1/reports/${encodeURIComponent(data.report)}/runs/${data.run}/document`,
+  mediaType: 'text/html',
+});
+
+const change = publishedChangesOf<Report>();
 
 function deliveryTold(
   state: Report,
@@ -232,7 +230,9 @@ function deliveryTold(
 }
 
 const events = {
-  ReportDefined: event<ReportState, Begun>({
+  ReportDefined: publishedEvent<ReportState, Begun, 'none'>({
+    publicData: 'none',
+    personal: null,
     evolve: (state, begun, { actor, effectiveAt }) => ({
       ...begun,
       state: 'active',
@@ -243,22 +243,46 @@ const events = {
       runs: state?.runs ?? [],
     }),
   }),
-  ReportChanged: change<Begun>((state, begun) => ({ ...without(state, 'description', 'deliverTo'), ...begun })),
-  ReportPaused: change<Named>((state) => ({ ...state, state: 'paused' })),
-  ReportResumed: change<Pick<Report, 'report' | 'next'>>((state, { next }) => ({ ...state, state: 'active', next })),
-  ReportRetired: change<Named>((state) => ({ ...state, state: 'retired', requests: [] })),
-  ReportRunRequested: change<Named & Omit<Report['requests'][number], 'at'>>((state, { request, from, to }, { effectiveAt }) => ({
-    ...state,
-    requests: [...state.requests, { request, from, to, at: effectiveAt }],
-    requested: request,
-  })),
-  ReportRunDelivered: change<Named & Pick<RecordReportDelivery, 'run' | 'target'>>(deliveryTold),
-  ReportRunUndelivered: change<Named & RecordReportDelivery>(deliveryTold),
-  ReportRunCompleted: change<Named & Omit<ReportRun, 'madeAt' | 'deliveries'>>((state, { report: _, ...run }, { effectiveAt }) => ({
-    ...state,
-    ...(run.request === undefined ? { next: run.to } : { requests: state.requests.filter(({ request }) => request !== run.request) }),
-    runs: [...state.runs, { ...run, madeAt: effectiveAt }],
-  })),
+  ReportChanged: change<Begun, 'none'>({
+    publicData: 'none',
+    personal: null,
+    evolve: (state, begun) => ({ ...without(state, 'description', 'deliverTo'), ...begun }),
+  }),
+  ReportPaused: change<Named, 'none'>({ publicData: 'none', personal: null, evolve: (state) => ({ ...state, state: 'paused' }) }),
+  ReportResumed: change<Pick<Report, 'report' | 'next'>, 'none'>({
+    publicData: 'none',
+    personal: null,
+    evolve: (state, { next }) => ({ ...state, state: 'active', next }),
+  }),
+  ReportRetired: change<Named, 'none'>({
+    publicData: 'none',
+    personal: null,
+    evolve: (state) => ({ ...state, state: 'retired', requests: [] }),
+  }),
+  ReportRunRequested: change<Named & Omit<Report['requests'][number], 'at'>, 'none'>({
+    publicData: 'none',
+    personal: null,
+    evolve: (state, { request, from, to }, { effectiveAt }) => ({
+      ...state,
+      requests: [...state.requests, { request, from, to, at: effectiveAt }],
+      requested: request,
+    }),
+  }),
+  ReportRunDelivered: change<Named & Pick<RecordReportDelivery, 'run' | 'target'>, 'none'>({
+    publicData: 'none',
+    personal: null,
+    evolve: deliveryTold,
+  }),
+  ReportRunUndelivered: change<Named & RecordReportDelivery, 'none'>({ publicData: 'none', personal: null, evolve: deliveryTold }),
+  ReportRunCompleted: change<Completed, typeof withDocument>({
+    publicData: withDocument,
+    personal: null,
+    evolve: (state, { report: _, ...run }, { effectiveAt }) => ({
+      ...state,
+      ...(run.request === undefined ? { next: run.to } : { requests: state.requests.filter(({ request }) => request !== run.request) }),
+      runs: [...state.runs, { ...run, madeAt: effectiveAt }],
+    }),
+  }),
 };
 
 /** What must be made by an instant: requests first, then each period that has ended, oldest first. */

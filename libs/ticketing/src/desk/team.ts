@@ -1,14 +1,4 @@
-import {
-  type Aggregate,
-  type CommandsOf,
-  commandsOn,
-  epochMillis,
-  event,
-  type EventsOf,
-  type Instant,
-  instantFrom,
-  refuse,
-} from '#eventsourcing';
+import { type Aggregate, type CommandsOf, commandsOn, epochMillis, type EventsOf, type Instant, instantFrom, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import {
   calendarBreaches,
@@ -28,6 +18,7 @@ import {
 import { Fields, Name, SomeOf, Text, TextList } from '../command-fields.js';
 import { calendarFor, DAY } from '../contract/contract.js';
 import { omitUndefined, same } from '../plain-json.js';
+import { publishedEvent } from '../published-event.js';
 import { contactOf, contactSchema, type Contact, SetTeamContact } from './contact.js';
 import {
   about,
@@ -165,23 +156,33 @@ export class RemoveTeamMember {
 }
 
 const events = {
-  TeamDefined: event<
+  TeamDefined: publishedEvent<
     TeamState,
     { readonly team: string; readonly name: string; readonly tiers: readonly Tier[]; readonly clients?: readonly string[] }
   >({
+    publicData: 'all',
+    personal: null,
     evolve: (state, { team, name, tiers, clients }) =>
       omitUndefined({ team, name, tiers, clients, members: state?.members ?? [], shifts: state?.shifts ?? [], contact: state?.contact }),
   }),
-  TeamShiftsSet: event<TeamState, { readonly team: string; readonly shifts: readonly Shift[] }>({
+  TeamShiftsSet: publishedEvent<TeamState, { readonly team: string; readonly shifts: readonly Shift[] }>({
+    publicData: 'all',
+    personal: null,
     evolve: (state, { shifts }) => state && { ...state, shifts },
   }),
-  TeamMemberAdded: event<TeamState, { readonly team: string; readonly agent: string }>({
+  TeamMemberAdded: publishedEvent<TeamState, { readonly team: string; readonly agent: string }>({
+    publicData: 'all',
+    personal: null,
     evolve: (state, { agent }) => state && { ...state, members: [...state.members, agent] },
   }),
-  TeamContactSet: event<TeamState, { readonly team: string; readonly contact?: Contact }>({
+  TeamContactSet: publishedEvent<TeamState, { readonly team: string; readonly contact?: Contact }, 'none'>({
+    publicData: 'none',
+    personal: null,
     evolve: (state, { contact }) => state && omitUndefined({ ...state, contact }),
   }),
-  TeamMemberRemoved: event<TeamState, { readonly team: string; readonly agent: string; readonly reason?: string }>({
+  TeamMemberRemoved: publishedEvent<TeamState, { readonly team: string; readonly agent: string; readonly reason?: string }>({
+    publicData: 'all',
+    personal: null,
     evolve: (state, { agent }) => state && { ...state, members: state.members.filter((member) => member !== agent) },
   }),
 };

@@ -3,6 +3,7 @@ import {
   commandsOn,
   epochMillis,
   event,
+  type EventDefinition,
   type EventsOf,
   type Fault,
   type Instant,
@@ -147,11 +148,16 @@ export interface FeedFacts {
 
 type Subscribed = Pick<Webhook, 'webhook' | 'url' | 'description' | 'filter' | 'clients' | 'from'>;
 
-const change = <Data>(evolve: (webhook: Webhook, data: Data, when: { readonly effectiveAt: Instant }) => WebhookState) =>
-  event<WebhookState, Data>({ evolve: (state, data, when) => (isSubscribed(state) ? evolve(state, data, when) : state) });
+type ChangeDefinition<Data> = Omit<EventDefinition<WebhookState, Data>, 'evolve'> & {
+  readonly evolve: (webhook: Webhook, data: Data, when: { readonly effectiveAt: Instant }) => WebhookState;
+};
+
+const change = <Data>({ evolve, ...definition }: ChangeDefinition<Data>) =>
+  event<WebhookState, Data>({ ...definition, evolve: (state, data, when) => (isSubscribed(state) ? evolve(state, data, when) : state) });
 
 const events = {
   WebhookSubscribed: event<WebhookState, Subscribed>({
+    personal: null,
     evolve: (_state, subscribed, { actor, effectiveAt }) => ({
       ...subscribed,
       generation: 1,
@@ -163,10 +169,11 @@ const events = {
       subscribedBy: actor,
     }),
   }),
-  WebhookPaused: change<{ readonly webhook: string }>((webhook) => ({ ...webhook, state: 'paused' })),
-  WebhookResumed: change<{ readonly webhook: string }>((webhook) => ({ ...webhook, state: 'active' })),
-  WebhookSecretRotated: change<{ readonly webhook: string; readonly version: number; readonly overlapUntil: Instant }>(
-    (webhook, { version, overlapUntil }, { effectiveAt }) => {
+  WebhookPaused: change<{ readonly webhook: string }>({ personal: null, evolve: (webhook) => ({ ...webhook, state: 'paused' }) }),
+  WebhookResumed: change<{ readonly webhook: string }>({ personal: null, evolve: (webhook) => ({ ...webhook, state: 'active' }) }),
+  WebhookSecretRotated: change<{ readonly webhook: string; readonly version: number; readonly overlapUntil: Instant }>({
+    personal: null,
+    evolve: (webhook, { version, overlapUntil }, { effectiveAt }) => {
       const olderSecrets = secretsBefore(webhook, effectiveAt).slice(0, MOST_SECRETS - 2);
       return {
         ...without(webhook, 'olderSecrets'),
@@ -175,15 +182,20 @@ const events = {
         ...(olderSecrets.length > 0 && { olderSecrets }),
       };
     },
-  ),
-  WebhookRewound: change<{ readonly webhook: string; readonly from: string; readonly generation: number }>(
-    (webhook, { from, generation }) => ({ ...webhook, from, generation }),
-  ),
-  WebhookPinged: change<{ readonly webhook: string; readonly ping: number }>((webhook, { ping }) => ({ ...webhook, pings: ping })),
-  DeadLettersReplayed: change<{ readonly webhook: string; readonly number: number; readonly events?: readonly string[] }>(
-    (webhook, replay) => ({ ...webhook, replays: [...webhook.replays, without(replay, 'webhook')].slice(-MOST_REPLAYS) }),
-  ),
-  WebhookDeleted: change<{ readonly webhook: string }>(({ clients }) => ({ clients, state: 'deleted' })),
+  }),
+  WebhookRewound: change<{ readonly webhook: string; readonly from: string; readonly generation: number }>({
+    personal: null,
+    evolve: (webhook, { from, generation }) => ({ ...webhook, from, generation }),
+  }),
+  WebhookPinged: change<{ readonly webhook: string; readonly ping: number }>({
+    personal: null,
+    evolve: (webhook, { ping }) => ({ ...webhook, pings: ping }),
+  }),
+  DeadLettersReplayed: change<{ readonly webhook: string; readonly number: number; readonly events?: readonly string[] }>({
+    personal: null,
+    evolve: (webhook, replay) => ({ ...webhook, replays: [...webhook.replays, without(replay, 'webhook')].slice(-MOST_REPLAYS) }),
+  }),
+  WebhookDeleted: change<{ readonly webhook: string }>({ personal: null, evolve: ({ clients }) => ({ clients, state: 'deleted' }) }),
 };
 
 const command = commandsOn<WebhookState, EventsOf<{ readonly events: typeof events }>>();

@@ -37,6 +37,7 @@ export const assignmentEvents = {
     readonly automatic?: Omit<AssignmentChoice, 'agent' | 'team'> & { readonly skills: readonly string[] };
   }>({
     says: 'it was assigned to a person, a team or both, within the tier; `automatic` explains an automatic assignment',
+    publicData: 'all',
     evolve: (ticket, { tier, team, assignee, automatic }) => ({
       ...moveTo(ticket, tier, team ?? ticket.team, assignee),
       ...(automatic !== undefined && (ticket.team === undefined || ticket.teamChosen) ? { teamChosen: true as const } : {}),
@@ -61,6 +62,7 @@ export const assignmentEvents = {
     readonly reason: string;
   }>({
     says: 'it was unassigned: who had it, and why it was taken away',
+    publicData: 'all',
     evolve: (ticket, { tier, team, assignee, because }) => ({
       ...moveTo(ticket, tier, team),
       ...(because === 'requested' ? { declinedBy: [...new Set([...(ticket.declinedBy ?? []), assignee.id])] } : {}),
@@ -83,6 +85,7 @@ export const assignmentEvents = {
     readonly reason: string;
   }>({
     says: 'somebody took it over from the assignee, who is notified: by whom, and why',
+    publicData: 'all',
     evolve: (ticket, { tier, team, agent }) => ({
       ...moveTo(ticket, tier, team ?? ticket.team, agent),
       work: givenTo(ticket.work, agent),
@@ -96,6 +99,7 @@ export const assignmentEvents = {
 
   AssignmentFoundNobody: note<NobodyFound & { readonly tier: Tier; readonly skills: readonly string[] }>({
     says: 'automatic assignment found nobody, and why: recorded once per reason while the ticket stays where it is',
+    publicData: 'all',
     evolve: (ticket, { because }) => ({ ...ticket, nobodyFound: because }),
     personal: null,
   }),

@@ -1,11 +1,13 @@
 import type { EventFacts, PersonalData, Upcaster } from '#eventsourcing';
+import type { PublicData } from '../published-event.js';
 import type { ClockEffects, Supposed } from './clock-effects.js';
 import type { Ticket } from './ticket.js';
 
 /** Everything about one type of a ticket's events. Required fields are declared here, so that none can be forgotten in a second list. */
-export interface TicketEventDefinition<Data> {
+export interface TicketEventDefinition<Data, Public extends PublicData<Data> = PublicData<Data>> {
   /** What it records, in one line, for the documentation. */
   readonly says: string;
+  readonly publicData: Public;
   /** The ticket after it, without `revisions`, `movedAt` and clocks. Never throws: stored facts are facts. */
   readonly evolve: (ticket: Ticket, data: Data, facts: EventFacts) => Ticket;
   /** A note about the work may be recorded late; every other event moves the ticket on. */
@@ -46,14 +48,16 @@ type FieldPath<Data> = {
 }[keyof Data & string];
 
 /** Declares an event that moves the ticket on. */
-export function move<Data>(definition: Omit<TicketEventDefinition<Data>, 'note'>): TicketEventDefinition<Data> {
+export function move<Data, Public extends PublicData<Data> = 'all'>(
+  definition: Omit<TicketEventDefinition<Data, Public>, 'note'>,
+): TicketEventDefinition<Data, Public> {
   return { ...definition, note: false };
 }
 
 /** Declares a note: it affects neither the work nor the clocks. */
-export function note<Data>(
-  definition: Pick<TicketEventDefinition<Data>, 'says' | 'evolve' | 'upcasters' | 'personal'>,
-): TicketEventDefinition<Data> {
+export function note<Data, Public extends PublicData<Data> = 'all'>(
+  definition: Pick<TicketEventDefinition<Data, Public>, 'says' | 'publicData' | 'evolve' | 'upcasters' | 'personal'>,
+): TicketEventDefinition<Data, Public> {
   return { ...definition, note: true, endsTouch: false, firstResponse: false, endsChains: null, clocks: null };
 }
 

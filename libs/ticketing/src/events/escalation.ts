@@ -1,5 +1,6 @@
 import type { Message } from '../contract/escalation-message.js';
-import type { EscalationTarget, Notification, PassedOver, Undelivered } from '../contract/escalation-policy.js';
+import type { EscalationTarget, Notification, PassedOver } from '../contract/escalation-policy.js';
+import { type FailedNotification, type SettledNotification, withoutDetail } from '../contract/reminder.js';
 import type { Person } from '../vocabulary.js';
 import { note, unchanged } from './definition.js';
 
@@ -11,8 +12,7 @@ export interface ChainStep {
   readonly step: number;
 }
 
-/** Outcome of a message. */
-type Notified = Notification & { readonly attempts: number };
+type NotNotified = ChainStep & FailedNotification;
 
 export const escalationEvents = {
   EscalationStepDispatched: note<
@@ -28,36 +28,42 @@ export const escalationEvents = {
     }
   >({
     says: 'a step of an escalation policy was dispatched: whom it notifies, whom it passed over and why; `effectiveAt` is when it was due',
+    publicData: 'all',
     personal: { fields: ['message.subject', 'message.text'] },
     evolve: unchanged,
   }),
 
   EscalationStepSkipped: note<ChainStep & { readonly because: string; readonly passedOver?: readonly PassedOver[] }>({
     says: 'a step of an escalation policy found nobody to notify, and why, or no tier to hand the work to: the next step follows at once',
+    publicData: 'all',
     evolve: unchanged,
     personal: null,
   }),
 
-  NotificationDelivered: note<ChainStep & Notified>({
+  NotificationDelivered: note<ChainStep & SettledNotification>({
     says: 'a message of an escalation step was delivered: to whom, through which channel, after how many attempts',
+    publicData: 'all',
     evolve: unchanged,
     personal: null,
   }),
 
-  NotificationFailed: note<ChainStep & Notified & { readonly because: Undelivered; readonly detail?: string }>({
+  NotificationFailed: note<NotNotified, typeof withoutDetail<NotNotified>>({
     says: "a message of an escalation step could not be delivered, and why. If none of the step's messages could, the next step follows at once",
+    publicData: withoutDetail,
     evolve: unchanged,
     personal: null,
   }),
 
   EscalationAcknowledged: note<{ readonly chains: readonly string[]; readonly by: Person; readonly note?: string }>({
     says: 'somebody acknowledged what escalation policies reported: the policies stop, or pause until the acknowledgement lapses',
+    publicData: 'all',
     evolve: unchanged,
     personal: null,
   }),
 
   EscalationAcknowledgementLapsed: note<{ readonly chain: string; readonly policy: string }>({
     says: 'an acknowledgement lapsed: the policy continues',
+    publicData: 'all',
     evolve: unchanged,
     personal: null,
   }),

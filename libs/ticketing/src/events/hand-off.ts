@@ -18,6 +18,7 @@ export const handOffEvents = {
     readonly automatic?: { readonly policy: string; readonly chain: string; readonly lacks: readonly string[] };
   }>({
     says: 'functional escalation: the work was handed up, with the full hand-off, and awaits acceptance; `skipped` if it skipped a tier',
+    publicData: 'all',
     evolve: (ticket, { escalationId, from, fromTeam, to, toTeam, handOff }, { effectiveAt }) => ({
       ...moveTo(ticket, to, toTeam),
       ...(handOff?.vendor === undefined ? {} : { vendorCase: handOff.vendor }),
@@ -49,6 +50,7 @@ export const handOffEvents = {
     readonly turnedFrom?: readonly string[];
   }>({
     says: 'the receiving tier accepted it',
+    publicData: 'all',
     evolve: (ticket, { escalationId, tier, team, agent }) => ({
       ...moveTo(ticket, tier, team ?? ticket.team, agent),
       work: withActiveWork(ticket.work, { status: 'in-progress', agent }),
@@ -74,6 +76,7 @@ export const handOffEvents = {
     readonly pingPong: number;
   }>({
     says: 'the receiver returned it to the sender, with a reason; `pingPong` counts the returns',
+    publicData: 'all',
     evolve: (ticket, { escalationId, to, toTeam, pingPong }) => ({
       ...moveTo(ticket, to, toTeam, handedOver(ticket)?.fromAssignee),
       work: withActiveWork(ticket.work, { status: 'open' }),
@@ -107,6 +110,7 @@ export const handOffEvents = {
     says:
       'the work was handed down, with the solution, so that the lower tier can do it alone next time; `pingPong` counts it with the returns ' +
       'if that tier had handed it up',
+    publicData: 'all',
     evolve: (ticket, { to, toTeam, pingPong }) => ({
       ...moveTo(ticket, to, toTeam),
       work: { status: 'open' },
@@ -130,6 +134,7 @@ export const handOffEvents = {
     readonly reason: string;
   }>({
     says: 'hierarchical escalation: someone higher up is notified; the work does not move',
+    publicData: 'all',
     evolve: unchanged,
     endsTouch: false,
     firstResponse: false,
@@ -146,6 +151,7 @@ export const handOffEvents = {
     readonly question: string;
   }>({
     says: 'another tier was asked for guidance; owner and clocks stay',
+    publicData: 'all',
     evolve: (ticket, { consultationId, to, question }) => ({
       ...ticket,
       consultations: [...ticket.consultations, { id: consultationId, tier: to, question }],
@@ -160,6 +166,7 @@ export const handOffEvents = {
     readonly article?: string;
   }>({
     says: 'the answer, and the knowledge article it became',
+    publicData: 'all',
     evolve: (ticket, { consultationId }) => ({
       ...ticket,
       consultations: ticket.consultations.filter(({ id }) => id !== consultationId),

@@ -3,9 +3,15 @@ import type { Impact, Priority, Urgency } from '../vocabulary.js';
 import { move, unchanged } from './definition.js';
 import type { Opening, OpeningFlags } from './ticket.js';
 
+type Opened = Opening & OpeningFlags;
+
+/** The full contract is private to the client; its version identifies it. */
+const withContractVersion = (data: Opened) => ({ ...without(data, 'contract'), contractVersion: data.contract?.version ?? 0 });
+
 export const intakeEvents = {
-  TicketOpened: move<Opening & OpeningFlags>({
+  TicketOpened: move<Opened, typeof withContractVersion>({
     says: 'a ticket was opened: what is wrong, for whom, through which channel, at which tier and priority, under which contract version',
+    publicData: withContractVersion,
     // Effect on a ticket that is already open: a second opening is stored but changes nothing. See `openedTicket`.
     evolve: unchanged,
     personal: { of: 'reporter', fields: ['reporter.name', 'summary', 'description'] },
@@ -33,6 +39,7 @@ export const intakeEvents = {
     readonly before?: Pick<Opening, 'category' | 'service' | 'component'>;
   }>({
     says: 'it was classified: category, impact, urgency, priority, what is affected, the flags that allow it to skip tiers',
+    publicData: 'all',
     // Complete: a component that is not named is no longer affected.
     evolve: (ticket, { before: _, ...data }) => ({ ...(data.component === undefined ? without(ticket, 'component') : ticket), ...data }),
     endsTouch: false,
@@ -44,6 +51,7 @@ export const intakeEvents = {
 
   MajorIncidentDeclared: move<{ readonly reason: string }>({
     says: 'it is a major incident: it leads every queue and may skip to L3',
+    publicData: 'all',
     evolve: (ticket) => ({ ...ticket, majorIncident: true }),
     endsTouch: false,
     firstResponse: false,
@@ -54,6 +62,7 @@ export const intakeEvents = {
 
   MajorIncidentStoodDown: move<{ readonly reason: string }>({
     says: 'it is no longer a major incident',
+    publicData: 'all',
     evolve: (ticket) => ({ ...ticket, majorIncident: false }),
     endsTouch: false,
     firstResponse: false,

@@ -8,6 +8,7 @@ export type ErasedBecause = 'forgotten' | 'retention';
 export const privacyEvents = {
   PersonalDataErased: note<{ readonly because: ErasedBecause; readonly person?: string }>({
     says: "a person's personal data in it can no longer be read, in any event or view: the keys were destroyed",
+    publicData: 'all',
     evolve: (ticket, { person }) => (person === undefined || person === ticket.reporter.id ? erased(ticket) : ticket),
     personal: null,
   }),

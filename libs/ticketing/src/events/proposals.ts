@@ -14,9 +14,17 @@ function settled(ticket: Ticket, { proposalId }: Settled): Ticket {
   return others.length === 0 ? without(ticket, 'proposals') : { ...ticket, proposals: others };
 }
 
+interface Proposed extends Settled {
+  readonly body: { readonly text?: string; readonly [field: string]: unknown };
+}
+
+/** A reply that has not been sent, or a resolution, is for the desk only. */
+const withoutBody = ({ proposalId, act }: Proposed) => ({ proposalId, act });
+
 export const proposalEvents = {
-  ActProposed: note<Settled & { readonly body: { readonly text?: string; readonly [field: string]: unknown } }>({
+  ActProposed: note<Proposed, typeof withoutBody>({
     says: 'an assistant proposed a reply, a resolution or a hand-off, with its content: a person approves or rejects it, unless the contract lets the assistant act alone',
+    publicData: withoutBody,
     personal: { fields: ['body.text'] },
     evolve: (ticket, { proposalId, act, body }, { actor: by, effectiveAt: at }) => ({
       ...ticket,
@@ -25,11 +33,13 @@ export const proposalEvents = {
   }),
   ProposalApproved: note<Settled & { readonly by?: 'contract' }>({
     says: 'the proposal was approved and carried out: by a person, or because the contract lets assistants act alone (`by`)',
+    publicData: 'all',
     evolve: settled,
     personal: null,
   }),
   ProposalRejected: note<Settled & { readonly reason: string }>({
     says: 'the proposal was rejected, and why',
+    publicData: 'all',
     evolve: settled,
     personal: null,
   }),

@@ -6,12 +6,14 @@ import type { earlierFixSchema, ProblemOfTicket } from './ticket.js';
 export const recurrenceEvents = {
   TicketRecurred: note<Static<typeof earlierFixSchema>>({
     says: 'it resembles a ticket that L2 or L3 has fixed before: it may skip to L3',
+    publicData: 'all',
     evolve: (ticket, recursFrom) => ({ ...ticket, recursFrom }),
     personal: null,
   }),
 
   TicketToldOfProblem: note<Omit<ProblemOfTicket, 'status'> & { readonly status: ProblemOfTicket['status'] | 'unlinked' }>({
     says: 'it was linked to or unlinked from a problem, or the problem moved on: known error with its workaround, fixed, closed',
+    publicData: 'all',
     evolve: (ticket, { problemId, title, status, workaround, fixedAt }) => {
       const others = ticket.problems?.filter((one) => one.problemId !== problemId) ?? [];
       if (status !== 'unlinked')

@@ -11,12 +11,14 @@ export const relationEvents = {
     readonly mirrored?: true;
   }>({
     says: 'it was linked to another ticket; `mirrored` if the other ticket linked first',
+    publicData: 'all',
     evolve: (ticket, { ticketId, relation }) => linked(ticket, ticketId, relation),
     personal: null,
   }),
 
   TicketUnlinked: note<{ readonly ticketId: string; readonly relation: Relation; readonly reason?: string; readonly mirrored?: true }>({
     says: 'a link to another ticket was removed',
+    publicData: 'all',
     evolve: (ticket, { ticketId, relation }) => unlinked(ticket, ticketId, relation),
     personal: null,
   }),
@@ -28,6 +30,7 @@ export const relationEvents = {
     readonly message: string;
   }>({
     says: 'the other ticket refused the link or the merge, and why: it does not apply',
+    publicData: 'all',
     evolve: (ticket, { ticketId, relation }) =>
       relation === 'merged-into' ? without(ticket, 'mergingInto') : unlinked(ticket, ticketId, relation),
     personal: null,
@@ -35,18 +38,21 @@ export const relationEvents = {
 
   TicketMergeRequested: note<{ readonly into: string; readonly reason: string }>({
     says: 'it is to be merged into another ticket, which is asked to accept it',
+    publicData: 'all',
     evolve: (ticket, { into }) => ({ ...ticket, mergingInto: into }),
     personal: null,
   }),
 
   TicketAbsorbed: note<{ readonly ticketId: string; readonly summary: string; readonly reporter: Person; readonly reason: string }>({
     says: 'another ticket was merged into this one; its own stream stays as it is',
+    publicData: 'all',
     evolve: (ticket, { ticketId }) => ({ ...ticket, absorbed: [...ticket.absorbed, ticketId] }),
     personal: { of: 'reporter', fields: ['summary', 'reporter.name'] },
   }),
 
   TicketMerged: move<{ readonly into: string }>({
     says: 'it was merged into another ticket, which accepted it',
+    publicData: 'all',
     evolve: (ticket, { into }) => ({ ...without(ticket, 'mergingInto', 'proposals'), work: { status: 'merged', into } }),
     movesWhatIsOver: true,
     endsTouch: true,
@@ -66,6 +72,7 @@ export const relationEvents = {
     readonly reason: string;
   }>({
     says: 'part of it became a ticket of its own',
+    publicData: 'all',
     evolve: (ticket, { into }) => linked(ticket, into, 'split-into'),
     personal: { fields: ['summary', 'description'] },
   }),

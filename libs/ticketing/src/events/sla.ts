@@ -24,27 +24,35 @@ export const clockVerdictSchema = open({
 /** The verdict on an ended clock, and the contract it is based on. */
 export type ClockVerdict = Static<typeof clockVerdictSchema>;
 
+interface TermsRebased {
+  readonly contract: PinnedContract;
+  readonly clocks: readonly (ClockIdentity & { readonly oldDue?: Instant; readonly newDue?: Instant })[];
+}
+
+/** The full contract is private to the client; its version identifies it. */
+const withContractVersion = ({ contract, clocks }: TermsRebased) => ({ contractVersion: contract.version, clocks });
+
 /** Events about the clocks themselves. For their effect on the clocks see sla/sla-terms.ts. */
 export const slaEvents = {
   SlaThresholdReached: note<
     ClockIdentity & { readonly terms: number; readonly percent: number; readonly target: number; readonly dueAt?: Instant }
   >({
     says: "a share of a clock's target is used up: `effectiveAt` is when that happened, `recordedAt` when it was noticed",
+    publicData: 'all',
     evolve: unchanged,
     personal: null,
   }),
 
   SlaBreached: note<ClockIdentity & { readonly terms: number; readonly target: number; readonly dueAt?: Instant }>({
     says: 'a clock has run past its target: `effectiveAt` is when it was due, `recordedAt` when that was noticed',
+    publicData: 'all',
     evolve: unchanged,
     personal: null,
   }),
 
-  SlaTermsRebased: note<{
-    readonly contract: PinnedContract;
-    readonly clocks: readonly (ClockIdentity & { readonly oldDue?: Instant; readonly newDue?: Instant })[];
-  }>({
+  SlaTermsRebased: note<TermsRebased, typeof withContractVersion>({
     says: "a new version of the client's contract applies from now on: the clocks continue under it and keep their elapsed time",
+    publicData: withContractVersion,
     evolve: (ticket, { contract }) => ({ ...ticket, contract }),
     personal: null,
   }),
@@ -70,6 +78,7 @@ export const slaEvents = {
     says:
       'what was recorded of a clock turned out differently, through a late fact or the contract now known to have been ' +
       'in force; the earlier record stays, and this says what replaces it',
+    publicData: 'all',
     evolve: unchanged,
     personal: null,
   }),

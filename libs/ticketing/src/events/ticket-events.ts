@@ -184,19 +184,17 @@ export function inTruthAt(ticket: Ticket, at: Instant): Ticket {
 }
 
 /** The events folded over a state other than the ticket's. */
-export type Folding<State> = { readonly [Type in TicketEventType]: EventDefinition<State, TicketEvents[Type]> };
+export type Folding<State> = {
+  readonly [Type in TicketEventType]: EventDefinition<State, TicketEvents[Type]> & Pick<Definitions[Type], 'publicData'>;
+};
 
 /** @param evolve the state after an event of a type; an impossible event (one before the opening, say) changes nothing */
 export function folding<State>(evolve: (state: State, type: TicketEventType, data: unknown, facts: EventFacts) => State): Folding<State> {
   const entries = (Object.keys(ticketEvents) as TicketEventType[]).map((type) => {
-    const { upcasters, personal } = definitionOf(type);
+    const { publicData, personal, upcasters } = definitionOf(type);
     return [
       type,
-      {
-        evolve: (state: State, data: unknown, facts: EventFacts) => evolve(state, type, data, facts),
-        upcasters,
-        personal: personal ?? undefined,
-      },
+      { publicData, personal, upcasters, evolve: (state: State, data: unknown, facts: EventFacts) => evolve(state, type, data, facts) },
     ];
   });
   return Object.fromEntries(entries) as Folding<State>;

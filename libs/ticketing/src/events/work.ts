@@ -16,6 +16,7 @@ export const workEvents = {
     readonly turnedFrom?: readonly string[];
   }>({
     says: 'somebody started working on it; the first time is a first response',
+    publicData: 'all',
     evolve: (ticket, { tier, team, agent }) => ({
       ...moveTo(ticket, tier, team ?? ticket.team, agent),
       work: { status: 'in-progress', agent },
@@ -38,6 +39,7 @@ export const workEvents = {
       }
   >({
     says: 'what was tried, and the outcome; with `runbook`, it ticks off a runbook step',
+    publicData: 'all',
     evolve: (ticket, { action, outcome, runbook }, { actor: by, effectiveAt: at }) => ({
       ...ticket,
       stepsTried: [...ticket.stepsTried, { action, outcome }],
@@ -48,6 +50,7 @@ export const workEvents = {
 
   RunbookStarted: note<Pick<RunbookRun, 'run' | 'article' | 'version' | 'title'> & { readonly steps: readonly RunbookStep[] }>({
     says: 'a [runbook](knowledge.md#runbooks) was started, with the steps of that version of the article',
+    publicData: 'all',
     evolve: (ticket, { steps, ...runbook }, { actor, effectiveAt }) => ({
       ...ticket,
       runbooks: [
@@ -66,6 +69,7 @@ export const workEvents = {
 
   RunbookStepSkipped: note<StepRef & { readonly reason: string }>({
     says: 'a runbook step was skipped, and why',
+    publicData: 'all',
     evolve: (ticket, { reason: outcome, ...ref }, { actor: by, effectiveAt: at }) => ({
       ...ticket,
       runbooks: ticked(ticket.runbooks ?? [], ref, { result: 'skipped', outcome, by, at }),
@@ -75,12 +79,14 @@ export const workEvents = {
 
   EvidenceAttached: note<Evidence>({
     says: 'evidence was attached by reference, with the SHA-256 and size of its content',
+    publicData: 'all',
     evolve: (ticket, data) => ({ ...ticket, evidence: [...ticket.evidence, data] }),
     personal: { fields: ['name'], content: 'sha256' },
   }),
 
   TicketPutOnHold: move<{ readonly reason: HoldReason; readonly note: string; readonly until?: Instant }>({
     says: 'work was paused for a listed reason, optionally until a given time',
+    publicData: 'all',
     evolve: (ticket, { reason, until }, { effectiveAt }) => ({
       ...ticket,
       work: omitUndefined({ status: 'on-hold' as const, reason, since: effectiveAt, until, paused: activeWork(ticket.work) }),
@@ -95,6 +101,7 @@ export const workEvents = {
 
   HoldExpired: note<{ readonly reason: HoldReason; readonly until: Instant; readonly assignee?: Person }>({
     says: 'a hold has reached its `until`, and the contract leaves it to people: the assignee and the lead are notified',
+    publicData: 'all',
     evolve: (ticket, { until }) =>
       ticket.work.status === 'on-hold' && ticket.work.until === until ? { ...ticket, work: { ...ticket.work, expired: true } } : ticket,
     personal: null,
@@ -102,6 +109,7 @@ export const workEvents = {
 
   TicketResumed: move<{ readonly after: HoldReason }>({
     says: 'the hold ended',
+    publicData: 'all',
     evolve: (ticket) => ({ ...ticket, work: activeWork(ticket.work) }),
     // What time ends is the hold until then, and no other of the same reason.
     supposes: ({ after }, { actor, effectiveAt }) => (actor?.id === TIMEKEEPER.id ? { hold: after, until: effectiveAt } : { hold: after }),
@@ -119,6 +127,7 @@ export const workEvents = {
     readonly plannedFor: Instant;
   }>({
     says: 'an onsite visit was planned: by whom, where, when',
+    publicData: 'all',
     evolve: (ticket, { visitId }) => ({ ...ticket, onsiteVisit: { id: visitId, status: 'planned' } }),
     personal: { fields: ['location'] },
     endsTouch: false,
@@ -129,6 +138,7 @@ export const workEvents = {
 
   OnsiteVisitBegun: move<{ readonly visitId: string }>({
     says: 'the visit began',
+    publicData: 'all',
     evolve: (ticket, { visitId }) => ({ ...ticket, onsiteVisit: { id: visitId, status: 'begun' } }),
     endsTouch: false,
     firstResponse: false,
@@ -139,6 +149,7 @@ export const workEvents = {
 
   OnsiteVisitDone: move<{ readonly visitId: string; readonly outcome: string }>({
     says: 'the visit was completed, with its outcome',
+    publicData: 'all',
     evolve: (ticket) => without(ticket, 'onsiteVisit'),
     endsTouch: false,
     firstResponse: false,
@@ -149,12 +160,14 @@ export const workEvents = {
 
   TouchTimeRecorded: note<{ readonly tier: Tier; readonly agent: Person; readonly minutes: number; readonly activity?: string }>({
     says: 'minutes of work stated by an agent',
+    publicData: 'all',
     evolve: unchanged,
     personal: null,
   }),
 
   TouchTimeStarted: note<{ readonly tier: Tier; readonly agent: Person }>({
     says: 'an agent started working time on it: one stretch at a time per agent, which ends with the work at the latest',
+    publicData: 'all',
     evolve: (ticket, { agent, tier }, { effectiveAt }) => ({
       ...ticket,
       touching: [...ticket.touching, { agent, tier, since: effectiveAt }],
@@ -170,6 +183,7 @@ export const workEvents = {
     readonly activity?: string;
   }>({
     says: "the agent's stretch of working time ended: its seconds, at the tier where it began",
+    publicData: 'all',
     evolve: (ticket, { agent, tier, startedAt: since, seconds }, { effectiveAt }) => ({
       ...ticket,
       touching: ticket.touching.filter((touch) => touch.agent.id !== agent.id || touch.since > since),
@@ -190,6 +204,7 @@ export const workEvents = {
     says:
       'seconds of a stretch are deducted: they were already counted, on this ticket or another; or the stretch had ended by `endedAt`, as a ' +
       'late fact shows',
+    publicData: 'all',
     evolve: (ticket, { agent, startedAt, seconds, endedAt }) => ({
       ...ticket,
       touched: ticket.touched?.map((touch) =>

@@ -20,7 +20,7 @@ const L1Schema = {
 const changeSchema = {
   type: 'object',
   properties: { description: { type: 'string' }, change: { type: 'string' }, before: { type: 'string' }, after: { type: 'string' } },
-  required: ['description', 'change'],
+  required: ['change', 'description'],
 };
 const targets2Schema = {
   type: 'object',
@@ -53,7 +53,7 @@ const low3Schema = {
     high: { enum: ['low', 'medium', 'high', 'critical'] },
     critical: { enum: ['low', 'medium', 'high', 'critical'] },
   },
-  required: ['low', 'medium', 'high', 'critical'],
+  required: ['critical', 'high', 'low', 'medium'],
 };
 const data5Schema = {
   type: 'object',
@@ -65,7 +65,7 @@ const data5Schema = {
     tickets: { type: 'array', items: { type: 'string' } },
     majorIncident: { type: 'string' },
   },
-  required: ['client', 'reason', 'parent', 'tickets', 'majorIncident'],
+  required: ['client', 'majorIncident', 'parent', 'reason', 'tickets'],
 };
 const low2Schema = {
   type: 'object',
@@ -86,7 +86,7 @@ const data4Schema = {
     sha256: { type: 'string' },
     bytes: { type: 'number' },
   },
-  required: ['name', 'kind', 'url', 'mediaType', 'sha256', 'bytes'],
+  required: ['bytes', 'kind', 'mediaType', 'name', 'sha256', 'url'],
 };
 const lowSchema = {
   type: 'object',
@@ -98,7 +98,7 @@ const lowSchema = {
       anyOf: [{ type: 'number' }, { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] }],
     },
   },
-  required: ['response', 'resolution'],
+  required: ['resolution', 'response'],
 };
 const factSchema = {
   type: 'object',
@@ -112,7 +112,7 @@ const factSchema = {
       format: 'date-time',
     },
   },
-  required: ['fingerprint', 'status', 'startsAt'],
+  required: ['fingerprint', 'startsAt', 'status'],
 };
 const data3Schema = {
   type: 'object',
@@ -128,10 +128,10 @@ const data3Schema = {
         deputy: { type: 'string' },
         handBack: { type: 'boolean' },
       },
-      required: ['id', 'from', 'reason', 'handBack'],
+      required: ['from', 'handBack', 'id', 'reason'],
     },
   },
-  required: ['agent', 'absence'],
+  required: ['absence', 'agent'],
 };
 const targetsSchema = {
   type: 'array',
@@ -159,7 +159,7 @@ const notifications2Schema = {
     by: { enum: ['chat', 'email'] },
     channel: { type: 'string' },
   },
-  required: ['id', 'target', 'by'],
+  required: ['by', 'id', 'target'],
 };
 const notificationsSchema = { type: 'array', items: notifications2Schema };
 const passedOverSchema = {
@@ -175,7 +175,7 @@ const passedOverSchema = {
     },
     because: { enum: ['no-members', 'all-absent', 'left', 'absent', 'no-assignee', 'nobody-on-call', 'not-of-client'] },
   },
-  required: ['target', 'because'],
+  required: ['because', 'target'],
 };
 const data2Schema = {
   type: 'object',
@@ -193,7 +193,7 @@ const data2Schema = {
     channel: { type: 'string' },
     attempts: { type: 'number' },
   },
-  required: ['id', 'target', 'by', 'attempts'],
+  required: ['attempts', 'by', 'id', 'target'],
 };
 const dataSchema = {
   type: 'object',
@@ -213,7 +213,7 @@ const dataSchema = {
     because: { enum: ['not-of-client', 'refused', 'given-up', 'no-address', 'not-configured'] },
     detail: { type: 'string' },
   },
-  required: ['id', 'target', 'by', 'attempts', 'because'],
+  required: ['attempts', 'because', 'by', 'id', 'target'],
 };
 const weekSchema = {
   type: 'object',
@@ -251,12 +251,12 @@ const weekSchema = {
 const L0Schema = {
   type: 'object',
   properties: { low: low2Schema, medium: low2Schema, high: low2Schema, critical: low2Schema },
-  required: ['low', 'medium', 'high', 'critical'],
+  required: ['critical', 'high', 'low', 'medium'],
 };
 const calendarSchema = {
   type: 'object',
   properties: { zone: { type: 'string' }, week: { anyOf: [{ const: '24x7' }, weekSchema] }, holidays: holidaysSchema },
-  required: ['zone', 'week'],
+  required: ['week', 'zone'],
 };
 const rulesSchema = {
   type: 'array',
@@ -339,7 +339,7 @@ const rulesSchema = {
                 category: { type: 'string' },
                 team: { type: 'string' },
               },
-              required: ['do', 'summary', 'kind'],
+              required: ['do', 'kind', 'summary'],
             },
             {
               type: 'object',
@@ -349,7 +349,7 @@ const rulesSchema = {
                 input: { type: 'object', additionalProperties: { type: 'string' } },
                 attempts: { type: 'number' },
               },
-              required: ['do', 'action'],
+              required: ['action', 'do'],
             },
             {
               type: 'object',
@@ -358,7 +358,7 @@ const rulesSchema = {
                 ticketId: { type: 'string' },
                 relation: { enum: ['relates-to', 'duplicate-of', 'duplicated-by', 'child-of', 'parent-of', 'caused-by', 'cause-of'] },
               },
-              required: ['do', 'ticketId', 'relation'],
+              required: ['do', 'relation', 'ticketId'],
             },
           ],
         },
@@ -374,13 +374,13 @@ const termsSchema = {
     priorities: {
       type: 'object',
       properties: { low: low3Schema, medium: low3Schema, high: low3Schema, major: low3Schema },
-      required: ['low', 'medium', 'high', 'major'],
+      required: ['high', 'low', 'major', 'medium'],
     },
     calendar: calendarSchema,
     targets: {
       type: 'object',
       properties: { low: lowSchema, medium: lowSchema, high: lowSchema, critical: lowSchema },
-      required: ['low', 'medium', 'high', 'critical'],
+      required: ['critical', 'high', 'low', 'medium'],
     },
     tierTargets: { type: 'object', properties: { L0: L0Schema, L1: L0Schema, L2: L0Schema, L3: L0Schema, L4: L0Schema } },
     vendorTargets: {
@@ -413,12 +413,12 @@ const termsSchema = {
                   clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
                   percent: { type: 'number' },
                 },
-                required: ['on', 'clock', 'percent'],
+                required: ['clock', 'on', 'percent'],
               },
               {
                 type: 'object',
                 properties: { on: { const: 'breach' }, clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] } },
-                required: ['on', 'clock'],
+                required: ['clock', 'on'],
               },
               {
                 type: 'object',
@@ -455,7 +455,7 @@ const termsSchema = {
           acknowledgedFor: { type: 'number' },
           then: { type: 'string' },
         },
-        required: ['name', 'trigger', 'steps'],
+        required: ['name', 'steps', 'trigger'],
       },
     },
     escalationMessage: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } } },
@@ -483,7 +483,7 @@ const termsSchema = {
         rule: {
           type: 'object',
           properties: { tickets: { type: 'number' }, within: { type: 'number' }, then: { enum: ['propose', 'declare'] } },
-          required: ['tickets', 'within', 'then'],
+          required: ['then', 'tickets', 'within'],
         },
         reviewWithin: { type: 'number' },
       },
@@ -509,7 +509,7 @@ const termsSchema = {
     statusPage: { enum: ['public', 'identity'] },
     quietTime: { type: 'number' },
   },
-  required: ['tiers', 'priorities', 'calendar', 'targets', 'thresholds', 'pausedBy', 'reopen', 'pingPongLimit', 'reopenWindow'],
+  required: ['calendar', 'pausedBy', 'pingPongLimit', 'priorities', 'reopen', 'reopenWindow', 'targets', 'thresholds', 'tiers'],
 };
 
 /** The JSON Schema (2020-12) of what other services read of each type of event. */
@@ -540,7 +540,7 @@ export const publicEventSchemas = {
         description: 'The contract that it goes by; absent if the client has none: the default contract applies.',
         type: 'object',
         properties: { version: { type: 'number' }, tzdata: { type: 'string' }, terms: termsSchema },
-        required: ['version', 'tzdata', 'terms'],
+        required: ['terms', 'tzdata', 'version'],
       },
       majorIncident: { const: true },
       securityIncident: { const: true },
@@ -553,7 +553,7 @@ export const publicEventSchemas = {
         items: { type: 'string' },
       },
     },
-    required: ['contractVersion', 'client', 'kind', 'summary', 'reporter', 'channel', 'impact', 'urgency', 'priority', 'tier'],
+    required: ['channel', 'client', 'contractVersion', 'impact', 'kind', 'priority', 'reporter', 'summary', 'tier', 'urgency'],
   },
   TicketTriaged: {
     type: 'object',
@@ -577,7 +577,7 @@ export const publicEventSchemas = {
         properties: { service: { type: 'string' }, component: { type: 'string' }, category: { type: 'string' } },
       },
     },
-    required: ['category', 'impact', 'urgency', 'priority', 'majorIncident', 'securityIncident'],
+    required: ['category', 'impact', 'majorIncident', 'priority', 'securityIncident', 'urgency'],
   },
   TicketEscalated: {
     type: 'object',
@@ -610,7 +610,7 @@ export const publicEventSchemas = {
           vendor: {
             type: 'object',
             properties: { vendor: { type: 'string' }, caseReference: { type: 'string' }, contract: { type: 'string' } },
-            required: ['vendor', 'caseReference', 'contract'],
+            required: ['caseReference', 'contract', 'vendor'],
           },
         },
       },
@@ -618,10 +618,10 @@ export const publicEventSchemas = {
         description: 'Set if a policy handed it on: which one, and what the contract requires but the hand-off lacks.',
         type: 'object',
         properties: { policy: { type: 'string' }, chain: { type: 'string' }, lacks: { type: 'array', items: { type: 'string' } } },
-        required: ['policy', 'chain', 'lacks'],
+        required: ['chain', 'lacks', 'policy'],
       },
     },
-    required: ['escalationId', 'from', 'to', 'reason', 'handOff'],
+    required: ['escalationId', 'from', 'handOff', 'reason', 'to'],
   },
   EscalationAccepted: {
     type: 'object',
@@ -636,7 +636,7 @@ export const publicEventSchemas = {
         items: { type: 'string' },
       },
     },
-    required: ['escalationId', 'tier', 'agent'],
+    required: ['agent', 'escalationId', 'tier'],
   },
   EscalationReturned: {
     type: 'object',
@@ -648,7 +648,7 @@ export const publicEventSchemas = {
       reason: { type: 'string' },
       pingPong: { type: 'number' },
     },
-    required: ['escalationId', 'from', 'to', 'reason', 'pingPong'],
+    required: ['escalationId', 'from', 'pingPong', 'reason', 'to'],
   },
   RequesterReplied: {
     type: 'object',
@@ -683,7 +683,7 @@ export const publicEventSchemas = {
       team: { type: 'string' },
       cycle: { type: 'number' },
     },
-    required: ['reason', 'tier', 'cycle'],
+    required: ['cycle', 'reason', 'tier'],
   },
   SlaThresholdReached: {
     type: 'object',
@@ -697,7 +697,7 @@ export const publicEventSchemas = {
       target: { type: 'number' },
       dueAt: { type: 'string', format: 'date-time' },
     },
-    required: ['clock', 'cycle', 'terms', 'percent', 'target'],
+    required: ['clock', 'cycle', 'percent', 'target', 'terms'],
   },
   SlaBreached: {
     type: 'object',
@@ -710,22 +710,22 @@ export const publicEventSchemas = {
       target: { type: 'number' },
       dueAt: { type: 'string', format: 'date-time' },
     },
-    required: ['clock', 'cycle', 'terms', 'target'],
+    required: ['clock', 'cycle', 'target', 'terms'],
   },
   ActProposed: {
     type: 'object',
     properties: { proposalId: { type: 'string' }, act: { enum: ['resolution', 'reply', 'hand-off'] } },
-    required: ['proposalId', 'act'],
+    required: ['act', 'proposalId'],
   },
   ProposalApproved: {
     type: 'object',
     properties: { proposalId: { type: 'string' }, act: { enum: ['resolution', 'reply', 'hand-off'] }, by: { const: 'contract' } },
-    required: ['proposalId', 'act'],
+    required: ['act', 'proposalId'],
   },
   ProposalRejected: {
     type: 'object',
     properties: { proposalId: { type: 'string' }, act: { enum: ['resolution', 'reply', 'hand-off'] }, reason: { type: 'string' } },
-    required: ['proposalId', 'act', 'reason'],
+    required: ['act', 'proposalId', 'reason'],
   },
   PersonalDataErased: {
     type: 'object',
@@ -740,7 +740,7 @@ export const publicEventSchemas = {
       fixedAt: { type: 'string', format: 'date-time' },
       rootCause: { type: 'boolean' },
     },
-    required: ['ticketId', 'tier', 'fixedAt', 'rootCause'],
+    required: ['fixedAt', 'rootCause', 'ticketId', 'tier'],
   },
   TicketToldOfProblem: {
     type: 'object',
@@ -751,7 +751,7 @@ export const publicEventSchemas = {
       problemId: { type: 'string' },
       status: { enum: ['open', 'closed', 'known-error', 'fixed', 'unlinked'] },
     },
-    required: ['title', 'problemId', 'status'],
+    required: ['problemId', 'status', 'title'],
   },
   EscalationStepDispatched: {
     type: 'object',
@@ -786,7 +786,7 @@ export const publicEventSchemas = {
       because: { type: 'string' },
       passedOver: { type: 'array', items: passedOverSchema },
     },
-    required: ['chain', 'policy', 'round', 'step', 'because'],
+    required: ['because', 'chain', 'policy', 'round', 'step'],
   },
   NotificationDelivered: {
     type: 'object',
@@ -808,7 +808,7 @@ export const publicEventSchemas = {
       channel: { type: 'string' },
       attempts: { type: 'number' },
     },
-    required: ['chain', 'policy', 'round', 'step', 'id', 'target', 'by', 'attempts'],
+    required: ['attempts', 'by', 'chain', 'id', 'policy', 'round', 'step', 'target'],
   },
   NotificationFailed: {
     type: 'object',
@@ -832,7 +832,7 @@ export const publicEventSchemas = {
       because: { enum: ['not-of-client', 'refused', 'given-up', 'no-address', 'not-configured'] },
       detail: { type: 'string' },
     },
-    required: ['chain', 'policy', 'round', 'step', 'id', 'target', 'by', 'attempts', 'because'],
+    required: ['attempts', 'because', 'by', 'chain', 'id', 'policy', 'round', 'step', 'target'],
   },
   EscalationAcknowledged: {
     type: 'object',
@@ -841,7 +841,7 @@ export const publicEventSchemas = {
       by: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
       note: { type: 'string' },
     },
-    required: ['chains', 'by'],
+    required: ['by', 'chains'],
   },
   EscalationAcknowledgementLapsed: {
     type: 'object',
@@ -868,7 +868,7 @@ export const publicEventSchemas = {
         },
       },
     },
-    required: ['contractVersion', 'clocks'],
+    required: ['clocks', 'contractVersion'],
   },
   SlaRestated: {
     type: 'object',
@@ -888,7 +888,7 @@ export const publicEventSchemas = {
           dueAt: { type: 'string', format: 'date-time' },
           breachedAt: { type: 'string', format: 'date-time' },
         },
-        required: ['contractVersion', 'verdict', 'target', 'elapsed'],
+        required: ['contractVersion', 'elapsed', 'target', 'verdict'],
       },
       is: {
         description: 'Absent if there would have been no such clock, or it has not ended.',
@@ -901,7 +901,7 @@ export const publicEventSchemas = {
           dueAt: { type: 'string', format: 'date-time' },
           breachedAt: { type: 'string', format: 'date-time' },
         },
-        required: ['contractVersion', 'verdict', 'target', 'elapsed'],
+        required: ['contractVersion', 'elapsed', 'target', 'verdict'],
       },
       moment: {
         description:
@@ -947,7 +947,7 @@ export const publicEventSchemas = {
       },
       mirrored: { description: 'Recorded first by the other ticket.', const: true },
     },
-    required: ['ticketId', 'relation'],
+    required: ['relation', 'ticketId'],
   },
   TicketUnlinked: {
     type: 'object',
@@ -971,7 +971,7 @@ export const publicEventSchemas = {
       reason: { type: 'string' },
       mirrored: { const: true },
     },
-    required: ['ticketId', 'relation'],
+    required: ['relation', 'ticketId'],
   },
   TicketRelationRefused: {
     type: 'object',
@@ -996,7 +996,7 @@ export const publicEventSchemas = {
       code: { type: 'string' },
       message: { type: 'string' },
     },
-    required: ['ticketId', 'relation', 'code', 'message'],
+    required: ['code', 'message', 'relation', 'ticketId'],
   },
   TicketMergeRequested: {
     type: 'object',
@@ -1011,7 +1011,7 @@ export const publicEventSchemas = {
       reporter: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
       reason: { type: 'string' },
     },
-    required: ['ticketId', 'summary', 'reporter', 'reason'],
+    required: ['reason', 'reporter', 'summary', 'ticketId'],
   },
   TicketMerged: { type: 'object', properties: { into: { type: 'string' } }, required: ['into'] },
   TicketSplit: {
@@ -1025,7 +1025,7 @@ export const publicEventSchemas = {
       component: { type: 'string' },
       reason: { type: 'string' },
     },
-    required: ['into', 'summary', 'reason'],
+    required: ['into', 'reason', 'summary'],
   },
   PublicReplySent: {
     type: 'object',
@@ -1043,7 +1043,7 @@ export const publicEventSchemas = {
   VendorReplied: {
     type: 'object',
     properties: { vendor: { type: 'string' }, caseReference: { type: 'string' }, text: { type: 'string' } },
-    required: ['vendor', 'caseReference', 'text'],
+    required: ['caseReference', 'text', 'vendor'],
   },
   TicketResolvedWithRootCause: {
     type: 'object',
@@ -1061,7 +1061,7 @@ export const publicEventSchemas = {
               text: { type: 'string' },
               citedEvents: { type: 'array', items: { type: 'number' } },
             },
-            required: ['method', 'text', 'citedEvents'],
+            required: ['citedEvents', 'method', 'text'],
           },
           permanentFix: { type: 'string' },
           workaround: { type: 'string' },
@@ -1073,14 +1073,14 @@ export const publicEventSchemas = {
           knowledgeArticle: {
             type: 'object',
             properties: { id: { type: 'string' }, action: { enum: ['written', 'updated'] } },
-            required: ['id', 'action'],
+            required: ['action', 'id'],
           },
           lowerTierCanResolve: { type: 'boolean' },
         },
-        required: ['category', 'analysis', 'preventiveActions', 'knowledgeArticle', 'lowerTierCanResolve'],
+        required: ['analysis', 'category', 'knowledgeArticle', 'lowerTierCanResolve', 'preventiveActions'],
       },
     },
-    required: ['tier', 'rootCause'],
+    required: ['rootCause', 'tier'],
   },
   TicketClosed: { type: 'object', properties: { note: { type: 'string' } } },
   TicketCancelled: { type: 'object', properties: { reason: { type: 'string' } }, required: ['reason'] },
@@ -1104,7 +1104,7 @@ export const publicEventSchemas = {
       },
       pingPong: { description: 'How many times it has gone back to a tier that had handed it up, if it does so now.', type: 'number' },
     },
-    required: ['from', 'to', 'reason', 'solution'],
+    required: ['from', 'reason', 'solution', 'to'],
   },
   HierarchicalEscalationRaised: {
     type: 'object',
@@ -1114,7 +1114,7 @@ export const publicEventSchemas = {
       to: { type: 'string' },
       reason: { type: 'string' },
     },
-    required: ['tier', 'cause', 'reason'],
+    required: ['cause', 'reason', 'tier'],
   },
   ConsultationRequested: {
     type: 'object',
@@ -1125,7 +1125,7 @@ export const publicEventSchemas = {
       toTeam: { type: 'string' },
       question: { type: 'string' },
     },
-    required: ['consultationId', 'from', 'to', 'question'],
+    required: ['consultationId', 'from', 'question', 'to'],
   },
   ConsultationAnswered: {
     type: 'object',
@@ -1135,7 +1135,7 @@ export const publicEventSchemas = {
       answer: { type: 'string' },
       article: { type: 'string' },
     },
-    required: ['consultationId', 'by', 'answer'],
+    required: ['answer', 'by', 'consultationId'],
   },
   WorkStarted: {
     type: 'object',
@@ -1149,7 +1149,7 @@ export const publicEventSchemas = {
         items: { type: 'string' },
       },
     },
-    required: ['tier', 'agent'],
+    required: ['agent', 'tier'],
   },
   DiagnosticStepRecorded: {
     type: 'object',
@@ -1161,10 +1161,10 @@ export const publicEventSchemas = {
         description: 'The step of a runbook that it ticks off.',
         type: 'object',
         properties: { run: { type: 'string' }, step: { type: 'number' }, result: { enum: ['done', 'failed'] } },
-        required: ['run', 'step', 'result'],
+        required: ['result', 'run', 'step'],
       },
     },
-    required: ['tier', 'action', 'outcome'],
+    required: ['action', 'outcome', 'tier'],
   },
   RunbookStarted: {
     type: 'object',
@@ -1190,12 +1190,12 @@ export const publicEventSchemas = {
         },
       },
     },
-    required: ['version', 'run', 'article', 'title', 'steps'],
+    required: ['article', 'run', 'steps', 'title', 'version'],
   },
   RunbookStepSkipped: {
     type: 'object',
     properties: { run: { type: 'string' }, step: { type: 'number' }, reason: { type: 'string' } },
-    required: ['run', 'step', 'reason'],
+    required: ['reason', 'run', 'step'],
   },
   EvidenceAttached: data4Schema,
   TicketPutOnHold: {
@@ -1205,7 +1205,7 @@ export const publicEventSchemas = {
       note: { type: 'string' },
       until: { type: 'string', format: 'date-time' },
     },
-    required: ['reason', 'note'],
+    required: ['note', 'reason'],
   },
   HoldExpired: {
     type: 'object',
@@ -1229,13 +1229,13 @@ export const publicEventSchemas = {
       location: { type: 'string' },
       plannedFor: { type: 'string', format: 'date-time' },
     },
-    required: ['visitId', 'agent', 'location', 'plannedFor'],
+    required: ['agent', 'location', 'plannedFor', 'visitId'],
   },
   OnsiteVisitBegun: { type: 'object', properties: { visitId: { type: 'string' } }, required: ['visitId'] },
   OnsiteVisitDone: {
     type: 'object',
     properties: { visitId: { type: 'string' }, outcome: { type: 'string' } },
-    required: ['visitId', 'outcome'],
+    required: ['outcome', 'visitId'],
   },
   TouchTimeRecorded: {
     type: 'object',
@@ -1245,7 +1245,7 @@ export const publicEventSchemas = {
       minutes: { type: 'number' },
       activity: { type: 'string' },
     },
-    required: ['tier', 'agent', 'minutes'],
+    required: ['agent', 'minutes', 'tier'],
   },
   TouchTimeStarted: {
     type: 'object',
@@ -1253,7 +1253,7 @@ export const publicEventSchemas = {
       tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
       agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
     },
-    required: ['tier', 'agent'],
+    required: ['agent', 'tier'],
   },
   TouchTimeStopped: {
     type: 'object',
@@ -1264,7 +1264,7 @@ export const publicEventSchemas = {
       seconds: { type: 'number' },
       activity: { type: 'string' },
     },
-    required: ['tier', 'agent', 'startedAt', 'seconds'],
+    required: ['agent', 'seconds', 'startedAt', 'tier'],
   },
   TouchTimeDeducted: {
     type: 'object',
@@ -1280,7 +1280,7 @@ export const publicEventSchemas = {
       },
       activity: { type: 'string' },
     },
-    required: ['tier', 'agent', 'startedAt', 'seconds'],
+    required: ['agent', 'seconds', 'startedAt', 'tier'],
   },
   TicketAssigned: {
     type: 'object',
@@ -1298,7 +1298,7 @@ export const publicEventSchemas = {
           openTickets: { description: 'Open tickets of the chosen agent, without this one.', type: 'number' },
           skills: { type: 'array', items: { type: 'string' } },
         },
-        required: ['shift', 'rule', 'candidates', 'openTickets', 'skills'],
+        required: ['candidates', 'openTickets', 'rule', 'shift', 'skills'],
       },
     },
     required: ['tier'],
@@ -1317,7 +1317,7 @@ export const publicEventSchemas = {
       because: { enum: ['requested', 'left', 'absent', 'removed-from-team'] },
       reason: { type: 'string' },
     },
-    required: ['tier', 'assignee', 'because', 'reason'],
+    required: ['assignee', 'because', 'reason', 'tier'],
   },
   TicketTakenOver: {
     type: 'object',
@@ -1333,7 +1333,7 @@ export const publicEventSchemas = {
       agent: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
       reason: { type: 'string' },
     },
-    required: ['tier', 'from', 'agent', 'reason'],
+    required: ['agent', 'from', 'reason', 'tier'],
   },
   AssignmentFoundNobody: {
     type: 'object',
@@ -1349,7 +1349,7 @@ export const publicEventSchemas = {
       tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
       skills: { type: 'array', items: { type: 'string' } },
     },
-    required: ['because', 'teams', 'tier', 'skills'],
+    required: ['because', 'skills', 'teams', 'tier'],
   },
   MajorIncidentStoodDown: { type: 'object', properties: { reason: { type: 'string' } }, required: ['reason'] },
   ContractAgreed: {
@@ -1361,7 +1361,7 @@ export const publicEventSchemas = {
       note: { type: 'string' },
       client: { type: 'string' },
     },
-    required: ['version', 'effectiveFrom', 'terms', 'client'],
+    required: ['client', 'effectiveFrom', 'terms', 'version'],
   },
   ContractRulesSimulated: {
     type: 'object',
@@ -1377,7 +1377,7 @@ export const publicEventSchemas = {
         items: {
           type: 'object',
           properties: { rule: { type: 'string' }, tickets: { type: 'number' }, fired: { type: 'number' } },
-          required: ['rule', 'tickets', 'fired'],
+          required: ['fired', 'rule', 'tickets'],
         },
       },
     },
@@ -1402,11 +1402,11 @@ export const publicEventSchemas = {
             days: { type: 'number' },
             hours: { anyOf: [{ const: '24x7' }, weekSchema] },
           },
-          required: ['zone', 'people', 'startsOn', 'handOverAt', 'days'],
+          required: ['days', 'handOverAt', 'people', 'startsOn', 'zone'],
         },
       },
     },
-    required: ['schedule', 'rotations'],
+    required: ['rotations', 'schedule'],
   },
   OnCallOverridden: {
     type: 'object',
@@ -1416,17 +1416,17 @@ export const publicEventSchemas = {
       from: { type: 'string', format: 'date-time' },
       to: { type: 'string', format: 'date-time' },
     },
-    required: ['schedule', 'person', 'from', 'to'],
+    required: ['from', 'person', 'schedule', 'to'],
   },
   OnCallOverrideEnded: {
     type: 'object',
     properties: { schedule: { type: 'string' }, overrideId: { type: 'string' }, endedAt: { type: 'string', format: 'date-time' } },
-    required: ['schedule', 'overrideId', 'endedAt'],
+    required: ['endedAt', 'overrideId', 'schedule'],
   },
   OnCallOverrideCalledOff: {
     type: 'object',
     properties: { schedule: { type: 'string' }, overrideId: { type: 'string' } },
-    required: ['schedule', 'overrideId'],
+    required: ['overrideId', 'schedule'],
   },
   TeamDefined: {
     type: 'object',
@@ -1436,7 +1436,7 @@ export const publicEventSchemas = {
       tiers: { type: 'array', items: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] } },
       clients: { type: 'array', items: { type: 'string' } },
     },
-    required: ['team', 'name', 'tiers'],
+    required: ['name', 'team', 'tiers'],
   },
   TeamShiftsSet: {
     type: 'object',
@@ -1453,17 +1453,17 @@ export const publicEventSchemas = {
             holidays: holidaysSchema,
             agents: { type: 'array', items: { type: 'string' } },
           },
-          required: ['name', 'zone', 'week'],
+          required: ['name', 'week', 'zone'],
         },
       },
     },
-    required: ['team', 'shifts'],
+    required: ['shifts', 'team'],
   },
-  TeamMemberAdded: { type: 'object', properties: { team: { type: 'string' }, agent: { type: 'string' } }, required: ['team', 'agent'] },
+  TeamMemberAdded: { type: 'object', properties: { team: { type: 'string' }, agent: { type: 'string' } }, required: ['agent', 'team'] },
   TeamMemberRemoved: {
     type: 'object',
     properties: { team: { type: 'string' }, agent: { type: 'string' }, reason: { type: 'string' } },
-    required: ['team', 'agent'],
+    required: ['agent', 'team'],
   },
   AgentRegistered: {
     type: 'object',
@@ -1475,7 +1475,7 @@ export const publicEventSchemas = {
   AgentAbsenceEnded: {
     type: 'object',
     properties: { agent: { type: 'string' }, absenceId: { type: 'string' } },
-    required: ['agent', 'absenceId'],
+    required: ['absenceId', 'agent'],
   },
   AgentLeft: { type: 'object', properties: { agent: { type: 'string' }, reason: { type: 'string' } }, required: ['agent'] },
   ProblemActionPlanned: {
@@ -1486,7 +1486,7 @@ export const publicEventSchemas = {
       owner: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
       dueAt: { type: 'string', format: 'date-time' },
     },
-    required: ['description', 'action', 'owner', 'dueAt'],
+    required: ['action', 'description', 'dueAt', 'owner'],
   },
   ProblemActionDone: {
     type: 'object',
@@ -1508,7 +1508,7 @@ export const publicEventSchemas = {
       notifications: notificationsSchema,
       message: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } }, required: ['subject', 'text'] },
     },
-    required: ['action', 'owner', 'dueAt', 'overdue'],
+    required: ['action', 'dueAt', 'overdue', 'owner'],
   },
   ProblemReminderDelivered: {
     type: 'object',
@@ -1527,7 +1527,7 @@ export const publicEventSchemas = {
       channel: { type: 'string' },
       attempts: { type: 'number' },
     },
-    required: ['action', 'id', 'target', 'by', 'attempts'],
+    required: ['action', 'attempts', 'by', 'id', 'target'],
   },
   ProblemReminderFailed: {
     type: 'object',
@@ -1548,7 +1548,7 @@ export const publicEventSchemas = {
       because: { enum: ['not-of-client', 'refused', 'given-up', 'no-address', 'not-configured'] },
       detail: { type: 'string' },
     },
-    required: ['action', 'id', 'target', 'by', 'attempts', 'because'],
+    required: ['action', 'attempts', 'because', 'by', 'id', 'target'],
   },
   ProblemFiveWhysRecorded: {
     type: 'object',
@@ -1558,7 +1558,7 @@ export const publicEventSchemas = {
         items: {
           type: 'object',
           properties: { why: { type: 'string' }, because: { type: 'string' }, evidence: { type: 'array', items: { type: 'string' } } },
-          required: ['why', 'because'],
+          required: ['because', 'why'],
         },
       },
     },
@@ -1575,7 +1575,7 @@ export const publicEventSchemas = {
       title: { type: 'string' },
       problemId: { type: 'string' },
     },
-    required: ['client', 'title', 'problemId'],
+    required: ['client', 'problemId', 'title'],
   },
   TicketLinkedToProblem: { type: 'object', properties: { ticketId: { type: 'string' } }, required: ['ticketId'] },
   TicketUnlinkedFromProblem: {
@@ -1592,7 +1592,7 @@ export const publicEventSchemas = {
       prevented: {
         type: 'object',
         properties: { tickets: { type: 'number' }, countedAs: { const: 'linked-after-the-first' } },
-        required: ['tickets', 'countedAs'],
+        required: ['countedAs', 'tickets'],
       },
       note: { type: 'string' },
     },
@@ -1615,6 +1615,7 @@ export const publicEventSchemas = {
       bytes: { type: 'number' },
       to: { type: 'string', format: 'date-time' },
       zone: { type: 'string' },
+      request: { type: 'number' },
       deliverTo: {
         type: 'array',
         items: {
@@ -1643,11 +1644,10 @@ export const publicEventSchemas = {
           ],
         },
       },
-      request: { type: 'number' },
       position: { type: 'string' },
       evaluatedAt: { type: 'string', format: 'date-time' },
     },
-    required: ['document', 'mediaType', 'report', 'from', 'run', 'sha256', 'bytes', 'to', 'position', 'evaluatedAt'],
+    required: ['bytes', 'document', 'evaluatedAt', 'from', 'mediaType', 'position', 'report', 'run', 'sha256', 'to'],
   },
   AlertNoted: {
     type: 'object',
@@ -1658,7 +1658,7 @@ export const publicEventSchemas = {
       alertId: { type: 'string' },
       source: { type: 'string' },
     },
-    required: ['client', 'summary', 'key', 'alertId', 'source'],
+    required: ['alertId', 'client', 'key', 'source', 'summary'],
   },
   AlertOpened: {
     type: 'object',
@@ -1699,16 +1699,16 @@ export const publicEventSchemas = {
           },
           effectiveAt: { type: 'string' },
         },
-        required: ['client', 'kind', 'summary', 'reporter', 'channel', 'impact', 'urgency'],
+        required: ['channel', 'client', 'impact', 'kind', 'reporter', 'summary', 'urgency'],
       },
     },
-    required: ['fact', 'ticketId', 'opening'],
+    required: ['fact', 'opening', 'ticketId'],
   },
   AlertDeduplicated: { type: 'object', properties: { fact: factSchema, ticketId: { type: 'string' } }, required: ['fact', 'ticketId'] },
   AlertSilenced: {
     type: 'object',
     properties: { fact: factSchema, window: { type: 'string' }, title: { type: 'string' }, until: { type: 'string', format: 'date-time' } },
-    required: ['fact', 'window', 'title', 'until'],
+    required: ['fact', 'title', 'until', 'window'],
   },
   AlertDamped: {
     type: 'object',
@@ -1723,13 +1723,13 @@ export const publicEventSchemas = {
   AlertIgnored: {
     type: 'object',
     properties: { fact: factSchema, because: { enum: ['older', 'resolved-already', 'others-fire', 'had-not-fired'] } },
-    required: ['fact', 'because'],
+    required: ['because', 'fact'],
   },
   AlertsTruncated: { type: 'object', properties: { truncatedAlerts: { type: 'number' } }, required: ['truncatedAlerts'] },
   AlertTicketRefused: {
     type: 'object',
     properties: { ticketId: { type: 'string' }, code: { type: 'string' }, message: { type: 'string' } },
-    required: ['ticketId', 'code', 'message'],
+    required: ['code', 'message', 'ticketId'],
   },
   MajorIncidentOpened: data5Schema,
   MajorIncidentProposed: data5Schema,
@@ -1748,7 +1748,7 @@ export const publicEventSchemas = {
       owner: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
       dueAt: { type: 'string', format: 'date-time' },
     },
-    required: ['owner', 'dueAt'],
+    required: ['dueAt', 'owner'],
   },
   IncidentReviewOverdue: {
     type: 'object',
@@ -1770,16 +1770,16 @@ export const publicEventSchemas = {
   AutomationAsked: {
     type: 'object',
     properties: {
+      ticketId: { type: 'string' },
       client: { type: 'string' },
       input: { type: 'object', properties: {} },
       action: { type: 'string' },
       attempts: { type: 'number' },
-      ticketId: { type: 'string' },
       runbook: { type: 'object', properties: { run: { type: 'string' }, step: { type: 'number' } }, required: ['run', 'step'] },
       task: { type: 'string' },
       leaseUntil: { type: 'string', format: 'date-time' },
     },
-    required: ['client', 'action', 'ticketId', 'task'],
+    required: ['action', 'client', 'task', 'ticketId'],
   },
   AutomationClaimed: {
     type: 'object',
@@ -1801,7 +1801,7 @@ export const publicEventSchemas = {
       notifications: notificationsSchema,
       message: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } }, required: ['subject', 'text'] },
     },
-    required: ['reviewBy', 'owner'],
+    required: ['owner', 'reviewBy'],
   },
   ArticleReminderDelivered: data2Schema,
   ArticleReminderFailed: dataSchema,
@@ -1819,6 +1819,6 @@ export const publicEventSchemas = {
       vendor: { type: 'string' },
       cycle: { type: 'number' },
     },
-    required: ['terms', 'contractVersion', 'target', 'elapsed', 'stoppedAt', 'clock', 'cycle'],
+    required: ['clock', 'contractVersion', 'cycle', 'elapsed', 'stoppedAt', 'target', 'terms'],
   },
 };

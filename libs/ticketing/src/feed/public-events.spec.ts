@@ -1,4 +1,5 @@
 import type { StoredEvent } from '#eventsourcing';
+import { publishedEvent } from '../published-event.js';
 import { cloudEventType, publicEvent, publicEventType, publicEventTypes } from './public-events.js';
 
 const stored = (stream: string, type: string, data: object): StoredEvent => ({
@@ -49,6 +50,17 @@ describe('the name of an event for other services', () => {
 });
 
 describe('an event as other services read it', () => {
+  it('is declared with what of it they read, and with what is personal in it', () => {
+    const evolve = (count: number) => count + 1;
+    // @ts-expect-error what other services read is not said
+    publishedEvent<number, object>({ personal: null, evolve });
+    // @ts-expect-error what is personal is not said
+    publishedEvent<number, object>({ publicData: 'all', evolve });
+    // @ts-expect-error a type that is hidden is said to be public
+    publishedEvent<number, object>({ publicData: 'none', personal: null, evolve });
+    expect(publishedEvent<number, object, 'none'>({ publicData: 'none', personal: null, evolve })).toMatchObject({ publicData: 'none' });
+  });
+
   it('is a CloudEvent that says what happened to what, when, and who did it', () => {
     expect(publicEvent(stored('ticket-7', 'TicketClosed', { note: 'done' }))).toEqual({
       specversion: '1.0',

@@ -1,83 +1,39 @@
 import { type Aggregate, deterministicId, type Instant, type StoredEvent, streamId, upcast } from '#eventsourcing';
-import { alert, type AlertEvents } from '../alerts/alert.js';
-import { automation, type AutomationEvents } from '../automation/automation.js';
-import type { ContractEvents } from '../contract/contract-agreement.js';
+import { alert } from '../alerts/alert.js';
+import { automation } from '../automation/automation.js';
 import { contract } from '../contract/contract-agreement.js';
-import { agent, type AgentEvents } from '../desk/agent.js';
-import { onCall, type OnCallEvents } from '../desk/on-call.js';
-import { report, type ReportEvents } from '../desk/report.js';
-import { team, type TeamEvents } from '../desk/team.js';
-import type { TicketEvents } from '../events/ticket-events.js';
-import { omitUndefined, without } from '../plain-json.js';
-import { majorIncident, type MajorIncidentEvents } from '../major-incident/major-incident.js';
-import { article, type ArticleEvents } from '../knowledge/article.js';
-import { problem, type ProblemEvents } from '../problem/problem.js';
+import { agent } from '../desk/agent.js';
+import { onCall } from '../desk/on-call.js';
+import { report } from '../desk/report.js';
+import { team } from '../desk/team.js';
+import { article } from '../knowledge/article.js';
+import { majorIncident } from '../major-incident/major-incident.js';
+import { omitUndefined } from '../plain-json.js';
+import { problem } from '../problem/problem.js';
+import type { PublicData } from '../published-event.js';
 import { ticket } from '../ticket/ticket.js';
+import type { Priority, Tier } from '../vocabulary.js';
 import { formatPlace } from './feed-position.js';
 import type { SlaMet } from './sla-met.js';
-import type { Priority, Tier } from '../vocabulary.js';
 
-/** The aggregates whose events other services may follow. */
-const published = [ticket, contract, onCall, team, agent, problem, report, alert, majorIncident, automation, article] as const;
+interface Published {
+  readonly events: Readonly<Record<string, { readonly publicData: PublicData<never> }>>;
+}
 
-type Events = TicketEvents &
-  ContractEvents &
-  OnCallEvents &
-  TeamEvents &
-  AgentEvents &
-  ProblemEvents &
-  ReportEvents &
-  AlertEvents &
-  MajorIncidentEvents &
-  AutomationEvents &
-  ArticleEvents;
-
-/** The public data of an event, if it is not all of its data. */
-const shown = {
-  /** The full contract is private to the client; its version identifies it. */
-  TicketOpened: (data: Events['TicketOpened']) => ({ ...without(data, 'contract'), contractVersion: data.contract?.version ?? 0 }),
-  SlaTermsRebased: ({ contract, clocks }: Events['SlaTermsRebased']) => ({ contractVersion: contract.version, clocks }),
-  /** The mail server's own words stay inside. */
-  NotificationFailed: (data: Events['NotificationFailed']) => without(data, 'detail'),
-  ProblemReminderFailed: (data: Events['ProblemReminderFailed']) => without(data, 'detail'),
-  IncidentReminderFailed: (data: Events['IncidentReminderFailed']) => without(data, 'detail'),
-  ArticleReminderFailed: (data: Events['ArticleReminderFailed']) => without(data, 'detail'),
-  /** Notes, and replies not yet sent, are for the desk only. */
-  ActProposed: ({ proposalId, act }: Events['ActProposed']) => ({ proposalId, act }),
-  InternalNoteAdded: ({ author }: Events['InternalNoteAdded']) => ({ author }),
-  /** The path of its document, below the API's base address. */
-  ReportRunCompleted: (data: Events['ReportRunCompleted']) => ({
-    ...data,
-    document: `/v1/reports/${encodeURIComponent(data.report)}/runs/${data.run}/document`,
-    mediaType: 'text/html',
-  }),
-  /** The ticket's own `TicketOpened` has its opening data. */
-  AlertOpened: (data: Events['AlertOpened']) => without(data, 'opening'),
-  /** The parameters are only for the runner that claims the task: they may be confidential. */
-  AutomationAsked: (data: Events['AutomationAsked']) => without(data, 'input'),
-};
-
-/** Not public: rows of an imported record that changed nothing, addresses of the desk, schedules of reports, the text of articles. */
-const internal = [
-  'ImportedNoteRecorded',
-  'AgentContactSet',
-  'TeamContactSet',
-  'ReportDefined',
-  'ReportChanged',
-  'ReportPaused',
-  'ReportResumed',
-  'ReportRetired',
-  'ReportRunRequested',
-  'ReportRunDelivered',
-  'ReportRunUndelivered',
-  'ArticleDrafted',
-  'ArticleRevised',
-  'ArticleReviewed',
-  'ArticlePublished',
-  'ArticleRetired',
-  'ArticleUsed',
-  'ArticleJudged',
-] as const satisfies readonly (keyof Events)[];
+/** The aggregates whose events other services may follow. The definition of each event says what of its data is public. */
+const published = [
+  ticket,
+  contract,
+  onCall,
+  team,
+  agent,
+  problem,
+  report,
+  alert,
+  majorIncident,
+  automation,
+  article,
+] as const satisfies readonly Published[];
 
 /** Public events that are not stored. */
 interface DerivedEvents {
@@ -86,24 +42,35 @@ interface DerivedEvents {
 
 const derived = ['SlaMet'] as const satisfies readonly (keyof DerivedEvents)[];
 
-/** Event type → its public data. */
-export type PublicEvents = {
-  readonly [Type in Exclude<keyof Events, (typeof internal)[number]> | keyof DerivedEvents]: Type extends keyof typeof shown
-    ? ReturnType<(typeof shown)[Type]>
-    : Type extends keyof DerivedEvents
-      ? DerivedEvents[Type]
-      : Type extends keyof Events
-        ? Events[Type]
-        : never;
+/** The definitions of all events of some aggregates. */
+type EventsOfAll<Aggregates extends readonly Published[]> = Aggregates extends readonly [
+  infer First extends Published,
+  ...infer Rest extends readonly Published[],
+]
+  ? First['events'] & EventsOfAll<Rest>
+  : unknown;
+
+type Definitions = EventsOfAll<typeof published>;
+
+/** Event type → its public data, of stored events. */
+type StoredPublicEvents = {
+  readonly [Type in keyof Definitions as Definitions[Type]['publicData'] extends 'none' ? never : Type]: Definitions[Type] extends {
+    readonly publicData: (data: never) => infer Reduced;
+  }
+    ? Reduced
+    : Parameters<Definitions[Type]['evolve']>[1];
 };
+
+/** Event type → its public data. */
+export type PublicEvents = StoredPublicEvents & DerivedEvents;
 
 export type PublicEventType = keyof PublicEvents;
 
-const isPublic = (type: string): type is PublicEventType => !(internal as readonly string[]).includes(type);
-
 /** Every type of event that other services may follow. */
 export const publicEventTypes: readonly PublicEventType[] = [
-  ...published.flatMap(({ events }) => Object.keys(events).filter(isPublic)),
+  ...published.flatMap(({ events }: Published) =>
+    Object.keys(events).filter((type): type is keyof StoredPublicEvents => events[type]?.publicData !== 'none'),
+  ),
   ...derived,
 ];
 
@@ -209,14 +176,13 @@ export const publicStreamPrefixes: readonly string[] = published.map(({ category
  * @param place for a ticket's event: where the ticket is right after it
  */
 export function publicEvent(stored: StoredEvent, place: TicketPlace = {}): PublicEvent | undefined {
-  const aggregate: Aggregate | undefined = (published as readonly Aggregate[]).find(({ category }) =>
-    stored.stream.startsWith(`${category}-`),
-  );
-  if (aggregate === undefined || !Object.hasOwn(aggregate.events, stored.type) || !isPublic(stored.type)) return undefined;
+  const aggregate = (published as readonly (Aggregate & Published)[]).find(({ category }) => stored.stream.startsWith(`${category}-`));
+  if (aggregate === undefined || !Object.hasOwn(aggregate.events, stored.type)) return undefined;
+  const shown = aggregate.events[stored.type]?.publicData as PublicData<unknown>;
+  if (shown === 'none') return undefined;
   const event = upcast(aggregate, stored);
   const { type, data } = event;
-  const show = Object.hasOwn(shown, type) ? (shown[type as keyof typeof shown] as (data: unknown) => unknown) : undefined;
-  return inEnvelope(type as PublicEventType, aggregate, event, place, show === undefined ? data : show(data));
+  return inEnvelope(type as PublicEventType, aggregate, event, place, shown === 'all' ? data : shown(data));
 }
 
 /** The events derived from a ticket's event, in parts from 1: the clocks that it ended in time. */

@@ -156,28 +156,34 @@ interface TotpEnrolment {
 
 const events = {
   AccountInvited: event<AccountState, Told>({
+    personal: null,
     evolve: (_state, told, { actor, effectiveAt }) => ({ ...told, invitedAt: effectiveAt, invitedBy: actor, hasPassword: false }),
   }),
-  AccountChanged: event<AccountState, Told>({ evolve: (state, { principal }) => state && { ...state, principal } }),
+  AccountChanged: event<AccountState, Told>({ personal: null, evolve: (state, { principal }) => state && { ...state, principal } }),
   AccountSuspended: event<AccountState, { readonly account: string; readonly reason?: string }>({
+    personal: null,
     evolve: (state, _data, { effectiveAt }) => state && { ...state, suspendedAt: effectiveAt },
   }),
   AccountReinstated: event<AccountState, { readonly account: string }>({
+    personal: null,
     evolve: (state) => {
       if (state === null) return null;
       const { suspendedAt: _, ...active } = state;
       return active;
     },
   }),
-  AccountLinkIssued: event<AccountState, { readonly account: string }>({ evolve: (state) => state }),
+  AccountLinkIssued: event<AccountState, { readonly account: string }>({ personal: null, evolve: (state) => state }),
   AccountPasswordSet: event<AccountState, { readonly account: string; readonly hash: string }>({
+    personal: null,
     evolve: (state, { hash }, { effectiveAt }) => state && { ...state, hash, hasPassword: true, passwordSetAt: effectiveAt },
   }),
   AccountLoggedIn: event<AccountState, LoggedIn>({
+    personal: null,
     evolve: (state, { by, ...used }, { effectiveAt }) =>
       state && { ...withUsed(state, used, effectiveAt), lastLogIn: effectiveAt, lastLogInBy: by },
   }),
   AccountTotpEnrolled: event<AccountState, { readonly account: string } & TotpEnrolment>({
+    personal: null,
     evolve: (state, { enrolment, totpStep, recoveryHashes }, { effectiveAt }) =>
       state && {
         ...state,
@@ -187,9 +193,11 @@ const events = {
       },
   }),
   AccountTotpRemoved: event<AccountState, { readonly account: string }>({
+    personal: null,
     evolve: (state) => state && without(state, 'totp', 'totpEnrolledAt', 'recoveryCodesLeft'),
   }),
   AccountPasskeyAdded: event<AccountState, { readonly account: string; readonly label: string } & NewPasskey>({
+    personal: null,
     evolve: (state, { passkey, label, credential, publicKey, counter }, { effectiveAt }) =>
       state && {
         ...state,
@@ -198,6 +206,7 @@ const events = {
       },
   }),
   AccountPasskeyRemoved: event<AccountState, { readonly account: string; readonly passkey: string }>({
+    personal: null,
     evolve: (state, { passkey }) =>
       state && {
         ...state,

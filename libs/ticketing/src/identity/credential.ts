@@ -58,15 +58,19 @@ interface Issued {
 
 const events = {
   CredentialIssued: event<CredentialState, Issued>({
+    personal: null,
     evolve: (_state, issued, { actor, effectiveAt }) => ({ ...issued, issuedAt: effectiveAt, issuedBy: actor }),
   }),
   CredentialUsed: event<CredentialState, { readonly key: string; readonly on: string }>({
+    personal: null,
     evolve: (state, { on }) => state && { ...state, lastUsedOn: on },
   }),
   LinkRedeemed: event<CredentialState, { readonly key: string }>({
+    personal: null,
     evolve: (state, _data, { effectiveAt }) => state && { ...state, redeemedAt: effectiveAt },
   }),
   CredentialRevoked: event<CredentialState, { readonly key: string }>({
+    personal: null,
     evolve: (state, _data, { effectiveAt }) => state && { ...state, revokedAt: effectiveAt },
   }),
 };

@@ -2,7 +2,6 @@ import {
   type Aggregate,
   type CommandsOf,
   commandsOn,
-  event,
   type EventsOf,
   type Instant,
   parseInstant,
@@ -13,9 +12,19 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Fields, Flag, Name, OneOf, Part, PartList, PersonRef, Text, Uuid, WholeNumber } from '../command-fields.js';
 import { type Message, subjectLine } from '../contract/escalation-message.js';
 import { type Notification, type NotificationOutcome, sentNotificationSchema } from '../contract/escalation-policy.js';
-import { notificationsTo, type NotThrough, onTheirWay, outcomeIn, settled, type SettledNotification } from '../contract/reminder.js';
+import {
+  type FailedNotification,
+  notificationsTo,
+  type NotThrough,
+  onTheirWay,
+  outcomeIn,
+  settled,
+  type SettledNotification,
+  withoutDetail,
+} from '../contract/reminder.js';
 import { type RunbookStep, runbookStepSchema } from '../events/runbook.js';
 import { omitUndefined, same, without } from '../plain-json.js';
+import { publishedChangesOf, publishedEvent } from '../published-event.js';
 import { about, count, flag, instant, listOf, oneOf, open, optional, refer, type Static, text } from '../schema.js';
 import type { Reach } from '../ticket/escalation.js';
 import { type Person, personSchema } from '../vocabulary.js';
@@ -200,10 +209,7 @@ export interface RecordArticleUse {
 /** Reports the outcome of a message to the owner of an article. */
 export type RecordArticleReminder = NotificationOutcome;
 
-/** A change to an existing article. Without one, the event has no effect. */
-function change<Data>(evolve: (article: Article, data: Data, at: Instant) => Article) {
-  return event<ArticleState, Data>({ evolve: (state, data, { effectiveAt }) => state && evolve(state, data, effectiveAt) });
-}
+const change = publishedChangesOf<Article>();
 
 /** The article with another review date, when its owner is reminded. Old events have dates with offsets. */
 function withReviewBy(article: Article, named: string | undefined): Article {
@@ -227,61 +233,99 @@ function withUse(article: Article, solved: boolean): Article {
 }
 
 const events = {
-  ArticleDrafted: event<ArticleState, Pick<Article, 'article' | 'client' | 'visibility' | 'owner' | 'reviewBy'> & Omit<Content, 'version'>>(
-    {
-      evolve: (_state, { title, text, steps, reviewBy, ...drafted }) =>
-        withReviewBy(
-          {
-            ...drafted,
-            status: 'draft',
-            latest: omitUndefined({ version: 1, title, text, steps }),
-            solved: 0,
-            failed: 0,
-            failedInRow: 0,
-            flagged: false,
-          },
-          reviewBy,
-        ),
-    },
-  ),
-  ArticleRevised: change<Pick<Article, 'visibility' | 'owner'> & Content>((article, { visibility, owner, ...latest }) => ({
-    // Revising counts as a review; the next one due is of the new version.
-    ...without(article, 'nextReminderAt'),
-    visibility,
-    owner,
-    status: 'draft',
-    latest,
-    failedInRow: 0,
-    flagged: false,
-  })),
-  ArticleReviewed: change<{ readonly version: number; readonly reviewBy?: Article['reviewBy'] }>((article, { reviewBy }) =>
-    withReviewBy({ ...article, status: article.status === 'published' ? 'published' : 'reviewed' }, reviewBy),
-  ),
-  ArticlePublished: change<{ readonly version: number; readonly note?: string }>((article) => ({
-    ...article,
-    status: 'published',
-    published: article.latest,
-  })),
-  ArticleRetired: change<{ readonly reason: string }>((article) => ({
-    ...without(article, 'published', 'nextReminderAt'),
-    status: 'retired',
-  })),
+  ArticleDrafted: publishedEvent<
+    ArticleState,
+    Pick<Article, 'article' | 'client' | 'visibility' | 'owner' | 'reviewBy'> & Omit<Content, 'version'>,
+    'none'
+  >({
+    publicData: 'none',
+    personal: null,
+    evolve: (_state, { title, text, steps, reviewBy, ...drafted }) =>
+      withReviewBy(
+        {
+          ...drafted,
+          status: 'draft',
+          latest: omitUndefined({ version: 1, title, text, steps }),
+          solved: 0,
+          failed: 0,
+          failedInRow: 0,
+          flagged: false,
+        },
+        reviewBy,
+      ),
+  }),
+  ArticleRevised: change<Pick<Article, 'visibility' | 'owner'> & Content, 'none'>({
+    publicData: 'none',
+    personal: null,
+    evolve: (article, { visibility, owner, ...latest }) => ({
+      // Revising counts as a review; the next one due is of the new version.
+      ...without(article, 'nextReminderAt'),
+      visibility,
+      owner,
+      status: 'draft',
+      latest,
+      failedInRow: 0,
+      flagged: false,
+    }),
+  }),
+  ArticleReviewed: change<{ readonly version: number; readonly reviewBy?: Article['reviewBy'] }, 'none'>({
+    publicData: 'none',
+    personal: null,
+    evolve: (article, { reviewBy }) =>
+      withReviewBy({ ...article, status: article.status === 'published' ? 'published' : 'reviewed' }, reviewBy),
+  }),
+  ArticlePublished: change<{ readonly version: number; readonly note?: string }, 'none'>({
+    publicData: 'none',
+    personal: null,
+    evolve: (article) => ({
+      ...article,
+      status: 'published',
+      published: article.latest,
+    }),
+  }),
+  ArticleRetired: change<{ readonly reason: string }, 'none'>({
+    publicData: 'none',
+    personal: null,
+    evolve: (article) => ({
+      ...without(article, 'published', 'nextReminderAt'),
+      status: 'retired',
+    }),
+  }),
   ArticleReviewOverdue: change<{
     readonly reviewBy: Instant;
     readonly owner: Person;
     readonly notifications?: readonly Notification[];
     readonly message?: Message;
-  }>((article, { notifications }, at) => ({
-    ...without(article, 'nextReminderAt'),
-    reminded: { at, messages: onTheirWay(notifications) },
-  })),
-  ArticleReminderDelivered: change<SettledNotification>((article, { id }) => reminderSettled(article, id)),
-  ArticleReminderFailed: change<SettledNotification & NotThrough>((article, { id, because }) => reminderSettled(article, id, because)),
-  ArticleUsed: change<{ readonly ticketId: string; readonly solved: boolean }>((article, { solved }) => withUse(article, solved)),
-  ArticleJudged: change<{ readonly helped: boolean; readonly ticketId?: string; readonly comment?: string }>((article, { helped }) =>
-    // A reader who was helped opened no ticket that the article could have solved.
-    helped ? { ...article, failedInRow: 0, flagged: false } : withUse(article, false),
-  ),
+  }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (article, { notifications }, { effectiveAt: at }) => ({
+      ...without(article, 'nextReminderAt'),
+      reminded: { at, messages: onTheirWay(notifications) },
+    }),
+  }),
+  ArticleReminderDelivered: change<SettledNotification>({
+    publicData: 'all',
+    personal: null,
+    evolve: (article, { id }) => reminderSettled(article, id),
+  }),
+  ArticleReminderFailed: change<FailedNotification, typeof withoutDetail<FailedNotification>>({
+    publicData: withoutDetail,
+    personal: null,
+    evolve: (article, { id, because }) => reminderSettled(article, id, because),
+  }),
+  ArticleUsed: change<{ readonly ticketId: string; readonly solved: boolean }, 'none'>({
+    publicData: 'none',
+    personal: null,
+    evolve: (article, { solved }) => withUse(article, solved),
+  }),
+  ArticleJudged: change<{ readonly helped: boolean; readonly ticketId?: string; readonly comment?: string }, 'none'>({
+    publicData: 'none',
+    personal: null,
+    evolve: (article, { helped }) =>
+      // A reader who was helped opened no ticket that the article could have solved.
+      helped ? { ...article, failedInRow: 0, flagged: false } : withUse(article, false),
+  }),
 };
 
 const command = commandsOn<ArticleState, EventsOf<{ readonly events: typeof events }>>();

@@ -4,7 +4,6 @@ import {
   commandsOn,
   deterministicId,
   epochMillis,
-  event,
   type EventsOf,
   type Instant,
   instantFrom,
@@ -16,8 +15,18 @@ import { DateTime, Part, PersonRef, Text, TextList } from '../command-fields.js'
 import { DAY, type MajorIncidentTerms } from '../contract/contract.js';
 import { type Message, subjectLine } from '../contract/escalation-message.js';
 import { type Notification, type NotificationOutcome, sentNotificationSchema } from '../contract/escalation-policy.js';
-import { notificationsTo, type NotThrough, onTheirWay, outcomeIn, settled, type SettledNotification } from '../contract/reminder.js';
+import {
+  type FailedNotification,
+  notificationsTo,
+  type NotThrough,
+  onTheirWay,
+  outcomeIn,
+  settled,
+  type SettledNotification,
+  withoutDetail,
+} from '../contract/reminder.js';
 import { omitUndefined, same } from '../plain-json.js';
+import { publishedChangesOf, publishedEvent, type PublishedEventDefinition } from '../published-event.js';
 import { about, instant, listOf, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
 import type { Reach } from '../ticket/escalation.js';
 import { actorSchema, personSchema } from '../vocabulary.js';
@@ -161,12 +170,16 @@ export function majorIncidentId(parent: string): string {
   return deterministicId('major-incident', parent);
 }
 
-const change = <Data>(
-  evolve: (incident: MajorIncident, data: Data, at: Instant, by: MajorIncident['updates'][number]['by']) => MajorIncident,
-) => event<MajorIncidentState, Data>({ evolve: (state, data, { effectiveAt, actor }) => state && evolve(state, data, effectiveAt, actor) });
+const change = publishedChangesOf<MajorIncident>();
 
-const begun = (status: 'proposed' | 'declared') =>
-  event<MajorIncidentState, Omit<BeginMajorIncident, 'proposed'> & Pick<MajorIncident, 'majorIncident'>>({
+type Begun = Omit<BeginMajorIncident, 'proposed'> & Pick<MajorIncident, 'majorIncident'>;
+
+const begun = ({
+  status,
+  ...definition
+}: Omit<PublishedEventDefinition<MajorIncidentState, Begun, 'all'>, 'evolve'> & Pick<MajorIncident, 'status'>) =>
+  publishedEvent<MajorIncidentState, Begun>({
+    ...definition,
     evolve: (state, { tickets, ...data }, { effectiveAt }) => ({
       ...data,
       status,
@@ -192,25 +205,43 @@ function reminderSettled(incident: MajorIncident, id: string, because?: NotThrou
 }
 
 const events = {
-  MajorIncidentOpened: begun('declared'),
-  MajorIncidentProposed: begun('proposed'),
-  MajorIncidentConfirmed: change<{ readonly reason: string }>((incident, { reason }) => ({ ...incident, reason, status: 'declared' })),
-  MajorIncidentDismissed: change<{ readonly reason: string }>((incident, { reason }, endedAt) => ({
-    ...incident,
-    reason,
-    endedAt,
-    status: 'dismissed',
-  })),
-  TicketJoinedMajorIncident: change<JoinMajorIncident>((incident, { ticketId }) => ({
-    ...incident,
-    tickets: [...incident.tickets, ticketId],
-  })),
-  UpdateBroadcast: change<{ readonly text: string }>((incident, { text }, at, by) => ({
-    ...incident,
-    updates: [...incident.updates, { text, at, by }].slice(-MOST_UPDATES),
-  })),
-  MajorIncidentEnded: change<{ readonly reason: string; readonly reviewDueAt: Instant; readonly withTicket?: true }>(
-    (incident, { reason, reviewDueAt }, endedAt) => ({
+  MajorIncidentOpened: begun({ status: 'declared', publicData: 'all', personal: null }),
+  MajorIncidentProposed: begun({ status: 'proposed', publicData: 'all', personal: null }),
+  MajorIncidentConfirmed: change<{ readonly reason: string }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (incident, { reason }) => ({ ...incident, reason, status: 'declared' }),
+  }),
+  MajorIncidentDismissed: change<{ readonly reason: string }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (incident, { reason }, { effectiveAt: endedAt }) => ({
+      ...incident,
+      reason,
+      endedAt,
+      status: 'dismissed',
+    }),
+  }),
+  TicketJoinedMajorIncident: change<JoinMajorIncident>({
+    publicData: 'all',
+    personal: null,
+    evolve: (incident, { ticketId }) => ({
+      ...incident,
+      tickets: [...incident.tickets, ticketId],
+    }),
+  }),
+  UpdateBroadcast: change<{ readonly text: string }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (incident, { text }, { effectiveAt: at, actor: by }) => ({
+      ...incident,
+      updates: [...incident.updates, { text, at, by }].slice(-MOST_UPDATES),
+    }),
+  }),
+  MajorIncidentEnded: change<{ readonly reason: string; readonly reviewDueAt: Instant; readonly withTicket?: true }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (incident, { reason, reviewDueAt }, { effectiveAt: endedAt }) => ({
       ...incident,
       status: 'stood-down',
       reason,
@@ -218,23 +249,39 @@ const events = {
       review: { status: 'due', dueAt: reviewDueAt },
       nextReminderAt: reviewDueAt,
     }),
-  ),
-  IncidentReviewPlanned: change<{ readonly owner: Static<typeof personSchema>; readonly dueAt: Instant }>((incident, { owner, dueAt }) =>
-    withReview(incident, { owner, dueAt, status: 'due' }),
-  ),
+  }),
+  IncidentReviewPlanned: change<{ readonly owner: Static<typeof personSchema>; readonly dueAt: Instant }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (incident, { owner, dueAt }) => withReview(incident, { owner, dueAt, status: 'due' }),
+  }),
   IncidentReviewOverdue: change<{
     readonly dueAt: Instant;
     readonly owner?: Static<typeof personSchema>;
     readonly notifications?: readonly Notification[];
     readonly message?: Message;
-  }>((incident, { notifications }, at) =>
-    withReview(incident, { status: 'overdue', reminded: { at, messages: onTheirWay(notifications) } }),
-  ),
-  IncidentReminderDelivered: change<SettledNotification>((incident, { id }) => reminderSettled(incident, id)),
-  IncidentReminderFailed: change<SettledNotification & NotThrough>((incident, { id, because }) => reminderSettled(incident, id, because)),
-  IncidentReviewed: change<{ readonly summary: string; readonly actions?: readonly string[] }>((incident, { summary, actions }, doneAt) =>
-    withReview(incident, { status: 'done', summary, doneAt, ...(actions && { actions }) }),
-  ),
+  }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (incident, { notifications }, { effectiveAt: at }) =>
+      withReview(incident, { status: 'overdue', reminded: { at, messages: onTheirWay(notifications) } }),
+  }),
+  IncidentReminderDelivered: change<SettledNotification>({
+    publicData: 'all',
+    personal: null,
+    evolve: (incident, { id }) => reminderSettled(incident, id),
+  }),
+  IncidentReminderFailed: change<FailedNotification, typeof withoutDetail<FailedNotification>>({
+    publicData: withoutDetail,
+    personal: null,
+    evolve: (incident, { id, because }) => reminderSettled(incident, id, because),
+  }),
+  IncidentReviewed: change<{ readonly summary: string; readonly actions?: readonly string[] }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (incident, { summary, actions }, { effectiveAt: doneAt }) =>
+      withReview(incident, { status: 'done', summary, doneAt, ...(actions && { actions }) }),
+  }),
 };
 
 const command = commandsOn<MajorIncidentState, EventsOf<{ readonly events: typeof events }>>();

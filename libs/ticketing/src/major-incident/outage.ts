@@ -52,23 +52,27 @@ const known = (state: OutageState, { client, service }: Service): Outage => stat
 
 const events = {
   ServiceTicketCounted: event<OutageState, Service & Counted>({
+    personal: null,
     evolve: (state, { ticketId, openedAt, ...service }) => {
       const before = known(state, service);
       return { ...before, tickets: [...before.tickets, { ticketId, openedAt }].slice(-MOST_COUNTED) };
     },
   }),
   ServiceTicketDiscounted: event<OutageState, DiscountServiceTicket>({
+    personal: null,
     evolve: (state, { ticketId }) => state && { ...state, tickets: state.tickets.filter((one) => one.ticketId !== ticketId) },
   }),
   OutageDetected: event<
     OutageState,
     { readonly majorIncident: string; readonly tickets: readonly string[]; readonly within: number; readonly proposed?: true }
-  >({ evolve: (state, { majorIncident }) => state && { ...state, majorIncident } }),
+  >({ personal: null, evolve: (state, { majorIncident }) => state && { ...state, majorIncident } }),
   MajorIncidentFollowed: event<OutageState, FollowMajorIncident>({
+    personal: null,
     evolve: (state, { majorIncident, ...service }) => ({ ...known(state, service), majorIncident }),
   }),
   // The counted ones have already made one.
   MajorIncidentLeft: event<OutageState, LeaveMajorIncident>({
+    personal: null,
     evolve: (state) => state && { ...without(state, 'majorIncident'), tickets: [] },
   }),
 };

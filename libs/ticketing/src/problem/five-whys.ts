@@ -36,7 +36,11 @@ export class RecordFiveWhys {
 }
 
 export const fiveWhysEvents = {
-  ProblemFiveWhysRecorded: change<{ readonly whys: readonly Why[] }>((problem, { whys }) => ({ ...problem, whys })),
+  ProblemFiveWhysRecorded: change<{ readonly whys: readonly Why[] }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (problem, { whys }) => ({ ...problem, whys }),
+  }),
 };
 
 const command = commandsOn<ProblemState, EventsOf<{ readonly events: typeof fiveWhysEvents }>>();

@@ -14,7 +14,15 @@ import { DateTime, Name, Part, PersonRef, Text } from '../command-fields.js';
 import { DAY } from '../contract/contract.js';
 import { type Message, subjectLine } from '../contract/escalation-message.js';
 import type { Notification, NotificationOutcome } from '../contract/escalation-policy.js';
-import { notificationsTo, type NotThrough, onTheirWay, outcomeIn, settled, type SettledNotification } from '../contract/reminder.js';
+import {
+  notificationsTo,
+  type NotThrough,
+  onTheirWay,
+  outcomeIn,
+  settled,
+  type SettledNotification,
+  withoutDetail,
+} from '../contract/reminder.js';
 import { omitUndefined, same } from '../plain-json.js';
 import type { Reach } from '../ticket/escalation.js';
 import type { Person } from '../vocabulary.js';
@@ -84,6 +92,8 @@ type Planned = Pick<PreventiveAction, 'action' | 'description' | 'owner' | 'dueA
 type About = { readonly action: string; readonly owner: Person; readonly dueAt: Instant };
 type Settled = Pick<PreventiveAction, 'action'> & SettledNotification;
 
+type Failed = Settled & NotThrough;
+
 /** With more, every event of the problem would be slow to read. */
 const MOST_ACTIONS = 100;
 
@@ -127,24 +137,45 @@ function reminderSettled(problem: ProblemRecord, { action, id }: Settled, becaus
 }
 
 export const actionEvents = {
-  ProblemActionPlanned: change<Planned>((problem, planned, plannedAt) => {
-    const action: PreventiveAction = { ...planned, state: 'planned', plannedAt };
-    const isThere = problem.actions.some((one) => one.action === planned.action);
-    return isThere ? changed(problem, planned.action, () => action) : withActions(problem, [...problem.actions, action]);
+  ProblemActionPlanned: change<Planned>({
+    publicData: 'all',
+    personal: null,
+    evolve: (problem, planned, { effectiveAt: plannedAt }) => {
+      const action: PreventiveAction = { ...planned, state: 'planned', plannedAt };
+      const isThere = problem.actions.some((one) => one.action === planned.action);
+      return isThere ? changed(problem, planned.action, () => action) : withActions(problem, [...problem.actions, action]);
+    },
   }),
-  ProblemActionDone: change<Pick<PreventiveAction, 'action' | 'change'> & { readonly outcome: string }>(
-    (problem, { action, ...done }, endedAt) => changed(problem, action, (one) => ({ ...one, ...done, state: 'done', endedAt })),
-  ),
-  ProblemActionCancelled: change<Pick<PreventiveAction, 'action'> & { readonly reason: string }>((problem, { action, reason }, endedAt) =>
-    changed(problem, action, (one) => ({ ...one, state: 'cancelled', endedAt, outcome: reason })),
-  ),
+  ProblemActionDone: change<Pick<PreventiveAction, 'action' | 'change'> & { readonly outcome: string }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (problem, { action, ...done }, { effectiveAt: endedAt }) =>
+      changed(problem, action, (one) => ({ ...one, ...done, state: 'done', endedAt })),
+  }),
+  ProblemActionCancelled: change<Pick<PreventiveAction, 'action'> & { readonly reason: string }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (problem, { action, reason }, { effectiveAt: endedAt }) =>
+      changed(problem, action, (one) => ({ ...one, state: 'cancelled', endedAt, outcome: reason })),
+  }),
   ProblemActionReminded: change<
     About & { readonly overdue: boolean; readonly notifications?: readonly Notification[]; readonly message?: Message }
-  >((problem, { action, overdue, notifications }, at) =>
-    changed(problem, action, (one) => ({ ...one, reminded: { at, overdue, messages: onTheirWay(notifications) } })),
-  ),
-  ProblemReminderDelivered: change<Settled>((problem, about) => reminderSettled(problem, about)),
-  ProblemReminderFailed: change<Settled & NotThrough>((problem, about) => reminderSettled(problem, about, about.because)),
+  >({
+    publicData: 'all',
+    personal: null,
+    evolve: (problem, { action, overdue, notifications }, { effectiveAt: at }) =>
+      changed(problem, action, (one) => ({ ...one, reminded: { at, overdue, messages: onTheirWay(notifications) } })),
+  }),
+  ProblemReminderDelivered: change<Settled>({
+    publicData: 'all',
+    personal: null,
+    evolve: (problem, about) => reminderSettled(problem, about),
+  }),
+  ProblemReminderFailed: change<Failed, typeof withoutDetail<Failed>>({
+    publicData: withoutDetail,
+    personal: null,
+    evolve: (problem, about) => reminderSettled(problem, about, about.because),
+  }),
 };
 
 const command = commandsOn<ProblemState, EventsOf<{ readonly events: typeof actionEvents }>>();

@@ -1,5 +1,6 @@
-import { event, type Instant, refuse, type Refusal } from '#eventsourcing';
+import { type Instant, refuse, type Refusal } from '#eventsourcing';
 import { sentNotificationSchema } from '../contract/escalation-policy.js';
+import { publishedChangesOf } from '../published-event.js';
 import { about, count, flag, instant, listOf, literal, oneOf, open, optional, refer, type Static, text, uuid } from '../schema.js';
 import { actorSchema, personSchema, PROBLEM_STATUSES } from '../vocabulary.js';
 
@@ -101,10 +102,8 @@ export function lastFixedAt({ fixedAt, failedFixes }: ProblemRecord): Instant | 
   return fixedAt ?? failedFixes.at(-1)?.fixedAt;
 }
 
-/** A change to an existing problem. Without one, the event has no effect. */
-export function change<Data>(evolve: (problem: ProblemRecord, data: Data, at: Instant) => ProblemRecord) {
-  return event<ProblemState, Data>({ evolve: (state, data, { effectiveAt }) => state && evolve(state, data, effectiveAt) });
-}
+/** Declares a change to an existing problem. */
+export const change = publishedChangesOf<ProblemRecord>();
 
 export const notFound = (): Refusal<'problem-not-found'> => refuse('problem-not-found', 'There is no such problem');
 

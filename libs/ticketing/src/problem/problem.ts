@@ -1,8 +1,9 @@
-import { type Aggregate, type CommandsOf, commandsOn, event, type EventsOf, type Instant, refuse, type Refusal } from '#eventsourcing';
+import { type Aggregate, type CommandsOf, commandsOn, type EventsOf, type Instant, refuse, type Refusal } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Name, Text, Uuid } from '../command-fields.js';
 import { omitUndefined, same, without } from '../plain-json.js';
 import type { TicketState } from '../events/ticket.js';
+import { publishedEvent } from '../published-event.js';
 import { UNRELATABLE, unlessOfOneCustomer } from '../ticket/guards.js';
 import { fiveWhysCommands, fiveWhysEvents } from './five-whys.js';
 import { actionCommands, actionEvents } from './preventive-actions.js';
@@ -124,10 +125,12 @@ export interface RecordRecurrence {
 }
 
 const events = {
-  ProblemOpened: event<
+  ProblemOpened: publishedEvent<
     ProblemState,
     Pick<ProblemRecord, 'problemId' | 'client' | 'title' | 'description' | 'service' | 'component' | 'category'>
   >({
+    publicData: 'all',
+    personal: null,
     evolve: (_state, opened, { actor, effectiveAt }) => ({
       ...opened,
       status: 'open',
@@ -138,36 +141,64 @@ const events = {
       openedAt: effectiveAt,
     }),
   }),
-  TicketLinkedToProblem: change<{ readonly ticketId: string }>((problem, { ticketId }) => ({
-    ...problem,
-    tickets: [...problem.tickets, ticketId],
-  })),
-  TicketUnlinkedFromProblem: change<{ readonly ticketId: string; readonly reason?: string }>((problem, { ticketId }) => ({
-    ...problem,
-    tickets: problem.tickets.filter((id) => id !== ticketId),
-  })),
-  ProblemWorkaroundRecorded: change<{ readonly workaround: string }>((problem, { workaround }) => ({
-    ...problem,
-    workaround,
-    status: problem.status === 'open' ? 'known-error' : problem.status,
-  })),
-  ProblemRootCauseRecorded: change<{ readonly rootCause: string }>((problem, { rootCause }) => ({ ...problem, rootCause })),
-  ProblemFixRecorded: change<Change>((problem, fix, fixedAt) => ({ ...problem, fix, fixedAt, status: 'fixed' })),
-  ProblemClosed: change<{ readonly prevented: Prevented; readonly note?: string }>((problem, { prevented }, closedAt) => ({
-    ...problem,
-    prevented,
-    closedAt,
-    status: 'closed',
-  })),
+  TicketLinkedToProblem: change<{ readonly ticketId: string }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (problem, { ticketId }) => ({
+      ...problem,
+      tickets: [...problem.tickets, ticketId],
+    }),
+  }),
+  TicketUnlinkedFromProblem: change<{ readonly ticketId: string; readonly reason?: string }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (problem, { ticketId }) => ({
+      ...problem,
+      tickets: problem.tickets.filter((id) => id !== ticketId),
+    }),
+  }),
+  ProblemWorkaroundRecorded: change<{ readonly workaround: string }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (problem, { workaround }) => ({
+      ...problem,
+      workaround,
+      status: problem.status === 'open' ? 'known-error' : problem.status,
+    }),
+  }),
+  ProblemRootCauseRecorded: change<{ readonly rootCause: string }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (problem, { rootCause }) => ({ ...problem, rootCause }),
+  }),
+  ProblemFixRecorded: change<Change>({
+    publicData: 'all',
+    personal: null,
+    evolve: (problem, fix, { effectiveAt: fixedAt }) => ({ ...problem, fix, fixedAt, status: 'fixed' }),
+  }),
+  ProblemClosed: change<{ readonly prevented: Prevented; readonly note?: string }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (problem, { prevented }, { effectiveAt: closedAt }) => ({
+      ...problem,
+      prevented,
+      closedAt,
+      status: 'closed',
+    }),
+  }),
   ProblemReopened: change<{
     readonly reason: string;
     /** The ticket that came in despite the fix. */
     readonly ticketId?: string;
-  }>((problem) => ({
-    ...without(problem, 'fix', 'fixedAt', 'prevented', 'closedAt'),
-    failedFixes: failedFixesOf(problem),
-    status: problem.workaround === undefined ? 'open' : 'known-error',
-  })),
+  }>({
+    publicData: 'all',
+    personal: null,
+    evolve: (problem) => ({
+      ...without(problem, 'fix', 'fixedAt', 'prevented', 'closedAt'),
+      failedFixes: failedFixesOf(problem),
+      status: problem.workaround === undefined ? 'open' : 'known-error',
+    }),
+  }),
   ...fiveWhysEvents,
   ...actionEvents,
 };

@@ -82,15 +82,18 @@ const known = (state: RecurrenceState, fingerprint: Fingerprint): RecurringFault
 
 const events = {
   TicketCounted: event<RecurrenceState, Counted & { readonly fingerprint: Fingerprint; readonly recursFrom?: EarlierFix }>({
+    personal: null,
     evolve: (state, { fingerprint, ticketId, openedAt }) => {
       const before = known(state, fingerprint);
       return { ...before, tickets: [...before.tickets, { ticketId, openedAt }].slice(-MOST_COUNTED) };
     },
   }),
   TicketDiscounted: event<RecurrenceState, DiscountTicket>({
+    personal: null,
     evolve: (state, { ticketId }) => state && { ...state, tickets: state.tickets.filter((one) => one.ticketId !== ticketId) },
   }),
   FixRemembered: event<RecurrenceState, RememberFix>({
+    personal: null,
     evolve: (state, { fingerprint, fix }) => {
       const before = known(state, fingerprint);
       return { ...before, fixes: [...before.fixes.filter(({ tier }) => tier !== fix.tier), fix] };
@@ -99,8 +102,9 @@ const events = {
   RecurrenceDetected: event<
     RecurrenceState,
     { readonly problemId: string; readonly tickets: readonly string[]; readonly within: number; readonly title: string }
-  >({ evolve: (state, { problemId }) => state && { ...state, problemId } }),
+  >({ personal: null, evolve: (state, { problemId }) => state && { ...state, problemId } }),
   ProblemFollowed: event<RecurrenceState, FollowProblem>({
+    personal: null,
     evolve: (state, { fingerprint, problemId }) => ({ ...known(state, fingerprint), problemId }),
   }),
 };

@@ -80,13 +80,16 @@ export interface RecordTicketOfQuestion {
 
 const events = {
   QuestionAsked: event<QuestionState, Omit<Question, 'status' | 'article' | 'ticketId' | 'askedAt' | 'endedAt'>>({
+    personal: null,
     evolve: (_state, asked, { effectiveAt: askedAt }) => ({ ...asked, status: 'open', askedAt }),
   }),
   QuestionAnswered: event<QuestionState, { readonly article: string }>({
+    personal: null,
     evolve: (state, { article }, { effectiveAt: endedAt }) => state && { ...state, status: 'helped', article, endedAt },
   }),
   // With the articles that were suggested without success. In older events the ticket reported them.
   QuestionBecameTicket: event<QuestionState, { readonly ticketId: string; readonly articles?: readonly string[] }>({
+    personal: null,
     evolve: (state, { ticketId }, { effectiveAt: endedAt }) => state && { ...state, status: 'ticket', ticketId, endedAt },
   }),
 };

@@ -177,9 +177,11 @@ export class RequestByForm {
 
 const events = {
   FormDefined: event<RequestFormState, Omit<RequestForm, 'withdrawn'>>({
+    personal: null,
     evolve: (_state, defined) => ({ ...defined, withdrawn: false }),
   }),
   FormWithdrawn: event<RequestFormState, { readonly reason?: string }>({
+    personal: null,
     evolve: (state) => state && { ...state, withdrawn: true },
   }),
 };

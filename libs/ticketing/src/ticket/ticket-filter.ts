@@ -48,6 +48,7 @@ interface Saved {
 
 const events = {
   TicketFilterSaved: event<TicketFilterState, Saved>({
+    personal: null,
     evolve: (state, filter, { actor, effectiveAt }) => ({
       ...filter,
       owner: isSaved(state) ? state.owner : actor,
@@ -55,7 +56,7 @@ const events = {
       savedAt: effectiveAt,
     }),
   }),
-  TicketFilterDeleted: event<TicketFilterState, { readonly name: string }>({ evolve: () => 'deleted' }),
+  TicketFilterDeleted: event<TicketFilterState, { readonly name: string }>({ personal: null, evolve: () => 'deleted' }),
 };
 
 const command = commandsOn<TicketFilterState, EventsOf<{ readonly events: typeof events }>>();
