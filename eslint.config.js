@@ -99,7 +99,7 @@ const law = {
   'libs/embedded-mongodb': { packages: ['@tierline/embedded-host', 'lmdb', 're2js', 'node:*'], libs: [] },
   'libs/local': {
     packages: ['@peculiar/x509', '@tierline/embedded-eventstoredb', '@tierline/embedded-mongodb', 'reflect-metadata', 'node:*'],
-    libs: ['eventstoredb', 'mongo', 'platform', 'privacy'],
+    libs: ['eventsourcing', 'eventstoredb', 'mongo', 'platform', 'privacy'],
     later: [{ file: 'store-certificate', packages: ['@peculiar/x509', 'reflect-metadata'] }],
   },
   'apps/api': {

@@ -6,6 +6,9 @@ import { asStored } from './personal.js';
 
 const sha256 = (text: string): string => hash('sha256', text, 'hex');
 
+/** Stream of the signed tree heads of the log: gets one at intervals, as long as others append. */
+export const SEAL_STREAM = 'seal-log';
+
 /** Extends the chain of a stream by one event as stored, before upcasting. */
 export function followChain(chain: Chain, event: StoredEvent): Chain | BrokenChain {
   return follow(chain, asStored(event), sha256);

@@ -109,8 +109,7 @@ export abstract class EventStore {
   abstract eventAt(position: Position): Promise<StoredEvent | undefined>;
 
   /**
-   * A position before all events recorded at an instant or later, and not much before the last event preceding it. Reads the log backwards
-   * from its end: the later the instant, the faster.
+   * A position before all events recorded at an instant or later, and not much before the last event preceding it.
    * @throws StoreUnavailable
    */
   abstract lastBefore(instant: Instant): Promise<Position | 'start'>;

@@ -1,5 +1,5 @@
 export * from './aggregate.js';
-export { appendChained, followChain } from './chained-append.js';
+export { appendChained, followChain, SEAL_STREAM } from './chained-append.js';
 export * from './event.js';
 export * from './event-store.js';
 export * from './execute.js';

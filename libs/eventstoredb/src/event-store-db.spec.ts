@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { EventStoreDBClient, jsonEvent, NotLeaderError } from '@eventstore/db-client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { startEmbeddedEventStoreDB, type EmbeddedEventStoreDB } from '@tierline/embedded-eventstoredb';
-import { StoreUnavailable } from '#eventsourcing';
+import { instantFrom, StoreUnavailable } from '#eventsourcing';
 import { eventually, PATIENCE_MS } from '../../../test/eventually.js';
 import { EventStoreDB } from './event-store-db.js';
 import { cuttableLine, type CuttableLine } from './testing/cuttable-line.js';
@@ -40,6 +40,58 @@ describeEventStore(serverUrl === undefined ? 'the embedded node' : 'the configur
   appendForeign: async (stream, type) =>
     void (await foreign.appendToStream(stream, [jsonEvent({ type, data: { of: 'another program' }, metadata: { whose: 'not ours' } })])),
 }));
+
+/** On a node whose clock the test sets. */
+describe('where a time is in the log', () => {
+  const HOUR = 3_600_000;
+  const began = Date.parse('2026-11-02T00:00:00Z');
+  const realNow = Date.now;
+  let clock = began;
+  let folder: string;
+  let own: EmbeddedEventStoreDB;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'eventstoredb-spec-'));
+    // The node keeps the function.
+    Date.now = () => clock;
+    own = await startEmbeddedEventStoreDB({ directory: folder, port: 0, thread: false }).finally(() => (Date.now = realNow));
+  });
+  afterAll(async () => {
+    await own.close();
+    await rm(folder, { recursive: true });
+  });
+
+  it('is found from the landmarks as from the end, also where the clock steps back, and landmarks are missing or gone', async () => {
+    const writer = EventStoreDBClient.connectionString(own.url);
+    const plain = EventStoreDB.connect(own.url);
+    const guided = EventStoreDB.connect(own.url, { landmarks: 'landmarks-1' });
+    const other = EventStoreDB.connect(own.url, { landmarks: 'landmarks-2' });
+    try {
+      for (let hour = 0; hour < 48; hour++) {
+        for (let part = 0; part < 6; part++) {
+          clock = began + hour * HOUR + part * 600_000 - (part % 2) * 20_000;
+          await plain.append(`${freshCategory()}-1`, 'no-stream', some(2));
+        }
+        clock -= 30_000;
+        // None for a night.
+        if (hour < 20 || hour > 30) await writer.appendToStream('landmarks-1', jsonEvent({ type: 'Landmark', data: {} }));
+      }
+      const times = Array.from({ length: 56 }, (_, index) => instantFrom(began - HOUR + index * 0.85 * HOUR));
+      const found = async (store: EventStoreDB) => Promise.all(times.map((time) => store.lastBefore(time)));
+      const expected = await found(plain);
+      expect(new Set(expected.map((place) => (place === 'start' ? place : place.commit))).size).toBeGreaterThan(45);
+      expect(await found(guided)).toEqual(expected);
+      expect(await found(other)).toEqual(expected);
+      await writer.setStreamMetadata('landmarks-1', { truncateBefore: 10 });
+      expect(await found(guided)).toEqual(expected);
+      await writer.tombstoneStream('landmarks-1');
+      expect(await found(guided)).toEqual(expected);
+    } finally {
+      await writer.dispose();
+      for (const store of [plain, guided, other]) await store.close();
+    }
+  });
+});
 
 /** The same store over a line that breaks. Needs to know the server's port, so it runs on plain `esdb://host:port` URLs only. */
 describe('when the line to the server breaks', () => {

@@ -5,6 +5,7 @@ import {
   FORWARDS,
   PersistentSubscriptionExistsError,
   START,
+  StreamDeletedError,
   StreamNotFoundError,
   UnknownError,
   eventTypeFilter,
@@ -13,8 +14,10 @@ import {
   streamNameFilter,
   type AllStreamResolvedEvent,
   type AllStreamSubscription,
+  type Direction,
   type Filter,
   type Position as ClientPosition,
+  type ReadRevision,
   type ResolvedEvent,
   type StreamingRead,
 } from '@eventstore/db-client';
@@ -35,6 +38,7 @@ import {
 } from '#eventsourcing';
 import { Connection } from './connection.js';
 import { appendVerdict, isWithoutLeader, readVerdict } from './failures.js';
+import { firstLandmark, type Landmark } from './landmarks.js';
 import { TimedOut, backoff, pause, within } from './pauses.js';
 import { checkpointPosition, foreignEvent, ownEvent } from './stored-event.js';
 
@@ -48,6 +52,11 @@ export interface EventStoreDBOptions {
   readonly attemptMs?: number;
   /** Encrypts personal data. Without it, personal data is stored unencrypted, and encrypted data reads as a mark. */
   readonly personal?: PersonalCodec;
+  /**
+   * A stream that gets an event every now and then for as long as the log is written to. It shows where in the log a time is. Without it,
+   * `lastBefore` reads back from the end.
+   */
+  readonly landmarks?: string;
   /** Called for each failure that is being retried: for logs. */
   readonly onRetry?: (what: string, error: unknown) => void;
 }
@@ -77,12 +86,13 @@ export class EventStoreDB extends EventStore {
   readonly #attemptMs: number;
   readonly #onRetry: (what: string, error: unknown) => void;
   readonly #personal: PersonalCodec | undefined;
+  readonly #landmarks: string | undefined;
   /** When something was last given up, in milliseconds since 1970. */
   #gaveUpAt = -Infinity;
 
   private constructor(
     connection: Connection,
-    { patienceMs = 6_000, attemptMs = 4_000, onRetry = () => {}, personal }: EventStoreDBOptions,
+    { patienceMs = 6_000, attemptMs = 4_000, onRetry = () => {}, personal, landmarks }: EventStoreDBOptions,
   ) {
     super();
     // Every waiting call listens to it: many listeners are not a leak.
@@ -92,6 +102,7 @@ export class EventStoreDB extends EventStore {
     this.#attemptMs = attemptMs;
     this.#onRetry = onRetry;
     this.#personal = personal;
+    this.#landmarks = landmarks;
   }
 
   /**
@@ -326,13 +337,35 @@ export class EventStoreDB extends EventStore {
     return this.#personal?.open(event, ahead) ?? event;
   }
 
-  /** The last event stored before a time, in milliseconds since 1970; one attempt. */
+  /** The last event stored before a time, in milliseconds since 1970; one attempt. Reads back from the next landmark. */
   async #lastStoredBefore(millis: number): Promise<Position | 'start'> {
-    for await (const { event } of complete(this.#connection.client.readAll({ direction: BACKWARDS, fromPosition: END }))) {
+    const fromPosition = (await this.#landmarkFrom(millis)) ?? END;
+    for await (const { event } of complete(this.#connection.client.readAll({ direction: BACKWARDS, fromPosition }))) {
       if (event !== undefined && event.created.getTime() < millis)
         return { commit: event.position.commit, prepare: event.position.prepare };
     }
     return 'start';
+  }
+
+  /** Where the first landmark is that was stored at a time or later; undefined if there is none. */
+  async #landmarkFrom(millis: number): Promise<Position | undefined> {
+    const last = await this.#landmarkAt(BACKWARDS, END);
+    if (last === undefined || last.created < millis) return undefined;
+    return ((await firstLandmark((revision) => this.#landmarkAt(FORWARDS, revision), last.revision, millis)) ?? last).place;
+  }
+
+  /** The first landmark in a direction. */
+  async #landmarkAt(direction: Direction, fromRevision: ReadRevision): Promise<Landmark<Position> | undefined> {
+    if (this.#landmarks === undefined) return undefined;
+    const options = { direction, fromRevision, maxCount: 1 };
+    try {
+      for await (const { event } of complete(this.#connection.client.readStream(this.#landmarks, options))) {
+        if (event?.position !== undefined) return { revision: event.revision, created: event.created.getTime(), place: event.position };
+      }
+    } catch (error) {
+      if (!(error instanceof StreamNotFoundError || error instanceof StreamDeletedError)) throw error;
+    }
+    return undefined;
   }
 
   /** Retries until there is an answer, or the time is up. */

@@ -36,7 +36,11 @@ export async function connectStores(
     throw new ConfigError(unset.map((field) => ({ field, message: 'must be set: only `npm start` has embedded stores' })));
   }
   // Only programs that connect load the clients: the main thread of `npm start` does not.
-  const [{ EventStoreDB }, { connectMongo }] = await Promise.all([import('#eventstoredb'), import('#mongo')]);
+  const [{ SEAL_STREAM }, { EventStoreDB }, { connectMongo }] = await Promise.all([
+    import('#eventsourcing'),
+    import('#eventstoredb'),
+    import('#mongo'),
+  ]);
   return opening(async (onClose) => {
     const onRetry = (what: string, error: unknown) => log.warn({ err: error }, `${what}: trying again`);
     const events = readable('EventStoreDB', 'TIERLINE_EVENTSTORE_URL', () => EventStoreDB.connect(eventStoreUrl, { onRetry }));
@@ -57,7 +61,7 @@ export async function connectStores(
       });
     const attachments = await AttachmentKeys.open(mongo, keys);
     // The same connection, for reading personal data.
-    const store = EventStoreDB.connect(eventStoreUrl, { onRetry, personal: new PersonalEvents(keys, attachments) });
+    const store = EventStoreDB.connect(eventStoreUrl, { onRetry, personal: new PersonalEvents(keys, attachments), landmarks: SEAL_STREAM });
     onClose(() => store.close());
     const closing = new AbortController();
     void forgetErased(store, closing.signal);

@@ -14,14 +14,10 @@ import {
   type VerifierKey,
   verifierKeyText,
 } from '#audit';
-import { type Actor, appendChained, type EventStore, followChain, instantFrom, type NewEvent } from '#eventsourcing';
+import { type Actor, appendChained, type EventStore, followChain, instantFrom, type NewEvent, SEAL_STREAM } from '#eventsourcing';
 import { nativeEd25519 } from './native.js';
 
-/** Category of the stream of tree heads. Its events are not leaves of the tree: each head would require another one. */
-export const SEALS = 'seal';
-export const SEAL_STREAM = `${SEALS}-log`;
-
-/** Events of the stream of tree heads. */
+/** Events of the stream of tree heads. They are not leaves of the tree: each head would require another one. */
 export interface SealEvents {
   /** A key signs from now on. The note, `<origin>\nkey <key>`, is signed by it, and by the previous key. */
   SealingKeyIntroduced: { readonly note: string };

@@ -19,7 +19,7 @@ import {
   verifierKeyText,
   verifyPack,
 } from '#audit';
-import { appendChained, deterministicId, instantFrom, type NewEvent, type StoredEvent } from '#eventsourcing';
+import { appendChained, deterministicId, instantFrom, type NewEvent, SEAL_STREAM, type StoredEvent } from '#eventsourcing';
 import type { ConfigError } from '#platform';
 import { eventually } from '../../../test/eventually.js';
 import { type TestStores, testStores } from '../../../test/stores.js';
@@ -29,7 +29,7 @@ import { exportPack, type PackRequest } from './export-pack.js';
 import { leafHashOf, LogTree, tree } from './log-tree.js';
 import { publishedHeads } from './publish.js';
 import { LogContradictsSeal, seal } from './seal.js';
-import { readSealLog, SEAL_STREAM } from './seal-log.js';
+import { readSealLog } from './seal-log.js';
 import { startSealer } from './sealer.js';
 import { sealingHealth } from './sealing-health.js';
 import { rotateKey, sealingKeyIn, SealingKeyUnusable } from './sealing-key.js';
