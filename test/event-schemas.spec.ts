@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { format, resolveConfig } from 'prettier';
-import { publicEventSchemas, publicEventTypes } from '#ticketing';
+import type { StoredEvent } from '#eventsourcing';
+import { isDerived, publicEvent, publicEventSchemas, type PublicEventType, publicEventTypes, publicStreamPrefixes } from '#ticketing';
 import { type DataSchema, eventSchemas } from './event-schemas.js';
 
 const file = (path: string) => new URL(path, import.meta.url);
@@ -67,13 +68,21 @@ function breaks(before: DataSchema, after: DataSchema, path: string): string[] {
   ];
 }
 
+/** What other services read of a stored event's data. */
+function shownOf(type: string, data: unknown): unknown {
+  const metadata = { actor: { kind: 'system', id: 'test' }, schemaVersion: 1 };
+  const stored = (stream: string) =>
+    ({ id: '', stream, type, data, metadata, revision: 0, position: { commit: 1n, prepare: 1n } }) as unknown as StoredEvent;
+  return publicStreamPrefixes.map((prefix) => publicEvent(stored(`${prefix}1`))).find((event) => event !== undefined)?.data;
+}
+
 describe('the schemas of public events', () => {
   it('are what the events are declared as', async () => {
     const schemas = eventSchemas();
     if (process.env['UPDATE_DOCS'] !== undefined) await write(schemas);
     else expect(now).toEqual(schemas);
     expect(Object.keys(schemas).sort()).toEqual([...publicEventTypes].sort());
-  });
+  }, 60_000);
 
   it('break no reader of what was published', () => {
     const published: Readonly<Record<string, DataSchema>> = json('./fixtures/public-events.v1.json');
@@ -84,11 +93,10 @@ describe('the schemas of public events', () => {
   it('hold for one sample of each type', () => {
     const ajv = new Ajv2020({ strict: false, validateFormats: false });
     for (const [type, schema] of Object.entries(now)) {
-      // Readers are shown something else of these than what is stored.
-      if (['TicketOpened', 'SlaTermsRebased', 'ReportRunCompleted', 'InternalNoteAdded', 'ActProposed', 'SlaMet'].includes(type)) continue;
-      const sample = json(`./fixtures/events/${type}.v1.json`);
+      if (isDerived(type as PublicEventType)) continue;
       const valid = ajv.compile(schema);
-      expect({ type, valid: valid(sample), errors: valid.errors }).toEqual({ type, valid: true, errors: null });
+      const shown = shownOf(type, json(`./fixtures/events/${type}.v1.json`));
+      expect({ type, valid: valid(shown), errors: valid.errors }).toEqual({ type, valid: true, errors: null });
     }
   });
 });

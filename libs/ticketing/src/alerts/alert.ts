@@ -118,7 +118,7 @@ interface Told {
 type Opened = Told & { readonly ticketId: string; readonly opening: OpenTicket };
 
 /** The ticket's own `TicketOpened` has its opening data. */
-const withoutOpening = (opened: Opened) => without(opened, 'opening');
+const withoutOpening = ({ opening: _, ...opened }: Opened) => opened;
 
 const change = publishedChangesOf<Alert>();
 

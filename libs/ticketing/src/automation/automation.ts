@@ -128,7 +128,7 @@ type Claimed = Required<Pick<AutomationTask, 'leaseUntil'>> & Pick<AutomationTas
 type Answered = Pick<AutomationTask, 'evidence'> & { readonly outcome: 'done' | 'failed'; readonly output: string };
 
 /** The input is only for the runner that claims the task: it may be confidential. */
-const withoutInput = (asked: Asked) => without(asked, 'input');
+const withoutInput = ({ input: _, ...asked }: Asked) => asked;
 
 const events = {
   AutomationAsked: publishedEvent<AutomationState, Asked, typeof withoutInput>({

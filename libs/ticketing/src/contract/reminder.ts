@@ -20,7 +20,7 @@ export interface NotThrough {
 export type FailedNotification = SettledNotification & NotThrough;
 
 /** A failure as other services read it: the mail server's own words stay inside. */
-export const withoutDetail = <Failed extends NotThrough>(failed: Failed): Failed => without(failed, 'detail');
+export const withoutDetail = <Failed extends NotThrough>({ detail: _, ...failed }: Failed) => failed;
 
 /**
  * The messages to someone, one by each means that reaches them; none if nothing does.

@@ -6,7 +6,7 @@ import type { Opening, OpeningFlags } from './ticket.js';
 type Opened = Opening & OpeningFlags;
 
 /** The full contract is private to the client; its version identifies it. */
-const withContractVersion = (data: Opened) => ({ ...without(data, 'contract'), contractVersion: data.contract?.version ?? 0 });
+const withContractVersion = ({ contract, ...opened }: Opened) => ({ ...opened, contractVersion: contract?.version ?? 0 });
 
 export const intakeEvents = {
   TicketOpened: move<Opened, typeof withContractVersion>({

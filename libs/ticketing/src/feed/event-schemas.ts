@@ -55,7 +55,7 @@ const low3Schema = {
   },
   required: ['critical', 'high', 'low', 'medium'],
 };
-const data5Schema = {
+const data6Schema = {
   type: 'object',
   properties: {
     client: { type: 'string' },
@@ -76,7 +76,7 @@ const low2Schema = {
     work: { anyOf: [{ type: 'number' }, { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] }] },
   },
 };
-const data4Schema = {
+const data5Schema = {
   type: 'object',
   properties: {
     name: { type: 'string' },
@@ -114,7 +114,7 @@ const factSchema = {
   },
   required: ['fingerprint', 'startsAt', 'status'],
 };
-const data3Schema = {
+const data4Schema = {
   type: 'object',
   properties: {
     agent: { type: 'string' },
@@ -133,6 +133,7 @@ const data3Schema = {
   },
   required: ['absence', 'agent'],
 };
+const data3Schema = { type: 'object', properties: { fact: factSchema, ticketId: { type: 'string' } }, required: ['fact', 'ticketId'] };
 const targetsSchema = {
   type: 'array',
   items: {
@@ -199,6 +200,10 @@ const dataSchema = {
   type: 'object',
   properties: {
     id: { type: 'string' },
+    channel: { type: 'string' },
+    attempts: { type: 'number' },
+    by: { enum: ['chat', 'email'] },
+    because: { enum: ['not-of-client', 'refused', 'given-up', 'no-address', 'not-configured'] },
     target: {
       anyOf: [
         targets2Schema,
@@ -207,11 +212,6 @@ const dataSchema = {
         { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
       ],
     },
-    by: { enum: ['chat', 'email'] },
-    channel: { type: 'string' },
-    attempts: { type: 'number' },
-    because: { enum: ['not-of-client', 'refused', 'given-up', 'no-address', 'not-configured'] },
-    detail: { type: 'string' },
   },
   required: ['attempts', 'because', 'by', 'id', 'target'],
 };
@@ -367,150 +367,6 @@ const rulesSchema = {
     required: ['name', 'on', 'then'],
   },
 };
-const termsSchema = {
-  type: 'object',
-  properties: {
-    tiers: { type: 'array', items: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] } },
-    priorities: {
-      type: 'object',
-      properties: { low: low3Schema, medium: low3Schema, high: low3Schema, major: low3Schema },
-      required: ['high', 'low', 'major', 'medium'],
-    },
-    calendar: calendarSchema,
-    targets: {
-      type: 'object',
-      properties: { low: lowSchema, medium: lowSchema, high: lowSchema, critical: lowSchema },
-      required: ['critical', 'high', 'low', 'medium'],
-    },
-    tierTargets: { type: 'object', properties: { L0: L0Schema, L1: L0Schema, L2: L0Schema, L3: L0Schema, L4: L0Schema } },
-    vendorTargets: {
-      type: 'object',
-      additionalProperties: {
-        anyOf: [{ type: 'number' }, { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] }],
-      },
-    },
-    thresholds: { type: 'array', items: { type: 'number' } },
-    pausedBy: { type: 'array', items: { enum: ['customer', 'vendor', 'planned-change', 'onsite-visit'] } },
-    reopen: { enum: ['new-cycle', 'continue'] },
-    pingPongLimit: { type: 'number' },
-    handOffs: { type: 'object', properties: { L1: L1Schema, L2: L1Schema, L3: L1Schema, L4: L1Schema } },
-    categories: { type: 'array', items: { type: 'string' } },
-    services: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
-    assignment: { enum: ['manual', 'automatic'] },
-    categorySkills: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
-    escalationPolicies: {
-      type: 'array',
-      items: {
-        type: 'object',
-        properties: {
-          name: { type: 'string' },
-          trigger: {
-            anyOf: [
-              {
-                type: 'object',
-                properties: {
-                  on: { const: 'threshold' },
-                  clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
-                  percent: { type: 'number' },
-                },
-                required: ['clock', 'on', 'percent'],
-              },
-              {
-                type: 'object',
-                properties: { on: { const: 'breach' }, clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] } },
-                required: ['clock', 'on'],
-              },
-              {
-                type: 'object',
-                properties: {
-                  on: { const: 'opened' },
-                  priorities: { type: 'array', items: { enum: ['low', 'medium', 'high', 'critical'] } },
-                },
-                required: ['on'],
-              },
-              {
-                type: 'object',
-                properties: { on: { const: 'handed-over' }, to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] } },
-                required: ['on'],
-              },
-              { type: 'object', properties: { on: { const: 'returned' }, times: { type: 'number' } }, required: ['on', 'times'] },
-              { type: 'object', properties: { on: { const: 'reopened' }, times: { type: 'number' } }, required: ['on', 'times'] },
-              { type: 'object', properties: { on: { const: 'major-incident' } }, required: ['on'] },
-            ],
-          },
-          steps: {
-            type: 'array',
-            items: {
-              type: 'object',
-              properties: {
-                after: { type: 'number' },
-                targets: targetsSchema,
-                escalateToNextTier: { type: 'boolean' },
-                window: calendarSchema,
-              },
-              required: ['after', 'targets'],
-            },
-          },
-          rounds: { type: 'number' },
-          acknowledgedFor: { type: 'number' },
-          then: { type: 'string' },
-        },
-        required: ['name', 'steps', 'trigger'],
-      },
-    },
-    escalationMessage: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } } },
-    reopenWindow: { type: 'number' },
-    lateReplies: { type: 'object', properties: { within: { enum: ['reopen', 'flag'] }, after: { enum: ['follow-up', 'refuse'] } } },
-    holdEnds: { enum: ['resume', 'tell'] },
-    touchTime: { enum: ['one-ticket', 'several-tickets'] },
-    customer: { type: 'string' },
-    assistants: {
-      type: 'object',
-      properties: {
-        reply: { enum: ['never', 'alone', 'approval'] },
-        resolution: { enum: ['never', 'alone', 'approval'] },
-        'hand-off': { enum: ['never', 'alone', 'approval'] },
-      },
-    },
-    recurrence: {
-      type: 'object',
-      properties: { tickets: { type: 'number' }, within: { type: 'number' }, recursWithin: { type: 'number' } },
-      required: ['tickets', 'within'],
-    },
-    majorIncidents: {
-      type: 'object',
-      properties: {
-        rule: {
-          type: 'object',
-          properties: { tickets: { type: 'number' }, within: { type: 'number' }, then: { enum: ['propose', 'declare'] } },
-          required: ['then', 'tickets', 'within'],
-        },
-        reviewWithin: { type: 'number' },
-      },
-    },
-    rules: rulesSchema,
-    rates: {
-      type: 'object',
-      properties: {
-        currency: { type: 'string' },
-        perHour: {
-          type: 'object',
-          properties: {
-            L0: { type: 'number' },
-            L1: { type: 'number' },
-            L2: { type: 'number' },
-            L3: { type: 'number' },
-            L4: { type: 'number' },
-          },
-        },
-      },
-      required: ['currency', 'perHour'],
-    },
-    statusPage: { enum: ['public', 'identity'] },
-    quietTime: { type: 'number' },
-  },
-  required: ['calendar', 'pausedBy', 'pingPongLimit', 'priorities', 'reopen', 'reopenWindow', 'targets', 'thresholds', 'tiers'],
-};
 
 /** The JSON Schema (2020-12) of what other services read of each type of event. */
 export const publicEventSchemas = {
@@ -536,12 +392,6 @@ export const publicEventSchemas = {
       form: { type: 'object', properties: { form: { type: 'string' }, version: { type: 'number' } }, required: ['form', 'version'] },
       follows: { type: 'string' },
       defaultTerms: { type: 'number' },
-      contract: {
-        description: 'The contract that it goes by; absent if the client has none: the default contract applies.',
-        type: 'object',
-        properties: { version: { type: 'number' }, tzdata: { type: 'string' }, terms: termsSchema },
-        required: ['terms', 'tzdata', 'version'],
-      },
       majorIncident: { const: true },
       securityIncident: { const: true },
       entryReason: { description: "A lead's reason for letting it enter above the usual tiers.", type: 'string' },
@@ -813,11 +663,14 @@ export const publicEventSchemas = {
   NotificationFailed: {
     type: 'object',
     properties: {
-      chain: { type: 'string' },
-      policy: { type: 'string' },
-      round: { type: 'number' },
-      step: { type: 'number' },
       id: { type: 'string' },
+      channel: { type: 'string' },
+      attempts: { type: 'number' },
+      by: { enum: ['chat', 'email'] },
+      policy: { type: 'string' },
+      step: { type: 'number' },
+      because: { enum: ['not-of-client', 'refused', 'given-up', 'no-address', 'not-configured'] },
+      chain: { type: 'string' },
       target: {
         anyOf: [
           targets2Schema,
@@ -826,11 +679,7 @@ export const publicEventSchemas = {
           { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
         ],
       },
-      by: { enum: ['chat', 'email'] },
-      channel: { type: 'string' },
-      attempts: { type: 'number' },
-      because: { enum: ['not-of-client', 'refused', 'given-up', 'no-address', 'not-configured'] },
-      detail: { type: 'string' },
+      round: { type: 'number' },
     },
     required: ['attempts', 'because', 'by', 'chain', 'id', 'policy', 'round', 'step', 'target'],
   },
@@ -1197,7 +1046,7 @@ export const publicEventSchemas = {
     properties: { run: { type: 'string' }, step: { type: 'number' }, reason: { type: 'string' } },
     required: ['reason', 'run', 'step'],
   },
-  EvidenceAttached: data4Schema,
+  EvidenceAttached: data5Schema,
   TicketPutOnHold: {
     type: 'object',
     properties: {
@@ -1357,7 +1206,153 @@ export const publicEventSchemas = {
     properties: {
       version: { type: 'number' },
       effectiveFrom: { type: 'string', format: 'date-time' },
-      terms: termsSchema,
+      terms: {
+        type: 'object',
+        properties: {
+          tiers: { type: 'array', items: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] } },
+          priorities: {
+            type: 'object',
+            properties: { low: low3Schema, medium: low3Schema, high: low3Schema, major: low3Schema },
+            required: ['high', 'low', 'major', 'medium'],
+          },
+          calendar: calendarSchema,
+          targets: {
+            type: 'object',
+            properties: { low: lowSchema, medium: lowSchema, high: lowSchema, critical: lowSchema },
+            required: ['critical', 'high', 'low', 'medium'],
+          },
+          tierTargets: { type: 'object', properties: { L0: L0Schema, L1: L0Schema, L2: L0Schema, L3: L0Schema, L4: L0Schema } },
+          vendorTargets: {
+            type: 'object',
+            additionalProperties: {
+              anyOf: [{ type: 'number' }, { type: 'object', properties: { businessDays: { type: 'number' } }, required: ['businessDays'] }],
+            },
+          },
+          thresholds: { type: 'array', items: { type: 'number' } },
+          pausedBy: { type: 'array', items: { enum: ['customer', 'vendor', 'planned-change', 'onsite-visit'] } },
+          reopen: { enum: ['new-cycle', 'continue'] },
+          pingPongLimit: { type: 'number' },
+          handOffs: { type: 'object', properties: { L1: L1Schema, L2: L1Schema, L3: L1Schema, L4: L1Schema } },
+          categories: { type: 'array', items: { type: 'string' } },
+          services: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
+          assignment: { enum: ['manual', 'automatic'] },
+          categorySkills: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
+          escalationPolicies: {
+            type: 'array',
+            items: {
+              type: 'object',
+              properties: {
+                name: { type: 'string' },
+                trigger: {
+                  anyOf: [
+                    {
+                      type: 'object',
+                      properties: {
+                        on: { const: 'threshold' },
+                        clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
+                        percent: { type: 'number' },
+                      },
+                      required: ['clock', 'on', 'percent'],
+                    },
+                    {
+                      type: 'object',
+                      properties: {
+                        on: { const: 'breach' },
+                        clock: { enum: ['vendor', 'resolution', 'response', 'tier-accept', 'tier-work'] },
+                      },
+                      required: ['clock', 'on'],
+                    },
+                    {
+                      type: 'object',
+                      properties: {
+                        on: { const: 'opened' },
+                        priorities: { type: 'array', items: { enum: ['low', 'medium', 'high', 'critical'] } },
+                      },
+                      required: ['on'],
+                    },
+                    {
+                      type: 'object',
+                      properties: { on: { const: 'handed-over' }, to: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] } },
+                      required: ['on'],
+                    },
+                    { type: 'object', properties: { on: { const: 'returned' }, times: { type: 'number' } }, required: ['on', 'times'] },
+                    { type: 'object', properties: { on: { const: 'reopened' }, times: { type: 'number' } }, required: ['on', 'times'] },
+                    { type: 'object', properties: { on: { const: 'major-incident' } }, required: ['on'] },
+                  ],
+                },
+                steps: {
+                  type: 'array',
+                  items: {
+                    type: 'object',
+                    properties: {
+                      after: { type: 'number' },
+                      targets: targetsSchema,
+                      escalateToNextTier: { type: 'boolean' },
+                      window: calendarSchema,
+                    },
+                    required: ['after', 'targets'],
+                  },
+                },
+                rounds: { type: 'number' },
+                acknowledgedFor: { type: 'number' },
+                then: { type: 'string' },
+              },
+              required: ['name', 'steps', 'trigger'],
+            },
+          },
+          escalationMessage: { type: 'object', properties: { subject: { type: 'string' }, text: { type: 'string' } } },
+          reopenWindow: { type: 'number' },
+          lateReplies: { type: 'object', properties: { within: { enum: ['reopen', 'flag'] }, after: { enum: ['follow-up', 'refuse'] } } },
+          holdEnds: { enum: ['resume', 'tell'] },
+          touchTime: { enum: ['one-ticket', 'several-tickets'] },
+          customer: { type: 'string' },
+          assistants: {
+            type: 'object',
+            properties: {
+              reply: { enum: ['never', 'alone', 'approval'] },
+              resolution: { enum: ['never', 'alone', 'approval'] },
+              'hand-off': { enum: ['never', 'alone', 'approval'] },
+            },
+          },
+          recurrence: {
+            type: 'object',
+            properties: { tickets: { type: 'number' }, within: { type: 'number' }, recursWithin: { type: 'number' } },
+            required: ['tickets', 'within'],
+          },
+          majorIncidents: {
+            type: 'object',
+            properties: {
+              rule: {
+                type: 'object',
+                properties: { tickets: { type: 'number' }, within: { type: 'number' }, then: { enum: ['propose', 'declare'] } },
+                required: ['then', 'tickets', 'within'],
+              },
+              reviewWithin: { type: 'number' },
+            },
+          },
+          rules: rulesSchema,
+          rates: {
+            type: 'object',
+            properties: {
+              currency: { type: 'string' },
+              perHour: {
+                type: 'object',
+                properties: {
+                  L0: { type: 'number' },
+                  L1: { type: 'number' },
+                  L2: { type: 'number' },
+                  L3: { type: 'number' },
+                  L4: { type: 'number' },
+                },
+              },
+            },
+            required: ['currency', 'perHour'],
+          },
+          statusPage: { enum: ['public', 'identity'] },
+          quietTime: { type: 'number' },
+        },
+        required: ['calendar', 'pausedBy', 'pingPongLimit', 'priorities', 'reopen', 'reopenWindow', 'targets', 'thresholds', 'tiers'],
+      },
       note: { type: 'string' },
       client: { type: 'string' },
     },
@@ -1470,8 +1465,8 @@ export const publicEventSchemas = {
     properties: { agent: { type: 'string' }, name: { type: 'string' }, skills: { type: 'array', items: { type: 'string' } } },
     required: ['agent', 'name', 'skills'],
   },
-  AgentAbsencePlanned: data3Schema,
-  AgentAbsenceBegun: data3Schema,
+  AgentAbsencePlanned: data4Schema,
+  AgentAbsenceBegun: data4Schema,
   AgentAbsenceEnded: {
     type: 'object',
     properties: { agent: { type: 'string' }, absenceId: { type: 'string' } },
@@ -1532,8 +1527,12 @@ export const publicEventSchemas = {
   ProblemReminderFailed: {
     type: 'object',
     properties: {
-      action: { type: 'string' },
       id: { type: 'string' },
+      channel: { type: 'string' },
+      action: { type: 'string' },
+      attempts: { type: 'number' },
+      by: { enum: ['chat', 'email'] },
+      because: { enum: ['not-of-client', 'refused', 'given-up', 'no-address', 'not-configured'] },
       target: {
         anyOf: [
           targets2Schema,
@@ -1542,11 +1541,6 @@ export const publicEventSchemas = {
           { type: 'object', properties: { kind: { const: 'on-call' }, schedule: { type: 'string' } }, required: ['kind', 'schedule'] },
         ],
       },
-      by: { enum: ['chat', 'email'] },
-      channel: { type: 'string' },
-      attempts: { type: 'number' },
-      because: { enum: ['not-of-client', 'refused', 'given-up', 'no-address', 'not-configured'] },
-      detail: { type: 'string' },
     },
     required: ['action', 'attempts', 'because', 'by', 'id', 'target'],
   },
@@ -1660,51 +1654,8 @@ export const publicEventSchemas = {
     },
     required: ['alertId', 'client', 'key', 'source', 'summary'],
   },
-  AlertOpened: {
-    type: 'object',
-    properties: {
-      fact: factSchema,
-      ticketId: { type: 'string' },
-      opening: {
-        type: 'object',
-        properties: {
-          client: { type: 'string' },
-          kind: { enum: ['incident', 'service-request'] },
-          summary: { type: 'string' },
-          description: { type: 'string' },
-          reporter: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } }, required: ['id'] },
-          channel: { enum: ['phone', 'chat', 'email', 'portal', 'social', 'monitoring', 'walk-in'] },
-          impact: { enum: ['low', 'medium', 'high', 'major'] },
-          urgency: { enum: ['low', 'medium', 'high', 'critical'] },
-          tier: { enum: ['L0', 'L1', 'L2', 'L3', 'L4'] },
-          team: { type: 'string' },
-          service: { type: 'string' },
-          component: { type: 'string' },
-          category: { type: 'string' },
-          articlesShown: { type: 'array', items: { type: 'string' } },
-          question: { type: 'string' },
-          follows: { type: 'string' },
-          majorIncident: { type: 'boolean' },
-          securityIncident: { type: 'boolean' },
-          entryReason: { type: 'string' },
-          form: {
-            description: 'The completed form. Has no validation rule, so cannot be sent from outside.',
-            type: 'object',
-            properties: { form: { type: 'string' }, version: { type: 'number' } },
-            required: ['form', 'version'],
-          },
-          splitFrom: {
-            description: 'The ticket that it was split from. Has no validation rule, so cannot be sent from outside.',
-            type: 'string',
-          },
-          effectiveAt: { type: 'string' },
-        },
-        required: ['channel', 'client', 'impact', 'kind', 'reporter', 'summary', 'urgency'],
-      },
-    },
-    required: ['fact', 'opening', 'ticketId'],
-  },
-  AlertDeduplicated: { type: 'object', properties: { fact: factSchema, ticketId: { type: 'string' } }, required: ['fact', 'ticketId'] },
+  AlertOpened: data3Schema,
+  AlertDeduplicated: data3Schema,
   AlertSilenced: {
     type: 'object',
     properties: { fact: factSchema, window: { type: 'string' }, title: { type: 'string' }, until: { type: 'string', format: 'date-time' } },
@@ -1731,8 +1682,8 @@ export const publicEventSchemas = {
     properties: { ticketId: { type: 'string' }, code: { type: 'string' }, message: { type: 'string' } },
     required: ['code', 'message', 'ticketId'],
   },
-  MajorIncidentOpened: data5Schema,
-  MajorIncidentProposed: data5Schema,
+  MajorIncidentOpened: data6Schema,
+  MajorIncidentProposed: data6Schema,
   MajorIncidentConfirmed: { type: 'object', properties: { reason: { type: 'string' } }, required: ['reason'] },
   MajorIncidentDismissed: { type: 'object', properties: { reason: { type: 'string' } }, required: ['reason'] },
   TicketJoinedMajorIncident: { type: 'object', properties: { ticketId: { type: 'string' } }, required: ['ticketId'] },
@@ -1772,7 +1723,6 @@ export const publicEventSchemas = {
     properties: {
       ticketId: { type: 'string' },
       client: { type: 'string' },
-      input: { type: 'object', properties: {} },
       action: { type: 'string' },
       attempts: { type: 'number' },
       runbook: { type: 'object', properties: { run: { type: 'string' }, step: { type: 'number' } }, required: ['run', 'step'] },
@@ -1789,7 +1739,7 @@ export const publicEventSchemas = {
   AutomationOfferedAgain: { type: 'object', properties: { leaseUntil: { type: 'string', format: 'date-time' } }, required: ['leaseUntil'] },
   AutomationAnswered: {
     type: 'object',
-    properties: { evidence: data4Schema, outcome: { enum: ['done', 'failed'] }, output: { type: 'string' } },
+    properties: { evidence: data5Schema, outcome: { enum: ['done', 'failed'] }, output: { type: 'string' } },
     required: ['outcome', 'output'],
   },
   AutomationLeaseExpired: { type: 'object', properties: { leaseUntil: { type: 'string', format: 'date-time' } }, required: ['leaseUntil'] },
