@@ -11,12 +11,13 @@ import { sentWith, taggedState } from './command-answer.js';
 import { documented } from './documented.js';
 import { pageByName, pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
+import { aTicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
 
 const listQuery = {
   client: text('Only alerts about services of this client'),
   source: text('Only alerts of this source'),
-  ticket: text('Only the alert with this ticket'),
+  ticket: aTicketId('Only the alert with this ticket'),
   firing: flag('Only alerts that are firing, or only those that are not'),
   ...pageParameters,
 };

@@ -10,6 +10,7 @@ import { TicketingModule } from '#ticketing-nest';
 import { Networks, WebhookSecrets } from '#webhooks';
 import { AccountsController } from './accounts.controller.js';
 import { ApiDocument } from './api-document.js';
+import { KnownRoutes } from './known-routes.js';
 import { ArticlesController } from './articles.controller.js';
 import { AlertsController, AlertSourcesController, MaintenanceController } from './alerts.controller.js';
 import { AttachmentsController } from './attachments.controller.js';
@@ -122,6 +123,7 @@ export class ApiModule {
         { provide: RateLimits, useValue: limits },
         { provide: JsonLog, useValue: log },
         ApiDocument,
+        KnownRoutes,
         { provide: IDENTITY_PROVIDER, useValue: identityProvider ?? null },
         { provide: OWN_ADDRESSES, useValue: ownAddresses },
         { provide: FeedReaders, useValue: new FeedReaders() },

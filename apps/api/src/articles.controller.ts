@@ -12,11 +12,12 @@ import { taggedState } from './command-answer.js';
 import { documented } from './documented.js';
 import { pageByName, pageParameters } from './pages.js';
 import { PathName } from './path-name.js';
+import { aTicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
 
 const listQuery = {
   q: text('Only published articles that match some of these words or similar ones, best first; one page'),
-  ticket: text('Only published articles that may help with this ticket (its id), best first; one page. Replaces `q`'),
+  ticket: aTicketId('Only published articles that may help with this ticket (its id), best first; one page. Replaces `q`'),
   client: text('Only articles specific to this client'),
   status: oneOf(ARTICLE_STATUSES, 'Only articles whose latest version has this status'),
   flagged: flag('Only articles that failed several times in a row, or only the others'),

@@ -12,13 +12,14 @@ import { sentWith, taggedState } from './command-answer.js';
 import { documented } from './documented.js';
 import { pageByName, pageParameters } from './pages.js';
 import { PathName } from './path-name.js';
+import { aTicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
 
 const listQuery = {
   client: text('Only tasks for tickets of this client'),
   status: oneOf(TASK_STATUSES, 'Only tasks with this status'),
   action: text('Only tasks with this action'),
-  ticket: text('Only tasks for this ticket'),
+  ticket: aTicketId('Only tasks for this ticket'),
   ...pageParameters,
 };
 const readListQuery = new QueryParameters(listQuery);

@@ -12,6 +12,7 @@ import { ApiDocument } from './api-document.js';
 import { ApiModule } from './api.module.js';
 import { authenticate } from './authentication.js';
 import { ATTACHMENTS } from './attachments.controller.js';
+import { KnownRoutes } from './known-routes.js';
 import { INBOUND_MAIL_OF_CLIENT, MAIL_TYPE } from './inbound-mail.controller.js';
 import { loadOpenApi } from './documented.js';
 
@@ -75,6 +76,11 @@ export async function createApi(parts: ApiParts): Promise<NestFastifyApplication
   takeBytes(app, `/${ATTACHMENTS}`, 'application/octet-stream');
   takeBytes(app, INBOUND_MAIL_OF_CLIENT, MAIL_TYPE);
   takeForm(app, '/login/oidc/back-channel');
+  const routes = app.get(KnownRoutes);
+  app
+    .getHttpAdapter()
+    .getInstance()
+    .addHook('onRoute', ({ method, url }) => routes.add(method, url));
   await app.init();
   app.get(ApiDocument).publish(async () => (await loadOpenApi()).openApiDocument(app));
   await app.getHttpAdapter().getInstance().ready();

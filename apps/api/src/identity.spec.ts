@@ -44,6 +44,20 @@ describe('a key', () => {
   });
 });
 
+describe('a key for some routes', () => {
+  it('is issued if there is something at or below each', async () => {
+    const asked = { label: 'l', id: randomUUID(), roles: ['service'], clients: [api.client] };
+    const status = async (route: string) => {
+      const { status, json } = await send(api.url, 'POST', '/v1/api-keys', { body: { ...asked, routes: ['GET /v1/tickets', route] } });
+      return [route, status, ...(json.faults ?? []).map(({ field }: { readonly field: string }) => field)];
+    };
+    for (const route of ['GET /v1', 'GET /v1/tickets', `POST /v1/tickets/${randomUUID()}/public-replies`, 'POST /mcp'])
+      expect(await status(route)).toEqual([route, 201]);
+    for (const route of ['GET /v1/tikets', 'PUT /v1/tickets', 'GET /v1/tickets/', 'GET /v1/tickets/x/y/z', '/v1/tickets'])
+      expect(await status(route)).toEqual([route, 400, 'routes[1]']);
+  });
+});
+
 describe('without a principal', () => {
   it('nothing answers but health, documentation and schemas', async () => {
     const { paths } = (await send(api.url, 'GET', '/openapi.json')).json as { paths: Record<string, Record<string, unknown>> };

@@ -10,6 +10,7 @@ import { RunQuery } from '#ticketing-nest';
 import { Caller } from './caller.js';
 import { sentWith, taggedState } from './command-answer.js';
 import { documented } from './documented.js';
+import { KnownRoutes } from './known-routes.js';
 import { pageByName, type pageParameters, plainList } from './pages.js';
 import { PathName } from './path-name.js';
 import { unlessRefused } from './ticket-problems.js';
@@ -22,6 +23,7 @@ export class KeysController {
   constructor(
     @Inject(QueryBus) private readonly queries: QueryBus,
     @Inject(EventStore) private readonly store: EventStore,
+    @Inject(KnownRoutes) private readonly routes: KnownRoutes,
   ) {}
 
   @Post()
@@ -35,8 +37,11 @@ export class KeysController {
   ): Promise<{ readonly key: string; readonly token: string; readonly revision: number }> {
     const principal = principalOfKey(body);
     if (principal === undefined) throw invalid(CLIENTS_NOT_NAMED);
-    const wrong = body.routes?.findIndex((route) => !isRouteOfKey(route)) ?? -1;
-    if (wrong >= 0) throw invalid({ field: `routes[${wrong}]`, message: 'must be a method and a path, such as GET /v1/tickets' });
+    for (const [index, route] of (body.routes ?? []).entries()) {
+      const field = `routes[${index}]`;
+      if (!isRouteOfKey(route)) throw invalid({ field, message: 'must be a method and a path, such as GET /v1/tickets' });
+      if (!this.routes.hasAtOrBelow(route)) throw invalid({ field, message: 'must be a route that exists, or above one: see /docs' });
+    }
     const { label, routes } = body;
     const expiresAt = body.expiresAt === undefined ? undefined : parseInstant(body.expiresAt);
     if (!isValid({ expiresAt }, instantFrom(Date.now()))) throw invalid({ field: 'expiresAt', message: 'must be in the future' });

@@ -11,6 +11,7 @@ import { taggedState } from './command-answer.js';
 import { documented } from './documented.js';
 import { pageByName, pageParameters } from './pages.js';
 import { PathName } from './path-name.js';
+import { aTicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
 
 const listQuery = {
@@ -18,7 +19,7 @@ const listQuery = {
   service: text('Only major incidents of this service'),
   status: oneOf(MAJOR_INCIDENT_STATUSES, 'Only major incidents with this status'),
   review: oneOf(REVIEW_STATUSES, 'Only major incidents whose review has this status'),
-  ticket: text('Only major incidents that this ticket belongs to'),
+  ticket: aTicketId('Only major incidents that this ticket belongs to'),
   ...pageParameters,
 };
 const readListQuery = new QueryParameters(listQuery);

@@ -12,15 +12,17 @@ import { taggedState } from './command-answer.js';
 import { documented } from './documented.js';
 import { PAGE, pageAnswer, pageByName, pageParameters, placeAfter } from './pages.js';
 import { PathName } from './path-name.js';
+import { aTicketId } from './ticket-id.js';
 import { unlessRefused } from './ticket-problems.js';
 
 const listQuery = {
+  q: text('Only problems whose text has all of these words; a word that ends with `*` matches all words with that beginning'),
   client: text('Only problems of this client'),
   status: oneOf(PROBLEM_STATUSES, 'Only problems with this status'),
   service: text('Only problems of this service'),
   component: text('Only problems of this configuration item'),
   category: text('Only problems of this category or a subcategory'),
-  ticket: text('Only problems linked to this ticket'),
+  ticket: aTicketId('Only problems linked to this ticket'),
   overdue: flag('Only problems with an overdue preventive action, or only the others'),
   ...pageParameters,
 };
@@ -45,8 +47,8 @@ export class ProblemsController {
   @documented((openapi) => openapi.documentRecord('problems'))
   @documented((openapi) => openapi.documentQuery(readListQuery))
   list(@Query(readListQuery) { limit, cursor, ...asked }: QueryOf<typeof listQuery>, @Caller() caller: Asker) {
-    const { client, status, service, component, category, ticket, overdue } = asked;
-    const list = ['problems', client, status, service, component, category, ticket, ...(overdue === undefined ? [] : [String(overdue)])];
+    const { q, client, status, service, component, category, ticket, overdue } = asked;
+    const list = ['problems', q, client, status, service, component, category, ticket, overdue];
     const late = overdue === undefined ? undefined : { is: overdue, at: instantFrom(Date.now()) };
     const read = async (most: number, after?: string) =>
       unlessRefused(await this.queries.execute(new RunQuery(caller, queries.problems, { ...asked, overdue: late, limit: most, after })));

@@ -81,6 +81,21 @@ describe('problems', () => {
     expect(await found('&category=hardware/printer')).toEqual([ids[1]]);
     expect(await found('&category=hard')).toEqual([]);
     expect((await get('/v1/problems?status=lost')).json).toMatchObject({ status: 400, faults: [{ field: 'status' }] });
+    for (const route of ['problems', 'alerts', 'automation-tasks', 'major-incidents', 'articles'])
+      expect((await get(`/v1/${route}?ticket=abc`)).json).toMatchObject({
+        status: 400,
+        code: 'invalid-query',
+        faults: [{ field: 'ticket' }],
+      });
+    await post(`/v1/problems/${ids[0]}/root-cause`, { rootCause: 'The fuser overheats' });
+    expect(
+      await eventually(
+        () => found('&q=OVERHEATS fus*'),
+        ({ length }) => length > 0,
+      ),
+    ).toEqual([ids[0]]);
+    expect(await found('&q=overheats toner')).toEqual([]);
+    expect((await list('&q=overheats')).items[0]).not.toHaveProperty('words');
     expect((await get(`/v1/problems?limit=1&cursor=${encodeURIComponent(first.next ?? '')}`)).json).toMatchObject({
       status: 400,
       code: 'invalid-query',
@@ -95,7 +110,23 @@ describe('problems', () => {
     const hostile = '<script>alert(1)</script> | *bold*\u202e';
     await post(`${path}/tickets`, { ticketId });
     const whys = [{ why: 'Why?', because: hostile, evidence: [`ticket/${ticketId}/0`] }];
-    expect((await post(`${path}/five-whys`, { whys })).status).toBe(200);
+    const last = `ticket/${ticketId.toUpperCase()}/0`;
+    const foreign = `problem/${await problemOf(`${client}-other`)}/0`;
+    const evidence = [
+      last,
+      'spooler.log',
+      `ticket/${ticketId}/7`,
+      `ticket/${randomUUID()}/0`,
+      foreign,
+      'ticket/FIN-2',
+      `problem/${problemId}/x`,
+    ];
+    expect((await post(`${path}/five-whys`, { whys: [...whys, { why: 'Why?', because: 'x', evidence }] })).json).toMatchObject({
+      status: 422,
+      code: 'evidence-not-found',
+      faults: [2, 3, 4, 5, 6].map((index) => ({ field: `whys[1].evidence[${index}]` })),
+    });
+    expect((await post(`${path}/five-whys`, { whys: [{ ...whys[0], evidence: [last] }] })).status).toBe(200);
     const as = (path: string, Accept: string) => send(api.url, 'GET', path, { headers: { Accept } });
     const { json } = await get(`${path}/report`);
     expect(json).toMatchObject({

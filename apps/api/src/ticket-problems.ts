@@ -125,6 +125,7 @@ export const ticketProblems = {
   'ticket-merged': { status: 409, title: 'The ticket was merged into another' },
   'merge-pending': { status: 409, title: 'A merge is pending' },
   'no-merge-pending': { status: 409, title: 'No merge is pending' },
+  'evidence-not-found': { status: 422, title: 'The evidence does not exist' },
   'runbook-not-found': { status: 422, title: 'No such runbook' },
   'runbook-step-not-found': { status: 422, title: 'No such step of a runbook' },
   'runbook-step-over': { status: 409, title: 'The step is already finished' },

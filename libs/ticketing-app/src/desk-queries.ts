@@ -46,6 +46,7 @@ import { evaluatedAt, isPast, readPast, type When } from './past.js';
 import { type ByName, databaseAnswer, find, type Page, readByIds, readByName, readParts, type Sources } from './read-models.js';
 import { noFilter, readTicketFilter, savedTicketList } from './saved-filters.js';
 import type { TicketListAsked } from './ticket-list-parameters.js';
+import { ofWords } from './ticket-list-query.js';
 import { whoIsOnCall } from './who-is-on-call.js';
 
 /** The agreement with a client, now or at another time. */
@@ -64,6 +65,8 @@ export async function readContract(
 
 /** Filters for problems, combined with AND. */
 export interface ProblemsAsked extends ByName {
+  /** Words that its text must all have; one that ends with `*` matches all words with that beginning. */
+  readonly q?: string | undefined;
   readonly client?: string | undefined;
   readonly status?: ProblemStatus | undefined;
   readonly service?: string | undefined;
@@ -78,14 +81,15 @@ export interface ProblemsAsked extends ByName {
 /** Problems by id. */
 export function readProblems(
   sources: Sources,
-  { client, status, service, component, category, ticket: tickets, overdue, limit, after }: ProblemsAsked,
+  { q, client, status, service, component, category, ticket: tickets, overdue, limit, after }: ProblemsAsked,
 ): Promise<Page<ProblemRecord>> {
   const dueBy = overdue && { $lte: overdue.at };
   const nextActionDueAt = overdue?.is === false ? { $not: dueBy } : dueBy;
   // All names that begin with `<category>/`: '0' is the character after '/'.
   const below = category && { $or: [{ category }, { category: { $gt: `${category}/`, $lt: `${category}0` } }] };
-  const where = omitUndefined({ client, status, service, component, tickets, nextActionDueAt, ...below });
-  return readByName<ProblemRecord>(sources, { view: problems.name, where, limit, after });
+  const $and = q === undefined ? undefined : [{}, ...ofWords(q)];
+  const where = omitUndefined({ client, status, service, component, tickets, nextActionDueAt, ...below, $and });
+  return readByName<ProblemRecord>(sources, { view: problems.name, where, limit, after, hidden: ['words'] });
 }
 
 /** Filters for preventive actions, combined with AND. */

@@ -11,6 +11,7 @@ import {
   StreamDeleted,
   streamName,
   upcast,
+  UUID,
 } from '#eventsourcing';
 import {
   agent,
@@ -53,10 +54,13 @@ import {
   type PinnedClocks,
   type PinnedContract,
   type Principal,
+  problem,
   type ProblemState,
   type PublishedRunbook,
   publicEventType,
   type RecordAlerts,
+  type RecordFiveWhys,
+  referenceIn,
   type ReportFacts,
   type ReplayDeadLetters,
   type Role,
@@ -124,6 +128,8 @@ const lookUps: Readonly<Record<string, LookUp>> = {
     const named = body as Partial<LinkTicket & MergeTicket>;
     return unlessHidden(await ticketOf(store, named.into ?? named.ticketId ?? ''), state as Belonging | null, principal);
   },
+  'faults-of-evidence': (store, { body, state, principal }) =>
+    faultsOfEvidence(store, body as RecordFiveWhys, state as ProblemState, principal),
   runbook: (store, { body }) => publishedRunbook(store, (body as StartRunbook).article),
   'who-has-left': (store, { body, actor }) => whoHasLeft(store, body as PersonNamed, actor),
   'agent-at-work': (store, { body, actor }) => agentAtWork(store, body as PersonNamed, actor),
@@ -171,6 +177,43 @@ async function ticketOf(store: EventStore, id: string): Promise<TicketState> {
 function unlessHidden(other: TicketState, one: Belonging | null, principal: Principal): TicketState {
   if (other === null || seesClient(principal, other.client)) return other;
   return one !== null && areOfOneCustomer(one, other) ? other : null;
+}
+
+/** Evidence that refers to what does not exist, belongs to another client, or may not be seen. */
+async function faultsOfEvidence(
+  store: EventStore,
+  { whys }: RecordFiveWhys,
+  state: ProblemState,
+  principal: Principal,
+): Promise<readonly Fault[]> {
+  if (state === null) return [];
+  const lastOf = async (kind: 'ticket' | 'problem', id: string): Promise<number> => {
+    if (kind === 'ticket') {
+      const { state: found, revision } = await readAggregate(store, ticket, id).catch(ofDeletedStream);
+      const seen = unlessHidden(found, state, principal);
+      return seen !== null && areOfOneCustomer(state, seen) ? revision : -1;
+    }
+    const { state: found, revision } = await readAggregate(store, problem, id).catch(ofDeletedStream);
+    return found?.client === state.client ? revision : -1;
+  };
+  const known = new Map<string, Promise<number>>();
+  const faultsOf = async (text: string, field: string): Promise<readonly Fault[]> => {
+    const reference = referenceIn(text);
+    if (reference === undefined) return [];
+    const { kind, id, revision } = reference;
+    const name = `${kind}/${id}`;
+    const reading = known.get(name) ?? (UUID.test(id) ? lastOf(kind, id) : Promise.resolve(-1));
+    known.set(name, reading);
+    const last = await reading;
+    if (last < 0) return [{ field, message: `must name a ${kind} of the same client, as ${kind}/<id>/<revision>` }];
+    const isThere = revision === undefined || (/^\d{1,9}$/.test(revision) && Number(revision) <= last);
+    return isThere ? [] : [{ field, message: `must name an event of that ${kind}, whose last revision is ${last}` }];
+  };
+  const faults: Fault[] = [];
+  // One question after the other, so that no command reads thousands of streams at once.
+  for (const [why, { evidence = [] }] of whys.entries())
+    faults.push(...(await Promise.all(evidence.map((text, index) => faultsOf(text, `whys[${why}].evidence[${index}]`)))).flat());
+  return faults;
 }
 
 /** A question, unless it belongs to someone else and the sender may see only their own. */
@@ -252,8 +295,8 @@ function faultsOfUrl(url: string | undefined, networks: WebhookNetworks | undefi
   return forbidden === undefined ? [] : [{ field: 'url', message: `must be a URL that requests may be sent to: ${forbidden.message}` }];
 }
 
-function ofDeletedStream(error: unknown): { readonly state: null } {
-  if (error instanceof StreamDeleted) return { state: null };
+function ofDeletedStream(error: unknown): { readonly state: null; readonly revision: -1 } {
+  if (error instanceof StreamDeleted) return { state: null, revision: -1 };
   throw error;
 }
 

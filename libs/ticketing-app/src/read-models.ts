@@ -400,13 +400,19 @@ export async function readTickets<Doc extends object>(
   return { items: await databaseAnswer(withLastSeen(sources.models[inside].db, { group: ticketViews, face }, items)), more };
 }
 
-/** The documents of a view by id, as they were folded. @param asked.where a filter */
+/** The documents of a view by id, as they were folded. @param asked.where a filter @param asked.hidden fields that readers do not need */
 export function readByName<Doc extends object>(
   sources: Pick<Sources, 'models'>,
-  { view, where = {}, limit, after }: { readonly view: string; readonly where?: object } & ByName,
+  {
+    view,
+    where = {},
+    limit,
+    after,
+    hidden = [],
+  }: { readonly view: string; readonly where?: object; readonly hidden?: readonly string[] } & ByName,
 ): Promise<Page<Doc>> {
   const filter = after === undefined ? where : { ...where, _id: { $gt: after } };
-  return readPage(sources, view, { filter, sort: { _id: 1 }, limit, hidden: ['_id', 'position', 'revision'] });
+  return readPage(sources, view, { filter, sort: { _id: 1 }, limit, hidden: ['_id', 'position', 'revision', ...hidden] });
 }
 
 /** Documents of a view, newest first. */

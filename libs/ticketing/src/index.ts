@@ -43,6 +43,7 @@ export * from './knowledge/article.js';
 export * from './major-incident/major-incident.js';
 export { type StatusPage, statusPageOf } from './major-incident/status-page.js';
 export { outage, type OutageCommands } from './major-incident/outage.js';
+export { type RecordFiveWhys, referenceIn } from './problem/five-whys.js';
 export * from './problem/preventive-actions.js';
 export * from './problem/problem.js';
 export * from './problem/problem-record.js';

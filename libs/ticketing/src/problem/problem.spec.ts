@@ -84,6 +84,8 @@ describe('a problem', () => {
         .events(),
     ).toEqual([]);
     expect(given(opened, recorded, ['RecordFiveWhys', { whys: whys.slice(1) }]).state?.whys).toEqual(whys.slice(1));
+    const faults = [{ field: 'whys[0].evidence[0]', message: 'must name a ticket' }];
+    expect(given(opened).when('RecordFiveWhys', { whys }, 0, faults).refusal()).toMatchObject({ refused: 'evidence-not-found', faults });
   });
 
   it('is fixed by a change that removes a recorded root cause', () => {

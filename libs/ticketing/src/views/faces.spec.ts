@@ -324,10 +324,14 @@ const lives: Readonly<Record<string, readonly Chapter[]>> = {
   problems: [
     [
       'ProblemOpened',
-      { ...golden('ProblemOpened'), status: 'open', tickets: [], failedFixes: [], actions: [], openedBy: actor, openedAt: at(0) },
+      {
+        ...golden('ProblemOpened'),
+        ...{ status: 'open', tickets: [], failedFixes: [], actions: [], openedBy: actor, openedAt: at(0) },
+        words: expect.arrayContaining(['printers', 'fin', 'monday']),
+      },
     ],
     ['TicketLinkedToProblem', { tickets: [ticketId] }, { ticketId }],
-    ['ProblemRootCauseRecorded', { rootCause: 'The driver leaks handles' }],
+    ['ProblemRootCauseRecorded', { rootCause: 'The driver leaks handles', words: expect.arrayContaining(['monday', 'leaks']) }],
     ['ProblemWorkaroundRecorded', { workaround: 'Restart the spooler', status: 'known-error' }],
     [
       'ProblemActionPlanned',
