@@ -20,6 +20,8 @@ export default {
   maxWorkers: availableParallelism() + 1,
   // Far more than a test takes: machines may be busy. Longer than `eventually` waits, whose error says more.
   testTimeout: 2 * Number(process.env.TEST_PATIENCE_MS ?? 60_000),
+  // A worker that has run many specs takes most of a second to end, on a busy machine more. One that takes longer than this holds something open.
+  workerGracefulExitTimeout: 15_000,
   // Our libraries are read from their sources, so that tests need no build (see "imports" in package.json).
   testEnvironmentOptions: {
     customExportConditions: ['tierline-source', 'node', 'node-addons'],

@@ -27,5 +27,15 @@ export async function eventually<Value>(
   }
 }
 
+/** As `eventually`, but what is thrown is thrown at once: it is an answer as well, and no reason to ask again. */
+export async function answered<Value>(ask: () => Promise<Value>, holds: (value: Value) => boolean): Promise<Value> {
+  const [outcome] = await eventually(
+    () => Promise.allSettled([ask()]),
+    ([settled]) => settled.status === 'rejected' || holds(settled.value),
+  );
+  if (outcome.status === 'rejected') throw outcome.reason;
+  return outcome.value;
+}
+
 const shown = (value: unknown): string =>
   JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? String(part) : part)) ?? String(value);

@@ -5,7 +5,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import { InMemoryTransport } from '@modelcontextprotocol/sdk/inMemory.js';
 import type { Role } from '#ticketing';
 import { bridgeMcp, bridgeStreams } from '../../cli/src/mcp-command.js';
-import { eventually } from '../../../test/eventually.js';
+import { answered, eventually } from '../../../test/eventually.js';
 import { keyFor, type RunningApi, send, startApi } from './testing/running-api.js';
 
 let api: RunningApi;
@@ -39,7 +39,7 @@ interface Result {
 
 async function call(client: Client, name: string, given: object): Promise<Result> {
   // As long as a view has not come so far yet, on a busy machine.
-  const { isError = false, structuredContent: json } = await eventually(
+  const { isError = false, structuredContent: json } = await answered(
     () => client.callTool({ name, arguments: { ...given } }),
     ({ structuredContent }) => (structuredContent as { code?: string } | undefined)?.code !== 'not-yet-visible',
   );

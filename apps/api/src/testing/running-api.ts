@@ -11,7 +11,7 @@ import { SealedBlobs } from '#privacy';
 import { type Principal, projectionGroups, type Role } from '#ticketing';
 import { asOperator, issueCredential } from '#ticketing-app';
 import { WebhookSecrets } from '#webhooks';
-import { eventually } from '../../../../test/eventually.js';
+import { answered, eventually } from '../../../../test/eventually.js';
 import { storeWithKeys, type TestStores, testStores } from '../../../../test/stores.js';
 import { type ApiParts, createApi } from '../create-api.js';
 
@@ -135,7 +135,7 @@ interface Asked {
  * a full log, that may take longer than one request waits.
  */
 export const send = (url: string, method: string, path: string, asked: Asked = {}): Promise<Answer> =>
-  eventually(
+  answered(
     () => sendOnce(url, method, path, asked),
     ({ status, text }) => status !== 503 || !text.includes('"not-yet-visible"'),
   );
