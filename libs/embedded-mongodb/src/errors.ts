@@ -1,4 +1,4 @@
-/** The server's error codes that this node uses, by their names (`src/mongo/base/error_codes.yml` of the server). */
+/** The server's error codes used by this node, with their names (`src/mongo/base/error_codes.yml` of the server). */
 const codeNames: Readonly<Record<number, string>> = {
   1: 'InternalError',
   2: 'BadValue',
@@ -86,13 +86,13 @@ export class ServerError extends Error {
   }
 }
 
-/** The error of an operator, option or value that is malformed: 2 BadValue. */
+/** An error for a malformed operator, option or value: 2 BadValue. */
 export const badValue = (message: string): ServerError => new ServerError(2, message);
 
-/** The error of a specification that cannot be read: 9 FailedToParse. */
+/** An error for a specification that cannot be parsed: 9 FailedToParse. */
 export const failedToParse = (message: string): ServerError => new ServerError(9, message);
 
-/** The error of a field that has the wrong type: 14 TypeMismatch. */
+/** An error for a field of the wrong type: 14 TypeMismatch. */
 export const typeMismatch = (message: string): ServerError => new ServerError(14, message);
 
 /** A record whose checksum does not match: 366 DataCorruptionDetected. */
@@ -105,7 +105,7 @@ export class DamagedRecordError extends ServerError {
   }
 }
 
-/** The data of a directory cannot be read: it has another format, or is damaged where everything depends on it. */
+/** The data of a directory cannot be read: it has another format, or is damaged in an essential place. */
 export class DataUnreadable extends Error {
   readonly code = 'ERR_DATA_UNREADABLE';
   override readonly name = 'DataUnreadable';
@@ -118,7 +118,7 @@ export class DataUnreadable extends Error {
   }
 }
 
-/** The data file is damaged, or not there any more. */
+/** The data file is damaged or missing. */
 export const dataDamaged = (directory: string, reason: string): DataUnreadable =>
   new DataUnreadable(
     directory,

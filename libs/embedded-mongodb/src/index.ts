@@ -15,36 +15,38 @@ import { backUpMongoDB } from './storage/backup.js';
 export { BackupExists, backUpMongoDB, BadCertificate, BadCredentials, DataUnreadable, DirectoryLocked, NotLoopback, PortUnavailable };
 
 export type EmbeddedMongoDBOptions = {
-  /** Where the data lives; made if it is not there. One node holds it at a time. */
+  /** Where the data is kept; created if missing. Used by one node at a time. */
   readonly directory: string;
-  /** The TCP port; 0 takes any free one. */
+  /** The TCP port; 0 for any free port. */
   readonly port: number;
-  /** A loopback address, 127.0.0.1 by default. Any other one needs `tls` and `credentials` both. */
+  /** A loopback address, 127.0.0.1 by default. Any other address needs both `tls` and `credentials`. */
   readonly host?: string;
-  /** Certificate chain and private key, PEM. With them the node speaks TLS only. */
+  /** Certificate chain and private key, PEM. If set, the node accepts TLS only. */
   readonly tls?: { readonly cert: string; readonly key: string };
   /**
-   * The user who may do everything, of the database `admin`. With one the node asks every client to sign in by SCRAM-SHA-256; without, it
-   * serves everyone who reaches it. Nothing of it is stored: the user is the one that the latest start was given.
+   * The user, of the database `admin`, who may do everything. If set, every client has to sign in by SCRAM-SHA-256; otherwise the node
+   * serves everyone who can reach it. It is not stored: only the user given at the latest start exists.
    */
   readonly credentials?: { readonly user: string; readonly password: string };
   /** Another user of the database `admin`, who may read one database and nothing else; only with `credentials`. */
   readonly reader?: { readonly user: string; readonly password: string; readonly database: string };
-  /** Milliseconds after which a cursor that nobody reads is closed. Default 600000, as on the server. */
+  /** Milliseconds after which an idle cursor is closed. Default 600000, as on the server. */
   readonly cursorTimeoutMs?: number;
   /** Cursors that may be open at once. Default 1000. */
   readonly maxOpenCursors?: number;
-  /** Seconds between two searches for documents that an index with `expireAfterSeconds` lets expire. Default 60, as on the server. */
+  /**
+   * Seconds between two searches for documents that have expired under an index with `expireAfterSeconds`. Default 60, as on the server.
+   */
   readonly ttlMonitorSleepSecs?: number;
-  /** Bytes that one sort may hold in memory; what is beyond goes to a temporary file in the directory. Default 104857600, as on the server. */
+  /** Bytes that one sort may hold in memory; the rest goes to a temporary file in the directory. Default 104857600, as on the server. */
   readonly sortMemoryBytes?: number;
   /**
-   * Connections at once, 2000 by default. One more takes the place of the one that has waited longest for its client, strangers first.
+   * Connections at once; default 2000. Beyond that, a new one replaces the one that has been idle longest, first among those not signed in.
    */
   readonly maxConnections?: number;
   /**
-   * Whether the node runs in a thread of its own, so that a long query does not hold up its starter. Default: yes where
-   * the library is compiled; from TypeScript sources, which a thread cannot load, it always runs in the starter's.
+   * Whether the node runs in its own thread, so that a long query does not block the caller. Default: yes if the library is compiled. From
+   * TypeScript sources, which a thread cannot load, it always runs in the caller's thread.
    */
   readonly thread?: boolean;
 };
@@ -54,24 +56,24 @@ export type EmbeddedMongoDB = {
   readonly url: string;
   readonly port: number;
   /**
-   * Copies all databases, as they are at one moment, into a directory while clients read and write. A node can be started
-   * on the copy; it is complete when the promise resolves, and not there when it rejects.
+   * Copies a consistent state of all databases into a directory while clients read and write. A node can be started on the copy. It is
+   * complete when the promise resolves, and does not exist when it rejects.
    *
    * @throws BackupExists
    */
   backup(directory: string): Promise<void>;
-  /** Ends connections, finishes what is being written, and lets go of the directory. */
+  /** Ends connections, finishes pending writes, and releases the directory. */
   close(): Promise<void>;
 };
 
-/** What the thread throws and callers can tell apart. */
+/** Errors of the thread that callers can tell apart. */
 const ERRORS = [BackupExists, BadCertificate, BadCredentials, DataUnreadable, DirectoryLocked, NotLoopback, PortUnavailable];
 
 /**
- * Starts a MongoDB node on a directory of this machine: it speaks MongoDB's wire protocol on a loopback port, and what
- * it has acknowledged is on disk.
+ * Starts a MongoDB node on a directory of this machine. It speaks MongoDB's wire protocol on a loopback port, and what it has acknowledged
+ * is on disk.
  *
- * @throws PortUnavailable, DirectoryLocked, NotLoopback, BadCertificate, BadCredentials, DataUnreadable; each has a stable `code`
+ * @throws PortUnavailable, DirectoryLocked, NotLoopback, BadCertificate, BadCredentials, DataUnreadable; each with a stable `code`
  */
 export const startEmbeddedMongoDB = async (options: EmbeddedMongoDBOptions): Promise<EmbeddedMongoDB> => {
   const {
@@ -110,7 +112,7 @@ export const startEmbeddedMongoDB = async (options: EmbeddedMongoDBOptions): Pro
           ['backup', 'close'],
           ERRORS,
         )
-      : // Loaded only by the thread that it runs in.
+      : // Loaded only by the thread in which it runs.
         await (await import('./node.js')).runNode(given);
   return {
     url: `mongodb://${urlHost(host)}:${node.port}/?directConnection=true${tls ? '&tls=true' : ''}`,

@@ -14,7 +14,7 @@ import { removeScratchFiles, ScratchFile } from './storage/scratch-file.js';
 import { Store } from './storage/store.js';
 import { failure, MAX_MESSAGE_BYTES, messageLength, ProtocolViolation, readRequest, writeReply, type Request } from './wire/messages.js';
 
-/** What this node is called in messages. */
+/** The name of this node in messages. */
 const NODE = 'MongoDB';
 
 export type NodeOptions = {
@@ -33,10 +33,10 @@ export type NodeOptions = {
 
 export type RunningNode = { readonly port: number; backup(directory: string): Promise<void>; close(): Promise<void> };
 
-/** The largest message of a client that has not signed in: enough for every handshake, too little to fill the memory. */
+/** The largest message from a client that has not signed in: enough for every handshake, too little to exhaust memory. */
 const MAX_STRANGERS_MESSAGE_BYTES = 64 * 1024;
 
-/** How long a client may take for the handshake of TLS, in milliseconds. */
+/** How long a client may take for the TLS handshake, in milliseconds. */
 const TLS_HANDSHAKE_MS = 10_000;
 
 /** Opens the directory and serves it, in this thread. */
@@ -89,14 +89,14 @@ export const runNode = async ({
     const server = tls
       ? createTlsServer({ ...tls, noDelay: true, minVersion: 'TLSv1.2', handshakeTimeout: TLS_HANDSHAKE_MS }, accept)
       : createServer({ noDelay: true }, accept);
-    // With TLS this is the connection below, which is there before the handshake and ends both.
+    // With TLS this is the underlying connection, which exists before the handshake and ends both.
     server.on('connection', (socket: Socket) => {
       sockets.add(socket);
       socket.on('close', () => sockets.delete(socket));
-      // Who does nothing makes room for who comes; who works is not cut off.
+      // Idle connections make room for new ones; busy ones are not closed.
       if (sockets.size > maxConnections) (idle.longest() ?? socket).destroy();
     });
-    // A handshake that fails is the trouble of that client.
+    // A failed handshake concerns only that client.
     server.on('tlsClientError', (_, socket: Socket) => socket.destroy());
     await new Promise<void>((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException): void => {
@@ -106,7 +106,7 @@ export const runNode = async ({
       server.once('error', failed);
       server.listen({ port, host: host === 'localhost' ? '127.0.0.1' : host, exclusive: true }, () => {
         server.off('error', failed);
-        // A connection that cannot be accepted (no file descriptors left) is the trouble of that connection.
+        // A connection that cannot be accepted (no file descriptors left) concerns only that client.
         server.on('error', (error) => process.emitWarning(`the embedded MongoDB could not accept a connection: ${error.message}`));
         resolve();
       });
@@ -120,7 +120,7 @@ export const runNode = async ({
       const stopped = new Promise((resolve) => server.close(resolve));
       for (const socket of sockets) socket.destroy();
       await stopped;
-      // What still runs ends at its next pause, its client being gone: the file is not closed under its feet.
+      // Running commands end when they next yield, since their clients are gone: the file must not be closed before.
       await Promise.allSettled(running);
       await expiry.stop();
       cursors.close();
@@ -144,8 +144,8 @@ const peerOf = ({ remoteAddress = '', remotePort = 0 }: Socket): string =>
   `${isIPv6(remoteAddress) ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`;
 
 /**
- * Serves one connection: one command after the other, as the server does. While commands wait, the socket is not read,
- * so a client that sends without end fills its own buffers and not this process.
+ * Serves one connection: one command after the other, as the server does. While commands wait, the socket is not read, so a client that
+ * keeps sending fills its own buffers, not this process's.
  */
 const serve = (socket: Socket, node: Node, connection: Connection, running: Set<Promise<unknown>>, idle: IdleConnections): void => {
   let chunks: Buffer[] = [];
@@ -162,7 +162,7 @@ const serve = (socket: Socket, node: Node, connection: Connection, running: Set<
     idle.delete(socket);
     waiting.length = 0;
   });
-  // A client that leaves half of a message behind is not waited for without end, a quiet one is.
+  // A client that leaves a message incomplete is not waited for indefinitely; an idle one is.
   const work = async (): Promise<void> => {
     if (working) return;
     working = true;
@@ -217,7 +217,7 @@ const serve = (socket: Socket, node: Node, connection: Connection, running: Set<
     try {
       receive();
     } catch (error) {
-      // What is not a message of the protocol ends the connection, and nothing else.
+      // A message that violates the protocol only ends its connection.
       if (!(error instanceof ProtocolViolation)) process.emitWarning(`the embedded MongoDB closes a connection: ${String(error)}`);
       socket.destroy();
       return;
@@ -229,12 +229,12 @@ const serve = (socket: Socket, node: Node, connection: Connection, running: Set<
   });
 };
 
-/** Connections that wait for their client, longest first. */
+/** Idle connections, longest first. */
 class IdleConnections {
   readonly #silent = new Set<Socket>();
   readonly #known = new Set<Socket>();
 
-  /** @param kind silent: who has not said a word yet, or not who they are */
+  /** @param kind silent: has not sent anything or not signed in */
   add(socket: Socket, kind: 'silent' | 'known'): void {
     (kind === 'silent' ? this.#silent : this.#known).add(socket);
   }
@@ -244,7 +244,7 @@ class IdleConnections {
     this.#known.delete(socket);
   }
 
-  /** The one that is missed least, taken out; undefined where all are at work. */
+  /** Removes and returns the one that is least missed; undefined if all are busy. */
   longest(): Socket | undefined {
     const [socket] = this.#silent.size > 0 ? this.#silent : this.#known;
     if (socket !== undefined) this.delete(socket);
@@ -252,7 +252,7 @@ class IdleConnections {
   }
 }
 
-/** A reply as bytes; one that cannot be written is a fault of this node, and an error to its client alone. */
+/** A reply as bytes; if it cannot be encoded, that is a fault of this node, and an error only for its client. */
 const encodeReply = (reply: Parameters<typeof writeReply>[0], requestId: number, legacy: boolean): Buffer => {
   let bytes: Buffer;
   try {

@@ -36,7 +36,7 @@ export const doubleOf = (value: Numeric): number => {
   return value instanceof Decimal128 ? doubleOfDecimal(unpack(value)) : Number(value);
 };
 
-/** int with int stays int where it fits, else becomes long; a long that overflows is `undefined`. */
+/** int with int stays int if it fits, otherwise becomes long; a long that overflows is `undefined`. */
 const integers = (
   a: number | bigint,
   b: number | bigint,
@@ -68,12 +68,12 @@ const addition: Operation = { decimals: addDecimals, doubles: (a, b) => a + b, b
 const subtraction: Operation = { decimals: (a, b) => addDecimals(a, negateDecimal(b)), doubles: (a, b) => a - b, bigints: (a, b) => a - b };
 const multiplication: Operation = { decimals: multiplyDecimals, doubles: (a, b) => a * b, bigints: (a, b) => a * b };
 
-/** The sum by MongoDB's type rules, or undefined where a long overflows (an update refuses it, an expression turns to double). */
+/** The sum by MongoDB's type rules, or undefined if a long overflows (an update refuses it, an expression continues with a double). */
 export const add = (a: Numeric, b: Numeric): Numeric | undefined => apply(addition, a, b);
 export const subtract = (a: Numeric, b: Numeric): Numeric | undefined => apply(subtraction, a, b);
 export const multiply = (a: Numeric, b: Numeric): Numeric | undefined => apply(multiplication, a, b);
 
-/** The quotient: a double, or a decimal where one takes part. The caller has refused a divisor of zero. */
+/** The quotient: a double, or a decimal if either is one. The caller has refused a divisor of zero. */
 export const divide = (a: Numeric, b: Numeric): Numeric =>
   a instanceof Decimal128 || b instanceof Decimal128
     ? pack(divideDecimals(decimalOf(a), decimalOf(b)))
@@ -93,7 +93,7 @@ export const isZero = (value: Numeric): boolean => {
   return unpacked.kind === 'finite' && unpacked.coefficient === 0n;
 };
 
-/** $floor, $ceil: the type stays. A decimal that is not finite, or has too many digits before the point, comes to NaN, as on a server. */
+/** $floor, $ceil: the type stays. A decimal that is not finite, or has too many digits before the point, becomes NaN, as on a server. */
 export const toWhole = (value: Numeric, mode: 'floor' | 'ceil'): Numeric => {
   if (value instanceof Decimal128) return pack(quantize(unpack(value), mode) ?? { kind: 'nan' });
   return value instanceof Double ? new Double(Math[mode](value.value)) : value;
@@ -101,7 +101,7 @@ export const toWhole = (value: Numeric, mode: 'floor' | 'ceil'): Numeric => {
 
 const toEven = (double: number): number => (Math.abs(double % 1) === 0.5 ? 2 * Math.round(double / 2) : Math.round(double));
 
-/** $round (half to even) and $trunc, at a number of decimal places from -20 to 100; undefined where a long overflows. */
+/** $round (half to even) and $trunc, to -20 to 100 decimal places; undefined if a long overflows. */
 export const atPlaces = (value: Numeric, places: number, mode: 'even' | 'trunc'): Numeric | undefined => {
   if (value instanceof Decimal128) {
     const exact = unpack(value);
@@ -109,10 +109,10 @@ export const atPlaces = (value: Numeric, places: number, mode: 'even' | 'trunc')
   }
   if (value instanceof Double) {
     const { value: double } = value;
-    // From 2^53 on there is nothing after the point.
+    // From 2^53 on there are no fractions.
     if (!Number.isFinite(double) || (places >= 0 && Math.abs(double) >= 0x20000000000000)) return value;
     if (places === 0) return new Double(mode === 'trunc' ? Math.trunc(double) : toEven(double));
-    // By the digits that the double really has: 1.005 is below, and rounds down.
+    // By the exact digits of the double: 1.005 is less than that, and rounds down.
     const exact = unpack(pack(decimalOfDouble(double)));
     return new Double(doubleOfDecimal(quantize(exact, mode, places) ?? exact));
   }
@@ -134,7 +134,7 @@ export const absolute = (value: Numeric): Numeric | undefined => {
   return value === -0x80000000 ? 0x80000000n : Math.abs(value);
 };
 
-/** The value as an int where it fits, else as a long. */
+/** The value as an int if it fits, otherwise as a long. */
 export const narrowest = (value: bigint): number | bigint => (fitsInt(value) ? Number(value) : value);
 
 export const asNumeric = (value: Value | undefined): Numeric | undefined => (isNumber(value) ? (value as Numeric) : undefined);

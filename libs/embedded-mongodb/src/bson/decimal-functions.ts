@@ -15,13 +15,13 @@ import {
 } from './decimal128.js';
 
 /**
- * Roots, logarithms, exponentials and trigonometry of decimals, with all the digits that a decimal has. Computed as whole numbers of
- * 10^-PLACES, which leaves more than 34 digits also where a result is small.
+ * Roots, logarithms, exponentials and trigonometry of decimals, with all the digits of a decimal. Computed as whole numbers of 10^-PLACES,
+ * which leaves more than 34 digits even if a result is small.
  */
 const PLACES = 90;
 const ONE = 10n ** BigInt(PLACES);
 
-/** The inverse hyperbolic tangent of a small number: it converges by `z`² a term. */
+/** The inverse hyperbolic tangent of a small number: each term converges by `z`². */
 const atanh = (z: bigint): bigint => {
   const square = (z * z) / ONE;
   let [sum, power] = [0n, z];
@@ -37,7 +37,7 @@ type Finite = Extract<Unpacked, { kind: 'finite' }>;
 /** The natural logarithm of a number above zero. */
 const lnOf = ({ coefficient, exponent }: Finite): bigint => {
   const length = coefficient.toString().length;
-  // From 1 on, below 10; then halved to what lies around 1.
+  // From 1 to below 10; then halved until it is near 1.
   let near = (coefficient * ONE) / 10n ** BigInt(length - 1);
   let halvings = 0n;
   for (; near > (ONE * 3n) / 2n; near /= 2n) halvings++;
@@ -53,12 +53,12 @@ const expOf = (power: bigint): Unpacked => {
     sum += term;
     term = (term * rest) / (ONE * n);
   }
-  // Beyond these there is nothing but infinity and zero.
+  // Beyond these the result is infinity or zero.
   const shift = tens > 10_000n ? 10_000 : tens < -10_000n ? -10_000 : Number(tens);
   return finite(sum, shift - PLACES);
 };
 
-/** A finite decimal as a whole number of 10^-PLACES; its size must be checked before. */
+/** A finite decimal as a whole number of 10^-PLACES; the caller has checked its size. */
 const fixed = ({ negative, coefficient, exponent }: Finite): bigint => {
   const places = exponent + PLACES;
   const size = places >= 0 ? coefficient * 10n ** BigInt(places) : coefficient / 10n ** BigInt(-places);
@@ -69,7 +69,7 @@ const inPlaces = (value: bigint): Unpacked => (value === 0n ? finite(0n, 0) : fi
 
 const NAN: Unpacked = { kind: 'nan' };
 
-/** A result so near to a whole number that quadruple precision, in which a server computes, does not tell them apart, is that number. */
+/** A result so close to a whole number that quadruple precision, which a server uses, cannot distinguish them, is that number. */
 const settled = (a: Unpacked): Unpacked => {
   const whole = a.kind === 'finite' ? roundDecimal(a, 'even') : a;
   if (a.kind !== 'finite' || whole.kind !== 'finite' || whole.coefficient === 0n || a.exponent >= 0) return a;
@@ -78,7 +78,7 @@ const settled = (a: Unpacked): Unpacked => {
   return (difference < 0n ? -difference : difference) << 114n < a.coefficient ? whole : a;
 };
 
-/** A number of 10^-PLACES with the 113 bits that quadruple precision has. */
+/** A number of 10^-PLACES rounded to the 113 bits of quadruple precision. */
 const quadruple = (value: bigint): bigint => {
   const size = value < 0n ? -value : value;
   if (size === 0n) return value;
@@ -92,11 +92,11 @@ const quadruple = (value: bigint): bigint => {
   return value < 0n ? -rounded : rounded;
 };
 
-/** A logarithm as a server computes it, in quadruple precision from a number in it; near 1 from the distance to that. */
+/** A logarithm as a server computes it, in quadruple precision; near 1, from the distance to 1. */
 const logarithmOf = (a: Finite, divisor: bigint): bigint => {
   const tens = a.exponent + a.coefficient.toString().length;
   const exact = (number: Finite): bigint => (lnOf(number) * ONE) / divisor;
-  // Beyond these, what the number loses by rounding does not show, or quadruple precision does not reach.
+  // Beyond these, rounding the number has no effect, or quadruple precision does not suffice.
   if (Math.abs(tens) > 4900) return exact(a);
   if (Math.abs(tens) > 20) return quadruple(exact(a));
   const distance = fixed(a) - ONE;
@@ -123,7 +123,7 @@ export const expOfDecimal = (a: Unpacked): Unpacked => {
   return Math.abs(size) > 20_000 ? (size > 0 ? { kind: 'infinite', negative: false } : finite(0n, -6176)) : settled(expOf(fixed(a)));
 };
 
-/** The square root of a number from zero on. */
+/** The square root of a non-negative number. */
 export const sqrtOfDecimal = (a: Unpacked): Unpacked => {
   if (a.kind !== 'finite' || a.coefficient === 0n) return a;
   const odd = a.exponent % 2 !== 0;
@@ -135,7 +135,7 @@ export const sqrtOfDecimal = (a: Unpacked): Unpacked => {
   return finite(root, exponent);
 };
 
-/** What the quadruple precision holds that a server computes powers in; what is beyond is infinite, or zero. */
+/** The range of quadruple precision, in which a server computes powers; beyond it, results are infinite or zero. */
 const MOST = finite(118973149535723176508575932662800702n, 4932 - 35);
 const LEAST = finite(64751751194380251109244389582276466n, -4966 - 34);
 const ZERO = finite(0n, 0);
@@ -152,7 +152,7 @@ const powerOf = (base: Finite, exponent: Finite): Unpacked => {
   const whole = quantize(exponent, 'trunc');
   if (whole?.kind !== 'finite' || whole.coefficient > 1000n || compareDecimals(whole, exponent) !== 0)
     return expOfDecimal(multiplyDecimals(finite(lnOf(base), -PLACES), exponent));
-  // By squaring; digits that cannot show in the result are let go.
+  // By squaring; digits that cannot affect the result are dropped.
   let [result, square]: [Finite, Finite] = [UNIT, base];
   const shorter = ({ coefficient, exponent: tens }: Finite): Finite => {
     const surplus = coefficient.toString().length - PLACES;
@@ -163,7 +163,7 @@ const powerOf = (base: Finite, exponent: Finite): Unpacked => {
   return exponent.negative ? divideDecimals(UNIT, result) : result;
 };
 
-/** A power as a server has it: with all digits of a decimal, also where fewer would do. */
+/** A power as a server returns it: with all the digits of a decimal, even if fewer would do. */
 export const powerOfDecimals = (from: Unpacked, exponent: Unpacked): Unpacked => {
   const base = inQuadruple(from);
   const padded = (result: Unpacked): Unpacked => addDecimals(unpack(pack(inQuadruple(result))), finite(0n, -6176));
@@ -184,13 +184,13 @@ export const powerOfDecimals = (from: Unpacked, exponent: Unpacked): Unpacked =>
   return padded(signed(powerOf({ ...base, negative: false }, exponent)));
 };
 
-/** A quotient of two logarithms, each with no more digits than a decimal has: so the server computes it. */
+/** A quotient of two logarithms, each rounded to the digits of a decimal, as the server computes it. */
 export const logOfDecimals = (a: Unpacked, base: Unpacked): Unpacked => {
   const [dividend, divisor] = [a, base].map((part) => unpack(pack(lnOfDecimal(part)))) as [Unpacked, Unpacked];
   return divideDecimals(dividend, divisor);
 };
 
-/** The sum with all of its digits; what is not finite stays so. */
+/** The sum with all its digits; non-finite values stay so. */
 const plus = (a: Unpacked, b: Unpacked): Unpacked => {
   if (a.kind !== 'finite') return b.kind === 'infinite' && a.kind === 'infinite' && a.negative !== b.negative ? NAN : a;
   if (b.kind !== 'finite') return b;
@@ -204,9 +204,9 @@ const plus = (a: Unpacked, b: Unpacked): Unpacked => {
 const HALF = finite(5n, -1);
 const UNIT = finite(1n, 0) as Finite;
 
-/** Below this, what a function adds to its argument is beyond the digits of the result. */
+/** Below this, what a function adds to its argument does not affect the result's digits. */
 const TINY = finite(1n, -18);
-/** Above this, turns are no more told apart. */
+/** Above this, turns can no longer be told apart. */
 const LARGE = finite(1n, 40);
 const sizeOf = (a: Unpacked): Unpacked => (a.kind === 'nan' ? a : { ...a, negative: false });
 const isBelow = (a: Unpacked, limit: Unpacked): boolean => {
@@ -217,7 +217,7 @@ const isBelow = (a: Unpacked, limit: Unpacked): boolean => {
 /** The square root of a whole number. */
 const rootOf = (square: bigint): bigint => {
   if (square === 0n) return 0n;
-  // From above, so that each step is nearer.
+  // From above, so that each step gets closer.
   let root = 10n ** BigInt(Math.ceil(square.toString().length / 2));
   for (let next = (root + square / root) / 2n; next < root; next = (root + square / root) / 2n) root = next;
   return root;
@@ -251,7 +251,7 @@ const turnOf = (a: Finite): { readonly sine: bigint; readonly cosine: bigint } =
   return { sine, cosine };
 };
 
-/** A function of the angle; angles so large that a decimal hardly tells their turns apart are those of doubles. */
+/** A function of the angle; angles so large that decimals can hardly tell turns apart are computed as doubles. */
 const ofTurn =
   (compute: (turn: { readonly sine: bigint; readonly cosine: bigint }) => Unpacked, nearly: (value: number) => number, odd: boolean) =>
   (a: Unpacked): Unpacked => {
@@ -265,7 +265,7 @@ export const sineOfDecimal = ofTurn(({ sine }) => inPlaces(sine), Math.sin, true
 export const cosineOfDecimal = ofTurn(({ cosine }) => inPlaces(cosine), Math.cos, false);
 export const tangentOfDecimal = ofTurn(({ sine, cosine }) => divideDecimals(finite(sine, 0), finite(cosine, 0)), Math.tan, true);
 
-/** A function that is odd, from what it is of numbers that are not negative; very small ones are as good as their values. */
+/** An odd function, given its values for non-negative numbers; very small numbers are returned unchanged. */
 const odd =
   (ofPositive: (a: Unpacked) => Unpacked) =>
   (a: Unpacked): Unpacked => {
@@ -296,7 +296,7 @@ export const arcSineOfDecimal = odd((a) => {
   return rest.coefficient === 0n ? multiplyDecimals(pi, HALF) : arcTangentOfDecimal(divideExactly(a, sqrtOfDecimal(rest)));
 });
 
-/** A quotient with more digits than a decimal has, for what goes on from it. */
+/** A quotient with more digits than a decimal, for intermediate results. */
 const divideExactly = (a: Unpacked, b: Unpacked): Unpacked => {
   if (a.kind !== 'finite' || b.kind !== 'finite' || b.coefficient === 0n) return divideDecimals(a, b);
   const room = PLACES + b.coefficient.toString().length;

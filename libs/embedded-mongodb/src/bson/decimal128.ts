@@ -1,8 +1,7 @@
 /**
  * Decimal128 values (IEEE 754-2008, binary integer encoding): 34 decimal digits, exponents from -6176 to 6111.
- *
- * Kept as their 16 bytes, so that what came in goes out unchanged (1.0 and 1.00 are different bytes), and unpacked only
- * where they are compared or computed with.
+ * Kept as their 16 bytes, so that they are returned unchanged (1.0 and 1.00 are different bytes), and unpacked only for comparisons and
+ * arithmetic.
  */
 export class Decimal128 {
   constructor(readonly bytes: Buffer) {}
@@ -95,7 +94,7 @@ export const addDecimals = (a: Unpacked, b: Unpacked): Unpacked => {
   const [high, low] = a.exponent >= b.exponent ? [a, b] : [b, a];
   if (high.coefficient === 0n) return low.coefficient === 0n ? { ...low, negative: a.negative && b.negative } : low;
   if (low.coefficient !== 0n && high.exponent - low.exponent > 2 * DIGITS + 4) {
-    // Too far apart to touch a digit of the sum: a sticky unit keeps the rounding right.
+    // Too far apart to affect a digit of the sum: a sticky unit keeps the rounding correct.
     const room = DIGITS + 2;
     return finite(signed(high) * 10n ** BigInt(room) + (low.negative ? -1n : 1n), high.exponent - room);
   }
@@ -161,7 +160,7 @@ export const roundDecimal = (a: Unpacked, mode: 'floor' | 'ceil' | 'trunc' | 'ev
   return { ...a, coefficient: a.coefficient / unit + (up ? 1n : 0n), exponent: -places };
 };
 
-/** With exactly so many digits after the point, or undefined where a decimal has no room for them: then a server has NaN. */
+/** With exactly this many digits after the point, or undefined if they do not fit in a decimal: a server then has NaN. */
 export const quantize = (a: Unpacked, mode: 'floor' | 'ceil' | 'trunc' | 'even', places = 0): Unpacked | undefined => {
   if (a.kind !== 'finite') return undefined;
   const padding = a.exponent + places;
@@ -188,7 +187,7 @@ export const decimalOfDouble = (value: number): Unpacked => {
     : { kind: 'finite', negative, coefficient: mantissa * 5n ** BigInt(-power), exponent: power };
 };
 
-/** A double as the server converts one in arithmetic with decimals: 15 significant digits, of zero its sign alone. */
+/** A double as the server converts it in arithmetic with decimals: 15 significant digits; of zero, only its sign. */
 export const decimalOfDoubleRounded = (value: number): Unpacked =>
   Number.isFinite(value) && value !== 0 ? (parseDecimal(value.toPrecision(15)) ?? NAN) : decimalOfDouble(value);
 
@@ -207,7 +206,7 @@ export const compareDecimals = (a: Unpacked, b: Unpacked): number => {
   return left < right ? -1 : left > right ? 1 : 0;
 };
 
-/** The decimal that a text denotes, or undefined if it denotes none. */
+/** The decimal denoted by a string, or undefined if there is none. */
 export const parseDecimal = (text: string): Unpacked | undefined => {
   const special = /^([+-])?(?:(inf(?:inity)?)|nan)$/i.exec(text);
   if (special) return special[2] ? { kind: 'infinite', negative: special[1] === '-' } : NAN;
@@ -222,7 +221,7 @@ export const parseDecimal = (text: string): Unpacked | undefined => {
   };
 };
 
-/** The text of a decimal, by the scientific or the plain form as the standard (and the server) chooses. */
+/** The decimal as a string, in scientific or plain notation as specified by the standard (and used by the server). */
 export const formatDecimal = (value: Unpacked): string => {
   if (value.kind === 'nan') return 'NaN';
   const sign = value.negative ? '-' : '';

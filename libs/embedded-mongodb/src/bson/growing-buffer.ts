@@ -1,15 +1,15 @@
-/** Bytes that are written one behind the other, and grow as needed. */
+/** A buffer to append bytes to, which grows as needed. */
 export class GrowingBuffer {
   bytes: Buffer;
   /** Where the next byte goes. */
   at = 0;
 
-  /** @param size bytes to begin with */
+  /** @param size initial size in bytes */
   constructor(size: number) {
     this.bytes = Buffer.allocUnsafe(size);
   }
 
-  /** Makes sure that so many bytes can be written. */
+  /** Makes sure that this many bytes can be written. */
   room(count: number): void {
     if (this.at + count <= this.bytes.length) return;
     const larger = Buffer.allocUnsafe(Math.max(this.bytes.length * 2, this.at + count));

@@ -118,7 +118,7 @@ const compareDocuments = (a: Doc, b: Doc, texts: CompareText): number => {
 /**
  * BSON's total order. A missing value (undefined) is above MinKey and below everything else.
  *
- * @param texts the order of texts, also of those within documents and arrays
+ * @param texts the order of strings, including those inside documents and arrays
  */
 export const compareValues = (a: Value | undefined, b: Value | undefined, texts: CompareText = compareText): number => {
   if (a === b) return 0;
@@ -174,7 +174,7 @@ export const compareValues = (a: Value | undefined, b: Value | undefined, texts:
 
 export const equalValues = (a: Value | undefined, b: Value | undefined, texts?: CompareText): boolean => compareValues(a, b, texts) === 0;
 
-/** Whether values in BSON order hold one that is equal. */
+/** Whether a value sorted in BSON order has an equal among the values. */
 export const containsValue = (sorted: readonly Value[], value: Value, texts?: CompareText): boolean => {
   let low = 0;
   let high = sorted.length;
@@ -188,12 +188,12 @@ export const containsValue = (sorted: readonly Value[], value: Value, texts?: Co
   return false;
 };
 
-/** What stands for a text in a key, where texts are not ordered by their bytes. */
+/** The representation of a string in a key if strings are not ordered by their bytes. */
 export type Texts = (text: string) => string;
 
 /**
- * Keys: bytes whose order (memcmp) is BSON's order, one value after the other, none the prefix of another. Values that
- * compare equal have equal keys (the int32 1, the double 1.0 and the decimal 1.00), so a unique index is exact.
+ * Keys: bytes whose order (memcmp) is BSON's order, one value after the other, none a prefix of another. Values that compare equal have
+ * equal keys (the int32 1, the double 1.0 and the decimal 1.00), so a unique index is exact.
  */
 class KeyWriter extends GrowingBuffer {
   #texts: Texts | undefined;
@@ -218,7 +218,7 @@ class KeyWriter extends GrowingBuffer {
     this.at += source.length;
   }
 
-  /** Text ends with two zeros; a zero within it is followed by 0xff, so that it sorts above the end. */
+  /** A string ends with two zeros; a zero within it is followed by 0xff, so that it sorts above the end. */
   text(text: string): void {
     this.room(text.length * 3 + 2);
     const start = this.at;
@@ -273,7 +273,7 @@ class KeyWriter extends GrowingBuffer {
     this.fraction(decimal);
   }
 
-  /** The double just below, then how far it is to the next one, as a fraction of 128 bits. */
+  /** The next lower double, then the distance to it as a 128-bit fraction of the gap between doubles. */
   fraction(value: Unpacked): void {
     let below = value.kind === 'finite' && value.coefficient === 0n ? 0 : doubleOfDecimal(value);
     if (
@@ -374,7 +374,7 @@ class KeyWriter extends GrowingBuffer {
   }
 }
 
-/** First bytes that are below and above the first byte of every value's key. */
+/** First bytes below and above the first byte of every value's key. */
 export const LOWEST = 10;
 export const HIGHEST = 240;
 
@@ -408,7 +408,7 @@ export const keyOf = (value: Value, texts?: Texts): Buffer => {
   return bytes;
 };
 
-/** The keys of several values in a row, between a prefix and a suffix; those of descending fields are inverted. */
+/** The keys of several values, between a prefix and a suffix; those of descending fields are inverted. */
 export const joinedKey = (
   prefix: Buffer,
   values: readonly Value[],
@@ -442,7 +442,7 @@ export const numberOf = (value: Value | undefined): number => {
   return value instanceof Decimal128 ? doubleOfDecimal(unpack(value)) : NaN;
 };
 
-/** Whether it is a number without a fraction, however small that may be. */
+/** Whether it is a number without any fraction, however small. */
 export const isWhole = (value: Value | undefined): boolean => {
   if (value instanceof Decimal128) {
     const number = unpack(value);
@@ -451,7 +451,7 @@ export const isWhole = (value: Value | undefined): boolean => {
   return isNumber(value) && Number.isInteger(numberOf(value));
 };
 
-/** Truth as the server sees it: false, null, undefined, a missing value and zero are false. */
+/** Truth as the server defines it: false, null, undefined, a missing value and zero are false. */
 export const isTrue = (value: Value | undefined): boolean => {
   if (value === undefined || value === null || value === false || value === UNDEFINED) return false;
   if (!isNumber(value)) return true;

@@ -5,7 +5,7 @@ export type Test = (value: Value | undefined) => boolean;
 
 export const paths = new Map<string, readonly string[]>();
 
-/** The components of a path. Bulks name the same few paths over and over: they are split once. */
+/** The components of a path. Bulk writes repeat the same few paths: they are split once. */
 export const splitPath = (path: string): readonly string[] => {
   let parts = paths.get(path);
   if (!parts) {
@@ -16,13 +16,13 @@ export const splitPath = (path: string): readonly string[] => {
   return parts;
 };
 
-/** The fields of a reference to another document, the only ones with a `$` that a path may name. */
+/** The fields of a reference to another document, the only ones with a `$` that a path may contain. */
 const REFERENCE_FIELDS: ReadonlySet<string> = new Set(['$ref', '$id', '$db']);
 
 /**
- * The components of a path that a stage or an expression names.
+ * The components of a path in a stage or an expression.
  *
- * @throws ServerError 15, 40352, 40353, 15998, 16410 or 16411 where no document can have such a field
+ * @throws ServerError 15, 40352, 40353, 15998, 16410 or 16411 if no document can have such a field
  */
 export const checkFieldPath = (path: string): readonly string[] => {
   if (!path) throw new ServerError(40352, 'FieldPath cannot be constructed with empty string');
@@ -42,8 +42,8 @@ export const checkFieldPath = (path: string): readonly string[] => {
 export const indexOfComponent = (component: string): number => (/^(?:0|[1-9]\d{0,8})$/.test(component) ? Number(component) : -1);
 
 /**
- * Visits the values that a path reaches in a document, by the server's rules: arrays on the way are searched element by
- * element, a numeric component is also an index, and a path that leads nowhere visits `undefined` once.
+ * Visits the values that a path reaches in a document, by the server's rules: arrays on the way are searched element by element, a numeric
+ * component is also an index, and a path that leads nowhere visits `undefined` once.
  *
  * @param expand whether the elements of an array at the end are visited, before the array itself
  * @returns true as soon as a visit returns true

@@ -3,9 +3,9 @@ import { Decimal128, formatDecimal, unpack } from './decimal128.js';
 import { GrowingBuffer } from './growing-buffer.js';
 
 /**
- * BSON as this node works on it. Every BSON type has one representation, so no type is lost on the way through: a plain
- * number is an int32 and nothing else, a bigint an int64; doubles are boxed. Documents and arrays read their bytes only
- * where they are asked, and give the same bytes back when they are written: a field that nobody touched stays as it was.
+ * BSON as this node processes it. Every BSON type has one representation, so no type is lost: a plain number is always an int32, a bigint
+ * an int64; doubles are boxed. Documents and arrays decode their bytes only on demand, and write the same bytes back: an unchanged field
+ * keeps its bytes.
  */
 export type Value =
   | null
@@ -79,23 +79,23 @@ export const MAX_KEY = new Singleton(0x7f);
 /** The largest document that is stored or sent, in bytes (16 MiB), and the deepest nesting, as on the server. */
 export const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 export const MAX_DEPTH = 200;
-/** Fields up to which a lookup by name walks the list instead of building a table. */
+/** Number of fields up to which a lookup by name searches the list instead of building a table. */
 const SHORT = 12;
 
 type Fields = {
   readonly keys: readonly string[];
   readonly values: readonly Value[];
   table?: Map<string, number> | undefined;
-  /** Whether other documents of the same keys have the table, too; then it does not change any more. */
+  /** Whether other documents with the same keys share the table; then it must not change. */
   shared?: boolean;
 };
 
-/** An immutable document: fields in their order. */
+/** An immutable document: fields in order. */
 export class Doc {
   #fields: Fields | undefined;
 
   private constructor(
-    /** The bytes that it was read from, or undefined if it was made here. */
+    /** The bytes that it was read from; undefined if it was created here. */
     readonly source: Buffer | undefined,
     readonly offset: number,
     fields: Fields | undefined,
@@ -114,7 +114,7 @@ export class Doc {
     return new Doc(undefined, 0, { keys, values });
   }
 
-  /** A document of an object's own fields; fields that are undefined are left out. */
+  /** A document of an object's own fields; undefined fields are omitted. */
   static from(fields: Readonly<Record<string, Value | undefined>>): Doc {
     const keys: string[] = [];
     const values: Value[] = [];
@@ -143,7 +143,7 @@ export class Doc {
     return this.#decoded().keys.length;
   }
 
-  /** The name of the first field, or '' where there is none; reads no more than that. */
+  /** The name of the first field, or '' if there is none; reads nothing else. */
   get firstKey(): string {
     if (this.#fields) return this.#fields.keys[0] ?? '';
     const source = this.source as Buffer;
@@ -164,7 +164,7 @@ export class Doc {
     return undefined;
   }
 
-  /** Whether a field of its own has a type, by the type's byte; reads no values. */
+  /** Whether one of its own fields has a type, given by the type's byte; reads no values. */
   hasType(wanted: number): boolean {
     if (this.#fields) return this.#fields.values.some((value) => typeOf(value) === wanted);
     const source = this.source as Buffer;
@@ -186,7 +186,7 @@ export class Doc {
     return fields.table.get(key) ?? -1;
   }
 
-  /** The value of a field, or undefined where the field is missing. */
+  /** The value of a field, or undefined if it is missing. */
   get(key: string): Value | undefined {
     if (this.#fields) {
       const index = this.#indexOf(key);
@@ -199,7 +199,7 @@ export class Doc {
     return this.get(key) !== undefined;
   }
 
-  /** With a field replaced where it stands, or appended. */
+  /** With a field replaced in its place, or appended. */
   with(key: string, value: Value): Doc {
     const fields = this.#decoded();
     const index = this.#indexOf(key);
@@ -208,7 +208,7 @@ export class Doc {
       if (table) fields.shared = true;
       return new Doc(undefined, 0, { keys, values: values.with(index, value), table, shared: table !== undefined });
     }
-    // The table moves on to the longer document: one that gets field after field need not make it for each.
+    // The table is passed on to the longer document, so that adding fields one by one does not rebuild it each time.
     const moved = fields.shared ? undefined : table?.set(key, keys.length);
     if (moved) fields.table = undefined;
     return new Doc(undefined, 0, { keys: [...keys, key], values: [...values, value], table: moved });
@@ -253,7 +253,7 @@ export class Arr {
   }
 }
 
-/** The number after the bytes of a value that starts at `at`. */
+/** The number in the bytes of a value that starts at `at`. */
 const endOfValue = (type: number, bytes: Buffer, at: number): number => {
   switch (type) {
     case 0x01:
@@ -356,7 +356,7 @@ const readFields = (bytes: Buffer, offset: number): Fields => {
   return { keys, values };
 };
 
-/** Names are short: a loop beats a call into native code. */
+/** Names are short: a loop is faster than a call into native code. */
 const endOfName = (bytes: Buffer, from: number): number => {
   let at = from;
   while (bytes[at] !== 0) at++;
@@ -384,7 +384,7 @@ const findField = (bytes: Buffer, offset: number, key: string): Value | undefine
       matched++;
     }
     const end = endOfName(bytes, name);
-    // A name beyond ASCII is compared as text; its bytes never equal the code units one by one.
+    // A non-ASCII name is compared as a string; its bytes never equal the code units one by one.
     const found = matched === key.length ? end === name : (bytes[name] as number) > 127 && bytes.toString('utf8', at + 1, end) === key;
     if (found) return readValue(type, bytes, end + 1);
     at = endOfValue(type, bytes, end + 1);
@@ -395,9 +395,9 @@ const findField = (bytes: Buffer, offset: number, key: string): Value | undefine
 const invalid = (reason: string): ServerError => new ServerError(22, `Invalid BSON: ${reason}`);
 
 /**
- * Checks the document at `offset` entirely: lengths, terminators, types, nesting.
+ * Validates the whole document at `offset`: lengths, terminators, types, nesting.
  *
- * @param limit the first offset that does not belong to it any more
+ * @param limit the first offset that no longer belongs to it
  * @returns its length in bytes
  * @throws ServerError 22 InvalidBSON
  */
@@ -649,7 +649,7 @@ class Writer extends GrowingBuffer {
         return;
       }
       case 0x10:
-        // Writing refuses fractions and overflows: an arithmetic slip must not turn into a wrong number on disk.
+        // Fractions and overflows are refused: an arithmetic mistake must not write a wrong number to disk.
         if (!Number.isInteger(value)) throw new Error(`${String(value)} is not an int32`);
         return this.int32(value as number);
       case 0x11:
@@ -700,7 +700,7 @@ class Writer extends GrowingBuffer {
 
 const writer = new Writer();
 
-/** The bytes of a document: its own where it was read and not changed. */
+/** The bytes of a document: the original ones if it was read and not changed. */
 export const encode = (doc: Doc): Buffer => {
   if (doc.source) return doc.source.subarray(doc.offset, doc.offset + doc.source.readInt32LE(doc.offset));
   writer.at = 0;
@@ -710,7 +710,7 @@ export const encode = (doc: Doc): Buffer => {
   return bytes;
 };
 
-/** A document with one more field in front; the bytes of the rest are copied as they are. */
+/** A document with one more field in front; the bytes of the rest are copied unchanged. */
 export const withFieldInFront = (key: string, value: Value, doc: Doc): Doc => {
   if (!doc.source) return Doc.of([key, ...doc.keys], [value, ...doc.values]);
   writer.at = 0;
@@ -721,7 +721,7 @@ export const withFieldInFront = (key: string, value: Value, doc: Doc): Doc => {
   return Doc.read(Buffer.from(writer.bytes.subarray(0, writer.at)));
 };
 
-/** Names of fields by a number that follows from their bytes; see `picked` and `omitted`. */
+/** Names of fields by a number derived from their bytes; see `picked` and `omitted`. */
 export type FieldNames = ReadonlyMap<number, readonly Buffer[]>;
 
 export const fieldNames = (names: Iterable<string>): FieldNames => {
@@ -734,10 +734,10 @@ export const fieldNames = (names: Iterable<string>): FieldNames => {
   return found;
 };
 
-/** Some fields of a document, in the document's order; their bytes are copied as they are, and no others are looked into. */
+/** Some fields of a document, in the document's order; their bytes are copied unchanged, and no others are decoded. */
 export const picked = (doc: Doc, names: FieldNames): Doc => filtered(doc, names, true);
 
-/** All fields of a document but some. */
+/** All fields of a document except some. */
 export const omitted = (doc: Doc, names: FieldNames): Doc => filtered(doc, names, false);
 
 const filtered = (doc: Doc, names: FieldNames, kept: boolean): Doc => {
@@ -752,7 +752,7 @@ const filtered = (doc: Doc, names: FieldNames, kept: boolean): Doc => {
   }
   writer.at = 0;
   writer.int32(0);
-  // Neighbours are copied at once.
+  // Adjacent fields are copied together.
   let from = offset + 4;
   let to = from;
   let at = from;
@@ -783,7 +783,7 @@ const sameBytes = (name: Buffer, bytes: Buffer, start: number, end: number): boo
   return true;
 };
 
-/** Whether two values are the same to the last bit, as far as that can be told without looking into documents. */
+/** Whether two values are identical to the last bit, as far as that can be determined without decoding documents. */
 export const identicalScalars = (a: Value, b: Value): boolean =>
   a === b ||
   (a instanceof ObjectId && b instanceof ObjectId && a.bytes.equals(b.bytes)) ||
@@ -792,7 +792,7 @@ export const identicalScalars = (a: Value, b: Value): boolean =>
 /** The length of a document's bytes. */
 export const encodedLength = (doc: Doc): number => (doc.source ? doc.source.readInt32LE(doc.offset) : encode(doc).length);
 
-/** The deepest nesting of a document that was made here; a document that was read has been checked. */
+/** The deepest nesting of a document created here; documents that were read have been checked. */
 export const depthOf = (value: Value): number => {
   if (!(value instanceof Doc || value instanceof Arr) || value.source) return 0;
   let deepest = 0;
@@ -805,7 +805,7 @@ export const int = (value: number): number => value | 0;
 let counter = Math.floor(Math.random() * 0x1000000);
 const processPart = Buffer.from(Array.from({ length: 5 }, () => Math.floor(Math.random() * 256)));
 
-/** A new ObjectId, as drivers make them. */
+/** A new ObjectId, generated as by drivers. */
 export const newObjectId = (now = Date.now()): ObjectId => {
   const bytes = Buffer.allocUnsafe(12);
   bytes.writeUInt32BE(Math.floor(now / 1000) >>> 0, 0);

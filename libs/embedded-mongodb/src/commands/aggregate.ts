@@ -13,7 +13,7 @@ import { parseTarget } from './output.js';
 import { hintOf, runPipeline, scopeOf, spaceOf } from './reading.js';
 import { bypass } from './validation.js';
 
-/** What a pipeline on no collection is said to read. */
+/** The name reported for a pipeline without a collection. */
 const COLLECTIONLESS = '$cmd.aggregate';
 
 const aggregate: Handler = async (call) => {

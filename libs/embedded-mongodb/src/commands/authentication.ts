@@ -8,7 +8,7 @@ import { Fields, typeError } from './fields.js';
 
 const refused = (): ServerError => new ServerError(18, 'Authentication failed.');
 
-/** The attributes of a SCRAM message, in their order: `n=user,r=nonce`. */
+/** The attributes of a SCRAM message, in order: `n=user,r=nonce`. */
 const attributes = (text: string): ReadonlyMap<string, string> => new Map(text.split(',').map((part) => [part.slice(0, 1), part.slice(2)]));
 
 const payloadOf = (fields: Fields): string => {
@@ -24,7 +24,7 @@ const message = (id: number, done: boolean, text: string): Readonly<Record<strin
   payload: new Binary(0, Buffer.from(text)),
 });
 
-/** The server's first message: the salt of the user, or one made up, so that nobody learns which users there are. */
+/** The server's first message: the user's salt, or a made-up one, so that clients cannot find out which users exist. */
 const begin = (
   verifiers: readonly Verifier[],
   connection: Connection,
@@ -59,10 +59,10 @@ const begin = (
   return message(id, false, serverFirst);
 };
 
-/** Checks the client's proof; the server's signature in the answer proves the node to the client. */
+/** Checks the client's proof; the server's signature in the response proves the node to the client. */
 const proceed = (connection: Connection, fields: Fields): Readonly<Record<string, Value>> => {
   const { conversation } = connection;
-  // Whatever goes wrong, the exchange is over.
+  // The exchange is over, whatever the error.
   connection.conversation = undefined;
   const asked = fields.need(fields.doc.get('conversationId'), 'conversationId');
   if (!isNumber(asked)) throw typeError('saslContinue.conversationId', asked, 'int');
@@ -93,8 +93,8 @@ const saslStart: Handler = (call) => ok(begin(call.node.verifiers, call.connecti
 const saslContinue: Handler = (call) => ok(proceed(call.connection, new Fields('saslContinue', call.command)));
 
 /**
- * The parts of a handshake that are about signing in: the mechanisms, and the answer to a first message that came along
- * to save a way there and back. One that cannot be served is left out, and the client begins anew.
+ * The parts of a handshake for authentication: the mechanisms, and the response to speculative authentication, which saves a round trip. If
+ * that fails, it is left out, and the client starts over.
  */
 export const handshakeOf = (
   verifiers: readonly Verifier[],
@@ -126,7 +126,7 @@ const logout: Handler = ({ connection }) => {
   return ok();
 };
 
-/** What a user may do, as a resource and the actions on it. */
+/** What a user may do, as a resource and actions on it. */
 const privilegesOf = (user: Verifier | undefined): readonly Doc[] =>
   user === undefined
     ? []

@@ -63,7 +63,7 @@ const readOperation = (op: Doc, targets: readonly Target[], variables: Variables
   if (!isNumber(number)) throw typeError(`bulkWrite.ops.${kind}`, number, 'int');
   const where = targets[numberOf(number)];
   if (!where) throw badValue(`BulkWrite ops entry ${show(number)} has an invalid nsInfo index.`);
-  // Whatever has the wrong type is an error of the whole command, of which nothing is done then.
+  // A wrong type is an error of the whole command; nothing is done.
   for (const key of ['constants', 'collation']) fields.document(key);
   for (const key of ['multi', 'upsert']) fields.flag(key);
   fields.documents('arrayFilters');
@@ -116,7 +116,7 @@ const lineOf = ({ kind }: Operation, outcome: Outcome | ServerError, idx: number
   return Doc.from({ ok: new Double(0), idx, code: error.code, errmsg: error.message, keyPattern, keyValue, errInfo, ...counts });
 };
 
-/** Writes to several collections, of several databases, in one command: since MongoDB 8. */
+/** Writes to several collections, in several databases, in one command: since MongoDB 8. */
 const bulkWrite: Handler = async (call) => {
   const fields = fieldsOf(call);
   const specs = fields.need(fields.documents('ops'), 'ops');

@@ -13,10 +13,10 @@ import { Fields } from './fields.js';
 
 /** The version whose behaviour this node follows. */
 export const VERSION = '8.0.0';
-/** Statements or documents in one write command, as on the server. */
+/** The most statements or documents in one write command, as on the server. */
 export const MAX_BATCH = 100_000;
 
-/** What the commands work with: one for the whole node. */
+/** What commands work with: one for the whole node. */
 export type Node = {
   readonly store: Store;
   readonly directory: string;
@@ -27,29 +27,29 @@ export type Node = {
   readonly ttlMonitorSleepSecs: number;
   /** What a sort may use. */
   readonly space: SortSpace;
-  /** Who may sign in; where there is none, everybody is served. */
+  /** The users; if there are none, everyone is served. */
   readonly verifiers: readonly Verifier[];
-  /** The port that it is served on. */
+  /** The port on which it is served. */
   port(): number;
   connections(): { readonly current: number; readonly total: number };
 };
 
-/** Name and port by which a node is known. */
+/** The name and port that identify a node. */
 export const hostOf = (node: Pick<Node, 'port'>): string => `${hostname()}:${node.port()}`;
 
-/** One command of one connection. */
+/** One command on one connection. */
 export type Call = {
   readonly node: Node;
   readonly database: string;
   readonly command: Doc;
   readonly connection: Connection;
-  /** Whether nobody waits for the answer any more: the client has gone, or the command was killed. */
+  /** Whether no one waits for the response any more: the client has gone, or the command was killed. */
   readonly gone: () => boolean;
 };
 
 export type Handler = (call: Call) => Doc | Promise<Doc>;
 export type Command = {
-  /** The fields that it knows, besides those of every command; `any` where it asks by names that differ. */ readonly fields:
+  /** The fields that it accepts in addition to those of every command; `any` if their names vary. */ readonly fields:
     readonly string[] | 'any';
   /** Whether it is refused in every other database. */ readonly adminOnly?: true;
   readonly run: Handler;
@@ -64,7 +64,7 @@ export const paceOf = (call: Call): Pace =>
 
 export const now = (): DateTime => new DateTime(BigInt(Date.now()));
 
-/** @throws ServerError where the value of a variable depends on a document, or on the time */
+/** @throws ServerError if the value of a variable depends on a document or on the time */
 const checkConstant = (value: Value, name: string): void => {
   if (value instanceof Arr) for (const element of value.values) checkConstant(element, name);
   else if (value instanceof Doc) {

@@ -82,7 +82,7 @@ const create: Handler = async (call) => {
 
 type View = NonNullable<Collection['view']>;
 
-/** The stages of a view; null ones count for nothing. */
+/** The stages of a view; null ones are ignored. */
 const pipelineIn = (fields: Fields): readonly Doc[] | undefined =>
   fields
     .array('pipeline')
@@ -92,7 +92,7 @@ const pipelineIn = (fields: Fields): readonly Doc[] | undefined =>
       return stage;
     });
 
-/** @throws ServerError where a view cannot have a stage, or the stage is malformed */
+/** @throws ServerError if a view cannot have a stage, or the stage is malformed */
 const checkViewPipeline = (pipeline: readonly Doc[]): void => {
   for (const { size, firstKey: name } of pipeline) {
     if (size !== 1) continue;
@@ -103,7 +103,7 @@ const checkViewPipeline = (pipeline: readonly Doc[]): void => {
   compilePipeline(Arr.of(pipeline));
 };
 
-/** The collections that a pipeline reads besides its own. */
+/** The collections that a pipeline reads in addition to its own. */
 const readBy = (pipeline: readonly Value[]): readonly string[] =>
   pipeline.flatMap((stage): readonly string[] => {
     if (!(stage instanceof Doc)) return [];
@@ -116,10 +116,10 @@ const readBy = (pipeline: readonly Value[]): readonly string[] =>
     return [...(typeof from === 'string' ? [from] : []), ...(inner instanceof Arr ? readBy(inner.values) : [])];
   });
 
-/** How many views may stand on one another where one is made, one more than can be read, and what their pipelines may take together. */
+/** Limits for new views: nesting depth (one more than can be read), and total size of the pipelines. */
 const [MOST_VIEWS, MOST_BYTES] = [20, 16_000_000];
 
-/** @throws ServerError 5 where a view would read itself, 165 or 195 where it would stand on too many or too large ones */
+/** @throws ServerError 5 if a view would read itself, 165 or 195 if it is nested too deep or too large */
 const checkViewGraph = (reader: Reader, database: string, name: string, view: View): void => {
   const seen = new Map<string, { readonly views: number; readonly bytes: number }>();
   const visit = ({ on, pipeline }: View): { readonly views: number; readonly bytes: number } => {
@@ -140,7 +140,7 @@ const checkViewGraph = (reader: Reader, database: string, name: string, view: Vi
   visit(view);
 };
 
-/** @throws ServerError 72 where no collection may have a validator */
+/** @throws ServerError 72 if a collection cannot have a validator */
 const checkMayValidate = (database: string, name: string): void => {
   if (['admin', 'config', 'local'].includes(database) || name.startsWith('system.'))
     throw new ServerError(72, `Document validators are not allowed on ${database}.${name}`);
@@ -190,7 +190,7 @@ const drop: Handler = async (call) => {
   const name = target(call);
   return call.node.store.write((writer) => {
     const collection = collectionOf(writer, call.database, name);
-    // The server has answered a drop of nothing with success since version 7.
+    // Since version 7, the server reports success for dropping something that does not exist.
     if (!collection) return ok();
     writer.dropCollection(collection);
     return ok({ nIndexesWas: collection.view ? undefined : indexSpecs(collection).length, ns: `${call.database}.${name}` });
@@ -262,7 +262,7 @@ const listCollections: Handler = async (call) => {
               idIndex: idIndexOf(collection),
             }),
       )
-      // The filter sees what is listed.
+      // The filter applies to what is listed.
       .map((doc) => (nameOnly ? Doc.from({ name: doc.get('name'), type: doc.get('type') }) : doc))
       .filter(filter);
     return await answerWithCursor(

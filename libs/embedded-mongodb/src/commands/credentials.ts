@@ -15,29 +15,29 @@ export const ITERATIONS = 15_000;
 
 export const SALT_BYTES = 28;
 
-/** What the node knows of a user: enough to check a proof, not enough to make one (RFC 5802, 3). */
+/** What the node stores of a user: enough to check a proof, not enough to create one (RFC 5802, 3). */
 export type Verifier = {
   readonly user: string;
-  /** The one database that the user may read; undefined: the user may do everything. */
+  /** The only database that the user may read; undefined: the user may do everything. */
   readonly reads: string | undefined;
   readonly salt: Buffer;
   readonly storedKey: Buffer;
   readonly serverKey: Buffer;
-  /** Makes up salts for users that there are not. */ readonly secret: Buffer;
+  /** Makes up salts for unknown users. */ readonly secret: Buffer;
 };
 
 export const hmac = (key: Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
 
 export const sha256 = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).digest();
 
-/** A password as both sides hash it: SASLprep (RFC 4013) without its check of unassigned code points. */
+/** A password as hashed by both sides: SASLprep (RFC 4013) without its check of unassigned code points. */
 export const prepared = (password: string): string =>
   password
     .replace(/[\u00ad\u034f\u1806\u180b-\u180d\u200b-\u200d\u2060\ufe00-\ufe0f\ufeff]/g, '')
     .replace(/[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]/g, ' ')
     .normalize('NFKC');
 
-/** Whether somebody could sign in with these: a name, and a password without control characters or lone surrogates. */
+/** Whether it is possible to sign in with these: a name, and a password without control characters or lone surrogates. */
 export const areUsable = ({ user, password }: Credentials): boolean =>
   user !== '' && prepared(password) !== '' && !/[\p{Cc}\p{Co}\p{Cs}]/u.test(user + prepared(password));
 
@@ -56,12 +56,12 @@ export const verifierOf = async ({ user, password, database }: Credentials & Par
   };
 };
 
-/** One SCRAM exchange: after the server's first message, or after its last where the client wants an empty one to follow. */
+/** One SCRAM exchange: until the server's first message, or until its last one if the client wants an empty one to follow. */
 export type Conversation =
   | {
       readonly id: number;
       readonly step: 'proof';
-      /** Undefined for a user that there is not. */
+      /** Undefined for an unknown user. */
       readonly verifier: Verifier | undefined;
       readonly clientFirstBare: string;
       readonly serverFirst: string;
@@ -71,7 +71,7 @@ export type Conversation =
     }
   | { readonly id: number; readonly step: 'empty'; readonly verifier: Verifier };
 
-/** What a connection is known by. */
+/** What identifies a connection. */
 export type Connection = {
   readonly id: number;
   readonly uuid: Buffer;
@@ -81,7 +81,7 @@ export type Connection = {
   conversation: Conversation | undefined;
 };
 
-/** What a client may ask before it has signed in. */
+/** Commands available before signing in. */
 export const open = new Set([
   'hello',
   'saslStart',
@@ -97,7 +97,7 @@ export const open = new Set([
 
 export const needsAuthentication = (command: string): boolean => !open.has(command);
 
-/** What a user who may only read a database may ask of it. */
+/** Commands available to a user who may only read one database. */
 const reads = new Set([
   'find',
   'getMore',

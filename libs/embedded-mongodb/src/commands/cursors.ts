@@ -4,10 +4,10 @@ import { ServerError } from '../errors.js';
 import { PAUSE, type Source } from '../execution/source.js';
 import { timeExpired, withBudget } from '../query/budget.js';
 
-/** The documents of a first batch where the client names no number, as on the server. */
+/** The size of a first batch if the client sets none, as on the server. */
 export const DEFAULT_BATCH = 101;
 
-/** A pace for long work: every few milliseconds it lets the event loop serve others, and it ends at a deadline. */
+/** A pacer for long work: every few milliseconds it lets the event loop serve others; it ends the work at a deadline. */
 export class Pace {
   #since = performance.now();
   readonly #deadline: number;
@@ -19,7 +19,7 @@ export class Pace {
     this.#deadline = maxTimeMS ? performance.now() + maxTimeMS : Infinity;
   }
 
-  /** Does some work of the command within its time. */
+  /** Does some work within the command's time limit. */
   run<Result>(work: () => Result): Result {
     return withBudget(this.#since, this.#deadline, work);
   }
@@ -47,7 +47,7 @@ export const drain = async (source: Source, pace: Pace, visit: (doc: Doc) => voi
   }
 };
 
-/** A query that is under way: where its documents come from, and what to let go of when it ends. */
+/** A running query: its source of documents, and what to release when it ends. */
 export class Cursor {
   #peeked: Doc | undefined;
   #done = false;
@@ -59,12 +59,12 @@ export class Cursor {
     readonly source: Source,
     readonly release: () => void,
     readonly times: { readonly neverTimesOut: boolean; readonly maxTimeMS: number | undefined },
-    /** The session that it was opened in, and whose that is. */
+    /** The session in which it was opened, and its owner. */
     readonly owner: { readonly session: string; readonly user: string | undefined },
   ) {}
 
   /**
-   * The next batch: at most `count` documents, and no more than fit into 16 MB.
+   * The next batch: at most `count` documents, and no more than fit in 16 MB.
    *
    * @returns the documents, and whether there are more
    */
@@ -117,8 +117,8 @@ export class Cursors {
   readonly #timer: NodeJS.Timeout;
 
   /**
-   * @param idleMs how long a cursor may be left alone
-   * @param most how many may be open at once: beyond it a query that needs one is refused
+   * @param idleMs how long a cursor may be idle
+   * @param most how many may be open at once; queries that need another one are refused
    */
   constructor(
     readonly idleMs: number,
@@ -145,7 +145,7 @@ export class Cursors {
     let id: bigint;
     do id = randomBytes(8).readBigInt64LE() & 0x7fffffffffffffffn;
     while (id === 0n || this.#open.has(id));
-    // Its first batch may have taken long: the idle time begins now.
+    // Its first batch may have taken long: the idle time starts now.
     cursor.lastUsed = Date.now();
     this.#open.set(id, cursor);
     return id;
@@ -163,7 +163,7 @@ export class Cursors {
     const cursor = this.#open.get(id);
     if (!cursor) return false;
     this.#open.delete(id);
-    // One that is being read ends at its next step.
+    // One that is being read ends with its next step.
     if (!cursor.busy) cursor.close();
     return true;
   }

@@ -24,7 +24,7 @@ import { numberValue, rangeOf, scaleOf, storageStatistics } from './statistics.j
 /** The wire version of VERSION. */
 const MAX_WIRE_VERSION = 25;
 
-/** How long a session may be idle. Nothing is kept of sessions here, so none ever ends early. */
+/** How long a session may be idle. No session state is kept here, so none ends earlier. */
 
 const hello: Handler = ({ node, connection, command }) => {
   const legacy = command.keys[0] !== 'hello';
@@ -36,7 +36,7 @@ const hello: Handler = ({ node, connection, command }) => {
     maxWriteBatchSize: MAX_BATCH,
     localTime: now(),
     connectionId: connection.id,
-    // As a real single node: sessions, but neither transactions nor retryable writes.
+    // Like a genuine standalone server: sessions, but no transactions or retryable writes.
     logicalSessionTimeoutMinutes: SESSION_MINUTES,
     minWireVersion: 0,
     maxWireVersion: MAX_WIRE_VERSION,
@@ -72,10 +72,7 @@ const collStats: Handler = (call) => {
   }
 };
 
-/**
- * Reads everything of a collection: each document's checksum and BSON, and that each index holds what the documents say,
- * no more and no less.
- */
+/** Reads a whole collection: each document's checksum and BSON, and whether each index contains exactly the entries of the documents. */
 const validate: Handler = async (call) => {
   const name = target(call);
   const fields = fieldsOf(call);
@@ -136,7 +133,7 @@ const validate: Handler = async (call) => {
         records++;
         corrupt++;
         report(error.message);
-        // The documents behind it may be sound.
+        // The documents behind it may be intact.
         start = Buffer.concat([error.key, Buffer.from([0])]);
       }
     }
@@ -150,7 +147,7 @@ const validate: Handler = async (call) => {
         valid: extra <= 0 && !missing.some((entry) => entry.get('indexName') === index.name),
       };
     });
-    // What is sound needs no repair; what is not is nothing to guess at.
+    // Intact data needs no repair, and damaged data cannot be guessed.
     if (errors.length) fields.refuse('repair', (value) => !isTrue(value));
     return ok({
       ns: namespaceOf(collection),
@@ -181,7 +178,7 @@ const validate: Handler = async (call) => {
   }
 };
 
-/** The faults that `validate` tells at most. */
+/** The most faults that `validate` reports. */
 const MOST_ERRORS = 100;
 
 const dbStats: Handler = (call) => {
@@ -189,7 +186,7 @@ const dbStats: Handler = (call) => {
   const fields = fieldsOf(call);
   const scale = Math.min(fields.count('scale', 2) ?? 1, Number.MAX_SAFE_INTEGER);
   if (scale < 1) throw badValue('Scale factor must be greater than zero');
-  // What is stored is what the documents take: nothing of it is free.
+  // Storage size is the size of the documents: no free space is counted.
   const free = fields.boolean('freeStorage') ? new Double(0) : undefined;
   const snapshot = call.node.store.snapshot();
   try {
@@ -228,7 +225,7 @@ const dbStats: Handler = (call) => {
   }
 };
 
-/** How much the documents of a collection take. */
+/** The size of a collection's documents. */
 const dataSize: Handler = (call) => {
   const fields = fieldsOf(call);
   const [database, name] = partsOfNamespace(fields.need(fields.string('dataSize'), 'dataSize'));
@@ -289,7 +286,7 @@ const serverStatus: Handler = ({ node }) => {
   });
 };
 
-/** The logs that a client may ask for; nothing is kept of them, and there is nothing to warn of. */
+/** The logs that a client may request; they are always empty. */
 const logs = ['global', 'startupWarnings'];
 
 const getLog: Handler = (call) => {
@@ -301,7 +298,7 @@ const getLog: Handler = (call) => {
   return ok({ totalLinesWritten: 0, log: Arr.empty });
 };
 
-/** The server's parameters that have a meaning here, with what they are. */
+/** The server's parameters that apply here, with their values. */
 const parametersOf = ({ cursors, ttlMonitorSleepSecs, verifiers }: Node): Readonly<Record<string, Value>> => ({
   authenticationMechanisms: Arr.of(verifiers.length > 0 ? ['SCRAM-SHA-256'] : []),
   cursorTimeoutMillis: BigInt(cursors.idleMs),
@@ -316,7 +313,7 @@ const getParameter: Handler = (call) => {
   const options = asked instanceof Doc ? new Fields('getParameter', asked).only(['allParameters', 'showDetails', 'setAt']) : undefined;
   const all = asked === '*' || options?.boolean('allParameters');
   const details = options?.boolean('showDetails');
-  // Each of them is set at the start and not changed after it.
+  // All of them are set at the start and never change.
   const none = options?.oneOf('setAt', ['runtime', 'startup']) === 'runtime';
   const found = Object.keys(parameters).filter((name) => !none && (all || names.includes(name)));
   if (!found.length) throw new ServerError(72, 'no option found to get');

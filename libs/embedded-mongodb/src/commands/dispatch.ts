@@ -54,7 +54,7 @@ const describe = (name: string): Doc =>
     deprecatedApiVersions: Arr.empty,
   });
 
-/** Other spellings of commands. */
+/** Alternative spellings of commands. */
 const aliases: Readonly<Record<string, string>> = {
   isMaster: 'hello',
   ismaster: 'hello',
@@ -83,10 +83,8 @@ const checkFields = ({ keys }: Doc, command: Command | undefined): void => {
 };
 
 /**
- * Runs a command and answers it; errors are answers too.
- *
- * An error that is not the server's kind is a fault of this node: it is answered as 1 InternalError and does no harm
- * to other commands.
+ * Runs a command and sends its response, which may be an error.
+ * An error other than a ServerError is a fault of this node: it is reported as 1 InternalError and does not affect other commands.
  */
 export const runCommand = async (call: Call): Promise<Doc> => {
   const name = call.command.keys[0];

@@ -7,14 +7,14 @@ import type { Node } from './call.js';
 import { Pace } from './cursors.js';
 import { deleteStatement } from './write-statements.js';
 
-/** What the index says has expired: dates no later than so many seconds ago, of an array the earliest. */
+/** The condition for documents that have expired by the index: dates no later than so many seconds ago; in an array, the earliest. */
 const expired = (index: Index, seconds: number, now: number): Filter => {
   const { path } = index.fields[0] as Index['fields'][number];
   const old: Filter = { op: 'compare', path, relation: 'lte', operand: new DateTime(BigInt(Math.trunc(now - seconds * 1000))) };
   return index.partial ? { op: 'and', of: [old, index.partial.filter] } : old;
 };
 
-/** The collections and indexes that let documents expire. */
+/** The collections and indexes with a time to live. */
 const expiring = (node: Node): readonly { readonly collection: Collection; readonly index: Index; readonly seconds: number }[] => {
   const snapshot = node.store.snapshot();
   try {
@@ -29,7 +29,7 @@ const expiring = (node: Node): readonly { readonly collection: Collection; reado
   }
 };
 
-/** Removes what has expired, again and again until it is stopped. */
+/** Removes expired documents periodically until it is stopped. */
 export const monitorExpiry = (node: Node): { stop(): Promise<void> } => {
   let stopped = false;
   let timer: NodeJS.Timeout;
@@ -54,7 +54,7 @@ export const monitorExpiry = (node: Node): { stop(): Promise<void> } => {
       }
       count('ttl.passes', 1);
     } catch (error) {
-      // A full disk, or a damaged document: the next pass tries again, and the writes of clients say so as well.
+      // A full disk, or a damaged document: the next pass tries again, and clients' writes report it too.
       if (!(error instanceof ServerError)) process.emitWarning(`the embedded MongoDB could not remove what has expired: ${String(error)}`);
     }
     sleep();

@@ -16,7 +16,7 @@ import { collationFor, collectionOf, noView, target } from './namespaces.js';
 import { parseTarget } from './output.js';
 import { empty, findSource, hintOf, naturalOrder, runPipeline, scopeOf, spaceOf } from './reading.js';
 
-/** Runs a read, or the search of a write, and tells how its documents were found. */
+/** Runs a read, or the search of a write, and reports how its documents were found. */
 const explain: Handler = async (call) => {
   const inner = call.command.get('explain');
   if (!(inner instanceof Doc)) throw typeError('explain.explain', inner, 'object');
@@ -129,7 +129,7 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
       });
     }
     const stages = executed(winner, counters, returned);
-    // Stages beyond those that the plan does are not in it.
+    // It does not contain the stages after those that the plan executes.
     const whole = !pipeline || pipeline.isHead;
     return ok({
       ...base,
@@ -156,7 +156,7 @@ export const explainCommand = async (call: Call, verbosity: string): Promise<Doc
   }
 };
 
-/** The stages of a pipeline but the last one, where that writes: it is looked at, and not run. */
+/** The stages of a pipeline except the last one if that writes: it is checked, but not run. */
 const withoutTarget = (pipeline: Value, database: string, variables: Variables): Value => {
   const last = pipeline instanceof Arr ? pipeline.values.at(-1) : undefined;
   if (!(pipeline instanceof Arr && last instanceof Doc && ['$out', '$merge'].includes(last.firstKey))) return pipeline;
@@ -169,7 +169,7 @@ type Write = { readonly stage: 'UPDATE' | 'DELETE'; readonly update?: Update };
 const updateOf = (fields: Fields, key: string, variables: Variables): Update =>
   compileUpdate(fields.need(fields.doc.get(key), key), { arrayFilters: fields.documents('arrayFilters') ?? [], variables });
 
-/** A plan with what each of its stages has done. */
+/** A plan with the statistics of each stage. */
 const executed = (plan: Doc, { keys, documents }: Counters, returned: number): Doc => {
   const { stage, inputStage, ...rest } = Object.fromEntries(plan.keys.map((key, index) => [key, plan.values[index]]));
   return Doc.from({

@@ -6,13 +6,13 @@ import { parseCollation, wholeOf, type Collation } from '../query/collation.js';
 export const typeError = (path: string, value: Value | undefined, expected: string): ServerError =>
   new ServerError(14, `BSON field '${path}' is the wrong type '${bsonTypeName(value)}', expected type '${expected}'`);
 
-/** @throws ServerError 207 where the length of a UUID is another one */
+/** @throws ServerError 207 if a UUID has the wrong length */
 export const checkUuid = ({ bytes }: Binary): Buffer => {
   if (bytes.length !== 16) throw new ServerError(207, 'uuid must be a 16-byte binary field with UUID (4) subtype');
   return bytes;
 };
 
-/** Reads the fields of a command or of a part of one, with the server's errors for wrong types. */
+/** Reads the fields of a command or of part of one, with the server's errors for wrong types. */
 export class Fields {
   constructor(
     readonly name: string,
@@ -73,7 +73,7 @@ export class Fields {
     return isTrue(value);
   }
 
-  /** A boolean that no number stands for. */
+  /** A boolean; numbers are refused. */
   flag(key: string, byDefault = false): boolean {
     const value = this.doc.get(key);
     if (value === undefined || value === null) return byDefault;
@@ -81,7 +81,7 @@ export class Fields {
     return value;
   }
 
-  /** A flag that may be left out, but is not null. */
+  /** An optional flag that must not be null. */
   strictFlag(key: string): boolean {
     if (this.doc.get(key) === null) throw typeError(this.#path(key), null, 'bool');
     return this.flag(key);
@@ -94,7 +94,7 @@ export class Fields {
     return checkUuid(value);
   }
 
-  /** A whole number that is not negative. */
+  /** A non-negative whole number. */
   count(key: string, negative = 51024): number | undefined {
     const value = this.doc.get(key);
     if (value === undefined || value === null) return undefined;
@@ -109,13 +109,13 @@ export class Fields {
     return value;
   }
 
-  /** Refuses a field that this node has no meaning for, unless it has the value that means nothing. */
+  /** Refuses a field that is not supported here, unless it has the value without effect. */
   refuse(key: string, harmless: (value: Value) => boolean = (value) => value === false || value === null): void {
     const value = this.doc.get(key);
     if (value !== undefined && !harmless(value)) throw new ServerError(238, `${this.#path(key)} is not supported by this node`);
   }
 
-  /** The collation that it names: null for the simple one, undefined where it names none. */
+  /** The collation that it specifies: null for the simple one, undefined if it specifies none. */
   collation(): Collation | null | undefined {
     const given = this.document('collation');
     return given?.size ? (parseCollation(given) ?? null) : undefined;

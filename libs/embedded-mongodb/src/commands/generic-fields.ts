@@ -67,7 +67,7 @@ export const versionOne = new Set([
 
 export const knows = ({ fields }: Command, key: string): boolean => fields === 'any' || fields.includes(key) || genericFields.has(key);
 
-/** The commands that may be told what they are to wait for; to all others it is an error. */
+/** The commands that accept a write concern; for all others it is an error. */
 const withWriteConcern = new Set([
   'abortTransaction',
   'aggregate',
@@ -88,7 +88,7 @@ const withWriteConcern = new Set([
   'renameCollection',
   'update',
 ]);
-/** The commands that read data, for which there are read concerns other than `local`. */
+/** The commands that read data, which accept read concerns other than `local`. */
 const withReadConcern = new Set([
   'aggregate',
   'bulkWrite',
@@ -103,15 +103,15 @@ const withReadConcern = new Set([
   'update',
 ]);
 
-/** Times of the log of a replica set. */
+/** Times in the oplog of a replica set. */
 const CLUSTER_TIMES = ['afterClusterTime', 'atClusterTime'];
 
-/** Commands that may read a snapshot outside of a transaction. */
+/** Commands that may read a snapshot outside a transaction. */
 const withSnapshots = new Set(['find', 'aggregate', 'distinct']);
 
 const WRITE_CONCERN_FIELDS = ['w', 'j', 'wtimeout', 'fsync', 'provenance', 'getLastError'];
 
-/** Where a concern may say that it comes from. */
+/** Possible values for the provenance of a concern. */
 const PROVENANCES = ['clientSupplied', 'implicitDefault', 'customDefault', 'getLastErrorDefaults'];
 
 export const checkGeneric = (command: Doc): void => {
@@ -159,7 +159,7 @@ export const checkGeneric = (command: Doc): void => {
   checkWriteConcern(write);
 };
 
-/** @throws ServerError wherever a command is to be part of a transaction: only the members of a replica set have them */
+/** @throws ServerError if a command is to be part of a transaction: these need a replica set */
 const checkTransaction = (command: Doc): void => {
   const transaction = command.get('txnNumber') ?? undefined;
   if (transaction !== undefined && typeof transaction !== 'bigint') throw typeError('txnNumber', transaction, 'long');
@@ -169,7 +169,7 @@ const checkTransaction = (command: Doc): void => {
   if (settings.length) throw new ServerError(72, `'${settings[0] as string}' field requires a transaction number to also be specified`);
 };
 
-/** @throws ServerError wherever a time is given: only the members of a replica set have them in common */
+/** @throws ServerError if a time is given: cluster times need a replica set */
 const checkClusterTimes = (concern: Doc, level: string | undefined): void => {
   for (const key of CLUSTER_TIMES) {
     const time = concern.get(key);

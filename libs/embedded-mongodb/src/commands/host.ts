@@ -5,7 +5,7 @@ import { now } from './call.js';
 
 const MEGABYTE = 1_048_576;
 
-/** The machine, as `hostInfo` tells it. What the system does not say is left out. */
+/** The machine, as returned by `hostInfo`. What the system does not provide is omitted. */
 export const hostDescription = (): Readonly<Record<string, Value | undefined>> => {
   const processors = processorsOf(beginningOf('/proc/cpuinfo', MEGABYTE));
   const numaNodes = namesIn('/sys/devices/system/node').filter((name) => /^node\d+$/.test(name)).length;
@@ -57,7 +57,7 @@ const namesIn = (directory: string): readonly string[] => {
   }
 };
 
-/** The sockets and cores of what Linux says of its processors; virtual ones say nothing of either. */
+/** The number of sockets and cores in Linux's processor information; virtual processors have neither. */
 const processorsOf = (text = ''): { readonly sockets: number; readonly cores: number } | undefined => {
   const told = (entry: string, key: string): string | undefined => new RegExp(`^${key}\\s*: (\\d+)$`, 'm').exec(entry)?.[1];
   const entries = text.split('\n\n').filter((entry) => told(entry, 'physical id') !== undefined);

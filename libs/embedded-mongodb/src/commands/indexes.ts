@@ -100,18 +100,18 @@ const checkIndexSpec = (spec: Doc): Doc => {
     hidden: hidden || undefined,
     partialFilterExpression: partial,
     expireAfterSeconds,
-    // Null where it is to have none although its collection has one.
+    // Null if it has none although its collection does.
     collation: collation === null ? null : collation?.spec,
   });
 };
 
-/** What an index of `_id` is defined by: it is unique as it is, and has all documents. */
+/** What defines an index on `_id`: it is implicitly unique, and contains all documents. */
 const idIndexFields: ReadonlySet<string> = new Set(['key', 'name', 'v', 'ns', 'collation']);
 
 /**
- * Checks the `idIndex` of a new collection, which can say nothing that is not so already.
+ * Validates the `idIndex` of a new collection, which must match the default.
  *
- * @throws ServerError 197 for an option, 2 for another key or another collation than the collection's, and as for other indexes
+ * @throws ServerError 197 for an option, 2 for another key or a collation other than the collection's, and as for other indexes
  */
 export const checkIdIndex = (spec: Doc, collation: Collation | undefined): void => {
   for (const key of spec.keys)
@@ -139,10 +139,10 @@ const checkExpiry = (value: Value): void => {
     throw new ServerError(67, `TTL index 'expireAfterSeconds' option must be within an acceptable range, try a lower number`);
 };
 
-/** Operators that say of a document whether it is in a partial index. */
+/** Operators allowed in the filter of a partial index. */
 const PARTIAL_OPERATORS: ReadonlySet<string> = new Set(['$eq', '$gt', '$gte', '$lt', '$lte', '$in', '$type']);
 
-/** @throws ServerError 67 where a partial index is defined by what a server has no partial indexes for */
+/** @throws ServerError 67 if the filter of a partial index uses other operators */
 const checkPartial = (filter: Doc): void => {
   filter.keys.forEach((key, index) => {
     const operand = filter.values[index] as Value;
@@ -157,7 +157,7 @@ const checkPartial = (filter: Doc): void => {
   });
 };
 
-/** @throws ServerError for indexes that are not in the order of values: what is wrong with them, and otherwise that there are none here */
+/** @throws ServerError for index types other than ordered ones: what is malformed, otherwise that they are not supported */
 const refuseOtherKinds = (key: Doc, spec: Doc): void => {
   const kinds = key.values.filter((value) => typeof value === 'string');
   if (kinds.includes('hashed') && spec.get('unique') === true) throw new ServerError(16764, 'hashed indexes cannot be unique');
@@ -186,7 +186,7 @@ const isIdKey = (key: Doc): boolean => key.size === 1 && key.keys[0] === '_id' &
 
 const normalKey = (key: Doc): string => key.keys.map((path, index) => `${path}:${Math.sign(numberOf(key.values[index]))}`).join();
 
-/** Index builds that are under way, by the index's number: each resolves when it is over, however it ended. */
+/** Running index builds, by the index's number: each promise resolves when the build is over, whatever the outcome. */
 const builds = new WeakMap<Store, Map<number, Promise<void>>>();
 const buildsOf = (store: Store): Map<number, Promise<void>> => {
   const known = builds.get(store) ?? new Map<number, Promise<void>>();
@@ -198,12 +198,12 @@ type Creation = {
   readonly reply: Doc;
   readonly collection: number;
   /** The indexes that this command builds. */ readonly indexes: readonly number[];
-  /** Others' builds of the same indexes. */ readonly wait: readonly Promise<void>[];
+  /** Other commands' builds of the same indexes. */ readonly wait: readonly Promise<void>[];
 };
 
 /**
- * Builds indexes while others read and write. They are in the catalog from the beginning, so that every write keeps them
- * up to date; then each document gets its entries, some in each transaction; when all have them, queries use them.
+ * Builds indexes while others read and write. They are in the catalog from the start, so every write keeps them up to date; then each
+ * document gets its entries, some per transaction; once all have them, queries use the indexes.
  */
 const createIndexes: Handler = async (call) => {
   const name = target(call);
@@ -220,7 +220,7 @@ const createIndexes: Handler = async (call) => {
     let over = (): void => undefined;
     const build = new Promise<void>((resolve) => (over = resolve));
     try {
-      // Claimed within the transaction: another command in the same one must find the build and not the index alone.
+      // Claimed within the transaction: another command in the same transaction must find the build, not just the index.
       const { reply, collection, indexes, wait } = await store.write((writer) => {
         const creation = register(writer, call.database, name, specs, running);
         for (const number of creation.indexes) running.set(number, build);
@@ -240,7 +240,7 @@ const createIndexes: Handler = async (call) => {
   }
 };
 
-/** An index has its own collation, or that of its collection. */
+/** The collation of an index: its own, or that of its collection. */
 const withCollationOf = ({ collation }: Collection, spec: Doc): Doc => {
   if (spec.get('collation') === null) return spec.without('collation');
   return collation && !spec.has('collation') ? spec.with('collation', collation.spec) : spec;
@@ -295,7 +295,7 @@ const register = (
       if (same.name !== spec.get('name')) throw new ServerError(85, `Index already exists with a different name: ${same.name}`);
       const build = running.get(same.number);
       if (build) wait.push(build);
-      // A build that failed and, on a full disk, could not even be taken back is begun anew.
+      // A build that failed and, on a full disk, could not even be undone is started again.
       else if (same.building && !mine.includes(same.number)) mine.push(same.number);
       continue;
     }
@@ -324,7 +324,7 @@ const register = (
   };
 };
 
-/** @throws ServerError what a document refuses, 276 IndexBuildAborted where an index is dropped meanwhile; then none of them stays */
+/** @throws ServerError what a document refuses, 276 IndexBuildAborted if an index is dropped meanwhile; in both cases none of them stays */
 const fill = async (store: Store, collectionNumber: number, numbers: readonly number[], pace: Pace): Promise<void> => {
   const find = (writer: Writer): Collection | undefined =>
     [...writer.catalog.collections.values()].find(({ number }) => number === collectionNumber);
@@ -358,7 +358,7 @@ const fill = async (store: Store, collectionNumber: number, numbers: readonly nu
   }
 };
 
-/** The one index that has a name, or keys. */
+/** The one index with a name, or with keys. */
 const indexNamed = (collection: Collection, wanted: string | Doc): Index | undefined => {
   const [index, other] = collection.indexes.filter((known) =>
     typeof wanted === 'string' ? known.name === wanted : normalKey(known.spec.get('key') as Doc) === normalKey(wanted),
@@ -372,9 +372,9 @@ const indexNamed = (collection: Collection, wanted: string | Doc): Index | undef
 };
 
 /**
- * What `collMod` changes about an index: when its documents expire, and whether queries do without it.
+ * Changes to an index by `collMod`: when its documents expire, and whether it is hidden.
  *
- * @returns the index as it is then, and what the reply tells of it
+ * @returns the changed index, and its part of the reply
  */
 export const modifyIndex = (
   collection: Collection,
@@ -420,7 +420,7 @@ export const modifyIndex = (
   };
 };
 
-/** The time to live that `collMod` names: cut to a whole number of seconds, and to the longest that there is. */
+/** The time to live in `collMod`: truncated to whole seconds, and limited to the longest one allowed. */
 const expiryIn = (change: Doc): number | undefined => {
   const value = change.get('expireAfterSeconds') ?? null;
   if (value === null) return undefined;

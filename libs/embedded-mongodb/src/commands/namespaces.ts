@@ -20,7 +20,7 @@ export const checkDatabase = (database: string): void => {
     throw new ServerError(73, `Invalid database name: '${database}'`);
 };
 
-/** What may be read, and be it that no collection can have such a name: nothing is found then. */
+/** Names that may be read although no collection can have them: nothing is found. */
 const checkReadName = (database: string, name: string): string => {
   checkDatabase(database);
   if (!name) throw new ServerError(73, `Invalid namespace specified '${database}.'`);
@@ -34,7 +34,7 @@ export const checkCollectionName = (database: string, name: string): string => {
   return name;
 };
 
-/** The parts of a name such as `database.collection`. @throws ServerError 73 where no collection can have it */
+/** The parts of a name such as `database.collection`. @throws ServerError 73 if no collection can have it */
 export const partsOfNamespace = (namespace: string): readonly [database: string, name: string] => {
   const dot = namespace.indexOf('.');
   const [database, name] = [namespace.slice(0, Math.max(0, dot)), dot < 0 ? '' : namespace.slice(dot + 1)];
@@ -43,10 +43,10 @@ export const partsOfNamespace = (namespace: string): readonly [database: string,
 };
 
 const READS: ReadonlySet<string> = new Set(['aggregate', 'count', 'distinct', 'find']);
-/** Commands that may name their collection by its UUID. */
+/** Commands that may refer to their collection by its UUID. */
 const BY_UUID: ReadonlySet<string> = new Set(['count', 'distinct', 'find', 'listIndexes']);
 
-/** The collection that a command is about: its first field. */
+/** The collection of a command: its first field. */
 export const target = ({ node, command, database }: Call): string => {
   const value = command.values[0];
   if (value instanceof Binary && value.subtype === 4 && BY_UUID.has(command.firstKey)) {
@@ -59,7 +59,7 @@ export const target = ({ node, command, database }: Call): string => {
   return (READS.has(command.firstKey) ? checkReadName : checkCollectionName)(database, value);
 };
 
-/** @throws ServerError 361 where a command means another collection than the one that has its name */
+/** @throws ServerError 361 if a command means a collection other than the one with that name */
 export const checkCollectionUuid = (reader: Pick<Reader, 'catalog'>, database: string, name: string, uuid: Buffer | undefined): void => {
   const { collections } = reader.catalog;
   if (!uuid || collections.get(`${database}.${name}`)?.uuid.equals(uuid)) return;
@@ -72,7 +72,7 @@ export const checkCollectionUuid = (reader: Pick<Reader, 'catalog'>, database: s
   });
 };
 
-/** The collection of a name, or a namespace without one: a query of it finds nothing. */
+/** The collection with a name, or a namespace without a collection: queries find nothing. */
 export const collectionOf = (reader: Reader, database: string, name: string): Collection | undefined =>
   reader.catalog.collections.get(`${database}.${name}`);
 
@@ -88,9 +88,9 @@ export const noView = (collection: Collection | undefined): Collection | undefin
 };
 
 /**
- * The collation of a command: the one that it names, or that of its collection.
+ * The collation of a command: the one that it specifies, or that of its collection.
  *
- * @throws ServerError 167 where it is not the one that a view was made with
+ * @throws ServerError 167 if it differs from that of a view
  */
 export const collationFor = ({ node, database }: Pick<Call, 'node' | 'database'>, name: string, fields: Fields): Collation | undefined => {
   const given = fields.collation();
@@ -105,13 +105,13 @@ export const checkViewCollation = (view: Collection, collation: Collation | unde
     throw new ServerError(167, `Cannot override the default collation of the view ${namespaceOf(view)}`);
 };
 
-/** What is said of the index on _id, which is the collection itself. */
+/** The description of the index on _id, which is the collection itself. */
 const idIndexSpec = Doc.from({ v: 2, key: Doc.from({ _id: 1 }), name: '_id_' });
 
-/** The indexes of a collection that queries may use, as they are listed. */
+/** The indexes of a collection that queries may use, as listed. */
 export const indexSpecs = (collection: Collection): readonly Doc[] => listedIndexes(collection).map(({ spec }) => spec);
 
-/** With the numbers that an index has in the storage: that on _id the collection's own, and another one where there is a collation. */
+/** With the numbers that indexes have in the storage: for _id the collection's own, and another one if there is a collation. */
 export const listedIndexes = (collection: Collection): readonly { readonly spec: Doc; readonly numbers: readonly number[] }[] => {
   const ready = readyIndexes(collection);
   const isId = ({ name }: Index): boolean => name === '_id_';
@@ -142,7 +142,7 @@ export const newCollection = (
     options,
     collation,
     uuid: newUuid(),
-    // The documents themselves are only unique by the bytes of their _id.
+    // The documents themselves are unique only by the bytes of their _id.
     indexes: collation && !view ? [readIndex(writer.nextNumber(), idIndexSpec.with('unique', true).with('collation', collation.spec))] : [],
     view,
   };

@@ -7,7 +7,7 @@ import { hostOf, ok, type Command, type Handler } from './call.js';
 import { genericFields } from './generic-fields.js';
 import type { Operation } from './running.js';
 
-/** Commands whose contents nobody else may see. */
+/** Commands whose contents no one else may see. */
 const secret = new Set(['saslStart', 'saslContinue', 'authenticate', 'hello', 'isMaster', 'ismaster']);
 
 const shown = (host: string, { id, connection, database, command, since, killed }: Operation): Doc => {
@@ -21,7 +21,7 @@ const shown = (host: string, { id, connection, database, command, since, killed 
     connectionId: connection,
     active: true,
     currentOpTime: new Date().toISOString(),
-    // The number has 32 bits without a sign, and BSON only such with one.
+    // The number is an unsigned 32-bit one; BSON has only signed ones.
     opid: id | 0,
     secs_running: micros / 1_000_000n,
     microsecs_running: micros,
@@ -32,7 +32,7 @@ const shown = (host: string, { id, connection, database, command, since, killed 
   });
 };
 
-/** The commands that are under way; fields besides its own are a query on them. */
+/** The running commands; additional fields are a query on them. */
 const currentOp: Handler = (call) => {
   const { node, connection, command } = call;
   const conditions = command.keys.slice(1).filter((key) => !genericFields.has(key) && key !== '$all' && key !== '$ownOps');
@@ -55,7 +55,7 @@ const currentOp: Handler = (call) => {
   return ok({ inprog: Arr.of(listed) });
 };
 
-/** How long the commands have taken that were about each collection, since the node has started. */
+/** Total time of the commands on each collection since the node started. */
 const top: Handler = (call) => {
   const { running, store } = call.node;
   const totals: Record<string, Value> = { note: 'all times in microseconds' };
@@ -80,7 +80,7 @@ const top: Handler = (call) => {
   return ok({ totals: Doc.from(totals) });
 };
 
-/** A command that is killed ends at its next pause. */
+/** A killed command ends when it next yields. */
 const killOp: Handler = (call) => {
   const op = call.command.get('op');
   if (op === undefined) throw new ServerError(4, 'Missing expected field "op"');

@@ -21,8 +21,8 @@ import { forWriting } from './write-statements.js';
 export type Target = (node: Node, source: Source, pace: Pace, bypassed: boolean) => Promise<void>;
 
 /**
- * What `$out` does: a new collection is filled beside the old one, with its options and indexes, and takes its name at
- * once. Readers see the old one or the new one; if the pipeline fails, the old one stays.
+ * Implements `$out`: a new collection with the options and indexes of the old one is filled beside it, and then takes its name atomically.
+ * Readers see the old one or the new one; if the pipeline fails, the old one stays.
  */
 export const replaceCollection = async (
   node: Node,
@@ -80,7 +80,7 @@ export const replaceCollection = async (
 /** Documents that `$merge` and `$out` store in one transaction. */
 const BATCH = 50;
 
-/** Runs a source to its end, some documents at a time. */
+/** Runs a source to its end, in groups of documents. */
 export const inBatches = async (source: Source, pace: Pace, store: (docs: readonly Doc[]) => Promise<void>): Promise<void> => {
   let batch: Doc[] = [];
   for (let step = pace.run(() => source.next()); !step.done; step = pace.run(() => source.next())) {
@@ -97,8 +97,8 @@ export const inBatches = async (source: Source, pace: Pace, store: (docs: readon
   if (batch.length) await store(batch);
 };
 
-/** Where `$out` and `$merge` put their documents. */
-/** @param variables those of the command, which `let` and `whenMatched` may use */
+/** Where `$out` and `$merge` write their documents. */
+/** @param variables those of the command, available to `let` and `whenMatched` */
 export const parseTarget = (stage: string, spec: Value, database: string, variables: Variables): Target => {
   if (stage === '$merge' && spec instanceof Doc && !spec.has('into'))
     throw new ServerError(40414, `BSON field '$merge.into' is missing but a required field`);
@@ -174,7 +174,7 @@ export const parseTarget = (stage: string, spec: Value, database: string, variab
       : undefined;
   if (pipelineUpdate) withVariables(names, () => compileUpdate(whenMatched as Value, {}));
   const byId = on.length === 1 && on[0] === '_id';
-  /** @throws ServerError 51183 where no index says that at most one document has these values */
+  /** @throws ServerError 51183 if no index guarantees that at most one document has these values */
   const checkUnique = (collection: Collection | undefined): void => {
     const unique =
       (byId && sameCollation(collation, collection?.collation)) ||
@@ -198,7 +198,7 @@ export const parseTarget = (stage: string, spec: Value, database: string, variab
     const store = (docs: readonly Doc[]): Promise<void> =>
       node.store.write((writer) => {
         checkUnique(forWriting(writer, otherDatabase, collectionName));
-        /** A document that is there already keeps none of the others from being inserted. */
+        /** An existing document does not prevent the others from being inserted. */
         let duplicate: ServerError | undefined;
         for (const doc of docs) {
           const collection = existing(writer, otherDatabase, collectionName);

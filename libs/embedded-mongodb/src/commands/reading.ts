@@ -19,12 +19,12 @@ import { Fields } from './fields.js';
 import { checkViewCollation, collectionOf } from './namespaces.js';
 import { collectionStatistics, indexStatistics, MOST_VIEWS } from './statistics.js';
 
-/** Runs a source to its end without letting others in: what happens within a transaction. */
+/** Runs a source to its end without yielding: within a transaction. */
 export const rows = function* (source: Source): Generator<Doc, void, undefined> {
   for (const row of source) if (row !== PAUSE) yield row;
 };
 
-/** @param counters as `runPlan` has them */
+/** @param counters as in `runPlan` */
 export const matching = function* (
   reader: Reader,
   collection: Collection,
@@ -57,17 +57,17 @@ export type FindSpec = {
   readonly projection: Doc | undefined;
   readonly variables: Variables;
   readonly hint?: Hint;
-  /** As `runPlan` has them. */
+  /** As in `runPlan`. */
   readonly counters?: Counters;
 };
 
-/** What a query reads, and what it may use for that. */
+/** What a query reads, and what it may use. */
 export type Scope = {
   readonly reader: Reader;
   readonly database: string;
   readonly space: SortSpace;
   readonly collation: Collation | undefined;
-  /** Where the node is served, as `$indexStats` tells it. */
+  /** Where the node is served, for `$indexStats`. */
   readonly host: string;
 };
 
@@ -83,7 +83,7 @@ export const scopeOf = (
 export const spaceOf = ({ node }: Call, fields: Fields): SortSpace =>
   fields.doc.has('allowDiskUse') && !fields.strictFlag('allowDiskUse') ? { ...node.space, scratch: undefined } : node.space;
 
-/** The documents of a find, in its order, projected. */
+/** The documents of a find, sorted and projected. */
 export const findSource = function* (
   scope: Scope,
   name: string,
@@ -92,7 +92,7 @@ export const findSource = function* (
   const most = limit || Infinity;
   const { reader, database, space } = scope;
   const collection = collectionOf(reader, database, name);
-  // A find on a view is an aggregation, where projections know nothing of the query.
+  // A find on a view is an aggregation, where projections have no access to the query.
   const compile = (spec: Doc): Transformation =>
     collection?.view
       ? withVariables(Object.keys(variables), () => compileProjection(spec))
@@ -100,7 +100,7 @@ export const findSource = function* (
   const project = projection?.size ? withCollation(scope.collation, () => compile(projection)) : undefined;
   const plan = collection && !collection.view ? choosePlan(reader, collection, filter, sort, hint) : undefined;
   const source = collection && plan ? runPlan(reader, collection, plan, counters) : sourceOf(scope, name, filter, variables);
-  // Where the bounds of an index say all that the filter does, whatever they hold matches.
+  // If the bounds of an index cover the whole filter, every document in them matches.
   const test: Predicate = plan?.exact ? () => true : compileFilter(filter);
   const found = function* (): Source {
     for (const row of source) {
@@ -136,7 +136,7 @@ export const empty = function* (): Source {
   // Nothing: the collection does not exist.
 };
 
-/** `{ $natural: 1 }` is the order that documents are stored in, which is what no sort gives. */
+/** `{ $natural: 1 }` is the order in which documents are stored, which needs no sort. */
 export const naturalOrder = (sort: Doc | undefined): ReturnType<typeof parseSort> => {
   if (sort?.has('$natural')) {
     if (sort.size > 1 || numberOf(sort.get('$natural')) !== 1) throw badValue('$natural sort can only be 1 and alone on this node');
@@ -166,7 +166,7 @@ export const contextOf = (scope: Scope, variables: Variables, depth: number): Pi
   space: scope.space,
 });
 
-/** Runs a pipeline on a collection or view; what its first stages ask for is asked of the storage. */
+/** Runs a pipeline on a collection or view; the work of its first stages is done by the storage. */
 export const runPipeline = (
   scope: Scope,
   name: string,

@@ -1,30 +1,30 @@
 import { Binary, Doc } from '../bson/values.js';
 import type { Connection } from './credentials.js';
 
-/** The session that a command is part of, as a text. */
+/** The session of a command, as a string. */
 export const sessionOf = (command: Doc): string => {
   const session = command.get('lsid');
   const id = session instanceof Doc ? session.get('id') : undefined;
   return id instanceof Binary ? id.bytes.toString('hex') : '';
 };
 
-/** A command that is under way. */
+/** A running command. */
 export type Operation = {
-  /** A whole number of 32 bits without a sign, as on the server. */
+  /** An unsigned 32-bit number, as on the server. */
   readonly id: number;
   /** The number of the connection that it came from. */
   readonly connection: number;
   readonly user: string | undefined;
   readonly database: string;
   readonly command: Doc;
-  /** When it began, as `performance.now()` has it. */
+  /** When it began, by `performance.now()`. */
   readonly since: number;
   readonly killed: boolean;
 };
 
 export type Usage = { readonly time: number; readonly count: number };
 
-/** The kinds of commands that `top` tells apart. */
+/** The kinds of commands that `top` distinguishes. */
 const KINDS: Readonly<Record<string, string>> = {
   find: 'queries',
   getMore: 'getmore',
@@ -34,7 +34,7 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 const MOST_NAMESPACES = 10_000;
 
-/** The commands of all connections that are under way. */
+/** The running commands of all connections. */
 export class Running {
   #last = 0;
   readonly #usage = new Map<string, Map<string, Usage>>();
@@ -56,7 +56,7 @@ export class Running {
     return [...this.#operations.values()];
   }
 
-  /** How often and how long, in microseconds, commands of each kind have been about each namespace. */
+  /** How often and how long, in microseconds, commands of each kind have used each namespace. */
   usage(): ReadonlyMap<string, ReadonlyMap<string, Usage>> {
     return this.#usage;
   }
@@ -74,7 +74,7 @@ export class Running {
     if (this.#usage.size > MOST_NAMESPACES) this.#usage.delete(this.#usage.keys().next().value as string);
   }
 
-  /** Has it end at its next pause, if it still runs. */
+  /** Makes it end when it next yields, if it is still running. */
   kill(id: number): void {
     const operation = this.#operations.get(id);
     if (operation) operation.killed = true;

@@ -15,7 +15,7 @@ const end = ({ node }: Call, isMeant: (session: string, user: string | undefined
   return ok();
 };
 
-/** The elements of a command's own field; null ones count for nothing. */
+/** The elements of a command's main field; null ones are ignored. */
 const partsOf = (call: Call, keys: readonly string[]): readonly Fields[] => {
   const fields = fieldsOf(call);
   const name = call.command.firstKey;
@@ -38,13 +38,13 @@ const killSessions: Handler = (call) => {
   return end(call, (session, user) => user === own && ids.includes(session));
 };
 
-/** Sessions hold nothing but their cursors, which have times of their own. */
+/** Sessions have no state except their cursors, which have their own timeouts. */
 const checkSessions: Handler = (call) => {
   sessionsIn(call);
   return ok();
 };
 
-/** Ends the sessions of some users, or of all where it names none. */
+/** Ends the sessions of some users, or of all if none are named. */
 const killAllSessions: Handler = (call) => {
   const users = partsOf(call, ['user', 'db']).map((part) => ({
     user: part.need(part.string('user'), 'user'),
@@ -53,7 +53,7 @@ const killAllSessions: Handler = (call) => {
   return end(call, (_, name) => !users.length || users.some(({ user, database }) => user === name && database === 'admin'));
 };
 
-/** There are no transactions: a client that has none to end is told so. */
+/** There are no transactions: a client that tries to end one gets an error. */
 const endTransaction =
   (name: string): Handler =>
   () => {

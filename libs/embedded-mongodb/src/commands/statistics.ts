@@ -6,10 +6,10 @@ import { now } from './call.js';
 import { Fields } from './fields.js';
 import { collectionOf, indexSpecs, listedIndexes, noView } from './namespaces.js';
 
-/** Whose statistics are asked, and where they are served. */
+/** Whose statistics are requested, and where they are served. */
 type Asked = { readonly reader: Reader; readonly database: string; readonly host: string };
 
-/** How many views that stand on one another can be read. */
+/** How many nested views can be read. */
 export const MOST_VIEWS = 19;
 
 export const numberValue = (value: number): Value =>
@@ -17,17 +17,17 @@ export const numberValue = (value: number): Value =>
 
 export const rangeOf = (prefix: Buffer): KeyRange => ({ start: prefix, end: afterPrefix(prefix) });
 
-/** What an index entry takes on the average: an estimate, since counting them is cheap and weighing them is not. */
+/** Average size of an index entry: an estimate, since counting entries is cheap but measuring them is not. */
 export const ENTRY_BYTES = 64;
 
-/** What the sizes of a collection are divided by: of 32 bits, as on the server. */
+/** The divisor for a collection's sizes: 32 bits, as on the server. */
 export const scaleOf = (fields: Fields): number => {
   const scale = fields.count('scale') ?? 1;
   if (scale < 1) throw new ServerError(51024, `BSON field 'scale' value must be >= 1, actual value '${scale}'`);
   return Math.min(scale, 0x7fffffff);
 };
 
-/** What is counted of a collection, or of one that does not exist: nothing. */
+/** The counts of a collection that does not exist: zero. */
 export const storageStatistics = (
   reader: Reader,
   database: string,
@@ -56,7 +56,7 @@ export const storageStatistics = (
   };
 };
 
-/** What `$collStats` tells of a collection: one document. */
+/** The result of `$collStats` for a collection: one document. */
 export const collectionStatistics = function* ({ reader, database, host }: Asked, name: string, spec: Doc): Source {
   const fields = new Fields('$collStats', spec).only(['storageStats', 'count', 'latencyStats', 'queryExecStats']);
   for (const key of ['latencyStats', 'queryExecStats']) fields.refuse(key);
@@ -77,7 +77,7 @@ export const collectionStatistics = function* ({ reader, database, host }: Asked
   });
 };
 
-/** What `$indexStats` tells of a collection; of a view that has no stages, of what it stands on. */
+/** The result of `$indexStats` for a collection; for a view without stages, that of its source. */
 export const indexStatistics = function* (asked: Asked, name: string, depth = 0): Source {
   const { reader, host } = asked;
   const collection = collectionOf(reader, asked.database, name);

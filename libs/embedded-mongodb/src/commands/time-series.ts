@@ -5,7 +5,7 @@ import { Fields, typeError } from './fields.js';
 
 const LONGEST_SPAN = 365 * 24 * 60 * 60;
 
-/** How long a bucket is. @returns seconds */
+/** Length of a bucket. @returns seconds */
 const secondsIn = (options: Fields, key: string): number | undefined => {
   const value = options.doc.get(key) ?? null;
   if (value === null) return undefined;
@@ -17,10 +17,10 @@ const secondsIn = (options: Fields, key: string): number | undefined => {
 };
 
 /**
- * Refuses a time series collection, which this node has not: what is malformed with the server's code for it.
+ * Refuses a time series collection, which this node does not support: malformed options with the server's codes.
  *
- * @param strict whether the names of fields are checked, as `create` does and `$out` does not
- * @throws ServerError 238 where there is nothing else to refuse
+ * @param strict whether field names are checked, as by `create` but not by `$out`
+ * @throws ServerError 238 if the options are valid
  */
 export const refuseTimeSeries = (outer: Fields, strict: boolean): void => {
   const given = outer.document('timeseries');

@@ -11,7 +11,7 @@ export const bypass = (fields: Fields): boolean => fields.boolean('bypassDocumen
 /** The validator of a collection, compiled once. */
 export const validators = new WeakMap<Collection, Predicate | null>();
 
-/** @param before what an update changes: where it was not valid already, validationLevel moderate lets it stay so */
+/** @param before what an update changes: with validationLevel moderate, a document that was invalid before may stay so */
 export const validate = (collection: Collection, doc: Doc, bypassed: boolean, before?: Doc): void => {
   const { options } = collection;
   if (bypassed || !options.size) return;
@@ -24,7 +24,7 @@ export const validate = (collection: Collection, doc: Doc, bypassed: boolean, be
       options.get('validationLevel') !== 'off' &&
       options.get('validationAction') !== 'warn';
     test = enforced ? withCollation(collection.collation, () => compileFilter(parseFilter(validator, { NOW: now() }))) : null;
-    // Where it speaks of the present, it is another one each time.
+    // If it depends on the current time, it is compiled each time.
     if (!enforced || !show(validator).includes('$$NOW')) validators.set(collection, test);
   }
   if (!test || test(doc) || (before && options.get('validationLevel') === 'moderate' && !test(before))) return;
@@ -35,7 +35,7 @@ export const validate = (collection: Collection, doc: Doc, bypassed: boolean, be
 
 export const createOptions = ['validator', 'validationLevel', 'validationAction'];
 
-/** @throws ServerError where a validator has what needs an index */
+/** @throws ServerError if a validator uses something that needs an index */
 const checkAllowed = (query: Doc): void => {
   for (const operator of operatorsIn(query)) {
     if (operator === '$text') throw badValue('$text is not allowed in a collection validator');

@@ -15,35 +15,35 @@ import { checkCollectionUuid, collectionOf, existing, newCollection, noView } fr
 import { findSource, matching, scopeOf } from './reading.js';
 import { validate } from './validation.js';
 
-/** What one statement of a write has done. */
+/** The result of one statement of a write. */
 export type Outcome = {
   /** Documents inserted, matched or removed. */
   readonly n: number;
   readonly modified?: number;
-  /** The _id of the document that an upsert has made. */
+  /** The _id of the document created by an upsert. */
   readonly upserted?: Value | undefined;
-  /** What ended a statement for many documents before its end; what it changed before stays changed. */
+  /** What ended a statement for many documents early; its changes so far stay. */
   readonly error?: ServerError;
 };
 
 /** One statement of a write. */
 export type Statement = {
-  /** Runs it in a transaction, or gives SEARCH_FIRST where that would hold up others. */
+  /** Runs it in a transaction, or returns SEARCH_FIRST if that would block others. */
   readonly run: (writer: Writer) => Outcome | typeof SEARCH_FIRST;
-  /** Runs it where the transaction did not: the search goes ahead, and lets others have the thread. */
+  /** Runs it if the transaction did not: searches first, and yields meanwhile. */
   readonly search?: () => Promise<Outcome>;
 };
 
-/** A statement has looked at too many documents to find those that it is about. */
+/** A statement has read too many documents in searching for matches. */
 export const SEARCH_FIRST = Symbol('search first');
 
-/** Milliseconds of work that one command puts into one transaction, beyond which the rest goes into the next one. */
+/** Milliseconds of work that one command puts into one transaction; the rest goes into the next one. */
 const SLICE_MS = 20;
 
-/** Codes of what ended the command itself: its time limit, its client's leaving, the end of the node. */
+/** Codes of errors that end the command itself: its time limit, its client's disconnecting, the node's stopping. */
 const interruptions = new Set([50, 91, 11601]);
 
-/** A statement that is read when its turn comes: what is wrong with it is an error of that statement. */
+/** A statement that is parsed when its turn comes: a parse error is an error of that statement. */
 export const deferred = (read: () => Statement): Statement => {
   let statement: Statement | undefined;
   return {
@@ -64,10 +64,9 @@ const refusalOf = (error: unknown): ServerError => {
 const failed = (outcome: Outcome | ServerError): boolean => outcome instanceof ServerError || outcome.error !== undefined;
 
 /**
- * Runs statements one after the other: all in one transaction if they are quickly done, otherwise in several, between
- * which others have their turn.
+ * Runs statements one after the other: in one transaction if they are fast, otherwise in several, between which others run.
  *
- * @returns what each has done; ordered ones end with the first that fails
+ * @returns the result of each; ordered ones end with the first failure
  */
 export const runStatements = async (
   node: Node,
@@ -111,7 +110,7 @@ const runSlice = (
   return { outcomes, searching: false };
 };
 
-/** Errors as elements of `writeErrors`, with further fields. */
+/** Errors as elements of `writeErrors`, with additional fields. */
 export const writeErrors = (outcomes: readonly (Outcome | ServerError)[]): Value | undefined => {
   const errors = outcomes.flatMap((outcome, index) => {
     const error = outcome instanceof ServerError ? outcome : outcome.error;
@@ -125,7 +124,7 @@ export const writeErrors = (outcomes: readonly (Outcome | ServerError)[]): Value
 export const sumOf = (outcomes: readonly (Outcome | ServerError)[], count: (outcome: Outcome) => number): number =>
   outcomes.reduce((sum, outcome) => (outcome instanceof ServerError ? sum : sum + count(outcome)), 0);
 
-/** The collection that a write goes to; it is made where it does not exist. */
+/** The collection of a write; created if it does not exist. */
 export const forWriting = (writer: Writer, database: string, name: string): Collection =>
   noView(collectionOf(writer, database, name)) ?? newCollection(writer, database, name);
 
@@ -141,11 +140,11 @@ export type Target = {
   readonly database: string;
   readonly name: string;
   readonly bypassed: boolean;
-  /** By which UUID the client knows the collection. */
+  /** The UUID by which the client refers to the collection. */
   readonly uuid?: Buffer | undefined;
 };
 
-/** Lets a statement write to no other collection than the one that the client means. */
+/** Prevents a statement from writing to a collection other than the one that the client means. */
 export const guarded = ({ database, name, uuid }: Target, statement: Statement): Statement =>
   uuid
     ? {
@@ -167,7 +166,7 @@ export const insertStatement = ({ database, name, bypassed }: Target, doc: Doc):
   },
 });
 
-/** What a statement is about: the documents that match, or the first of them. */
+/** The targets of a statement: all matching documents, or the first one. */
 export type Selection = {
   readonly filter: Filter;
   readonly multi: boolean;
@@ -177,17 +176,17 @@ export type Selection = {
   readonly collation: Collation | undefined;
 };
 
-/** What is to be done with the documents of a selection, or in place of them where there are none. */
+/** What to do with the documents of a selection, or if there are none. */
 type Action = {
-  /** Changes one document; gives whether that changed anything. */
+  /** Changes one document; returns whether that changed anything. */
   readonly change: (writer: Writer, collection: Collection, doc: Doc) => boolean;
   readonly upsert?: (writer: Writer, collection: Collection | undefined) => Value;
 };
 
-/** How often a document that has been found may have changed until it is looked at in a transaction. */
+/** How often a found document may change before it is read again in a transaction. */
 const ATTEMPTS = 100;
 
-/** A statement that changes what it finds. */
+/** A statement that changes the documents it finds. */
 export const changing = (target: Target, selection: Selection, action: Action): Statement & { search(): Promise<Outcome> } => ({
   run: (writer) => {
     const found = foundQuickly(writer, target, selection);
@@ -201,12 +200,12 @@ export const changing = (target: Target, selection: Selection, action: Action): 
       if (!ids.length && action.upsert)
         return target.node.store.write((writer) =>
           target.pace.run(() => {
-            // Another one may have made it meanwhile.
+            // Another command may have created it meanwhile.
             const found = foundQuickly(writer, target, selection, noCounters());
             return changeAll(writer, target, found === SEARCH_FIRST ? [] : found, action, action.upsert);
           }),
         );
-      // One that others have changed meanwhile may not match any more, and another may.
+      // A document changed by others meanwhile may no longer match, and another one may.
       if (!ids.length || selection.multi || attempt === ATTEMPTS) return outcome;
     }
   },
@@ -218,7 +217,7 @@ const plus = (total: Outcome, more: Outcome): Outcome => ({
   modified: (total.modified ?? 0) + (more.modified ?? 0),
 });
 
-/** Changes documents that have been found, in as many transactions as that takes; each must still match. */
+/** Changes the found documents, in as many transactions as needed; each must still match. */
 const changeByIds = async (target: Target, { filter }: Selection, ids: readonly Value[], action: Action): Promise<Outcome> => {
   const test = compileFilter(filter);
   let total: Outcome = { n: 0, modified: 0 };
@@ -247,7 +246,7 @@ const changeByIds = async (target: Target, { filter }: Selection, ids: readonly 
   return total;
 };
 
-/** The documents of a selection, where few have to be looked at for that. */
+/** The documents of a selection, if finding them takes reading only a few. */
 const foundQuickly = (
   writer: Writer,
   { node, database, name }: Target,
@@ -278,7 +277,10 @@ const foundQuickly = (
   return found;
 };
 
-/** The _ids of what matches, or of the first of it: the same query as that of `foundQuickly`, or that of the node itself. What comes to match later is left alone, as on the server. */
+/**
+ * The _ids of all matches, or of the first one: by the same query as `foundQuickly`, or by the node's own. Documents that match only later
+ * are left alone, as on the server.
+ */
 const idsOf = async (
   { node, pace, database, name }: Target,
   { filter, multi, hint, sort, variables, collation }: Selection,

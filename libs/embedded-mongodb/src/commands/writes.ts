@@ -28,7 +28,7 @@ import {
   type Target,
 } from './write-statements.js';
 
-/** Whether a client wants to hear nothing of what becomes of its write, as it says by `w: 0`. */
+/** Whether a client wants no response to its write, as requested by `w: 0`. */
 const isUnacknowledged = ({ command }: Call): boolean => {
   const concern = command.get('writeConcern');
   if (!(concern instanceof Doc)) return false;
@@ -57,14 +57,11 @@ const insert: Handler = async (call) => {
   return isUnacknowledged(call) ? ok({ n: 0 }) : ok({ n: sumOf(outcomes, ({ n }) => n), writeErrors: writeErrors(outcomes) });
 };
 
-/** What a statement of an update may say. */
+/** What a statement of an update may contain. */
 const UPDATE_FIELDS = ['q', 'u', 'c', 'upsert', 'multi', 'collation', 'arrayFilters', 'hint', 'sort', 'sampleId', 'upsertSupplied'];
 const DELETE_FIELDS = ['q', 'limit', 'collation', 'hint', 'sampleId'];
 
-/**
- * Reads a statement of an update. Updates that only differ in their values are compiled one by one, which is cheap: no
- * text is parsed.
- */
+/** Parses a statement of an update. Updates that differ only in their values are compiled one by one, which is cheap: no text is parsed. */
 export const readUpdate = (where: Target, fields: Fields, variables: Variables): Statement => {
   const collation = collationFor(where, where.name, fields);
   const constants = fields.document('c');
@@ -211,7 +208,7 @@ const findAndModify: Handler = async (call) => {
   const [outcome] = await runStatements(node, pace, [statement], true);
   const error = outcome instanceof ServerError ? outcome : outcome?.error;
   if (error) throw error;
-  // What was looked at and had changed before its turn came counts for nothing.
+  // Documents that had changed before their turn do not count.
   const { n = 0 } = outcome as Outcome;
   const shown = (doc: Doc | undefined): Value => (doc ? (project ? project(doc, variables) : doc) : null);
   if (!update_) return ok({ lastErrorObject: Doc.from({ n }), value: shown(n ? seen.before : undefined) });

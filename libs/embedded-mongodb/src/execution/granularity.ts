@@ -22,7 +22,7 @@ const R80 = numbers(
 );
 const every = (series: readonly number[], step: number): readonly number[] => series.filter((_number, index) => index % step === 0);
 
-/** IEC 60063. The one number that is not the rounded power is 920. */
+/** IEC 60063. The only number that is not the rounded power is 920. */
 const E192 = Array.from({ length: 192 }, (_, index) => Math.round(10 ** (index / 192 + 2))).map((number) =>
   number === 919 ? 920 : number,
 );
@@ -55,7 +55,7 @@ const check = (value: Value): void => {
     throw new ServerError(40260, `$bucketAuto can specify a 'granularity' with non-negative numbers only, but found a negative number`);
 };
 
-/** A number of the same kind as a value: a decimal for a decimal, a double for any other. */
+/** A number of the same kind as a value: a decimal for a decimal, otherwise a double. */
 const like = (value: Value, text: string): Value =>
   value instanceof Decimal128 ? pack(parseDecimal(text) as Unpacked) : new Double(Number(text));
 
@@ -86,7 +86,7 @@ const preferred = (series: readonly number[]): Omit<Granularity, 'check'> => {
   };
 };
 
-/** A power of two as `$pow` gives it: an int or a long where it is one. */
+/** A power of two as returned by `$pow`: an int or a long if it fits. */
 const powerOfTwo = (value: Value, power: number): Value => {
   if (value instanceof Decimal128) return like(value, String(2 ** power));
   if (power < 0 || power > 62) return new Double(2 ** power);

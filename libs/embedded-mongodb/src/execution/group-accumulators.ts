@@ -21,17 +21,17 @@ import { compileExpression, evaluateOn, isGrouped } from '../query/expressions/e
 import type { Evaluate, Variables } from '../query/expressions/scope.js';
 import { compareRows, parseSort, sortKey } from '../query/sort-order.js';
 
-/** The group that an accumulator starts for: its `_id`, and the variables of the run. */
+/** The group for which an accumulator starts: its `_id`, and the variables of the run. */
 type Group = { readonly id: Value; readonly variables: Variables };
 
-/** An accumulator of a `$group`: the value of each document, and what gathers them. */
+/** An accumulator of a `$group`: the value of each document, and the state that collects them. */
 export type AccumulatorSpec = {
   readonly evaluate: Evaluate;
-  /** What it keeps counts with what `grow` is told by others. */
+  /** What it keeps counts together with what others report to `grow`. */
   readonly start: (grow?: Grow, group?: Group) => Accumulator;
 };
 
-/** How many values are kept: a constant, or what an expression makes of the fields of the group's `_id`. */
+/** How many values are kept: a constant, or an expression of the fields of the group's `_id`. */
 const countOf = (spec: Doc, name: string): ((group: Group | undefined) => number) => {
   const given = spec.get('n');
   if (given === undefined)
@@ -52,7 +52,7 @@ const only = (spec: Value, name: string, allowed: readonly string[]): Doc => {
   return spec;
 };
 
-/** Lists of values with the fields that they are sorted by. */
+/** Lists of values with the fields by which they are sorted. */
 const ranked = (name: string, spec: Doc, countIn: (group: Group | undefined) => number, list: boolean): AccumulatorSpec => {
   const sortBy = spec.get('sortBy');
   const output = spec.get('output');
@@ -93,7 +93,7 @@ const ranked = (name: string, spec: Doc, countIn: (group: Group | undefined) => 
 /**
  * Compiles one accumulator of a group.
  *
- * @throws ServerError 15952 for an accumulator that is not known
+ * @throws ServerError 15952 for an unknown accumulator
  */
 export const compileAccumulator = (name: string, argument: Value): AccumulatorSpec => {
   const plain = plainAccumulator(name, isGrouped());

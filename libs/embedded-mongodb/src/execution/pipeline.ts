@@ -19,10 +19,10 @@ import { inTurns, paced, PAUSE, type Source } from './source.js';
 import type { Opening, Pipeline, PipelineContext, Stage } from './stage.js';
 import { windowStage } from './windows.js';
 
-/** @param depth how many pipelines of other stages it stands in */
+/** @param depth how deep it is nested in pipelines of other stages */
 type Compile = (spec: Value, name: string, depth: number) => Stage;
 
-/** A stage that handles each document by itself. */
+/** A stage that processes each document on its own. */
 const each = (visit: (doc: Doc, context: PipelineContext) => Iterable<Doc>): Stage =>
   function* (source, context) {
     for (const row of source) {
@@ -34,7 +34,7 @@ const each = (visit: (doc: Doc, context: PipelineContext) => Iterable<Doc>): Sta
     }
   };
 
-/** A stage that makes at most one document of each. */
+/** A stage that returns at most one document for each. */
 const mapped = (make: (doc: Doc, context: PipelineContext) => Doc | undefined): Stage =>
   function* (source, context) {
     for (const row of source) {
@@ -50,7 +50,7 @@ const mapped = (make: (doc: Doc, context: PipelineContext) => Doc | undefined): 
     }
   };
 
-/** A stage that needs all documents before it gives the first. */
+/** A stage that needs all documents before it returns the first. */
 const gathering = (start: (context: PipelineContext) => { add(doc: Doc): void; result(): Iterable<Doc> }): Stage =>
   function* (source, context) {
     const state = start(context);
@@ -73,7 +73,7 @@ const memoryGuard = (stage: string): ((bytes: number) => void) => {
   };
 };
 
-/** @param codes of what is no document, has a field that is not known, and lacks one */
+/** @param codes for a value that is not a document, has an unknown field, and lacks a field */
 const objectSpec = (
   spec: Value,
   name: string,
@@ -93,7 +93,7 @@ const objectSpec = (
 const MAX_LONG = 2n ** 63n - 1n;
 const MAX_INT = 2 ** 31 - 1;
 
-/** @param code of what is no whole number, and `below` of one that is less than the least */
+/** @param code for a value that is not a whole number, and `below` for one below the minimum */
 const wholeNumber = (spec: Value, name: string, least: number, code: number, below = code): number => {
   const number = numberOf(spec);
   if (!isWhole(spec) || compareValues(spec, MAX_LONG) > 0)
@@ -132,9 +132,9 @@ const skip = (count: number): Stage =>
   };
 
 /**
- * A text that equal values share, whatever number type they have: what groups are found by.
+ * A string shared by equal values, whatever their number type, by which groups are found.
  *
- * @param texts stands for equal texts under a collation
+ * @param texts represents equal strings under a collation
  */
 export const groupKey = (value: Value, texts?: Texts): string => {
   if (typeof value === 'string') return texts ? `s${texts(value)}` : `s${value}`;
@@ -159,7 +159,7 @@ const accumulatorAt = (name: string, value: Value): AccumulatorSpec => {
   return compileAccumulator(value.keys[0], value.values[0] as Value);
 };
 
-/** What `$bucket` and `$bucketAuto` gather for each bucket. @param code of an output that is no document */
+/** What `$bucket` and `$bucketAuto` collect for each bucket. @param code for an output that is not a document */
 const outputOf = (
   stage: string,
   output: Value | undefined,
@@ -189,7 +189,7 @@ const group: Compile = (spec) => {
     const texts = collation && equivalents(collation);
     const groups = new Map<string, { id: Value; states: readonly Accumulator[] }>();
     const guard = memoryGuard('$group');
-    // One object for all documents: no expression keeps it, and a new one each time is a quarter of the stage's cost.
+    // One object for all documents: no expression keeps it, and a new one each time takes a quarter of the stage's time.
     const bound: Record<string, Value | undefined> = { ...variables };
     const given: (Value | undefined)[] = [];
     return {
@@ -327,7 +327,7 @@ const collected = function* (source: Source, into: Doc[], guard: (bytes: number)
   }
 };
 
-/** Whether a field has one of some values; a pattern is a value here, which finds itself and no texts. */
+/** Whether a field has one of some values; a pattern is a value here, which matches only itself, not strings. */
 const anyOf = (path: string, values: readonly Value[], collation: Collation | undefined): Filter => {
   const operands = values.filter((value) => !(value instanceof Regex));
   const patterns = values.filter((value) => value instanceof Regex);
@@ -337,7 +337,7 @@ const anyOf = (path: string, values: readonly Value[], collation: Collation | un
     : plain;
 };
 
-/** @throws ServerError 73 where no collection of the database may have such a name */
+/** @throws ServerError 73 if no collection of the database can have such a name */
 const checkForeign = (collection: string, stage: string): void => {
   if (!collection || collection.startsWith('.') || collection.includes('\0'))
     throw new ServerError(73, `invalid ${stage} namespace: '${collection}' is not the name of a collection`);
@@ -348,7 +348,7 @@ const beginsWith = (pipeline: Value | undefined, name: string): boolean =>
 
 const lookupFields = ['from', 'as', 'localField', 'foreignField', 'let', 'pipeline'];
 
-/** The fields of a `$lookup` whose values can be read; those with the value null are as good as none. */
+/** The fields of a `$lookup` with readable values; null counts as missing. */
 const lookupSpec = (spec: Value): Doc => {
   if (!(spec instanceof Doc)) throw failedToParse(`the $lookup stage specification must be an object, but found ${bsonTypeName(spec)}`);
   const [from, pipeline] = [spec.get('from'), spec.get('pipeline')];
@@ -506,7 +506,7 @@ const graphLookup: Compile = (spec, name) => {
   };
 };
 
-/** Stages that have no place in a `$facet`. */
+/** Stages not allowed in a `$facet`. */
 const NOT_IN_FACETS: ReadonlySet<string> = new Set(
   (
     '$changeStreamSplitLargeEvent $collStats $documents $facet $geoNear $indexStats $listCatalog $listSearchIndexes $merge $out ' +
@@ -514,11 +514,11 @@ const NOT_IN_FACETS: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-/** @throws ServerError 40600 for a stage that has no place in a `$facet`, nor in a pipeline of a stage within one */
+/** @throws ServerError 40600 for a stage not allowed in a `$facet`, nor in a pipeline nested in one */
 const checkInFacet = (stage: Value | undefined, within = false): void => {
   if (!(stage instanceof Doc)) return;
   const [name, spec] = [stage.firstKey, stage.values[0]];
-  // What writes is refused by the stage that it is in.
+  // Stages that write are refused by the enclosing stage.
   if (NOT_IN_FACETS.has(name) && !(within && (name === '$out' || name === '$merge')))
     throw new ServerError(40600, `${name} is not allowed to be used within a $facet stage`);
   const pipeline = (name === '$lookup' || name === '$unionWith') && spec instanceof Doc ? spec.get('pipeline') : undefined;
@@ -558,7 +558,7 @@ const facet: Compile = (spec, _name, depth) => {
   };
 };
 
-/** @throws ServerError for what is neither a path nor an operator: a constant, or an object of expressions */
+/** @throws ServerError for anything other than a path or an operator: a constant, or an object of expressions */
 const checkGroupBy = (groupBy: Value, name: string, code: number): void => {
   const start = typeof groupBy === 'string' ? groupBy : groupBy instanceof Doc ? groupBy.firstKey : '';
   if (!start.startsWith('$'))
@@ -650,7 +650,7 @@ const bucketAuto: Compile = (spec, name) => {
   checkGroupBy(groupBy, name, 40239);
   const key = compileExpression(groupBy);
   const output = given.get('output');
-  // An output of no fields counts, as none does; `$bucket` then gives nothing but `_id`.
+  // An output without fields counts documents, like a missing one; `$bucket` then returns only `_id`.
   const { names, specs } = outputOf(name, output instanceof Doc && !output.keys.length ? undefined : output, 40244);
   return gathering(({ variables }) => {
     const rows: { value: Value; doc: Doc }[] = [];
@@ -670,7 +670,7 @@ const bucketAuto: Compile = (spec, name) => {
         for (let start = 0, made = 0; start < rows.length; made++) {
           let end = made + 1 >= count ? rows.length : Math.min(rows.length, start + size);
           const boundary = granularity?.up(at(end - 1));
-          // Equal values stay in one bucket, and so does what lies below its rounded boundary.
+          // Equal values stay in one bucket, and so do values below its rounded boundary.
           while (end < rows.length && (boundary ? compareValues(boundary, at(end)) > 0 : equalValues(at(end - 1), at(end), texts))) end++;
           const states = specs.map(({ start: begin }) => begin());
           for (const { doc } of rows.slice(start, end))
@@ -692,7 +692,7 @@ const bucketAuto: Compile = (spec, name) => {
 
 const sample: Compile = (spec) => {
   if (!(spec instanceof Doc)) throw new ServerError(28745, 'the $sample stage specification must be an object');
-  // Fields are read in their order: what is wrong with the first is what is told.
+  // Fields are read in order, so the first error is reported.
   spec.keys.forEach((key, index) => {
     if (key !== 'size') throw new ServerError(28748, `unrecognized option to $sample: ${key}`);
     if (!isNumber(spec.values[index] as Value)) throw new ServerError(28746, 'size argument to $sample must be a number');
@@ -705,7 +705,7 @@ const sample: Compile = (spec) => {
     const kept: Doc[] = [];
     let seen = 0;
     return {
-      // Reservoir sampling: every document has the same chance, and no more than the sample is kept.
+      // Reservoir sampling: every document has the same chance, and only the sample is kept.
       add: (doc) => {
         seen++;
         if (kept.length < count) kept.push(doc);
@@ -783,7 +783,7 @@ const transformation: Compile = (spec, name) => {
   return mapped((doc, { variables }) => transform(doc, variables));
 };
 
-/** A query within a pipeline: the variables of `$expr` are those of its run. */
+/** A query within a pipeline: `$expr` has the variables of its run. */
 const matchStage: Compile = (spec) => {
   if (!(spec instanceof Doc)) throw new ServerError(15959, `the match filter must be an expression in an object`);
   parseFilter(spec);
@@ -857,13 +857,13 @@ const openings: Readonly<Record<string, (spec: Value) => Opening>> = {
   },
 };
 
-/** Stages of the server that are about no collection. */
+/** Server stages that read no collection. */
 const WITHOUT_COLLECTION: ReadonlySet<string> = new Set(['$currentOp', '$listLocalSessions', '$listSessions']);
 const NOT_IN_FACETS_OF_DATABASES: ReadonlySet<string> = new Set(
   '$currentOp $listClusterCatalog $listLocalSessions $listSampledQueries $queryStats'.split(' '),
 );
 
-/** @throws ServerError 40600 for a stage that a pipeline about no collection may have, but not in a `$facet` */
+/** @throws ServerError 40600 for a stage allowed in a pipeline without a collection, but not in a `$facet` */
 const checkFacetOfDatabase = (spec: Value): void => {
   for (const pipeline of spec instanceof Doc ? spec.values : [])
     for (const stage of pipeline instanceof Arr ? pipeline.values : [])
@@ -871,7 +871,7 @@ const checkFacetOfDatabase = (spec: Value): void => {
         throw new ServerError(40600, `${stage.firstKey} is not allowed to be used within a $facet stage`);
 };
 
-/** How many pipelines may stand in one another. */
+/** How deep pipelines may be nested. */
 const MOST_DEPTH = 20;
 
 const notFirst = (name: string): ServerError => new ServerError(40602, `${name} is only valid as the first stage in a pipeline`);
@@ -882,7 +882,7 @@ const stageOf = (stage: Value): readonly [string, Value] => {
   return [stage.keys[0] as string, stage.values[0] as Value];
 };
 
-/** @throws ServerError where a filter has what has no place in this stage of a pipeline */
+/** @throws ServerError if a filter contains something not allowed in this stage of a pipeline */
 const checkMatch = (filter: Value, first: boolean): void => {
   for (const operator of operatorsIn(filter)) {
     if (operator === '$text' && !first) throw new ServerError(17313, '$match with $text is only allowed as the first pipeline stage');
@@ -890,25 +890,25 @@ const checkMatch = (filter: Value, first: boolean): void => {
   }
 };
 
-/** What a value of a group becomes on its way to another stage, as on a server: MinKey and MaxKey a document, code a text. */
+/** How a value of a group is passed to another stage, as on a server: MinKey and MaxKey as a document, code as a string. */
 const handedOn = (value: Value): Value => {
   if (value === MIN_KEY || value === MAX_KEY) return Doc.of([''], [value]);
   if (value instanceof Code) return value.scope ? value : value.text;
-  // A list that the group has made; one that was stored is handed on as it is.
+  // A list created by the group; a stored one is passed on unchanged.
   return value instanceof Arr && !value.source && value.values.some((element) => element !== null && handedOn(element) !== element)
     ? Arr.of(value.values.map(handedOn))
     : value;
 };
 
-/** Stages of a server that may precede groups without another engine taking over. */
+/** Server stages that may precede groups without a change of engine. */
 const BEFORE_GROUPS: ReadonlySet<string> = new Set(['$match', '$sort', '$limit', '$skip']);
 
-/** Which stage of a pipeline on a collection is the last of the groups that it begins with, if other stages follow it. */
+/** Index of the last of the groups at the beginning of a pipeline on a collection, if other stages follow it. */
 const lastGroup = (names: readonly string[]): number | undefined => {
   let at = names.findIndex((name) => !BEFORE_GROUPS.has(name));
   if (at < 0) return undefined;
   while (names[at] === '$group') at++;
-  // These are groups that are sorted.
+  // These are sorted groups.
   if (names[at] === '$bucket' || names[at] === '$sortByCount') return at;
   return at < names.length && names[at - 1] === '$group' ? at - 1 : undefined;
 };
@@ -916,7 +916,7 @@ const lastGroup = (names: readonly string[]): number | undefined => {
 /**
  * Compiles an aggregation pipeline.
  *
- * @param depth how many pipelines of other stages it stands in; null for one that is about no collection
+ * @param depth how deep it is nested in pipelines of other stages; null for one without a collection
  * @throws ServerError 40324 for a stage that this node does not have
  */
 export const compilePipeline = (

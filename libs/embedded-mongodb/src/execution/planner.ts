@@ -21,45 +21,45 @@ import {
 } from '../storage/store.js';
 import { PAUSE, type Source } from './source.js';
 
-/** How much a plan has looked at. */
+/** How much a plan has read. */
 export type Counters = { keys: number; documents: number };
 
 export const noCounters = (): Counters => ({ keys: 0, documents: 0 });
 
 const PAUSE_EVERY = 128;
 
-/** How the documents of a query are found; whoever runs it still tests each one. */
+/** How the documents of a query are found; each one still has to be tested. */
 export type Plan = {
   readonly stage: 'IDHACK' | 'IXSCAN' | 'COLLSCAN';
-  /** The index, or undefined where the collection itself is read, which is ordered by _id. */
+  /** The index, or undefined if the collection itself is read, in _id order. */
   readonly index: Index | undefined;
-  /** In the order of their keys, without overlap. */
+  /** In key order, without overlaps. */
   readonly ranges: readonly KeyRange[];
   readonly reverse: boolean;
-  /** Whether the documents come in the order of the sort. */
+  /** Whether the documents come in sort order. */
   readonly sorted: boolean;
-  /** Where the ranges are in the order of the sort only one by one: they are merged. */
+  /** Whether only each range by itself is in sort order: then they are merged. */
   readonly parts: readonly Part[] | undefined;
-  /** Whether each key in the ranges stands for exactly one match. */
+  /** Whether each key in the ranges is exactly one match. */
   readonly exact: boolean;
   /** How many leading fields are bound to single values, and whether a range follows. */
   readonly points: number;
   readonly bounded: boolean;
-  /** The number of the index, or of the collection where that on _id is used; undefined where no index is. */
+  /** The number of the index, or of the collection if the index on _id is used; undefined if none is used. */
   readonly uses: number | undefined;
-  /** For each alternative what it leaves of the first fields of the index, for `explain`. */
+  /** For each alternative, its bounds for the first fields of the index, for `explain`. */
   readonly bounds: readonly (readonly (readonly Interval[])[])[];
 };
 
-/** The ranges whose keys begin with the same values, up to those of the fields that are sorted by. */
+/** The ranges whose keys begin with the same values, up to the sort fields. */
 type Part = { readonly prefix: number; readonly ranges: readonly KeyRange[] };
 
-/** A place between keys: before, or after, all keys that begin with these bytes; and as `explain` shows it. */
+/** A place between keys: before or after all keys that begin with these bytes; and how `explain` shows it. */
 type Edge = { readonly bytes: Buffer; readonly after: boolean; readonly value: Value; readonly included: boolean };
 type Interval = {
   readonly low: Edge;
   readonly high: Edge;
-  /** The key, where it is the only one. */ readonly point: Buffer | undefined;
+  /** The key, if it is the only one. */ readonly point: Buffer | undefined;
   readonly exact: boolean;
 };
 
@@ -72,13 +72,13 @@ const at = (bytes: Buffer, value: Value): Interval => ({
 
 type Condition = Extract<Filter, { path: string }>;
 
-/** Where more alternatives than this come of a query, its `$or` is tested and not planned by. */
+/** If a query has more alternatives than this, its `$or` is tested and not used for planning. */
 const MOST_ALTERNATIVES = 64;
 const MOST_RANGES = 2000;
-/** Documents of more parts than this are sorted and not merged, as on a server. */
+/** With more parts than this, documents are sorted instead of merged, as on a server. */
 const MOST_PARTS = 200;
 
-/** The alternatives of a filter: a document matches where all conditions of one of them hold. */
+/** The alternatives of a filter: a document matches if all conditions of one of them hold. */
 const alternatives = (filter: Filter): readonly (readonly Filter[])[] => {
   if (filter.op === 'or') {
     const all = filter.of.flatMap(alternatives);
@@ -96,7 +96,7 @@ const alternatives = (filter: Filter): readonly (readonly Filter[])[] => {
   return product;
 };
 
-/** How an index orders texts: by a collation, with other texts for them in its keys. */
+/** How an index orders strings: by a collation, with other strings for them in its keys. */
 type TextOrder = { readonly collation: Collation | undefined; readonly texts: Texts | undefined };
 
 const textOrderOf = (reader: Reader, index: Index | undefined): TextOrder => ({
@@ -104,7 +104,7 @@ const textOrderOf = (reader: Reader, index: Index | undefined): TextOrder => ({
   texts: index && reader.texts(index),
 });
 
-/** The keys that a condition leaves in an index, or undefined where it says nothing about them. */
+/** The keys of an index that satisfy a condition, or undefined if it does not restrict them. */
 const intervalsOf = (condition: Condition, { collation, texts }: TextOrder): readonly Interval[] | undefined => {
   switch (condition.op) {
     case 'compare':
@@ -125,18 +125,18 @@ const intervalsOf = (condition: Condition, { collation, texts }: TextOrder): rea
       return [...distinct.values()].sort((a, b) => Buffer.compare(a.low.bytes, b.low.bytes));
     }
     case 'regex':
-      // A pattern is about the text itself.
+      // A pattern applies to the original string.
       return collation ? undefined : ofRegex(condition.regex);
     default:
       return undefined;
   }
 };
 
-/** The texts that begin as the pattern does, and the pattern itself, which a query for it also finds. */
+/** The strings with the pattern's prefix, and the pattern itself, which a query for it also finds. */
 const ofRegex = (regex: Regex): readonly Interval[] | undefined => {
   const { text, whole } = literalPrefix(regex.pattern, regex.options);
   if (!text) return undefined;
-  // Without the two zeros that end a text in a key.
+  // Without the two zeros that end a string in a key.
   const bytes = keyOf(text).subarray(0, -2);
   const characters = [...text];
   const last = (characters.pop() as string).codePointAt(0) as number;
@@ -153,9 +153,9 @@ const ofRegex = (regex: Regex): readonly Interval[] | undefined => {
 };
 
 const ofRelation = (relation: string, operand: Value, texts: Texts | undefined): readonly Interval[] | undefined => {
-  // An array is in an index element by element, and the ends of all keys compare across types: both are only tested.
+  // An array is indexed element by element, and MinKey and MaxKey compare across types: neither is used for bounds.
   if (operand instanceof Arr || ((operand === MIN_KEY || operand === MAX_KEY) && relation !== 'eq')) return undefined;
-  // Null stands for undefined and missing values as well.
+  // Null also means undefined and missing values.
   if (operand === null)
     return relation === 'lt' || relation === 'gt'
       ? []
@@ -169,7 +169,7 @@ const ofRelation = (relation: string, operand: Value, texts: Texts | undefined):
   }
   if (relation === 'eq') return [at(key, operand)];
   const bracket = keyBracket(operand);
-  // NaN, the lowest number, is below no number in a query, and only equal to itself.
+  // NaN, the lowest number, is not less than any number in a query, and equal only to itself.
   const nan = isNumber(operand) && key[0] === 29;
   if (nan) return relation === 'lt' || relation === 'gt' ? [] : [at(key, operand)];
   const bottom: Edge = { bytes: Buffer.from([isNumber(operand) ? 30 : bracket.from]), after: false, ...endOfType(operand, -1) };
@@ -187,7 +187,7 @@ const ofRelation = (relation: string, operand: Value, texts: Texts | undefined):
   }
 };
 
-/** How `explain` shows where the values of a type begin or end. */
+/** How `explain` shows the lower or upper bound of a type. */
 const endOfType = (value: Value, side: -1 | 1): Pick<Edge, 'value' | 'included'> => {
   if (isNumber(value)) return { value: new Double(side * Infinity), included: true };
   if (typeof value === 'string') return side < 0 ? { value: '', included: true } : { value: Doc.empty, included: false };
@@ -219,7 +219,7 @@ const intersect = (a: readonly Interval[], b: readonly Interval[]): readonly Int
 
 type FieldBounds = { readonly intervals: readonly Interval[]; readonly used: readonly Filter[] };
 
-/** What an alternative says about one field of an index. */
+/** The conditions of an alternative on one field of an index. */
 const boundsOfField = (conditions: readonly Filter[], path: string, array: boolean, order: TextOrder): FieldBounds | undefined => {
   let bounds: FieldBounds | undefined;
   for (const condition of conditions) {
@@ -227,7 +227,7 @@ const boundsOfField = (conditions: readonly Filter[], path: string, array: boole
     const intervals = intervalsOf(condition, order);
     if (!intervals) continue;
     if (!bounds) bounds = { intervals, used: [condition] };
-    // Two elements of one array may satisfy two conditions: their bounds must not be put together. The narrower one is taken.
+    // Two elements of one array may satisfy two conditions, so their bounds must not be combined. The narrower one is used.
     else if (array) {
       if (isPoints(intervals) && !isPoints(bounds.intervals)) bounds = { intervals, used: [condition] };
     } else bounds = { intervals: intersect(bounds.intervals, intervals), used: [...bounds.used, condition] };
@@ -249,7 +249,7 @@ const edgeKey = (prefix: Buffer, { bytes, after }: Place): Buffer => {
 type AlternativeBounds = {
   readonly ranges: readonly KeyRange[];
   readonly single: readonly string[];
-  /** How keys begin after so many fields that are bound to values. */
+  /** Prefixes of keys with values for this many fields. */
   readonly prefixes: readonly (readonly Buffer[])[];
   readonly points: number;
   readonly bounded: boolean;
@@ -257,7 +257,7 @@ type AlternativeBounds = {
   readonly intervals: readonly (readonly Interval[])[];
 };
 
-/** The ranges of an index that an alternative needs. */
+/** The ranges of an index needed for an alternative. */
 const rangesOf = (
   conditions: readonly Filter[],
   fields: readonly KeyField[],
@@ -286,7 +286,7 @@ const rangesOf = (
   });
   for (const [field, { path, parts, direction }] of fields.entries()) {
     const array = arrays.includes(field);
-    // Fields below one array are indexed element by element; conditions on them may hold for different elements.
+    // Fields below one array are indexed element by element; different elements may satisfy conditions on them.
     const shared = array && roots.has(parts[0] as string);
     roots.add(parts[0] as string);
     const bounds = shared ? undefined : boundsOfField(conditions, path, array, order);
@@ -331,9 +331,9 @@ const merged = (ranges: readonly KeyRange[]): readonly KeyRange[] => {
 };
 
 /**
- * Whether the keys of an index come in the order of a sort, forwards or backwards.
+ * Whether the keys of an index are in sort order, forwards or backwards.
  * @param constant how many leading fields have one value
- * @param passed how many have one value in each part of what is read
+ * @param passed how many have one value in each part that is read
  */
 const orderOf = (
   fields: readonly KeyField[],
@@ -346,7 +346,7 @@ const orderOf = (
   const no = { sorted: false, reverse: false };
   if (!sort.length) return { sorted: true, reverse: false };
   if (!sameCollation(sort[0]?.collation, collation)) return no;
-  // An array is sorted by its lowest or highest element, whichever its other entries are.
+  // An array is sorted by its lowest or highest element, whatever its other entries are.
   const array = (path: string): boolean => arrays.some((field) => fields[field]?.path === path);
   if (sort.some(({ path }) => array(path))) return no;
   const fixed = new Set(fields.slice(0, constant).map(({ path }) => path));
@@ -357,7 +357,7 @@ const orderOf = (
   return signs.size > 1 ? no : { sorted: true, reverse: signs.has(-1) };
 };
 
-/** Ranges by the first so many fields of their keys; undefined where these are not values, or too many. */
+/** Ranges by the first fields of their keys; undefined if these are not single values, or too many. */
 const partsOf = (ranges: readonly KeyRange[], bounds: readonly AlternativeBounds[], passed: number): readonly Part[] | undefined => {
   const parts = new Map<string, { readonly prefix: number; readonly ranges: KeyRange[] }>();
   for (const { prefixes } of bounds)
@@ -367,7 +367,7 @@ const partsOf = (ranges: readonly KeyRange[], bounds: readonly AlternativeBounds
     }
   const lengths = [...new Set([...parts.values()].map(({ prefix }) => prefix))];
   for (const range of ranges) {
-    // At most one: no value's key is the beginning of another's.
+    // At most one, because no value's key is a prefix of another's.
     const length = lengths.find((each) => each <= range.start.length && parts.has(range.start.toString('latin1', 0, each)));
     if (length === undefined) return undefined;
     parts.get(range.start.toString('latin1', 0, length))?.ranges.push(range);
@@ -375,7 +375,7 @@ const partsOf = (ranges: readonly KeyRange[], bounds: readonly AlternativeBounds
   return [...parts.values()];
 };
 
-/** Whether a condition holds only for documents that have a value at its path. */
+/** Whether a condition holds only for documents with a value at its path. */
 const demandsPresence = (condition: Filter, path: string): boolean => {
   if (!('path' in condition) || condition.path !== path) return false;
   if (condition.op === 'exists' || condition.op === 'regex') return true;
@@ -393,7 +393,7 @@ const keyEquals = (a: Value, b: Value): boolean => {
   }
 };
 
-/** Whether the conditions of an alternative leave only documents that a partial index holds. */
+/** Whether the conditions of an alternative match only documents in a partial index. */
 const implies = (conditions: readonly Filter[], wanted: Filter): boolean => {
   if (wanted.op === 'always') return wanted.value;
   if (wanted.op === 'and') return wanted.of.every((part) => implies(conditions, part));
@@ -489,8 +489,8 @@ const probe = (reader: Reader, plan: Plan, most = PROBE): number => {
 };
 
 /**
- * The conditions in an order for an index: where several of them name a value of one array, only the first of them bounds the index, so that
- * the one that the fewest documents fulfil is to be the first.
+ * The conditions in an order for an index: if several of them name a value of one array, only the first of them bounds the index, so the
+ * rarest one should be first.
  */
 const rarestFirst = (reader: Reader, index: Index, collection: Collection, conditions: readonly Filter[]): readonly Filter[] => {
   const order = textOrderOf(reader, index);
@@ -509,10 +509,10 @@ const rarestFirst = (reader: Reader, index: Index, collection: Collection, condi
   return conditions;
 };
 
-/** How many leading fields of its index a plan has bounds for. */
+/** For how many leading fields of its index a plan has bounds. */
 const boundFields = ({ bounds }: Plan): number => Math.min(...bounds.map((intervals) => intervals.length));
 
-/** Whether a plan is bounded by conditions that another one leaves to be tested, so that it may have fewer keys. */
+/** Whether a plan uses conditions for its bounds that another one leaves to be tested, so that it may have fewer keys. */
 const asksElse = (plan: Plan, other: Plan): boolean =>
   boundFields(plan) > boundFields(other) || plan.index?.fields[0]?.path !== other.index?.fields[0]?.path;
 
@@ -546,7 +546,7 @@ const hinted = (
   return planWith(reader, index, collection, all, sort);
 };
 
-/** The _id that a filter demands, where it demands one. */
+/** The _id required by a filter, if any. */
 const demandedId = (filter: Filter): Value | undefined => {
   if (filter.op === 'compare')
     return filter.path === '_id' &&
@@ -566,7 +566,7 @@ const demandedId = (filter: Filter): Value | undefined => {
 
 /** Chooses how the documents of a query are found. */
 export const choosePlan = (reader: Reader, collection: Collection, filter: Filter, sort: readonly KeyField[] = [], hint?: Hint): Plan => {
-  // Most writes name one _id: they need no look at the indexes.
+  // Most writes name one _id: they need no search for an index.
   const id = hint === undefined ? demandedId(filter) : undefined;
   if (id !== undefined) {
     const start = recordKey(collection, keyOf(id));
@@ -601,7 +601,7 @@ export const choosePlan = (reader: Reader, collection: Collection, filter: Filte
     .map((plan) => ({ plan, score: score(plan, sort) }))
     .sort((a, b) => b.score - a.score);
   const [best, second] = plans as [(typeof plans)[number], (typeof plans)[number] | undefined];
-  // A few documents are read, and sorted, sooner than many are looked through, in whatever order.
+  // Reading and sorting a few documents is faster than searching many, in whatever order.
   const others = plans.filter(({ plan }) => plan.bounded && asksElse(plan, best.plan));
   if (others.length && probe(reader, best.plan) >= PROBE) {
     const narrow = others.find(({ plan }) => probe(reader, plan) < PROBE);
@@ -609,7 +609,7 @@ export const choosePlan = (reader: Reader, collection: Collection, filter: Filte
   }
   if (!second || !best.plan.bounded || !second.plan.bounded || best.plan.sorted !== second.plan.sorted || best.score - second.score > 10)
     return best.plan;
-  // Two indexes that could serve: the one with fewer keys to look at, as far as a short look tells.
+  // Two candidate indexes: choose the one with fewer keys, as far as a short count shows.
   return probe(reader, second.plan) < probe(reader, best.plan) ? second.plan : best.plan;
 };
 
@@ -617,7 +617,7 @@ function* entriesOf(reader: Reader, ranges: readonly KeyRange[], reverse: boolea
   for (const range of reverse ? ranges.toReversed() : ranges) yield* reader.entries({ ...range, reverse });
 }
 
-/** The entries of parts that are each in the order of a sort, in that order. */
+/** Merges entries of parts that are each in sort order. */
 function* mergedEntries(reader: Reader, parts: readonly Part[], reverse: boolean): Generator<Entry, void, undefined> {
   type Head = { readonly entry: Entry; readonly rest: Buffer; readonly prefix: number; readonly left: Iterator<Entry> };
   const heads: Head[] = [];
@@ -646,9 +646,9 @@ function* mergedEntries(reader: Reader, parts: readonly Part[], reverse: boolean
 }
 
 /**
- * The documents that a plan finds.
+ * The documents found by a plan.
  *
- * @param given counts what is looked at, for `explain` and other work that is no query of a client: then the index is not said to be used
+ * @param given counts reads, for `explain` and other internal work: then the index does not count as used
  */
 export function* runPlan(reader: Reader, collection: Collection, plan: Plan, given?: Counters): Source {
   const counters = given ?? noCounters();
@@ -679,7 +679,7 @@ export function* runPlan(reader: Reader, collection: Collection, plan: Plan, giv
     counters.keys++;
     if (counters.keys % PAUSE_EVERY === 0) yield PAUSE;
     if (seen) {
-      // A document with an array has several keys, and is one result.
+      // A document with an array has several keys, but is one result.
       const id = idKey.toString('latin1');
       if (seen.has(id)) continue;
       seen.add(id);
@@ -691,7 +691,7 @@ export function* runPlan(reader: Reader, collection: Collection, plan: Plan, giv
   }
 }
 
-/** The documents that may match a filter; whoever asks still tests them. */
+/** The documents that may match a filter; the caller still tests them. */
 export const candidates = (reader: Reader, collection: Collection, filter: Filter, hint?: Hint, counters?: Counters): Source =>
   runPlan(reader, collection, choosePlan(reader, collection, filter, [], hint), counters);
 
@@ -700,13 +700,13 @@ export const countUse = (reader: Reader, { uses }: Plan): void => {
   if (uses !== undefined) reader.used(uses);
 };
 
-/** How many documents match, by the index alone, where it knows; otherwise undefined. */
+/** How many documents match, from the index alone if possible; otherwise undefined. */
 export const countByIndex = (reader: Reader, plan: Plan): number | undefined => {
   if (!plan.exact || !plan.bounded || !plan.index) return undefined;
   return plan.ranges.reduce((total, range) => total + reader.count(range), 0);
 };
 
-/** The bounds of each field of an index, in the direction in which they are read. */
+/** The bounds of each field of an index, in the direction of reading. */
 const describeBounds = ({ bounds, reverse }: Plan, { fields }: Index): Doc =>
   Doc.of(
     fields.map(({ path }) => path),
@@ -724,7 +724,7 @@ const describeBounds = ({ bounds, reverse }: Plan, { fields }: Index): Doc =>
     }),
   );
 
-/** A plan as `explain` shows it. */
+/** A plan as shown by `explain`. */
 export const describePlan = (plan: Plan, needsSort: boolean): Doc => {
   const direction = plan.reverse ? 'backward' : 'forward';
   const scan =

@@ -6,22 +6,21 @@ import { compareRows, sortKey } from '../query/sort-order.js';
 import type { ScratchFile } from '../storage/scratch-file.js';
 import { paced, PAUSE, type Source } from './source.js';
 
-/** What a sort may use: memory, and a file for what is beyond. Without one, more is refused. */
+/** What a sort may use: memory, and a file for the rest. Without a file, more is refused. */
 export type SortSpace = { readonly memoryBytes: number; readonly scratch: (() => ScratchFile) | undefined };
 
 type Entry = { readonly key: readonly Value[]; readonly order: number; readonly doc: Doc };
 
-/** What an entry needs beside its document, roughly. */
+/** Approximate overhead of an entry in addition to its document. */
 const ENTRY_BYTES = 128;
-/** Bytes that are written at once, and that are read ahead of each run at most. */
+/** Bytes written at a time, and the most read ahead in each run. */
 const CHUNK = 256 * 1024;
 
 /**
- * The documents of a source sorted; equal ones in the order of their coming. With a limit it keeps only the first so
- * many, so that a page of a large collection needs memory for the page alone. What does not fit into memory goes to a
- * file in sorted runs, which are merged.
+ * Sorts the documents of a source; equal ones stay in their original order. With a limit it keeps only that many, so that a page of a large
+ * collection needs memory only for the page. What does not fit in memory is written to a file in sorted runs, which are merged.
  *
- * @throws ServerError 292 where memory is not enough and there may be no file, 14031 where the disk is full
+ * @throws ServerError 292 if memory does not suffice and no file is allowed, 14031 if the disk is full
  */
 export const sorted = function* (source: Source, fields: readonly KeyField[], space: SortSpace, limit = Infinity): Source {
   const compare = (a: Entry, b: Entry): number => compareRows(a.key, b.key, fields) || a.order - b.order;
@@ -70,10 +69,10 @@ export const sorted = function* (source: Source, fields: readonly KeyField[], sp
   }
 };
 
-/** Entries that are sorted at once. */
+/** Entries sorted at a time. */
 const STEP = 2048;
 
-/** Sorts a part at a time and merges the parts, with pauses in which others have the thread. */
+/** Sorts in parts and merges them, yielding in between. */
 const sortedInSteps = function* (entries: Entry[], compare: (a: Entry, b: Entry) => number): Generator<typeof PAUSE, Entry[], undefined> {
   if (entries.length <= STEP) return entries.sort(compare);
   let parts: Entry[][] = [];
@@ -98,7 +97,7 @@ const sortedInSteps = function* (entries: Entry[], compare: (a: Entry, b: Entry)
   return parts[0] as Entry[];
 };
 
-/** Where a sorted run of documents stands in a file. */
+/** The place of a sorted run of documents in a file. */
 type Run = { readonly start: number; readonly end: number };
 
 const written = function* (entries: readonly Entry[], file: ScratchFile): Generator<typeof PAUSE, void, undefined> {
@@ -116,7 +115,7 @@ const written = function* (entries: readonly Entry[], file: ScratchFile): Genera
   file.append(Buffer.concat(chunk));
 };
 
-/** The documents of a run, read a chunk at a time. */
+/** The documents of a run, read in chunks. */
 const readRun = function* (file: ScratchFile, { start, end }: Run, chunkBytes: number): Generator<Doc, void, undefined> {
   let chunk = Buffer.alloc(0);
   let from = 0;
@@ -141,7 +140,7 @@ const readRun = function* (file: ScratchFile, { start, end }: Run, chunkBytes: n
   }
 };
 
-/** Runs in the order of their making, the last one in memory, as one: of equal documents the earlier run has the first. */
+/** Merges runs in their order of creation, the last one in memory: of equal documents, those of earlier runs come first. */
 const merged = function* (
   file: ScratchFile,
   runs: readonly Run[],

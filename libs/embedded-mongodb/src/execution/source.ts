@@ -1,12 +1,12 @@
 import { Doc } from '../bson/values.js';
 import { INTERRUPTED, isOverdue, resumable } from '../query/budget.js';
 
-/** What a source gives between documents, so that whoever drives it can let others have the thread. */
+/** What a source yields between documents, so that its consumer can yield to others. */
 export const PAUSE = Symbol('pause');
 
 export type Source = Generator<Doc | typeof PAUSE, void, undefined>;
 
-/** Documents that are at hand as a source. */
+/** Documents in memory as a source. */
 export const paced = function* (docs: Iterable<Doc>): Source {
   let given = 0;
   for (const doc of docs) {
@@ -15,7 +15,7 @@ export const paced = function* (docs: Iterable<Doc>): Source {
   }
 };
 
-/** Some work on a document that was interrupted, with pauses in which others have the thread. */
+/** Work on a document that was interrupted, continued with pauses in which others run. */
 export const inTurns = function* <Result>(work: () => Result): Generator<typeof PAUSE, Result, undefined> {
   const go = resumable(work);
   for (;;) {

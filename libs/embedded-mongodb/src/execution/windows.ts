@@ -16,7 +16,7 @@ import { inTurns, PAUSE, type Source } from './source.js';
 import type { Stage } from './stage.js';
 
 type Row = { readonly doc: Doc; readonly key: readonly Value[]; readonly partition: Value };
-/** The first and the last row of a window, within its partition; empty where the first is after the last. */
+/** The first and the last row of a window, within its partition; empty if the first is after the last. */
 type Bounds = (rows: readonly Row[], at: number) => readonly [number, number];
 type Compute = (rows: readonly Row[], variables: Variables) => readonly (Value | undefined)[];
 
@@ -84,7 +84,7 @@ const rangeBounds = (given: Value, unit: Value | undefined, sort: readonly KeyFi
   };
 };
 
-/** The order that the stage gives its documents, or undefined where it is given none; one may be of no fields. */
+/** The order in which the stage reads its documents, or undefined if none is given; an order may have no fields. */
 type Order = readonly KeyField[] | undefined;
 
 const windowFields = ['documents', 'range', 'unit'];
@@ -110,13 +110,13 @@ const boundsOf = (window: Value | undefined, order: Order): Bounds => {
   return range === undefined ? (rows) => [0, rows.length - 1] : rangeBounds(range, window.get('unit'), order ?? []);
 };
 
-/** Whether rows leave the window as it moves on; only one that begins at the first row of the partition keeps all of them. */
+/** Whether rows leave the window as it moves; only a window that begins at the first row of the partition keeps all of them. */
 const slides = (window: Value | undefined): boolean => {
   const bounds = window instanceof Doc ? (window.get('documents') ?? window.get('range')) : undefined;
   return bounds instanceof Arr && bounds.values[0] !== 'unbounded';
 };
 
-/** A deviation whose values come and go has no value for as long as one of them is not finite; otherwise it is NaN. */
+/** A deviation over a sliding window is null while one of its values is not finite; otherwise it is NaN. */
 const finite = (start: () => Accumulator) => (): Accumulator => {
   const state = start();
   let unbounded = false;
@@ -133,7 +133,7 @@ const overWindow =
   (evaluate: Evaluate, start: () => Accumulator, bounds: Bounds): Compute =>
   (rows, variables) => {
     const values = rows.map(({ doc }) => evaluate(doc, { ...variables, ROOT: doc, CURRENT: doc }));
-    // A window that only grows is not gathered anew for each row.
+    // A window that only grows is not recomputed for each row.
     let growing: { state: Accumulator; next: number } | undefined;
     return rows.map((_, at) => {
       const [first, last] = bounds(rows, at);

@@ -8,19 +8,19 @@ import { MEMORY_LIMIT } from './sort-order.js';
 
 type Result = Value | undefined;
 
-/** What gathers the values of a group. */
+/** Collects the values of a group. */
 export interface Accumulator {
   add(value: Result): void;
-  /** What it has come to so far; it may go on after that. */
+  /** The current result; more values may be added afterwards. */
   result(): Result;
 }
 
-/** Told of bytes that a list is about to keep; throws where they are too many. */
+/** Called with the bytes that a list is about to keep; throws if they are too many. */
 export type Grow = (bytes: number) => void;
 
 export type Start = (grow?: Grow) => Accumulator;
 
-/** A sum that loses nothing: whole numbers exactly, doubles with the rounding error carried along, decimals apart. */
+/** An exact sum: whole numbers exactly, doubles with the rounding error carried along, decimals separately. */
 class Sum {
   #whole = 0n;
   #small = 0;
@@ -35,7 +35,7 @@ class Sum {
     if (typeof value === 'number') {
       this.count++;
       this.#small += value;
-      // Numbers are added as such while the sum is exact.
+      // Numbers are added directly while the sum is exact.
       if (this.#small > 0x10000000000000 || this.#small < -0x10000000000000) this.#settle();
       return;
     }
@@ -63,7 +63,7 @@ class Sum {
     this.#settle();
     const fraction = Number.isFinite(this.#double) ? this.#double + this.#lost : this.#double;
     if (this.#decimal) {
-      // Doubles count here with all of their digits, other than where one is added to a decimal.
+      // Doubles count here with all of their digits, unlike in an addition to a decimal.
       const doubles = Number.isFinite(this.#double) ? [this.#double, this.#lost] : [this.#double];
       const parts = [finite(this.#whole, 0), ...(this.#doubles ? doubles.map(decimalOfDouble) : [])];
       return pack(parts.reduce(addDecimals, unpack(this.#decimal)));
@@ -95,7 +95,7 @@ const deviation = (sample: boolean) => (): Accumulator => {
   };
 };
 
-/** Of values that are equal, and of different types, the first is kept, in a group the last, as on a server. */
+/** Of equal values of different types, the first is kept; in a group, the last, as on a server. */
 const extreme =
   (sign: 1 | -1, texts: CompareText | undefined, grouped: boolean): Start =>
   (grow) => {
@@ -132,7 +132,7 @@ export const extremeN =
     };
   };
 
-/** The limit of a list that is in no stage with a limit of its own. */
+/** The limit of a list that is not in a stage with its own limit. */
 export const alone = (name: string): Grow => {
   let used = 0;
   return (bytes) => {
@@ -141,7 +141,7 @@ export const alone = (name: string): Grow => {
       throw new ServerError(146, `${name} used too much memory and cannot spill to disk. Memory limit: ${MEMORY_LIMIT} bytes`);
   };
 };
-/** About how many bytes a value takes for as long as it is kept. */
+/** Approximate bytes that a value takes while it is kept. */
 const sizeOf = (value: Result): number => {
   if (typeof value === 'string') return value.length * 2 + 24;
   if (value instanceof Doc) return encodedLength(value) + 64;
@@ -151,7 +151,7 @@ const sizeOf = (value: Result): number => {
   return value.values.reduce<number>((sum, element) => sum + sizeOf(element), 64);
 };
 
-/** A value to keep: a small part of a large document does not keep the bytes of all of it. */
+/** A value to keep: a small part of a large document must not keep all of its bytes. */
 export const owned = <Kept extends Result>(value: Kept): Kept => {
   const small = (length: number, whole: number): boolean => whole > 4 * length + 1024;
   if (value instanceof Doc || value instanceof Arr) {
@@ -168,7 +168,7 @@ export const owned = <Kept extends Result>(value: Kept): Kept => {
   return (value instanceof ObjectId ? new ObjectId(copy) : new Decimal128(copy)) as Kept;
 };
 
-/** One value at a time, of which the size counts. */
+/** Keeps one value at a time, whose size counts. */
 const single = (grow: Grow | undefined): { value: Result; keep(value: Result): void } => {
   const kept: { value: Result; keep(value: Result): void } = {
     value: undefined,
@@ -180,7 +180,7 @@ const single = (grow: Grow | undefined): { value: Result; keep(value: Result): v
   return kept;
 };
 
-/** Counts what a list keeps that lets go of values while it goes on: each value that makes it longer than it has been. */
+/** Counts the size of a list that also drops values: only growth beyond its previous maximum counts. */
 export const counted = (grow: Grow): ((value: Result, length: number) => void) => {
   let most = 0;
   return (value, length) => {
@@ -276,7 +276,7 @@ export const sumOf = (): Accumulator => {
   return { add: (value) => sum.add(value), result: () => sum.total() };
 };
 
-/** The shares that `p` of a $percentile names. */
+/** The shares given as `p` of a $percentile. */
 export const sharesOf = (p: Value | undefined): readonly number[] => {
   if (!(p instanceof Arr) || !p.length)
     throw new ServerError(7750301, `The 'p' field in $percentile must be a non-empty array of constants`);
@@ -289,7 +289,7 @@ export const sharesOf = (p: Value | undefined): readonly number[] => {
   return shares;
 };
 
-/** How many values $firstN and the like keep. @param grouped whether in `$group`, where a server has one code for whatever is wrong */
+/** How many values $firstN and similar operators keep. @param grouped whether in `$group`, where a server has one code for all errors */
 export const countFrom = (value: Result, name: string, grouped: boolean): number => {
   const wrong = (code: number, why: string): ServerError =>
     new ServerError(grouped ? 7548606 : code, `Value for 'n' in ${name} must be ${why}, but found ${show(value ?? null)}`);
@@ -300,7 +300,10 @@ export const countFrom = (value: Result, name: string, grouped: boolean): number
   return count;
 };
 
-/** What $median and $percentile are told, checked but for the shares. @param notObject the code where it is no document */
+/**
+ * The arguments of $median and $percentile, validated except for the shares. @param notObject the code for an argument that is not a
+ * document
+ */
 export const rankSpec = (spec: Value, name: string, notObject: number): { readonly input: Value; readonly p: Value | undefined } => {
   const fields = name === '$median' ? ['input', 'method'] : ['input', 'p', 'method'];
   if (!(spec instanceof Doc)) throw new ServerError(notObject, `specification must be an object; found ${name}: ${show(spec)}`);
@@ -313,7 +316,7 @@ export const rankSpec = (spec: Value, name: string, notObject: number): { readon
   return { input: spec.get('input') as Value, p: spec.get('p') };
 };
 
-/** Percentiles by rank: the value below or at which the wanted share lies, as the server gives for what fits into memory. */
+/** Percentiles by rank: the lowest value that covers the requested share, as the server returns for data that fits in memory. */
 export const percentiles =
   (shares: readonly number[], list: boolean): Start =>
   (grow = alone(list ? '$percentile' : '$median')) => {
@@ -352,9 +355,9 @@ const comparing: Readonly<Record<string, (texts: CompareText | undefined, groupe
 };
 
 /**
- * An accumulator of one argument, under the collation that holds for what is compiled.
+ * An accumulator with one argument, under the current collation.
  *
- * @param grouped whether it is one of `$group` or `$bucket`
+ * @param grouped whether it belongs to `$group` or `$bucket`
  */
 export const plainAccumulator = (name: string, grouped = false): Start | undefined => {
   if (Object.hasOwn(comparing, name)) return comparing[name]?.(currentCollation()?.compare, grouped);

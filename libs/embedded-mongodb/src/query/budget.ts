@@ -1,15 +1,14 @@
 import { ServerError } from '../errors.js';
 
 /**
- * The time of the command that has the thread. A command works in turns, between which others have the thread. Within a
- * turn, loops over many elements say what they spend, so that a time limit also ends the work on a single document, and
- * that work is interrupted when the turn is over. It cannot be stopped halfway and gone on with: it is done again from its
- * beginning, and loops that have noted how far they were go on from there.
+ * The time budget of the running command. A command works in turns, between which others run. Within a turn, loops over many elements
+ * report their steps, so that a time limit also ends work on a single document, and the work is interrupted when the turn is over. It
+ * cannot be suspended: it is repeated from the beginning, and loops that have recorded their progress continue from there.
  */
 
 /** Milliseconds of a turn. */
 const TURN_MS = 5;
-/** Steps between two looks at the clock. */
+/** Steps between two checks of the clock. */
 const STEPS = 200;
 
 let deadline = Infinity;
@@ -17,30 +16,30 @@ let began = 0;
 let left = STEPS;
 let interruptible = false;
 
-/** What a loop has come to. */
+/** The state of a loop. */
 type Noted = { readonly owner: unknown; readonly state: unknown; finished: boolean; inner: Notes };
-/** The loops of some work in the order in which they ran, and which one is next when it is done again. */
+/** The loops of some work in the order in which they ran, and which one is next when the work is repeated. */
 type Notes = { readonly loops: Noted[]; next: number };
 let notes: Notes | undefined;
-/** Rounds of loops that have been noted. */
+/** Number of recorded rounds of loops. */
 let rounds = 0;
 /** Milliseconds after which work is interrupted. */
 let allowed = TURN_MS;
 
-/** Whether work is to be given up once its steps are spent. */
+/** Whether work is abandoned once its steps are used up. */
 let isShort = false;
-/** The most steps of work that is done at once, outside of any turn. */
+/** The most steps of work that is done at once, outside any turn. */
 const SHORT = 10_000;
 
-/** The turn was over before some work was done. */
+/** The turn ended before some work was done. */
 export const INTERRUPTED = Symbol('interrupted');
 class Interruption extends Error {}
 const interruption = new Interruption();
 
 /**
- * Gives the thread to a command for some work.
+ * Gives a command its turn for some work.
  *
- * @param since when its turn began, and `until` when its time is up, as `performance.now()` has it
+ * @param since when its turn began, and `until` when its time is up, by `performance.now()`
  */
 export const withBudget = <Result>(since: number, until: number, work: () => Result): Result => {
   [began, deadline] = [since, until];
@@ -52,7 +51,7 @@ export const withBudget = <Result>(since: number, until: number, work: () => Res
 };
 
 /**
- * Says that so many elements are about to be looked at.
+ * Reports that this many elements are about to be processed.
  *
  * @throws ServerError 50 MaxTimeMSExpired
  */
@@ -66,7 +65,7 @@ export const spend = (steps: number): void => {
   if (interruptible && now - began > allowed) throw interruption;
 };
 
-/** Does some work unless it takes many steps: what is computed where nothing can be interrupted has to be little. */
+/** Does some work unless it takes many steps: where nothing can be interrupted, only small work is allowed. */
 export const ifShort = <Result>(work: () => Result): Result | typeof INTERRUPTED => {
   const before = { isShort, left, notes };
   [isShort, left, notes] = [true, SHORT, undefined];
@@ -80,7 +79,7 @@ export const ifShort = <Result>(work: () => Result): Result | typeof INTERRUPTED
   }
 };
 
-/** Does some work on a document, as far as the turn lasts. The work must change nothing before it is done. */
+/** Does some work on a document within the current turn. The work must have no effects before it is done. */
 export const withinTurn = <Result>(work: () => Result, noted?: Notes): Result | typeof INTERRUPTED => {
   const before = { interruptible, notes };
   interruptible = true;
@@ -96,7 +95,7 @@ export const withinTurn = <Result>(work: () => Result, noted?: Notes): Result | 
   }
 };
 
-/** Some work in as many turns as it takes, each of which goes on where the one before was interrupted. */
+/** Does some work in as many turns as needed, each continuing where the previous one was interrupted. */
 export const resumable = <Result>(work: () => Result): (() => Result | typeof INTERRUPTED) => {
   const noted: Notes = { loops: [], next: 0 };
   let wanted = TURN_MS;
@@ -107,18 +106,18 @@ export const resumable = <Result>(work: () => Result): (() => Result | typeof IN
       return withinTurn(work, noted);
     } finally {
       allowed = TURN_MS;
-      // What is between loops has to fit into one turn.
+      // What is between loops has to fit in one turn.
       if (rounds === before) wanted *= 2;
     }
   };
 };
 
 /**
- * A loop of an expression.
+ * A loop in an expression.
  *
- * @param owner the expression, by which the loop is known when the work is done again
+ * @param owner the expression, which identifies the loop when the work is repeated
  * @param begin its state before the first round
- * @param round changes the state by one round, once all that may be interrupted in it is done, and says whether there is another one
+ * @param round advances the state by one round, after everything in it that may be interrupted, and returns whether there is another round
  */
 export const loop = <State>(owner: unknown, begin: () => State, round: (state: State) => boolean): State => {
   const outer = notes;
@@ -165,13 +164,13 @@ export const loopOver = <Value, State>(
     },
   ).state;
 
-/** Small steps of one round of a loop. */
+/** Small steps per round of a loop. */
 const ROUND = 1000;
 
 /**
- * A loop of many small steps, some of which make a round.
+ * A loop of many small steps, several of which form a round.
  *
- * @param step changes the state by the step of that number, and does nothing that may be interrupted
+ * @param step advances the state by the step with that number, and does nothing that may be interrupted
  */
 export const stepsOver = <State>(owner: unknown, count: number, begin: () => State, step: (state: State, at: number) => void): State => {
   if (count <= ROUND) {
@@ -192,10 +191,10 @@ export const stepsOver = <State>(owner: unknown, count: number, begin: () => Sta
   ).state;
 };
 
-/** A merge sort under way: sorted runs of one pass, those of the next, and the place in two that are being merged. */
+/** A running merge sort: sorted runs of one pass, those of the next, and the positions in the two being merged. */
 type Sorting<Value> = { next: number; runs: Value[][]; longer: Value[][]; left: number; right: number; merged: Value[] };
 
-/** A stable sort, of which each round is short; of values that compare equal only the first stays if it is to be distinct. */
+/** A stable sort with short rounds; of values that compare equal, only the first stays if the result is to be distinct. */
 export const sortOver = <Value>(
   owner: unknown,
   values: readonly Value[],
@@ -238,7 +237,7 @@ export const sortOver = <Value>(
   return sorting.runs[0] as Value[];
 };
 
-/** Whether the turn has lasted long enough: whoever can should let others have the thread. */
+/** Whether the turn has lasted long enough, so that callers should yield if they can. */
 export const isOverdue = (): boolean => performance.now() - began > TURN_MS;
 
 export const timeExpired = (): ServerError => new ServerError(50, 'operation exceeded time limit');

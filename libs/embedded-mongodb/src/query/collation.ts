@@ -3,20 +3,20 @@ import { Decimal128, doubleOfDecimal, roundDecimal, unpack } from '../bson/decim
 import { Arr, bsonTypeName, Doc, show, SymbolText, type Value } from '../bson/values.js';
 import { badValue, ServerError } from '../errors.js';
 
-/** How texts compare where it is not by their bytes. */
+/** How strings compare if not by their bytes. */
 export type Collation = {
-  /** All of its settings, as a server lists them. */
+  /** All of its settings, as listed by a server. */
   readonly spec: Doc;
   readonly compare: CompareText;
 };
 
-/** No collation is the simple one: texts compare by their bytes. */
+/** No collation is the simple one: strings compare by their bytes. */
 export const sameCollation = (a: Collation | undefined, b: Collation | undefined): boolean =>
   a === b || (a !== undefined && b !== undefined && show(a.spec) === show(b.spec));
 
 let current: Collation | undefined;
 
-/** Compiles something that compares texts under a collation. */
+/** Compiles something that compares strings under a collation. */
 export const withCollation = <Result>(collation: Collation | undefined, compile: () => Result): Result => {
   const before = current;
   current = collation;
@@ -27,14 +27,14 @@ export const withCollation = <Result>(collation: Collation | undefined, compile:
   }
 };
 
-/** The collation under which something is being compiled: whatever compares texts keeps it. */
+/** The collation under which something is being compiled; compiled comparisons keep it. */
 export const currentCollation = (): Collation | undefined => current;
 
 /** Whether a comparison with a value may depend on the collation. */
 export const isTextual = (value: Value): boolean =>
   typeof value === 'string' || value instanceof SymbolText || value instanceof Doc || value instanceof Arr;
 
-/** One text for all that are equal under a collation, so that equal values are found by equal keys. */
+/** One string for all that are equal under a collation, so that equal values have equal keys. */
 export const equivalents = ({ compare }: Collation): ((text: string) => string) => {
   const known = new Map<string, string>();
   const sorted: string[] = [];
@@ -55,7 +55,7 @@ export const equivalents = ({ compare }: Collation): ((text: string) => string) 
   };
 };
 
-/** The version of collation data that servers name. */
+/** The version of collation data that servers report. */
 const VERSION = '57.1';
 
 const LOCALES = new Set(
@@ -66,7 +66,7 @@ const LOCALES = new Set(
   ).split(' '),
 );
 
-/** The variants of a locale's order, by the names that Intl has for them. */
+/** The variants of a locale's order, with their names in Intl. */
 const VARIANTS: Readonly<Record<string, string>> = {
   big5han: 'big5han',
   compat: 'compat',
@@ -83,7 +83,7 @@ const VARIANTS: Readonly<Record<string, string>> = {
   zhuyin: 'zhuyin',
 };
 
-/** Locales that order texts as the root of all does: with the marks read backwards, as `fr_CA` does. */
+/** Locales that sort like the root locale: with backwards accents, like `fr_CA`. */
 const UNTAILORED = new Set('de de_AT en en_US fr fr_CA ga id it lb ms nl pt sw zu'.split(' '));
 
 const FIELDS = [
@@ -104,14 +104,14 @@ const wrongType = (key: string, value: Value, expected: string): ServerError =>
 
 const unsupported = (what: string): ServerError => new ServerError(238, `collation: ${what} is not supported by this node`);
 
-/** A whole number as commands read one: doubles are cut, decimals rounded half to even, NaN is 0. */
+/** A whole number as commands read it: doubles are truncated, decimals rounded half to even, NaN is 0. */
 export const wholeOf = (value: Value): number => {
   const number = numberOf(value);
   if (Number.isNaN(number)) return 0;
   return value instanceof Decimal128 ? doubleOfDecimal(roundDecimal(unpack(value), 'even')) : Math.trunc(number);
 };
 
-/** What texts are compared by, one after the other: between the marks and the rest there may be the case alone. */
+/** The levels by which strings are compared, in order: case alone may come between accents and the rest. */
 const sensitivities = (strength: number, caseLevel: boolean): readonly NonNullable<Intl.CollatorOptions['sensitivity']>[] => {
   if (strength === 1) return [caseLevel ? 'case' : 'base'];
   if (strength === 2) return caseLevel ? ['accent', 'case'] : ['accent'];
@@ -119,10 +119,10 @@ const sensitivities = (strength: number, caseLevel: boolean): readonly NonNullab
 };
 
 /**
- * Reads a collation.
+ * Parses a collation.
  *
  * @returns undefined for the simple one
- * @throws ServerError as a server does, and 238 NotImplemented for what Intl has no setting for
+ * @throws ServerError as a server does, and 238 NotImplemented if Intl has no such setting
  */
 export const parseCollation = (given: Doc): Collation | undefined => {
   for (const key of given.keys)

@@ -1,7 +1,7 @@
 import { calendarOf, dayOfIsoWeek, daysOf, instantOf, isOfCalendar } from './dates.js';
 import { findZone, fixedZone, utc, type Zone } from './zones.js';
 
-/** What a text says of a moment. */
+/** The parts of a date string. */
 type Said = {
   year?: number;
   month?: number;
@@ -10,20 +10,20 @@ type Said = {
   minute?: number;
   second?: number;
   millisecond?: number;
-  /** 0 is Sunday. The date is the next such day, from the one that is said on. */
+  /** 0 is Sunday. The date is the next such day, counting from the given one. */
   weekday?: number;
   zone?: Zone;
 };
-/** Takes what a pattern has found; false where the text said it before. */
+/** Takes what a pattern has matched; false if the string already contained it. */
 type Take = (said: Said, groups: Readonly<Record<string, string | undefined>>) => boolean;
 
-/** A moment that a text says: on the clock of its own zone, or of any where it names none. */
+/** A parsed date and time: by the clock of its own zone, or of any zone if it names none. */
 export type Moment = { readonly local: bigint; readonly zone: Zone | undefined };
 
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
 const WEEKDAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 
-/** Abbreviations of zones, which are no names of any, in hours from UTC. */
+/** Time zone abbreviations, which are not zone names, in hours from UTC. */
 const ABBREVIATIONS: Readonly<Record<string, number>> = {
   z: 0,
   utc: 0,
@@ -104,7 +104,7 @@ const D = String.raw`(?<d>[0-2]?\d|3[01])(?!\d)(?:st|nd|rd|th)?`;
 const NAME = String.raw`(?<name>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?![a-z])`;
 const GAP = String.raw`[ \t.-]*`;
 
-/** What a text may consist of, each part once; the longest that fits is taken. */
+/** What a string may consist of, each part once; the longest match is used. */
 const SHAPES: readonly (readonly [pattern: string, take: Take])[] = [
   [String.raw`(?<y>[+-]?\d{4})-(?<m>\d{2})-(?<d>\d{2})(?!\d)`, date(({ y, m, d }) => [Number(y), Number(m), Number(d)])],
   [`${Y4}-${M}-${D}`, written],
@@ -127,7 +127,7 @@ const SHAPES: readonly (readonly [pattern: string, take: Take])[] = [
   [String.raw`t?(?<h>[01]?\d|2[0-4])[:.](?<mi>[0-5]?\d)(?:[:.](?<s>[0-5]?\d|60)(?:[.,:](?<f>\d+))?)?(?!\d)`, time],
   [String.raw`t?(?<h>0?\d|1[0-2])(?:[:.](?<mi>[0-5]\d)(?:[:.](?<s>[0-5]\d))?)?[ \t]*(?<half>[ap])\.?m\.?(?![a-z])`, time],
   [String.raw`t(?<h>[01]\d|2[0-4])(?<mi>[0-5]\d)(?<s>[0-5]\d)(?!\d)`, time],
-  // Four digits are a time of day if they can be one, and a year where there is a time already.
+  // Four digits are a time of day if possible, and a year if there already is a time.
   [
     String.raw`t?(?<h>[01]\d|2[0-4])(?<mi>[0-5]\d)(?!\d)`,
     (said, groups) => time(said, groups) || year(said, { y: `${groups['h']}${groups['mi']}` }),
@@ -148,7 +148,7 @@ const PARTS = SHAPES.map(([pattern, take]) => [new RegExp(pattern, 'iy'), take] 
 
 const ISO = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?(?:Z|([+-]\d{2}):?(\d{2})?)?$/;
 
-/** The usual form, without a look at each of its parts. */
+/** The usual form, without examining each of its parts. */
 const readIso = (text: string): Moment | undefined => {
   const found = ISO.exec(text);
   if (!found) return undefined;
@@ -162,8 +162,8 @@ const readIso = (text: string): Moment | undefined => {
 };
 
 /**
- * Reads a text as a server does without a format: ISO 8601, and dates, times, weekdays and zones as people write them, in
- * any order. Undefined where it says something else, or not the whole of a date.
+ * Parses a string as a server does without a format: ISO 8601, and dates, times, weekdays and zones in common notations, in any order.
+ * Undefined for anything else, or an incomplete date.
  */
 export const readDateText = (text: string): Moment | undefined => readIso(text) ?? readParts(text);
 

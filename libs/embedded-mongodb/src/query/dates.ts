@@ -15,17 +15,17 @@ export type Calendar = {
 
 const pad = (value: number, length: number): string => String(value).padStart(length, '0');
 
-/** The seconds since 1970 that the first four bytes of an ObjectId are to a server: before it where their first bit is set. */
+/** The seconds since 1970 that a server reads in the first four bytes of an ObjectId: negative if the first bit is set. */
 export const secondsOf = (bytes: Buffer): bigint => BigInt(bytes.readInt32BE(0));
 
-/** @throws ServerError 18537 for a year that no text of a date can have */
+/** @throws ServerError 18537 for a year that cannot be formatted */
 export const yearInTexts = (year: number): number => {
   if (year < 0 || year > 9999)
     throw new ServerError(18537, `Could not convert date to string: date component was outside the supported range of 0-9999: ${year}`);
   return year;
 };
 
-/** Days since 1970 of a date of the proleptic Gregorian calendar; the month may lie outside of 1 to 12. */
+/** Days since 1970 of a date in the proleptic Gregorian calendar; the month may be outside 1 to 12. */
 export const daysOf = (year: number, month: number, day: number): number => {
   const years = year + Math.floor((month - 1) / 12);
   const months = ((((month - 1) % 12) + 12) % 12) + 1;
@@ -36,13 +36,13 @@ export const daysOf = (year: number, month: number, day: number): number => {
   return era * 146_097 + ofEra * 365 + Math.floor(ofEra / 4) - Math.floor(ofEra / 100) + ofYear + day - 1 - 719_468;
 };
 
-/** Days since 1970 of a day of a week of ISO 8601, whose weeks begin on Monday and whose first one has January 4. */
+/** Days since 1970 of a day in an ISO 8601 week; weeks begin on Monday, and the first one contains January 4. */
 export const dayOfIsoWeek = (year: number, week: number, day: number): number => {
   const fourth = daysOf(year, 1, 4);
   return fourth - ((((fourth + 3) % 7) + 7) % 7) + (week - 1) * 7 + day - 1;
 };
 
-/** Whether there is such a date, and such a time of day. */
+/** Whether the date and the time of day exist. */
 export const isOfCalendar = ({ year, month, day, hour, minute, second }: Calendar): boolean =>
   month >= 1 &&
   month <= 12 &&
@@ -81,10 +81,10 @@ export const instantOf = ({ year, month, day, hour, minute, second, millisecond 
   BigInt(second) * 1000n +
   BigInt(millisecond);
 
-/** Units of time that are so many months long. */
+/** Units of time with their length in months. */
 export const monthUnits: Readonly<Record<string, number>> = { month: 1, quarter: 3, year: 12 };
 
-/** So many months later, on the same day or, where the month is too short for it, on its last. */
+/** This many months later, on the same day or, if the month is too short, on its last day. */
 export const shiftMonths = (local: bigint, by: number): bigint => {
   const calendar = calendarOf(local);
   const month = calendar.month + by;
@@ -95,7 +95,7 @@ export const shiftMonths = (local: bigint, by: number): bigint => {
 /**
  * An instant as the server writes it: 2024-05-06T07:08:09.010Z.
  *
- * @throws ServerError 18537 for one beyond the years that have four digits
+ * @throws ServerError 18537 if the year does not have four digits
  */
 export const formatIsoDate = (ms: bigint): string => {
   const { year, month, day, hour, minute, second, millisecond } = calendarOf(ms);

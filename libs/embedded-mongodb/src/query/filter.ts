@@ -24,7 +24,7 @@ import { parseSchema } from './json-schema.js';
 import { compileRegex } from './patterns.js';
 
 export type Relation = 'eq' | 'lt' | 'lte' | 'gt' | 'gte';
-/** A query, parsed: what the matcher compiles and what the planner looks for bounds in. */
+/** A parsed query, which the matcher compiles and the planner searches for bounds. */
 export type Filter =
   | { readonly op: 'and' | 'or' | 'nor'; readonly of: readonly Filter[] }
   | { readonly op: 'not'; readonly of: Filter }
@@ -38,7 +38,7 @@ export type Filter =
   | { readonly op: 'in'; readonly path: string; readonly operands: readonly Value[]; readonly collation?: Collation | undefined }
   | { readonly op: 'exists'; readonly path: string }
   | { readonly op: 'regex'; readonly path: string; readonly regex: Regex; readonly test: Test }
-  /** A test of the values at a path; `expand` also visits the elements of an array there, `each` is asked of them alone. */
+  /** A test of the values at a path; `expand` also visits the elements of an array there, `each` tests only them. */
   | {
       readonly op: 'test';
       readonly path: string;
@@ -50,13 +50,13 @@ export type Filter =
   | { readonly op: 'always'; readonly value: boolean }
   | { readonly op: 'document'; readonly name: '$expr' | '$jsonSchema'; readonly test: Predicate };
 
-/** A condition on what is at a path. */
+/** A condition on the values at a path. */
 export type Leaf = Extract<Filter, { readonly path: string }>;
 
 export type Predicate = (doc: Doc) => boolean;
 const isNullish = (value: Value | undefined): boolean => value === undefined || value === null || value === UNDEFINED;
 
-/** A comparison as queries make it: only values of the operand's own type, except beside MinKey and MaxKey. */
+/** A comparison in a query: matches only values of the operand's own type, except for MinKey and MaxKey. */
 export const compileRelation = (relation: Relation, operand: Value, collation?: Collation): Test => {
   const texts = collation?.compare;
   if (operand === null) return relation === 'lt' || relation === 'gt' ? () => false : isNullish;
@@ -80,7 +80,7 @@ export const compileRelation = (relation: Relation, operand: Value, collation?: 
   return (value) => value !== undefined && typeRank(value) === rank && holds(compareValues(value, operand, texts)) && !isNaNValue(value);
 };
 
-/** Membership by binary search, so that a list of thousands costs little for each document. */
+/** Membership by binary search, so that a list of thousands is cheap for each document. */
 const compileMembership = (operands: readonly Value[], collation?: Collation): Test => {
   const texts = collation?.compare;
   const sorted = operands.filter((operand) => !(operand instanceof Regex)).toSorted((a, b) => compareValues(a, b, texts));
@@ -125,7 +125,7 @@ const typeTest = (operand: Value): Test => {
   }
   return (value) => value !== undefined && numbers.has(bsonTypeNumber(value));
 };
-/** The int64 that a number stands for, cut towards zero; undefined where it stands for none. */
+/** The int64 of a number, truncated towards zero; undefined if there is none. */
 const wholeOf = (value: Value | undefined): bigint | undefined => {
   if (typeof value === 'bigint') return value;
   if (value instanceof Decimal128) return wholeOfDecimal(unpack(value));
@@ -213,7 +213,7 @@ const unsupported: Readonly<Record<string, ServerError>> = {
   $within: badValue('$within is not supported by this node'),
 };
 
-/** The operators that a query names, at any depth. What other operators hold is a value, or an expression. */
+/** The operators in a query, at any depth. The operands of other operators are values or expressions. */
 export const operatorsIn = function* (query: Value | undefined): Generator<string, void, undefined> {
   if (query instanceof Arr) for (const clause of query.values) yield* operatorsIn(clause);
   if (!(query instanceof Doc)) return;
@@ -223,7 +223,7 @@ export const operatorsIn = function* (query: Value | undefined): Generator<strin
   }
 };
 
-/** Operators that say nothing of a field. */
+/** Operators that do not concern a field. */
 const PATHLESS: ReadonlySet<string> = new Set([
   '$and',
   '$or',
@@ -237,7 +237,7 @@ const PATHLESS: ReadonlySet<string> = new Set([
   '$sampleRate',
 ]);
 
-/** What sorts by distance has a place in the filter of a search only. */
+/** Operators that sort by distance are allowed only in the filter of a find. */
 export const SORTS_BY_DISTANCE: ReadonlySet<string> = new Set(['$near', '$nearSphere', '$geoNear']);
 
 const clauses = (name: string, operand: Value, variables: Variables): readonly Filter[] => {
@@ -250,10 +250,10 @@ const clauses = (name: string, operand: Value, variables: Variables): readonly F
 };
 
 /**
- * Parses a query document, under the collation that holds for what is compiled.
+ * Parses a query document, under the current collation.
  *
- * @param variables the values of `$$` variables that `$expr` may use
- * @throws ServerError 2 BadValue and others, as the server has them, for operators that are unknown or malformed
+ * @param variables the values of `$$` variables available to `$expr`
+ * @throws ServerError 2 BadValue and others, like the server, for unknown or malformed operators
  */
 export const parseFilter = (query: Doc, variables: Variables = {}): Filter => {
   const parts: Filter[] = [];
@@ -305,7 +305,7 @@ export const parseFilter = (query: Doc, variables: Variables = {}): Filter => {
   return parts.length ? all(parts) : always(true);
 };
 
-/** A condition that holds by chance, as `{ $expr: { $lt: [{ $rand: {} }, rate] } }` does. */
+/** A condition that matches at random, like `{ $expr: { $lt: [{ $rand: {} }, rate] } }`. */
 const sampling = (operand: Value): Filter => {
   if (!isNumber(operand)) throw badValue('argument to $sampleRate must be a numeric type');
   const rate = numberOf(operand);
@@ -426,7 +426,7 @@ const parseOperator = (path: string, name: string, operand: Value, siblings: Doc
       if (!(operand instanceof Doc)) throw badValue('$elemMatch needs an Object');
       const first = operand.keys[0] ?? '';
       if (isOperatorDocument(operand) && !PATHLESS.has(first)) {
-        // The operators apply to the element itself: it stands as the only field of a document.
+        // The operators apply to the element itself: it is wrapped as the only field of a document.
         const matches = compileFilter(all(parseOperators('element', operand, variables)), false);
         return some((element) => matches(Doc.of(['element'], [element as Value])));
       }
@@ -449,7 +449,7 @@ const parseOperator = (path: string, name: string, operand: Value, siblings: Doc
   throw unsupported[name] ?? badValue(`unknown operator: ${name}`);
 };
 
-/** An array seen as a document of its indexes. */
+/** An array as a document with its indexes as names. */
 const documentOf = (array: Arr): Doc =>
   Doc.of(
     array.values.map((_, index) => String(index)),
@@ -459,7 +459,7 @@ const documentOf = (array: Arr): Doc =>
 /**
  * Compiles a parsed query to a test of documents.
  *
- * @param expandLeaves false where a value stands for itself, as within `$elemMatch: { $gt: 1 }`
+ * @param expandLeaves false if a value is tested on its own, as within `$elemMatch: { $gt: 1 }`
  */
 export const compileFilter = (filter: Filter, expandLeaves = true): Predicate => {
   switch (filter.op) {
@@ -487,12 +487,12 @@ export const compileFilter = (filter: Filter, expandLeaves = true): Predicate =>
   }
 };
 
-/** Conditions from which on a document may be interrupted between them: each may look through a long array. */
+/** From this many conditions, testing a document may be interrupted between them: each may search a long array. */
 const MANY = 32;
-/** Elements of an array that is long. */
+/** Number of elements that makes an array long. */
 const LONG = 256;
 
-/** Whether one of some tests gives what decides. */
+/** Whether one of some tests returns the deciding value. */
 const oneGives = (tests: readonly Predicate[], wanted: boolean): Predicate => {
   if (tests.length < MANY)
     return (doc) => {
@@ -502,7 +502,7 @@ const oneGives = (tests: readonly Predicate[], wanted: boolean): Predicate => {
   return (doc) =>
     loop(
       tests,
-      // The fields, and the elements of an array, are read once, and not for each condition.
+      // The fields, and the elements of an array, are read once rather than for each condition.
       () => ({ at: 0, found: false, fields: doc.keys }),
       (state) => {
         const test = tests[state.at];
@@ -515,7 +515,7 @@ const oneGives = (tests: readonly Predicate[], wanted: boolean): Predicate => {
     ).found;
 };
 
-/** What a condition asks of the values at its path, and whether also of the elements of an array there. */
+/** The test of a condition on the values at its path, and whether it also applies to the elements of an array there. */
 export const compileTest = (leaf: Leaf): { readonly expand: boolean; readonly test: Test } => {
   switch (leaf.op) {
     case 'compare':
@@ -547,9 +547,9 @@ const atPath = (path: string, expand: boolean, test: Test): Predicate => {
 };
 
 /**
- * The equalities that a filter demands of a document, by path: what an upsert begins with.
+ * The equalities required by a filter, by path: the initial content of an upsert.
  *
- * @throws ServerError 54 NotSingleValueField where two clauses demand different values of one path
+ * @throws ServerError 54 NotSingleValueField if two clauses require different values at one path
  */
 export const demandedValues = (filter: Filter, found = new Map<string, Value>()): ReadonlyMap<string, Value> => {
   const add = (path: string, value: Value): void => {

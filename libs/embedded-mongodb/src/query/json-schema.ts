@@ -20,7 +20,7 @@ const checkNumber = (value: Value, name: string): void => {
   if (!isNumber(value)) throw typeMismatch(`$jsonSchema keyword '${name}' must be a number`);
 };
 
-/** The names of types, of which there is at least one. */
+/** The names of types; at least one. */
 const typeNames = (operand: Value, keyword: string): readonly string[] => {
   const names = operand instanceof Arr ? operand.values : [operand];
   if (!names.length) throw failedToParse(`$jsonSchema keyword '${keyword}' must name at least one type`);
@@ -71,7 +71,7 @@ const stringsOf = (value: Value | undefined, keyword: string): readonly string[]
   return value.values as readonly string[];
 };
 
-/** @throws ServerError where a bound on a size is no whole number from 0 on */
+/** @throws ServerError if a size limit is not a non-negative whole number */
 const size = (operand: Value, name: string): number => {
   if (!isWhole(operand)) throw failedToParse(`$jsonSchema keyword '${name}' must be an integer, but it is ${show(operand)}`);
   const limit = numberOf(operand);
@@ -79,14 +79,14 @@ const size = (operand: Value, name: string): number => {
   return limit;
 };
 
-/** @throws ServerError where a value is there twice */
+/** @throws ServerError if a value occurs twice */
 const unique = (values: readonly Value[], name: string): void => {
   const sorted = values.toSorted(compareValues);
   if (sorted.some((value, index) => index > 0 && equalValues(value, sorted[index - 1])))
     throw failedToParse(`$jsonSchema keyword '${name}' array cannot contain duplicate values`);
 };
 
-/** On which side of a number another one is; NaN is on none, as in queries. */
+/** The side of a number on which another one is; NaN is on neither, as in queries. */
 const bound = (operand: Value, name: string, exclusive: boolean, side: 1 | -1): Check => {
   checkNumber(operand, name);
   const nan = isNaNValue(operand);
@@ -277,7 +277,7 @@ const keyword = (name: string, operand: Value, schema: Doc): Check | undefined =
   throw failedToParse(`Unknown $jsonSchema keyword: ${name}`);
 };
 
-/** The pattern of names of `patternProperties`; its errors are those of a field and not those of a pattern. */
+/** The pattern for names in `patternProperties`; its errors are those of a field, not of a pattern. */
 const compilePattern = (pattern: string): RegExp => {
   try {
     return compileJsRegex(pattern, '');
@@ -299,8 +299,8 @@ const compileSchema = (schema: Doc): Check => {
 };
 
 /**
- * Compiles a `$jsonSchema`, by the keywords of draft 4 that the server knows, with `bsonType`.
+ * Compiles a `$jsonSchema` with the draft 4 keywords that the server supports, and `bsonType`.
  *
- * @throws ServerError 9 FailedToParse for a keyword that the server does not know, or does not support
+ * @throws ServerError 9 FailedToParse for a keyword that the server does not support
  */
 export const parseSchema = (schema: Doc): ((doc: Doc) => boolean) => compileSchema(schema);

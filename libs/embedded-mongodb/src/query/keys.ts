@@ -11,7 +11,7 @@ export type KeyField = {
   readonly collation?: Collation | undefined;
 };
 
-/** What an index holds of a document: one row of values for each key; several where a path leads into an array. */
+/** The index entries of a document: one row of values for each key; several if a path leads into an array. */
 export type Extracted = {
   readonly rows: readonly (readonly Value[])[];
   /** Which of the fields, by number, lead into an array. */
@@ -20,10 +20,10 @@ export type Extracted = {
 };
 
 /**
- * The rows of values that an index over `fields` holds of a document. A missing value counts as null, an empty array as
- * undefined; fields below one array are taken together, element by element.
+ * The rows of values that an index over `fields` contains for a document. A missing value counts as null, an empty array as undefined;
+ * fields below one array are combined, element by element.
  *
- * @throws ServerError 171 CannotIndexParallelArrays where two fields lead into different arrays
+ * @throws ServerError 171 CannotIndexParallelArrays if two fields lead into different arrays
  */
 export const extractKeys = (doc: Doc, fields: readonly KeyField[]): Extracted => {
   const row: Value[] = [];
@@ -66,7 +66,7 @@ const leadsIntoArray = (doc: Doc, parts: readonly string[]): boolean => {
   return false;
 };
 
-/** Follows every open path to its end or to the next array, then goes on for each element of that array. */
+/** Follows every open path to its end or to the next array, then continues with each element of that array. */
 const expand = (
   starts: readonly (Value | undefined)[],
   paths: readonly (readonly string[])[],
@@ -128,7 +128,7 @@ const expand = (
     const below: (Value | undefined)[] = [...starts];
     for (const field of inArray) {
       if ((rest[field] as readonly string[]).length) {
-        // An array right below an array is not searched for named fields.
+        // An array directly below an array is not searched for named fields.
         below[field] = element instanceof Doc ? element : null;
       } else {
         next[field] = element;

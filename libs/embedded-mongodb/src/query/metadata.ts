@@ -1,7 +1,7 @@
 import { show, type Value } from '../bson/values.js';
 import { ServerError } from '../errors.js';
 
-/** What `$meta` asks for that belongs to a document of some pipelines only, and of none on this node: nothing is found. */
+/** Values of `$meta` that only documents of some pipelines have, and none on this node: missing. */
 const NOWHERE = new Set([
   'randVal',
   'indexKey',
@@ -13,7 +13,7 @@ const NOWHERE = new Set([
   'searchSequenceToken',
   'vectorSearchScore',
 ]);
-/** What a server has of documents at times, or always. */
+/** Values that documents on a server have sometimes or always. */
 const NEEDED = new Set([
   'textScore',
   'geoNearDistance',
@@ -24,7 +24,7 @@ const NEEDED = new Set([
   'timeseriesBucketMaxTime',
 ]);
 
-/** @throws ServerError 17307, 17308 for what `$meta` cannot ask for, 40218 for what would have to be there */
+/** @throws ServerError 17307, 17308 for invalid values of `$meta`, 40218 for values that this node does not have */
 export const checkMetaName = (name: Value): void => {
   if (typeof name !== 'string') throw new ServerError(17307, `$meta only supports string arguments`);
   if (NOWHERE.has(name)) return;

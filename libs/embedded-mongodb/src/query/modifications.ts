@@ -3,11 +3,11 @@ import { Arr, Doc, show, type Value } from '../bson/values.js';
 import { ServerError } from '../errors.js';
 import type { Filter } from './filter.js';
 
-/** What an update knows of the document beside its content. */
+/** What an update knows about the document besides its content. */
 export type UpdateContext = {
-  /** Whether the document comes into being by this update. */
+  /** Whether this update creates the document. */
   readonly inserting: boolean;
-  /** The query that found the document: the positional `$` is looked up in it. */
+  /** The query that found the document, which determines the positional `$`. */
   readonly filter: Filter;
   /** Now, in milliseconds since 1970. */
   readonly now: number;
@@ -20,16 +20,16 @@ export type Place = { readonly path: string; readonly doc: Doc; readonly context
 export type Modification = {
   readonly path: string;
   readonly parts: readonly string[];
-  /** The value that takes the place of the old one; undefined leaves the field missing, or removes it. */
+  /** The new value; undefined leaves the field missing, or removes it. */
   readonly change: Change;
-  /** Whether a path that does not exist is made. */
+  /** Whether a missing path is created. */
   readonly creates: boolean;
   readonly onlyInserting: boolean;
 };
 
 export const describeId = (doc: Doc): string => `{_id: ${show(doc.get('_id'))}}`;
 
-/** Puts a change at a concrete path; gives back the same value where nothing changes. */
+/** Applies a change at a concrete path; returns the same value if nothing changes. */
 export const changeAt = (
   value: Value | undefined,
   parts: readonly string[],
@@ -59,7 +59,7 @@ export const changeAt = (
     const old = value.values[index];
     const fresh = changeAt(old, parts, from + 1, modification, place);
     if (fresh === old) return value;
-    // An element that is unset leaves null behind: the others keep their places.
+    // Unsetting an element leaves null behind, so that the others keep their places.
     if (index < value.length) return Arr.of(value.values.with(index, fresh ?? null));
     if (fresh === undefined) return value;
     if (index - value.length > 1_500_000) throw new ServerError(34, `can't backfill more than 1500000 elements`);

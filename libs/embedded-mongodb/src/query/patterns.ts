@@ -3,11 +3,11 @@ import { RE2JS } from 're2js';
 import { badValue, ServerError } from '../errors.js';
 
 /**
- * A regular expression as PCRE writes it, compiled to JavaScript's.
+ * Compiles a PCRE regular expression to a JavaScript one.
  *
  * @param options of `i` (case), `m` (lines), `s` (dot matches newline), `x` (extended), `u` (always on)
- * @param testing whether no more is asked than if a text matches, so that groups may be added and a match begin anywhere
- * @throws ServerError 51091 where the pattern means nothing to PCRE or has no counterpart here, 51108 for an unknown option
+ * @param testing whether only a yes or no is needed, so that groups may be added and a match may begin anywhere
+ * @throws ServerError 51091 if the pattern is invalid in PCRE or has no counterpart here, 51108 for an unknown option
  */
 export const compileJsRegex = (pattern: string, options: string, more = '', testing = false): RegExp => {
   for (const option of options) if (!'imsxu'.includes(option)) throw new ServerError(51108, `invalid flag in regex options: ${option}`);
@@ -28,11 +28,11 @@ export const compileJsRegex = (pattern: string, options: string, more = '', test
 
 const invalid = (reason: string): ServerError => new ServerError(51091, `Regular expression is invalid: ${reason}`);
 
-/** Whether a lookbehind can match texts of several lengths, which JavaScript allows and PCRE does not. */
+/** Whether a lookbehind can match strings of several lengths, which JavaScript allows but PCRE does not. */
 const hasVariableLookbehind = (pattern: string): boolean => {
   if (!pattern.includes('(?<')) return false;
   let depth = 0;
-  /** The depth of the lookbehind that is open. */
+  /** The depth of the open lookbehind. */
   let within = 0;
   for (const [token] of pattern.matchAll(/\\[\s\S]|\[(?:\\[\s\S]|[^\]])*\]|\(\?<[=!]|\((?:\?[imsx-]*[:=!>])?|[\s\S]/g)) {
     if (token.startsWith('(')) {
@@ -46,7 +46,7 @@ const hasVariableLookbehind = (pattern: string): boolean => {
   return false;
 };
 
-/** `\Q…\E`, within which nothing is special, written with escapes. */
+/** Replaces `\Q…\E`, within which nothing is special, by escapes. */
 const unquoted = (pattern: string): string =>
   pattern.replace(/\\Q([\s\S]*?)(?:\\E|$)|\\[\s\S]/g, (token, quoted: string | undefined) =>
     token === '\\E' ? '' : (quoted?.replace(/[^\w\s\u0080-\uffff]/g, '\\$&') ?? token),
@@ -54,7 +54,7 @@ const unquoted = (pattern: string): string =>
 
 const SPACE = ' \\t\\n\\v\\f\\r';
 const VERTICAL = '\\n\\v\\f\\r\\x85\\u2028\\u2029';
-/** What escaped letters stand for within a class; PCRE looks at ASCII alone. */
+/** The meaning of escaped letters within a class; PCRE considers only ASCII. */
 const inClass: Readonly<Record<string, string>> = { a: '\\x07', e: '\\x1b', h: ' \\t', s: SPACE, v: VERTICAL };
 const outside: Readonly<Record<string, string>> = {
   a: '\\x07',
@@ -84,7 +84,7 @@ const posix: Readonly<Record<string, string>> = {
   blank: ' \\t',
 };
 
-/** With `(*UCP)` the same look at all of Unicode. */
+/** With `(*UCP)` the same escapes cover all of Unicode. */
 const UNICODE_SPACE = '\\p{Z}\\t\\n\\v\\f\\r\\x85';
 const UNICODE_WORD = '\\p{L}\\p{N}_';
 const unicodeInClass: Readonly<Record<string, string>> = { w: UNICODE_WORD, d: '\\p{Nd}', D: '\\P{Nd}', s: UNICODE_SPACE };
@@ -116,16 +116,16 @@ const TOKEN =
 
 const QUANTIFIER = /^(?:[*+?]|\{\d+(?:,\d*)?\})$/;
 
-/** Options that hold from where they stand to the end of the group, or within a group of their own. */
+/** Options that apply from their place to the end of the group, or within a group of their own. */
 const SCOPE = /^\(\?([imsx]*)(?:-([imsx]+))?([:)])$/;
 const SCOPED_CASE = /\(\?(?=[msx-]*i)[imsx-]+[:)]/;
 
-/** How many characters a range may have of which the other cases are looked up. */
+/** The most characters of a range for which the other cases are looked up. */
 const LONGEST_RANGE = 4096;
-/** Characters that are letters of ASCII in another case. */
+/** Characters that are ASCII letters in another case. */
 const UNLIKELY: Readonly<Record<string, string>> = { k: '\u212a', K: '\u212a', s: '\u017f', S: '\u017f' };
 
-/** The other cases of a character, as far as they are one character each. */
+/** The other cases of a character, as far as they are single characters. */
 const otherCases = (char: string): readonly string[] => {
   if (!/^[\p{L}\p{M}\p{N}\p{S}]$/u.test(char)) return [];
   const [lower, upper] = [char.toLowerCase(), char.toUpperCase()];
@@ -135,11 +135,11 @@ const otherCases = (char: string): readonly string[] => {
 };
 
 /**
- * A pattern of PCRE in JavaScript's terms (with the flag `u`): anchors, the dot and classes of characters mean the same
- * there, and what would silently mean something else is refused.
+ * Translates a PCRE pattern to JavaScript (with the flag `u`): anchors, the dot and character classes get the same meaning, and what would
+ * silently differ is refused.
  *
- * @param mixed whether letters match in either case in a part of the pattern only. JavaScript's flag is for all of it, so
- *   they are written as classes there
+ * @param mixed whether letters match in either case only in part of the pattern. JavaScript's flag is for the whole pattern, so
+ * they are written as classes there
  */
 const translated = (
   pattern: string,
@@ -147,20 +147,20 @@ const translated = (
   { ucp, mixed, testing }: { readonly ucp: boolean; readonly mixed: boolean; readonly testing: boolean },
 ): string => {
   let options = given;
-  /** Of each group that is open, the options outside of it, where it began and whether it is atomic. */
+  /** For each open group: the options outside it, where it began, and whether it is atomic. */
   const outer: { readonly options: string; readonly start: number; readonly atomic: boolean }[] = [];
   let source = '';
-  /** Where the latest part began that a quantifier can stand after. */
+  /** Where the latest part began that a quantifier can follow. */
   let atom = 0;
   let atomics = 0;
-  /** Lets what begins somewhere match in one way only, as in a lookahead. */
+  /** Makes what begins at a place match in only one way, as in a lookahead. */
   const makeAtomic = (start: number): void => {
     if (!testing || /\\[1-9]/.test(pattern)) throw invalid('an atomic group is not supported by this node here');
     const name = `_atomic${++atomics}`;
     source = `${source.slice(0, start)}(?:(?=(?<${name}>${source.slice(start)}))\\k<${name}>)`;
   };
   let within = false;
-  /** The first character of a class may be a `]` that stands for itself. */
+  /** The first character of a class may be a literal `]`. */
   let opening = false;
   /** Where the class began, and the other cases of its members. */
   let began = 0;
@@ -200,7 +200,7 @@ const translated = (
       more = '';
       source += token;
     } else if (options.includes('x') && /^[\s#]$/.test(token)) comment = token === '#';
-    // To PCRE no line begins after a newline that is the last character.
+    // In PCRE no line begins after a final newline.
     else if (token === '^') source += options.includes('m') ? '(?<![^\\n])(?<!\\n$)' : '^';
     else if (token === '$') source += options.includes('m') ? '(?![^\\n])' : '(?=\\n?$)';
     else if (token === '.') source += options.includes('s') ? '[^]' : '[^\\n]';
@@ -235,7 +235,7 @@ const translated = (
   return source;
 };
 
-/** The other cases of what is from one character to another. */
+/** The other cases of the characters in a range. */
 const casesWithin = (from: string, to: string): string => {
   if ([...to].length !== 1) return '';
   const [first, last] = [from.codePointAt(0) as number, to.codePointAt(0) as number];
@@ -245,7 +245,7 @@ const casesWithin = (from: string, to: string): string => {
   return cases;
 };
 
-/** Whether a part of a class stands for several characters, so that a `-` beside it is no range. */
+/** Whether a part of a class represents several characters, so that an adjacent `-` is not a range. */
 const isSet = (token: string | undefined): boolean => token !== undefined && /^(?:\\[dDwWsSpPhv]|\[:)/.test(token);
 
 const escaped = (token: string, within: boolean, { ucp, folding }: { readonly ucp: boolean; readonly folding: boolean }): string => {
@@ -259,11 +259,11 @@ const escaped = (token: string, within: boolean, { ucp, folding }: { readonly uc
   if (meaning !== undefined) return meaning;
   if (/[0-9]/.test(char) || (within ? 'bcdDnrtfwWxS' : 'bBcdDnrtfwWxk').includes(char)) return token;
   if (/[A-Za-z]/.test(char)) throw invalid(`unrecognized character follows \\ (${char})`);
-  // Escapes that say nothing are an error in JavaScript.
+  // Escapes without a meaning are an error in JavaScript.
   return (within ? '^-[]\\/' : '^$\\.*+?()[]{}|/').includes(char) ? token : token.slice(1);
 };
 
-/** A property of characters: a general category, else the name of a script. */
+/** A property of characters: a general category, or the name of a script. */
 const property = (token: string, folding: boolean): string => {
   const name = token.slice(2).replace(/^\{|\}$/g, '');
   const plain = name.replace('^', '');
@@ -273,9 +273,9 @@ const property = (token: string, folding: boolean): string => {
 };
 
 /**
- * The text that whatever matches begins with: `abc` of `/^abc.*d/`. Empty where the pattern does not tell.
+ * The prefix of all matches: `abc` for `/^abc.*d/`. Empty if the pattern has none.
  *
- * @returns the text, and whether everything that begins with it matches
+ * @returns the prefix, and whether everything that begins with it matches
  */
 export const literalPrefix = (pattern: string, options: string): { readonly text: string; readonly whole: boolean } => {
   const none = { text: '', whole: false };
@@ -283,7 +283,7 @@ export const literalPrefix = (pattern: string, options: string): { readonly text
   const anchor = /^(?:\^|\\A)/.exec(plain)?.[0];
   if (!anchor || /[ix]/.test(options) || (anchor === '^' && options.includes('m'))) return none;
   const chars = [...plain.slice(anchor.length)];
-  // An alternative may begin otherwise.
+  // An alternative may begin differently.
   if (chars.some((char, at) => char === '|' && chars[at - 1] !== '\\')) return none;
   let text = '';
   let at = 0;
@@ -292,7 +292,7 @@ export const literalPrefix = (pattern: string, options: string): { readonly text
     const char = chars[escape ? at + 1 : at];
     if (char === undefined || (escape ? /[A-Za-z0-9]/ : /[\^$.[()+*?{]/).test(char)) break;
     const next = at + (escape ? 2 : 1);
-    // What may be repeated no time at all does not belong to it.
+    // A part that may be repeated zero times does not belong to it.
     if (/[*?{]/.test(chars[next] ?? '')) break;
     text += char;
     at = next;
@@ -301,8 +301,8 @@ export const literalPrefix = (pattern: string, options: string): { readonly text
 };
 
 /**
- * Whether a quantifier stands over a group that itself repeats or branches: such a pattern can take exponential time,
- * which JavaScript does not bound by itself.
+ * Whether a quantifier applies to a group that itself repeats or branches: such a pattern can take exponential time, which JavaScript does
+ * not limit.
  */
 const mayRunAway = (source: string): boolean => {
   const open: boolean[] = [];
@@ -320,17 +320,17 @@ const mayRunAway = (source: string): boolean => {
       if ((repeats || quantified) && open.length) open[open.length - 1] = true;
     } else if (open.length && (quantifier || char === '|')) open[open.length - 1] = true;
   }
-  // Many repetitions in a row are polynomial, and so is a back reference.
+  // Many successive repetitions take polynomial time, and so does a back reference.
   return quantifiers > 3 || /\\[1-9k]/.test(source);
 };
 
-/** Milliseconds that one suspicious match may take, of which others may have had the processor. */
+/** Milliseconds that one suspicious match may take, including time in which others had the processor. */
 const MATCH_MS = 40;
 const ATTEMPTS = 5;
 const context = createContext({ regex: undefined as RegExp | undefined, text: '' });
 const script = new Script('regex.exec(text)');
 
-/** Runs a regular expression on a text; one that could run away is stopped, as the server stops at its match limit. */
+/** Runs a regular expression on a string; one that could run away is stopped, as the server stops at its match limit. */
 export const execRegex = (regex: RegExp, text: string): RegExpExecArray | null => {
   if (text.length < 12 || !mayRunAwayCached(regex.source)) return regex.exec(text);
   context['regex'] = regex;
@@ -360,7 +360,7 @@ const mayRunAwayCached = (source: string): boolean => {
 
 const cache = new Map<string, (text: string) => boolean>();
 
-/** A test of texts by a regular expression; the latest patterns are kept compiled. */
+/** A test of strings by a regular expression; the latest patterns stay compiled. */
 export const compileRegex = (pattern: string, options: string): ((text: string) => boolean) => {
   const name = `${options}/${pattern}`;
   let test = cache.get(name);
@@ -374,10 +374,10 @@ export const compileRegex = (pattern: string, options: string): ((text: string) 
   return test;
 };
 
-/** Syntax that means the same to PCRE and to RE2. */
+/** Syntax with the same meaning in PCRE and RE2. */
 const COMMON = /^(?:\\[dDwW.\\/^$*+?()[\]{}|-]|\(\?:|\((?!\?)|\[\^?[\w .,;:@#%&_=!<>-]+\]|\{\d{1,3}(?:,\d{0,3})?\}|[^\\[\]{}(])*$/;
 
-/** A test that takes time in proportion to the text, where RE2 has all that the pattern says. */
+/** A test that takes time in proportion to the string, if RE2 supports the pattern. */
 const linearTest = (pattern: string, options: string, backtracking: (text: string) => boolean): ((text: string) => boolean) | undefined => {
   if (!COMMON.test(pattern) || options.includes('x')) return undefined;
   const flags =
@@ -390,7 +390,7 @@ const linearTest = (pattern: string, options: string, backtracking: (text: strin
   } catch {
     return undefined;
   }
-  // To PCRE a text also ends before a newline that is its last character, and no line begins after that one.
+  // In PCRE a string also ends before a final newline, and no line begins after it.
   const ends = pattern.includes(options.includes('m') ? '^' : '$');
   return (text) => (ends && text.endsWith('\n') ? backtracking(text) : compiled.matcher(text).find());
 };

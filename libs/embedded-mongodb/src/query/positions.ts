@@ -4,12 +4,12 @@ import { badValue } from '../errors.js';
 import { compileTest, type Filter, type Leaf } from './filter.js';
 import type { UpdateContext } from './modifications.js';
 
-/** Gives the index of the array element by which a document meets a query. */
+/** Returns the index of the array element by which a document matches a query. */
 export type Position = (doc: Doc) => number | undefined;
 
 /**
- * The order in which the server asks the conditions of one query, whatever order they are written in: the last one that
- * meets an element of an array tells the position.
+ * The order in which the server evaluates the conditions of a query, whatever order they are written in: the last one that matches an array
+ * element determines the position.
  */
 const ORDER = ['$elemMatch', 'eq', 'lte', 'lt', 'gt', 'gte', 'regex', '$mod', 'exists', 'in', '$bits', '$type'];
 
@@ -18,7 +18,7 @@ const rankOf = (leaf: Leaf): number => {
   return ORDER.indexOf(name);
 };
 
-/** An `$or` of equalities on one path is one condition, as is one of a single branch; of others, no branch is told. */
+/** An `$or` of equalities on one path is one condition, and so is one with a single branch; for others, no branch is known. */
 const asMembership = (of: readonly Filter[]): Filter | undefined => {
   if (of.length === 1) return of[0];
   const operands: Value[] = [];
@@ -75,17 +75,17 @@ const locate = (leaf: Leaf): Position => {
   };
 };
 
-/** The index of the outermost element below which a path leads to what a test holds for. */
+/** The index of the outermost element below which a path leads to a value that passes a test. */
 const within = (values: readonly Value[], parts: readonly string[], from: number, expand: boolean, test: Test): number => {
   const named = indexOfComponent(parts[from] as string);
   return values.findIndex((element, index) => {
     if (element instanceof Doc && visitPath(element, parts, from, expand, test)) return true;
-    // A path that ends with the index of an element asks for that one: it finds none.
+    // A path that ends with the index of an element refers to that element: it determines no position.
     return index === named && from + 1 < parts.length && element instanceof Doc && visitPath(element, parts, from + 1, expand, test);
   });
 };
 
-/** Compiles the search for the position that `$` stands for, in documents that a query matches. */
+/** Compiles the search for the position of `$`, in documents that match a query. */
 export const compilePosition = (filter: Filter): Position => {
   const leaves = leavesOf(filter).toSorted((a, b) => rankOf(a) - rankOf(b) || (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
   const positions = leaves.map(locate).toReversed();
@@ -101,9 +101,9 @@ export const compilePosition = (filter: Filter): Position => {
 const positions = new WeakMap<Filter, Position>();
 
 /**
- * The index that `$` stands for in the path of an update.
+ * The index of `$` in the path of an update.
  *
- * @throws ServerError 2 BadValue where the query found the document by no element of an array
+ * @throws ServerError 2 BadValue if the query did not find the document by an array element
  */
 export const positionOf = (doc: Doc, { filter, inserting }: UpdateContext): number => {
   let position = positions.get(filter);

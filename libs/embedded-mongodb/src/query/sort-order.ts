@@ -7,9 +7,9 @@ import { extractKeys, type KeyField } from './keys.js';
 import { checkMetaName } from './metadata.js';
 
 /**
- * Parses a sort document. What it says of a `$meta` that no document has here orders nothing.
+ * Parses a sort document. A `$meta` that no document has here does not affect the order.
  *
- * @throws ServerError 15974 and others for a direction that is not 1 or -1
+ * @throws ServerError 15974 and others for a direction other than 1 or -1
  */
 export const parseSort = (sort: Doc): readonly KeyField[] => {
   const collation = currentCollation();
@@ -40,7 +40,7 @@ const checkMeta = (given: Doc): void => {
   checkMetaName(meta as string);
 };
 
-/** What is wrong with the order that `$push` and `$sortArray` take as a document, or undefined. */
+/** What is wrong with a sort document for `$push` or `$sortArray`, or undefined. */
 export const sortClauseProblem = (sort: Doc): string | undefined => {
   if (!sort.size) return 'The sort pattern is empty when it should be a set of fields.';
   for (let index = 0; index < sort.size; index++) {
@@ -52,7 +52,7 @@ export const sortClauseProblem = (sort: Doc): string | undefined => {
   return undefined;
 };
 
-/** The values that a document is sorted by: of several keys (an array) the one that comes first. */
+/** The values by which a document is sorted: of several keys (an array), the one that comes first. */
 export const sortKey = (value: Value, fields: readonly KeyField[]): readonly Value[] => {
   if (!(value instanceof Doc)) return fields.map(() => null);
   const { rows } = extract(value, fields);
@@ -85,10 +85,10 @@ export const compareBySort =
   (a: Value, b: Value): number =>
     compareRows(sortKey(a, fields), sortKey(b, fields), fields);
 
-/** Bytes that one blocking stage may hold, as the server's default. */
+/** Bytes that one blocking stage may hold; the server's default. */
 export const MEMORY_LIMIT = 100 * 1024 * 1024;
 
-/** The order of the values of an array, for `$push` with `$sort`. */
+/** The order of array elements, for `$push` with `$sort`. */
 export const orderOfValues = (by: Value): ((a: Value, b: Value) => number) => {
   if (by instanceof Doc) {
     const problem = sortClauseProblem(by);

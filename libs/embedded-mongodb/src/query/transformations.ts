@@ -8,7 +8,7 @@ import { compileFilter, parseFilter, type Filter } from './filter.js';
 import { checkMetaName } from './metadata.js';
 import { compilePosition } from './positions.js';
 
-/** A change of one document into another, as `$project`, `$addFields` and others make it. */
+/** A transformation of documents, as by `$project`, `$addFields` and others. */
 export type Transformation = (doc: Doc, variables: Variables) => Doc;
 
 type Special = (value: Value | undefined, doc: Doc) => Value | undefined;
@@ -16,7 +16,7 @@ type Node =
   | { readonly kind: 'keep' }
   | { readonly kind: 'drop' }
   | { readonly kind: 'compute'; readonly evaluate: Evaluate }
-  /** `$slice` and `$elemMatch` of a find projection: made from the field's own value. */
+  /** `$slice` and `$elemMatch` of a find projection: computed from the field's own value. */
   | { readonly kind: 'special'; readonly make: Special }
   | { readonly kind: 'tree'; readonly children: Map<string, Node> };
 
@@ -148,7 +148,7 @@ const compileReplaceRoot = (expression: Value, name: string): Transformation => 
   };
 };
 
-/** Compiles a stage that changes each document by itself. */
+/** Compiles a stage that transforms each document on its own. */
 export const compileTransformation = (name: string, spec: Value): Transformation => {
   switch (name) {
     case '$addFields':
@@ -187,7 +187,7 @@ export const compileTransformation = (name: string, spec: Value): Transformation
   throw new ServerError(40324, `Unrecognized pipeline stage name: '${name}'`);
 };
 
-/** The `$slice` of a find projection; undefined where its operand only makes sense for the expression of that name. */
+/** The `$slice` of a find projection; undefined if its operand is only valid for the expression of that name. */
 const sliceProjection = (operand: Value): Special | undefined => {
   const part = operand instanceof Arr ? operand.values : [operand];
   if (!part.every(isNumber) || (operand instanceof Arr && part.length !== 2)) return undefined;
@@ -203,7 +203,7 @@ const sliceProjection = (operand: Value): Special | undefined => {
 
 const NEAR = ['$near', '$nearSphere', '$geoNear'];
 
-/** Refuses what a query may ask of a collection, but a projection not of an element. */
+/** Refuses operators that a query of a collection may have, but not a projection of an element. */
 const refuseWithin = (value: Value): void => {
   if (value instanceof Arr) value.values.forEach(refuseWithin);
   if (!(value instanceof Doc)) return;
@@ -230,8 +230,8 @@ const elemMatchProjection = (operand: Value, variables: Variables): Special => {
 /**
  * Compiles a projection.
  *
- * @param find the query of a find command, where `$slice`, `$elemMatch` and the positional `$` have their meaning for projections
- * @throws ServerError 31253, 31254 where inclusion and exclusion are mixed, 31249, 31250 where paths collide
+ * @param find the query of a find command, in which `$slice`, `$elemMatch` and the positional `$` have their projection meaning
+ * @throws ServerError 31253, 31254 if inclusion and exclusion are mixed, 31249, 31250 if paths collide
  */
 export const compileProjection = (spec: Doc, find?: { readonly filter: Filter; readonly variables: Variables }): Transformation => {
   const tree = new Map<string, Node>();
@@ -292,7 +292,7 @@ export const compileProjection = (spec: Doc, find?: { readonly filter: Filter; r
             place(tree, path, { kind: 'special', make: elemMatchProjection(operand, find.variables) }, path);
             return;
           }
-          // A $slice does not decide between inclusion and exclusion, and is the expression where it can be nothing else.
+          // A $slice does not decide between inclusion and exclusion, and is the expression if it cannot be anything else.
           const make = sliceProjection(operand);
           if (make && path !== positional) {
             place(tree, path, { kind: 'special', make }, path);
@@ -305,7 +305,7 @@ export const compileProjection = (spec: Doc, find?: { readonly filter: Filter; r
           place(tree, path, { kind: 'drop' }, path);
           return;
         }
-        // An operator stands alone: of several fields, none can begin with a $.
+        // An operator stands alone: with several fields, none can begin with a $.
         if (value.size > 1) checkFieldPath(first);
         if (!first.startsWith('$')) {
           visit(value, `${path}.`);
@@ -323,7 +323,7 @@ export const compileProjection = (spec: Doc, find?: { readonly filter: Filter; r
       place(tree, path, { kind: 'compute', evaluate: compileExpression(value) }, path);
     });
   withVariables(Object.keys(find?.variables ?? {}), () => visit(spec, ''));
-  // Where nothing else decides, the sign of _id does; with nothing but $slice, everything else stays.
+  // If nothing else decides, the sign of _id does; with only $slice, everything else stays.
   const including = mode ? mode === 'including' : id === true;
   if (including && !tree.has('_id') && id !== false) tree.set('_id', { kind: 'keep' });
   if (!including && id === false) tree.set('_id', { kind: 'drop' });
@@ -345,7 +345,7 @@ export const compileProjection = (spec: Doc, find?: { readonly filter: Filter; r
   return (doc, variables) => project(onlyElement(doc, parts, 0, () => position(doc)) as Doc, variables);
 };
 
-/** Leaves one element of the first array that a path comes to; a document that has none there stays as it is. */
+/** Keeps only one element of the first array on a path; a document without an array there is unchanged. */
 const onlyElement = (
   value: Value | undefined,
   parts: readonly string[],

@@ -37,7 +37,7 @@ const sameKind = (components: readonly [string, string]): number => {
   return left >= 0 && right >= 0 ? left - right : a < b ? -1 : a > b ? 1 : 0;
 };
 
-/** Fields are changed, and new ones appended, in the order of their names; numbers among names by their value. */
+/** Fields are changed, and new ones appended, in the order of their names; numeric names by their value. */
 const byPath = (a: Modification, b: Modification): number => {
   for (let index = 0; index < a.parts.length && index < b.parts.length; index++) {
     const order = sameKind([a.parts[index] as string, b.parts[index] as string]);
@@ -92,7 +92,7 @@ const arithmetic = (operator: '$inc' | '$mul', path: string, operand: Value): Ch
     const result = combine(number, by);
     if (result === undefined)
       throw badValue(`Failed to apply ${operator} operations to current value (${longName(old)}) for document ${describeId(doc)}`);
-    // An equal number of the same type changes nothing, be it another zero or a decimal of more digits.
+    // An equal number of the same type changes nothing, even another zero or a decimal with more digits.
     return bsonTypeNumber(result) === bsonTypeNumber(old) && equalValues(result, old) ? old : result;
   };
 };
@@ -201,13 +201,14 @@ const pull = (operand: Value, variables: Variables): Change => {
   let matches: (element: Value) => boolean;
   const texts = currentCollation()?.compare;
   const first = operand instanceof Doc ? (operand.keys[0] ?? '') : '';
-  // Operators that join conditions are a query on the element, as fields are; others are conditions on it.
+  // Logical operators are a query on the element, like fields; others are conditions on it.
   if (operand instanceof Doc && (!first.startsWith('$') || ['$and', '$or', '$nor', '$not', '$expr', '$comment'].includes(first))) {
     const test = compileFilter(parseFilter(operand, variables));
     matches = (element) => element instanceof Doc && test(element);
   } else {
     const isCondition = operand instanceof Doc;
-    // A condition is asked of an element as of a field: of an array's elements too. A value is compared with the element alone.
+    // A condition applies to an element as to a field, so also to the elements of an array. A value is compared only with the element
+    // itself.
     const test = compileFilter(parseFilter(Doc.of(['element'], [operand]), variables), isCondition || operand instanceof Regex);
     matches =
       isCondition || !(operand instanceof Arr)
@@ -324,9 +325,9 @@ const operatorNames = [
 ];
 
 /**
- * What a document has at either end of a `$rename`, of which neither may lie within an array.
+ * The values at both ends of a `$rename`, neither of which may be in an array.
  *
- * @throws ServerError 2 BadValue, 28 PathNotViable where the source lies within a value that has no fields
+ * @throws ServerError 2 BadValue, 28 PathNotViable if the source is in a value that has no fields
  */
 const renamedField = (end: 'source' | 'destination', doc: Doc, parts: readonly string[], path: string): Value | undefined => {
   let value: Value | undefined = doc;
@@ -342,7 +343,7 @@ const renamedField = (end: 'source' | 'destination', doc: Doc, parts: readonly s
   return value;
 };
 
-/** The concrete paths that a path with `$`, `$[]` and `$[name]` stands for in a document. */
+/** The concrete paths of a path with `$`, `$[]` and `$[name]` in a document. */
 const concretePaths = (
   doc: Doc,
   parts: readonly string[],
@@ -472,7 +473,7 @@ const compileOperators = (spec: Doc, arrayFilters: readonly Doc[], variables: Va
   const renameTargets = new Set(renames.map(({ to }) => to));
   const wide = ordered.length > 100 && ordered.every(({ parts }) => parts.length === 1);
   return (doc, context) => {
-    // Many fields of the document itself change in one copy of it, not in one for each.
+    // Many top-level fields are changed in one copy of the document, not in one for each.
     const fields = wide ? new Map(doc.keys.map((key, index) => [key, doc.values[index] as Value])) : undefined;
     if (fields && fields.size === doc.size) {
       let changed = false;
@@ -500,7 +501,7 @@ const compileOperators = (spec: Doc, arrayFilters: readonly Doc[], variables: Va
   };
 };
 
-/** Stages that the server knows and an update may not have. */
+/** Stages that the server supports, but not in an update. */
 const otherStages = new Set(
   (
     '$bucket $bucketAuto $changeStream $collStats $count $currentOp $densify $documents $facet $fill $geoNear $graphLookup $group $indexStats ' +
@@ -513,8 +514,8 @@ const isStage = (name: string): boolean => otherStages.has(name);
 /**
  * Compiles an update: operators, a replacement, or a pipeline.
  *
- * @param multi whether it is for all documents that match: then it must not be a replacement
- * @throws ServerError 9 FailedToParse, 40 ConflictingUpdateOperators and others, as the server has them
+ * @param multi whether it is for all matching documents: then it must not be a replacement
+ * @throws ServerError 9 FailedToParse, 40 ConflictingUpdateOperators and others, like the server
  */
 export const compileUpdate = (
   spec: Value,
@@ -541,7 +542,7 @@ export const compileUpdate = (
     return (doc, context) => {
       const after = stages.reduce((current, stage) => stage(current, { ...variables, NOW: new DateTime(BigInt(context.now)) }), doc);
       const id = doc.get('_id');
-      // As with a replacement, what does not name the _id keeps it.
+      // As with a replacement, the _id is kept if the result has none.
       return id === undefined || after.has('_id') ? after : withFieldInFront('_id', id, after);
     };
   }
@@ -565,10 +566,10 @@ export const compileUpdate = (
 };
 
 /**
- * Applies an update to a stored document and checks what comes out.
+ * Applies an update to a stored document and checks the result.
  *
- * @returns the new document, or the same one where no byte has changed
- * @throws ServerError 66 ImmutableField where _id would change, 10334 BSONObjectTooLarge
+ * @returns the new document, or the same one if no byte has changed
+ * @throws ServerError 66 ImmutableField if _id would change, 10334 BSONObjectTooLarge
  */
 export const applyUpdate = (update: Update, doc: Doc, context: UpdateContext): Doc => {
   const after = update(doc, context);
@@ -590,14 +591,14 @@ export const applyUpdate = (update: Update, doc: Doc, context: UpdateContext): D
 
 let latestTimestamp = 0n;
 
-/** A timestamp that no other one equals: the second, then a number within it. */
+/** A unique timestamp: the second, then a number within it. */
 const nextTimestamp = (ms: number): Timestamp => {
   const second = BigInt(Math.floor(ms / 1000)) << 32n;
   latestTimestamp = latestTimestamp >= second ? latestTimestamp + 1n : second + 1n;
   return new Timestamp(latestTimestamp);
 };
 
-/** With the present in place of timestamps that are empty, as the server stores whole documents; the _id is left alone. */
+/** Replaces empty timestamps by the current time, as the server does when it stores whole documents; except in the _id. */
 const withTimestamps = (doc: Doc): Doc => {
   if (!doc.hasType(0x11)) return doc;
   const { keys } = doc;
@@ -609,7 +610,7 @@ const withTimestamps = (doc: Doc): Doc => {
   );
 };
 
-/** The document as it is stored: _id in front. */
+/** The document as it is stored: _id first. */
 export const withIdFirst = (doc: Doc): Doc => {
   const id = doc.get('_id');
   if (id === undefined || doc.firstKey === '_id') return doc;
@@ -635,7 +636,7 @@ const checkId = (id: Value): Value => {
 };
 
 /**
- * A document as an insert stores it: with an _id, which stands first.
+ * A document as stored by an insert: with an _id, which comes first.
  *
  * @throws ServerError 53 InvalidIdField, 10334 BSONObjectTooLarge
  */
@@ -652,7 +653,7 @@ export const toInsert = (doc: Doc): Doc => {
   return whole;
 };
 
-/** The document that an upsert makes where the query has found none. */
+/** The document created by an upsert if the query has found none. */
 export const upserted = (update: Update, replacement: boolean, context: UpdateContext): Doc => {
   const demanded = demandedValues(context.filter);
   let base: Doc = Doc.empty;

@@ -9,7 +9,7 @@ export const utc: Zone = () => 0n;
 
 const zones = new Map<string, Zone>();
 
-/** @param minutes that its clocks are ahead of UTC */
+/** @param minutes by which its clocks are ahead of UTC */
 export const fixedZone = (minutes: number): Zone => {
   const offset = BigInt(minutes) * 60_000n;
   return minutes ? () => offset : utc;
@@ -21,19 +21,19 @@ const zoneOfOffset = (text: string): Zone | undefined => {
   return fixedZone((parts[1] === '-' ? -1 : 1) * (Number(parts[2]) * 60 + Number(parts[3] ?? 0)));
 };
 
-/** What ICU takes for zones of its own beside those of the time zone database. */
+/** Zones in ICU that are not in the time zone database. */
 const OF_ICU_ALONE = new Set(
   'ACT AET AGT ART AST BET BST CAT CNT CST CTT EAT ECT IET IST JST MIT NET NST PLT PNT PRT PST SST VST'.split(' '),
 );
 
-/** Intl takes the names of zones in any case, a server in theirs alone: America/Port-au-Prince, GB-Eire, EST5EDT. */
+/** Intl accepts zone names in any case, a server only in their own: America/Port-au-Prince, GB-Eire, EST5EDT. */
 const isZoneName = (name: string): boolean =>
   /^[A-Z]/.test(name) &&
   !OF_ICU_ALONE.has(name) &&
   !name.startsWith('SystemV/') &&
   name.split(/[/_-]/).every((part) => /^([A-Z0-9+]|au$|es$|of$|$)/.test(part) && (!/^[A-Z]{4,}$/.test(part) || part === 'CHAT'));
 
-/** The zone of a name, or of an offset such as +05:30, if there is one. */
+/** The zone with a name, or of an offset such as +05:30, if there is one. */
 export const findZone = (name: string): Zone | undefined => {
   const known = zones.get(name);
   if (known) return known;
@@ -88,14 +88,14 @@ export const findZone = (name: string): Zone | undefined => {
   return zone;
 };
 
-/** @throws ServerError 40485 for a name that no zone has */
+/** @throws ServerError 40485 for an unknown zone */
 export const zoneNamed = (name: string): Zone => {
   const zone = findZone(name);
   if (!zone) throw new ServerError(40485, `unrecognized time zone identifier: "${name}"`);
   return zone;
 };
 
-/** The instant that local fields mean in a zone. */
+/** The instant of local fields in a zone. */
 export const fromLocal = (local: bigint, zone: Zone): bigint => {
   const first = local - zone(local);
   return local - zone(first);

@@ -6,15 +6,15 @@ import { open } from 'lmdb';
 import { DataUnreadable } from '../errors.js';
 import { FILE, inspectData } from './data-format.js';
 
-/** What can be copied while it is written: an LMDB environment. */
+/** What can be copied during writes: an LMDB environment. */
 interface Copyable {
   backup(path: string, compact: boolean): Promise<void>;
 }
 
 /**
- * Copies the state as of now into another directory while others read and write; the copy is complete or not there.
+ * Copies the current state into another directory while others read and write; the copy is complete or does not exist.
  *
- * @throws BackupExists where that directory holds data already
+ * @throws BackupExists if that directory already contains data
  */
 export const copyInto = async (db: Copyable, directory: string): Promise<void> => {
   const [whole, partial] = [join(directory, FILE), join(directory, `${FILE}.partial`)];
@@ -29,19 +29,18 @@ export const copyInto = async (db: Copyable, directory: string): Promise<void> =
     await rm(partial, { force: true });
     throw error;
   }
-  // The name itself, where the system lets directories be flushed.
+  // The name itself, on systems that can flush directories.
   if (process.platform !== 'win32') await flushed(directory, 'r');
 };
 /**
- * Copies the databases of a directory, whether a node of this machine runs on it or not, into another directory: one state,
- * with everything that was acknowledged before the call. It is complete when the promise resolves, and not there when it
- * rejects.
+ * Copies the databases of a directory, whether or not a node of this machine runs on it, into another directory: a consistent state,
+ * including everything acknowledged before the call. It is complete when the promise resolves, and does not exist when it rejects.
  *
- * @throws BackupExists where that directory holds data already; DataUnreadable where there is nothing to copy, or it is damaged
+ * @throws BackupExists if that directory already contains data; DataUnreadable if there is nothing to copy, or it is damaged
  */
 export const backUpMongoDB = async (directory: string, to: string): Promise<void> => {
   if (!existsSync(join(directory, FILE))) throw new DataUnreadable(directory, `there is no ${FILE}`);
-  // A node that runs has inspected the file when it was started.
+  // A running node has inspected the file at its start.
   const unlock = await lockDirectory(directory).catch((error: unknown) => {
     if (error instanceof DirectoryLocked) return undefined;
     throw error;

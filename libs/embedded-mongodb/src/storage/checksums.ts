@@ -6,7 +6,7 @@ const table = Int32Array.from({ length: 256 }, (_, byte) => {
   return value;
 });
 
-/** Bytes up to which a loop beats a call into native code. */
+/** Number of bytes up to which a loop is faster than a call into native code. */
 const SHORT = 64;
 
 const updated = (seed: number, bytes: Uint8Array): number => {
@@ -16,5 +16,5 @@ const updated = (seed: number, bytes: Uint8Array): number => {
   return ~value >>> 0;
 };
 
-/** The CRC-32 (ISO 3309) of a record: of its key and its value, so that a value under another record's key does not pass. */
+/** The CRC-32 (ISO 3309) of a record: of key and value, so that a value under another record's key is detected. */
 export const checksumOf = (key: Uint8Array, value: Uint8Array): number => updated(updated(0, key), value);

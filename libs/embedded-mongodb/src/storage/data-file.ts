@@ -7,12 +7,12 @@ import { copyInto } from './backup.js';
 import { FILE, formatKey, FORMATS, hasChecksums, inspectData, upgradeKey, type Format } from './data-format.js';
 import { checksumOf } from './checksums.js';
 
-/** Records that an upgrade rewrites in one transaction. */
+/** Records rewritten by an upgrade in one transaction. */
 const UPGRADE_SLICE = 5000;
 
 export type Entry = { readonly key: Buffer; readonly value: Buffer };
 
-/** A range of keys: from `start` on, before `end`; reversed, it starts below `end` and goes down to `start`. */
+/** A range of keys: from `start` (inclusive) to `end` (exclusive); reversed, it starts below `end` and goes down to `start`. */
 export type KeyRange = { readonly start: Buffer; readonly end: Buffer; readonly reverse?: boolean };
 
 const number64 = (value: number): Buffer => {
@@ -22,8 +22,8 @@ const number64 = (value: number): Buffer => {
 };
 
 /**
- * A copy in the pool of small buffers: a third of the cost of an ArrayBuffer for each record, and of its collection. The
- * source is a buffer that LMDB uses again, whose `length` is not that of its memory.
+ * A copy in the pool of small buffers: a third of the cost of creating and collecting an ArrayBuffer for each record. LMDB reuses the
+ * source buffer, whose `length` is not that of its memory.
  */
 const copied = (source: Uint8Array, start: number, end: number): Buffer => {
   const target = Buffer.allocUnsafe(end - start);
@@ -32,7 +32,7 @@ const copied = (source: Uint8Array, start: number, end: number): Buffer => {
   return target;
 };
 
-/** What a record of each kind is called in messages; see `store.ts`. */
+/** The names of record kinds in messages; see `store.ts`. */
 const kinds: Readonly<Record<number, string>> = {
   0x00: 'a counter',
   0x01: 'a collection',
@@ -61,14 +61,14 @@ const openLmdb = (path: string, decode: (bytes: Uint8Array) => Buffer): RootData
       readKey: copied,
     },
     encoder: { encode: (value: Buffer): Buffer => value, decode },
-    // A commit is reported when it has been flushed: with overlapping flushes it would be reported before.
+    // A commit is reported once it has been flushed; with overlapping flushes it would be reported before.
     overlappingSync: false,
     maxReaders: 4096,
     eventTurnBatching: false,
     txnStartThreshold: 1,
   } as unknown as Parameters<typeof open>[0]) as unknown as RootDatabase<Buffer, Buffer>;
 
-/** A new file has its name when its first transaction is on disk: one without is always damaged. */
+/** A new file gets its name once its first transaction is on disk: a file with that name but without one is always damaged. */
 const create = async (path: string): Promise<void> => {
   const draft = `${path}.new`;
   for (const left of [draft, `${draft}-lock`]) rmSync(left, { force: true });
@@ -86,12 +86,12 @@ const create = async (path: string): Promise<void> => {
   closeSync(directory);
 };
 
-/** Ordered keys and values in one file of a directory: the only place that knows LMDB. Values are verified when they are read. */
+/** Ordered keys and values in one file of a directory: the only place that uses LMDB. Values are verified on every read. */
 export class DataFile {
   readonly #db: RootDatabase<Buffer, Buffer>;
-  /** The checksum that came with the value that was read last. */
+  /** The stored checksum of the last value read. */
   readonly #last: { checksum: number };
-  /** Where records were damaged at the start: what is not found there may have been. */
+  /** Where records were damaged at the start: a key not found there may have existed. */
   readonly #gaps: readonly Gap[];
 
   private constructor(
@@ -106,21 +106,21 @@ export class DataFile {
   }
 
   /**
-   * Opens the file of a directory, making it if it is not there, and brings an older format to the present one.
+   * Opens the file of a directory, creating it if it does not exist, and upgrades an older format.
    *
-   * @throws DataUnreadable where the directory holds a format that is not known, or the file is damaged
+   * @throws DataUnreadable if the directory has an unknown format, or the file is damaged
    */
   static async open(directory: string): Promise<DataFile> {
     mkdirSync(directory, { recursive: true });
     const path = join(directory, FILE);
     if (!existsSync(path)) {
-      // The lock file is made by the first start on a data file.
+      // The lock file is created by the first start on a data file.
       if (existsSync(`${path}-lock`)) throw dataDamaged(directory, `there is no ${FILE}, but there was one`);
       await create(path);
     }
     const gaps = inspectData(directory);
     const last = { checksum: 0 };
-    // While the format is not known, values are read as they stand.
+    // While the format is unknown, values are read without verification.
     const state = { sealed: false };
     let db: RootDatabase<Buffer, Buffer>;
     try {
@@ -154,7 +154,7 @@ export class DataFile {
     return new DataFile(directory, db, last, gaps);
   }
 
-  /** @throws DamagedRecordError where the checksum does not match */
+  /** @throws DamagedRecordError if the checksum does not match */
   get(key: Buffer, transaction?: Transaction): Buffer | undefined {
     const value = transaction ? this.#db.get(key, { transaction }) : this.#db.get(key);
     if (value && checksumOf(key, value) !== this.#last.checksum) throw damaged(key);
@@ -174,13 +174,13 @@ export class DataFile {
     }
   }
 
-  /** What lies between a damaged record and its neighbours may be the place where it belongs. */
+  /** The place of the missing key may be between a damaged record and its neighbours. */
   #refuseWithin(key: Buffer): void {
     for (const gap of this.#gaps)
       if ((!gap.low || key.compare(gap.low) > 0) && (!gap.high || key.compare(gap.high) < 0)) throw damaged(gap.key, gap.page);
   }
 
-  /** The keys of a range, at most so many. */
+  /** The keys of a range, up to a limit. */
   keys(range: KeyRange, limit: number): readonly Buffer[] {
     return [...this.#db.getKeys({ ...rangeOptions(range), limit })];
   }
@@ -188,7 +188,7 @@ export class DataFile {
   /**
    * The number of entries in a range, counted by LMDB.
    *
-   * @throws DamagedRecordError where it depends on a record that is damaged
+   * @throws DamagedRecordError if it depends on a damaged record
    */
   count(range: KeyRange, transaction?: Transaction): number {
     for (const gap of this.#gaps)
@@ -207,21 +207,21 @@ export class DataFile {
     void this.#db.remove(key);
   }
 
-  /** Says which versions can read the file. Only within a transaction. */
+  /** Sets which versions can read the file. Only within a transaction. */
   putFormat(format: Format): void {
     void this.#db.put(formatKey, number64(format));
   }
 
-  /** A state that stays as it is until it is done; while it is open, space that others free is not used again. */
+  /** A state that does not change until it is closed; until then, space freed by others is not reused. */
   read(): Transaction {
     return this.#db.useReadTransaction();
   }
 
   /**
-   * Runs a change in a transaction; resolves when it is on disk. Changes that come while an earlier transaction is
-   * flushed share the next one.
+   * Runs a change in a transaction; resolves when it is on disk. Changes that arrive during the flush of an earlier transaction share the
+   * next one.
    *
-   * @throws ServerError 14031 OutOfDiskSpace where it could not be written: then nothing of it has happened
+   * @throws ServerError 14031 OutOfDiskSpace if it could not be written: then it has had no effect
    */
   async transaction(change: () => void): Promise<void> {
     try {
@@ -268,7 +268,7 @@ const rangeOptions = (
   return transaction ? { ...options, transaction } : options;
 };
 
-/** From format 1 to 2: each value gets its checksum. In slices that each leave a file from which the next start goes on. */
+/** Upgrades format 1 to 2: each value gets its checksum. Works in slices, after each of which the next start can continue. */
 const upgrade = async (db: RootDatabase<Buffer, Buffer>): Promise<void> => {
   for (let more = true; more;) {
     await db.transaction(() => {

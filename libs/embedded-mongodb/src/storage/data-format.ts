@@ -9,28 +9,28 @@ import { checksumOf } from './checksums.js';
 export const FILE = 'mongodb.mdb';
 
 /**
- * The version of the file's layout. In format 1 a value stood alone; since format 2 four bytes follow it, the CRC-32 of
- * key and value, little-endian. The two keys below have none: they tell how the others are to be read. A file has format 3
- * while a collection or an index in it has a collation, which versions for format 2 would not see.
+ * The version of the file's layout. Format 1 has no checksums; since format 2 each value is followed by four bytes, the CRC-32 of key and
+ * value, little-endian. The two keys below have none: they determine how the others are read. A file has format 3 while one of its
+ * collections or indexes has a collation, which versions for format 2 would ignore.
  */
 export const FORMATS = { unsealed: 1, plain: 2, collated: 3 } as const;
 export type Format = typeof FORMATS.plain | typeof FORMATS.collated;
 export const formatKey = Buffer.from('\0format');
-/** How far an upgrade has come: the last key that has the present format. Gone when it is through. */
+/** Progress of an upgrade: the last key in the new format. Removed at the end. */
 export const upgradeKey = Buffer.from('\0upgrade');
 
 export const hasChecksums = (format: number | undefined): format is Format => format === FORMATS.plain || format === FORMATS.collated;
 
 /**
- * Reads the whole data file of a directory and checks all that LMDB would believe.
+ * Reads the whole data file of a directory and checks everything that LMDB would trust.
  *
- * @returns the records that are damaged and perhaps not where they belong
- * @throws DataUnreadable where the file is damaged as a whole
+ * @returns the damaged records that may not be where they belong
+ * @throws DataUnreadable if the file as a whole is damaged
  */
 export const inspectData = (directory: string): readonly Gap[] => {
   let format: number | undefined;
   let upgraded: Buffer | undefined;
-  /** The numbers of the collections, as they stand in keys: they come before all documents. */
+  /** The numbers of the collections, as in keys: they come before all documents. */
   const collections: Buffer[] = [];
   const pages = new Set<number>();
   let damages = 0;
@@ -73,8 +73,8 @@ export const inspectData = (directory: string): readonly Gap[] => {
 };
 
 /**
- * Whether the key is that of the document: then, damage being in one place, it is the document that is damaged behind its
- * _id, or the number of the collection alone.
+ * Whether the key is that of the document: then, assuming damage in one place, the document is damaged after its _id, or only the number of
+ * the collection.
  */
 const isDocumentOf = (key: Buffer, bytes: Buffer): boolean => {
   if (key[0] !== 0x10 || key.length < 6) return false;

@@ -1,16 +1,16 @@
 export type IndexUse = {
-  /** Queries that have used the index. */
+  /** Number of queries that have used the index. */
   readonly ops: number;
-  /** Since when they are counted, in milliseconds of Unix time. */
+  /** Start of counting, in milliseconds of Unix time. */
   readonly since: number;
 };
 
-/** How often queries have used each index since the node started, or since the index was made or changed. Nothing of it is on disk. */
+/** How often queries have used each index since the node started, or since the index was created or changed. Not stored on disk. */
 export class IndexUses {
   readonly #startedAt = Date.now();
   readonly #uses = new Map<number, { ops: number; readonly since: number }>();
 
-  /** @param number of the index, or of the collection for the index on _id that its documents are */
+  /** @param number of the index, or of the collection for its index on _id */
   of(number: number): IndexUse {
     return this.#uses.get(number) ?? { ops: 0, since: this.#startedAt };
   }

@@ -5,18 +5,18 @@ import { ServerError } from '../errors.js';
 
 const NAME = /^sort-[0-9a-f-]{36}\.tmp$/;
 
-/** A file for what does not fit into memory; it is gone when it is closed, or when the process ends. */
+/** A file for what does not fit in memory; it is removed when it is closed or the process ends. */
 export class ScratchFile {
   readonly #path: string;
   readonly #file: number;
   #length = 0;
   #closed = false;
 
-  /** @throws ServerError 14031 OutOfDiskSpace where there is no room for it */
+  /** @throws ServerError 14031 OutOfDiskSpace */
   constructor(directory: string) {
     this.#path = join(directory, `sort-${randomUUID()}.tmp`);
     this.#file = onDisk(() => openSync(this.#path, 'wx+'));
-    // Where a file may lose its name while it is open, nothing is left of it however the process ends.
+    // If a file can be unlinked while it is open, nothing remains however the process ends.
     if (process.platform !== 'win32') unlinkSync(this.#path);
   }
 
@@ -33,7 +33,7 @@ export class ScratchFile {
     }
   }
 
-  /** Fills the target from a place on; the file has that much. */
+  /** Fills the target from a position; the caller makes sure that the file is long enough. */
   read(target: Buffer, position: number): void {
     for (let at = 0; at < target.length;) {
       const got = readSync(this.#file, target, at, target.length - at, position + at);
@@ -50,7 +50,7 @@ export class ScratchFile {
   }
 }
 
-/** Removes what a process has left that ended in the middle of a sort. */
+/** Removes files of processes that ended during a sort. */
 export const removeScratchFiles = (directory: string): void => {
   for (const name of readdirSync(directory)) if (NAME.test(name)) rmSync(join(directory, name), { force: true });
 };

@@ -25,7 +25,7 @@ import { findLabel } from './text-labels.js';
  *   30 index label                 a text that an index with a collation has met, see `text-labels.ts`
  */
 
-/** The longest key of LMDB with pages of 4096 bytes. */
+/** The longest key in LMDB with pages of 4096 bytes. */
 const MAX_KEY_BYTES = 1978;
 
 export type Index = {
@@ -36,14 +36,14 @@ export type Index = {
   readonly collation: Collation | undefined;
   readonly unique: boolean;
   readonly sparse: boolean;
-  /** Whether queries do without it: it is kept up to date all the same. */
+  /** Whether it is hidden from queries; it is kept up to date all the same. */
   readonly hidden: boolean;
   readonly partial: { readonly filter: Filter; readonly matches: Predicate; readonly source: Doc } | undefined;
-  /** The fields, by number, at which a document has ever had an array: there an entry is not the whole truth about a document. */
+  /** The fields, by number, at which any document has ever had an array: there, an entry is only part of the document's value. */
   readonly arrays: readonly number[];
-  /** Whether it still lacks documents: it is kept up to date, but not read. */
+  /** Whether it is still being built: kept up to date, but not read. */
   readonly building: boolean;
-  /** Whether its texts are in the order of another version of ICU: it has to be built anew. */
+  /** Whether its strings are sorted by another version of ICU, so that it has to be rebuilt. */
   readonly outdated: boolean;
 };
 
@@ -51,22 +51,25 @@ export type Collection = {
   readonly number: number;
   readonly database: string;
   readonly name: string;
-  /** The options of `create`, as they were given. */
+  /** The options of `create`, as given. */
   readonly options: Doc;
   readonly uuid: Buffer;
-  /** What commands that name none compare texts under. */
+  /** The collation for commands that specify none. */
   readonly collation: Collation | undefined;
-  /** Without the index on _id, which the documents themselves are. Where the collection has a collation, another one keeps them apart under it. */
+  /**
+   * Without the index on _id, which is the documents themselves. If the collection has a collation, another index keeps them unique under
+   * it.
+   */
   readonly indexes: readonly Index[];
   readonly view: { readonly on: string; readonly pipeline: readonly Doc[] } | undefined;
 };
 
-/** All collections, by `database.name`. Never changed: a change makes a new one with the next version. */
+/** All collections, by `database.name`. Immutable: a change creates a new catalog with the next version. */
 export type Catalog = { readonly version: number; readonly collections: ReadonlyMap<string, Collection> };
 
 export const namespaceOf = (collection: Collection): string => `${collection.database}.${collection.name}`;
 
-/** The indexes that have all documents. */
+/** The indexes that contain all documents. */
 export const readyIndexes = (collection: Collection): readonly Index[] => collection.indexes.filter(({ building }) => !building);
 
 /** The indexes that a query may use. */
@@ -82,9 +85,9 @@ export interface Reader {
   entries(range: KeyRange): Iterable<Entry>;
   /** The number of entries in a range, counted by the storage engine. */
   count(range: KeyRange): number;
-  /** What stands for texts in the keys of an index with a collation. */
+  /** The representation of strings in the keys of an index with a collation. */
   texts(index: Index): Texts | undefined;
-  /** Counts the use of an index; the number of a collection is that of its index on _id. A snapshot is of one query, and counts once. */
+  /** Counts the use of an index; the number of a collection means its index on _id. A snapshot belongs to one query, and counts once. */
   used(number: number): void;
   uses(number: number): IndexUse;
 }
@@ -131,7 +134,7 @@ export type Statistics = { readonly documents: number; readonly bytes: number };
 const readStatistics = (bytes: Buffer | undefined): Statistics =>
   bytes ? { documents: bytes.readDoubleBE(0), bytes: bytes.readDoubleBE(8) } : { documents: 0, bytes: 0 };
 
-/** How many documents a collection has, and what they take. */
+/** The number and total size of a collection's documents. */
 export const statisticsOf = (reader: Reader, collection: Collection): Statistics =>
   readStatistics(reader.get(statisticsKey(collection.number)));
 
@@ -160,7 +163,7 @@ export const collationIn = (options: Doc): Collation | undefined => {
   return collation instanceof Doc ? parseCollation(collation) : undefined;
 };
 
-/** What the order of texts depends on. */
+/** What the order of strings depends on. */
 const ICU = `${process.versions['icu']} ${process.versions['unicode']}`;
 
 export const readIndex = (
@@ -213,7 +216,7 @@ const writeCollection = (collection: Collection): Buffer =>
     }),
   );
 
-/** Older data files tell only whether there was an array at all: then it may have been at any field. */
+/** Older data files only record whether there was any array: it may have been at any field. */
 const readArrays = (index: Doc): readonly number[] => {
   const known = index.get('arrays');
   if (known instanceof Arr) return known.values.map(numberOf);
@@ -242,7 +245,7 @@ const readCollection = (number: number, bytes: Buffer): Collection => {
   };
 };
 
-/** What is written in one transaction: the state with all that the transaction has changed so far. */
+/** The writes of one transaction: the state including all its changes so far. */
 export interface Writer extends Reader {
   /** @throws ServerError 11000 DuplicateKey and others; then nothing of this document has been written */
   insert(collection: Collection, doc: Doc): void;
@@ -251,21 +254,21 @@ export interface Writer extends Reader {
   saveCollection(collection: Collection): void;
   dropCollection(collection: Collection): void;
   /**
-   * Gives indexes that are being built the entries of some documents.
+   * Adds the entries of some documents to indexes that are being built.
    *
    * @param from the record key up to which they have them; undefined at the beginning
-   * @returns the record key up to which they have them now, or undefined where that is all
-   * @throws ServerError 11000 and others where a document cannot be in one of them
+   * @returns the record key up to which they have them now, or undefined at the end
+   * @throws ServerError 11000 and others if a document cannot be in one of them
    */
   fillIndexes(collection: Collection, indexes: readonly Index[], from: Buffer | undefined): Buffer | undefined;
-  /** The entries of an index that is in no collection any more are removed little by little. */
+  /** The entries of a dropped index are removed gradually. */
   dropIndex(index: Index): void;
-  /** Removes some of the entries that belong to nothing any more. @returns whether there are more */
+  /** Removes some of the orphaned entries. @returns whether there are more */
   reclaim(): boolean;
   nextNumber(): number;
 }
 
-/** The rows and keys that an index holds of a document, or none where it leaves the document out. */
+/** The rows and keys of a document in an index; none if the index does not include the document. */
 export const indexKeys = (
   index: Index,
   doc: Doc,
@@ -303,22 +306,22 @@ export const duplicateKey = (
 
 const idPattern = Doc.from({ _id: 1 });
 
-/** Labels that are kept in memory for each index. */
+/** Labels kept in memory for each index. */
 const MOST_LABELS = 20_000;
 
-/** The labels of texts in indexes with a collation, those that were asked for lately at hand. */
+/** The labels of strings in indexes with a collation, with a cache of recently used ones. */
 class Labels {
   readonly #known = new Map<number, { readonly labels: Map<string, string>; latest?: string }>();
 
-  /** After a transaction that could not be committed, which may have had labels that are not on disk. */
+  /** After a transaction that could not be committed, whose labels may not be on disk. */
   forget(): void {
     this.#known.clear();
   }
 
   /**
-   * What stands for texts in the keys of an index.
+   * The representation of strings in the keys of an index.
    *
-   * @param learn keeps the label of a text that is new; without it, a text that is not there gets one for the moment
+   * @param learn stores the label of a new string; otherwise a new string gets a temporary label
    */
   of(index: Index, entries: (range: KeyRange) => Iterable<Entry>, learn?: (key: Buffer, text: string) => void): Texts | undefined {
     const { collation } = index;
@@ -342,11 +345,11 @@ class Labels {
   }
 }
 
-/** Documents that one transaction indexes at most, and entries that one removes: some milliseconds, then others have their turn. */
+/** The most documents that one transaction indexes, and entries that one removes: a few milliseconds, then others run. */
 const SLICE = 500;
 const SLICE_MS = 10;
 
-/** What `$out` fills before it takes the name of its target; one that is left over belongs to a pipeline that did not end. */
+/** The collection that `$out` fills before renaming it to its target; a leftover one belongs to an interrupted pipeline. */
 export const temporaryName = (): string => `tmp.agg_out.${randomUUID()}`;
 
 const isTemporary = (name: string): boolean => /^tmp\.agg_out\.[\da-f-]{36}$/.test(name);
@@ -354,7 +357,7 @@ const isTemporary = (name: string): boolean => /^tmp\.agg_out\.[\da-f-]{36}$/.te
 /** A directory with databases, opened by this process alone. */
 export class Store {
   readonly #file: DataFile;
-  /** The catalogs of the latest versions, so that a snapshot finds the one that it was taken with. */
+  /** The catalogs of the latest versions, so that a snapshot finds its own. */
   #catalogs = new Map<number, Catalog>();
   #pending: Catalog;
   readonly #labels = new Labels();
@@ -372,9 +375,9 @@ export class Store {
   }
 
   /**
-   * Opens a directory, making it if it is not there.
+   * Opens a directory, creating it if it does not exist.
    *
-   * @throws DataUnreadable where it holds another format, or its catalog is damaged
+   * @throws DataUnreadable if it has another format, or its catalog is damaged
    */
   static async open(directory: string): Promise<Store> {
     const file = await DataFile.open(directory);
@@ -388,7 +391,7 @@ export class Store {
     }
   }
 
-  /** Takes away what a process that ended in the middle has left: indexes that were not complete, targets of `$out`. */
+  /** Removes what an interrupted process has left behind: incomplete indexes, targets of `$out`. */
   async #tidy(): Promise<void> {
     const unfinished = ({ building, outdated }: Index): boolean => building && !outdated;
     const { collections } = this.#pending;
@@ -409,7 +412,7 @@ export class Store {
     if (this.#file.count(marks)) void this.#reclaim();
   }
 
-  /** Builds anew the indexes of a collection whose texts are in the order of another version of ICU. */
+  /** Rebuilds the indexes of a collection whose strings are sorted by another version of ICU. */
   async #renew(number: number): Promise<void> {
     const find = (writer: Writer): Collection =>
       [...writer.catalog.collections.values()].find((collection) => collection.number === number) as Collection;
@@ -447,7 +450,7 @@ export class Store {
     }
   }
 
-  /** Removes what belongs to nothing any more, a little at a time. On a full disk it stops; the next drop or start goes on. */
+  /** Removes orphaned entries, a few at a time. If the disk is full it stops; the next drop or start continues. */
   async #reclaim(): Promise<void> {
     if (this.#reclaiming) return;
     this.#reclaiming = true;
@@ -478,12 +481,12 @@ export class Store {
     return catalog;
   }
 
-  /** The collections as of now, those of a change that is being flushed among them. */
+  /** The current collections, including those of a change that is being flushed. */
   get catalog(): Catalog {
     return this.#pending;
   }
 
-  /** The state as of now, to be closed after use: while it is open, space that others free is not used again. */
+  /** The current state, to be closed after use: while it is open, space freed by others is not reused. */
   snapshot(): Snapshot {
     if (this.#closed) throw new ServerError(91, 'The server is shutting down');
     const file = this.#file;
@@ -507,9 +510,9 @@ export class Store {
   }
 
   /**
-   * Runs a change in a transaction and resolves with its result when that is on disk. Changes that come while an
-   * earlier transaction is flushed share the next one. An error that the change throws leaves nothing of it behind
-   * beyond what it wrote before: a change checks a document entirely before it writes it.
+   * Runs a change in a transaction and resolves with its result when that is on disk. Changes that arrive during the flush of an earlier
+   * transaction share the next one. If the change throws, what it wrote before is kept: so a change validates a document completely before
+   * it writes it.
    */
   async write<Result>(change: (writer: Writer) => Result): Promise<Result> {
     if (this.#closed) throw new ServerError(91, 'The server is shutting down');
@@ -518,7 +521,7 @@ export class Store {
       let outcome: { value: Result } | { error: unknown } | undefined;
       let dropped = false;
       await this.#file.transaction(() => {
-        // A transaction that could not be committed has left its catalog behind here: what is on disk decides.
+        // A failed transaction has left its catalog in memory: what is on disk counts.
         if ((this.#file.get(meta('version'))?.readDoubleBE(0) ?? 0) !== this.#pending.version) {
           this.#catalogs.clear();
           this.#labels.forget();
@@ -549,9 +552,9 @@ export class Store {
   }
 
   /**
-   * Copies all databases as they are now into another directory, on which a node can be started.
+   * Copies the current state of all databases into another directory, on which a node can be started.
    *
-   * @throws BackupExists where that directory holds data already
+   * @throws BackupExists if that directory already contains data
    */
   async backup(directory: string): Promise<void> {
     if (this.#closed) throw new ServerError(91, 'The server is shutting down');
@@ -646,7 +649,7 @@ class StoreWriter implements Writer {
     return this.#uses.of(number);
   }
 
-  /** As `texts`, and a text that the index has not met gets its label. */
+  /** As `texts`, but stores the labels of new strings. */
   #learning(index: Index): Texts | undefined {
     return this.#labels.of(
       index,
@@ -680,7 +683,7 @@ class StoreWriter implements Writer {
     this.#statistics.clear();
   }
 
-  /** An index that meets its first array at a field is read with more care from now on. */
+  /** From its first array at a field on, an index is read with more care. */
   #noteArrays(collection: Collection, { number, arrays: known }: Index, arrays: readonly number[]): void {
     if (arrays.every((field) => known.includes(field))) return;
     const current = this.catalog.collections.get(namespaceOf(collection));
@@ -726,7 +729,7 @@ class StoreWriter implements Writer {
       const texts = this.#learning(index);
       const fresh = indexKeys(index, after, idKey, texts);
       const stale = indexKeys(index, before, idKey, texts);
-      // Most updates leave most indexes alone.
+      // Most updates do not affect most indexes.
       if (fresh.keys.length === 1 && stale.keys.length === 1 && (fresh.keys[0] as Buffer).equals(stale.keys[0] as Buffer))
         return { index, arrays: fresh.arrays, keys: [], rows: [], dropped: [] };
       const known = new Set(stale.keys.map((key) => key.toString('latin1')));
@@ -788,13 +791,13 @@ class StoreWriter implements Writer {
     this.#setCatalog(collections);
   }
 
-  /** Numbers are never given twice, so entries of what is gone can be removed at leisure. */
+  /** Numbers are never reused, so orphaned entries can be removed at any time. */
   #abandon(prefix: Buffer): void {
     this.#put(markKey(prefix), Buffer.alloc(0));
     this.dropped = true;
   }
 
-  /** A unique index that is not complete may hold the key for another document, which its build will then refuse. */
+  /** An incomplete unique index may have the key of another document, which its build will then refuse. */
   #removeEntry(index: Index, key: Buffer, idKey: Buffer): void {
     if (!index.unique || !index.building || this.get(key)?.equals(idKey)) this.#remove(key);
   }

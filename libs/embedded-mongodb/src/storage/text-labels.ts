@@ -2,23 +2,23 @@ import type { CompareText } from '../bson/order.js';
 import type { Entry, KeyRange } from './data-file.js';
 
 /**
- * Keys of an index with a collation. Intl compares two texts, but makes no keys of them, so that each index keeps a list of
- * the texts that it has met, in the collation's order: a label is a hexadecimal fraction, greater than that of the text
- * before and less than that of the text after. Texts that are equal under the collation share one. Labels never change.
+ * Keys of an index with a collation. Intl compares two strings, but cannot produce sort keys, so each index keeps a list of its strings, in
+ * the collation's order. A label is a hexadecimal fraction, greater than that of the preceding string and less than that of the following
+ * one. Strings that are equal under the collation share a label. Labels never change.
  */
 
 const DIGITS = 12;
-/** How far a label is from the one before it, where texts come in their order. */
+/** The distance of a label from the preceding one if strings are added in order. */
 const STEP = 256n;
 const START = '';
-/** Above every label. */
+/** Greater than every label. */
 const END = 'g';
 
 const cut = (label: string, digits: number): bigint =>
   label === END ? 16n ** BigInt(digits) : BigInt(`0x${label.padEnd(digits, '0').slice(0, digits)}`);
 
 /**
- * A label between two: in the middle, or close to the latest one where texts seem to come in their order or against it, so
+ * A label between two others: in the middle, or close to the latest one if strings seem to be added in ascending or descending order, so
  * that labels stay short.
  */
 const between = (low: string, high: string, latest?: string): string => {
@@ -32,10 +32,10 @@ const between = (low: string, high: string, latest?: string): string => {
 };
 
 /**
- * Finds the label of a text, or the one that it would get.
+ * Finds the label of a string, or the one that it would get.
  *
- * @param prefix what the keys of the list begin with
- * @param latest the label that was given last, if that is known
+ * @param prefix the prefix of the list's keys
+ * @param latest the latest label, if known
  */
 export const findLabel = (
   entries: (range: KeyRange) => Iterable<Entry>,
@@ -51,10 +51,10 @@ export const findLabel = (
     return undefined;
   };
   let [low, high] = [START, END];
-  // Where the search goes on: there is no label from here to `high`.
+  // Where the search continues: there is no label from here to `high`.
   let end = END;
   let probe = first(latest ?? START, END, latest === undefined);
-  // Beside the latest one first: then it has found its place.
+  // Beside the latest one first: often this is the place.
   if (latest !== undefined && probe && probe.order > 0) {
     low = probe.label;
     probe = undefined;
@@ -68,7 +68,7 @@ export const findLabel = (
       if (probe.order > 0) low = probe.label;
       else high = end = probe.label;
     } else {
-      // The one that follows `low`, if there is any.
+      // The one after `low`, if there is any.
       const next = first(`${low}0`, end);
       if (!next) return { label: between(low, high, latest), known: false };
       if (next.order === 0) return { label: next.label, known: true };

@@ -15,19 +15,19 @@ const EXHAUST_ALLOWED = 1 << 16;
 
 export type Request = {
   readonly requestId: number;
-  /** The command, with the documents of kind 1 sections as its array fields. */
+  /** The command, with the documents of kind 1 sections as array fields. */
   readonly command: Doc;
   readonly database: string;
-  /** Whether the client wants no answer. */
+  /** Whether the client wants no response. */
   readonly silent: boolean;
-  /** How the answer is framed: OP_REPLY for a handshake by OP_QUERY. */
+  /** The format of the response: OP_REPLY for a handshake by OP_QUERY. */
   readonly legacy: boolean;
 };
 
-/** A message that is not of the protocol: the connection is closed, as the server does. */
+/** A message that violates the protocol: the connection is closed, as by the server. */
 export class ProtocolViolation extends Error {}
 
-/** The length of the message that begins a buffer, or 0 where its header is not complete. */
+/** The length of the message at the start of a buffer, or 0 if its header is incomplete. */
 export const messageLength = (bytes: Buffer, most = MAX_MESSAGE_BYTES): number => {
   if (bytes.length < 4) return 0;
   const length = bytes.readInt32LE(0);
@@ -36,9 +36,9 @@ export const messageLength = (bytes: Buffer, most = MAX_MESSAGE_BYTES): number =
 };
 
 /**
- * Reads a whole message.
+ * Parses a whole message.
  *
- * @throws ProtocolViolation where it is not a message; ServerError where a document in it is broken or the request cannot be served
+ * @throws ProtocolViolation if it is not a valid message; ServerError if a document in it is malformed or the request cannot be served
  */
 export const readRequest = (message: Buffer): Request => {
   const requestId = message.readInt32LE(4);
@@ -52,7 +52,7 @@ const readOpMsg = (message: Buffer, requestId: number): Request => {
   if (message.length < HEADER + 5) throw new ProtocolViolation('an OP_MSG that is cut off');
   const flags = message.readUInt32LE(HEADER);
   if (flags & 0xffff & ~(CHECKSUM_PRESENT | MORE_TO_COME)) throw new ProtocolViolation(`flags ${flags} of OP_MSG`);
-  void EXHAUST_ALLOWED; // What the client allows need not be done.
+  void EXHAUST_ALLOWED; // Optional for the server.
   const end = message.length - (flags & CHECKSUM_PRESENT ? 4 : 0);
   let body: Doc | undefined;
   const sequences: [string, Arr][] = [];
@@ -93,7 +93,7 @@ const readOpMsg = (message: Buffer, requestId: number): Request => {
   return { requestId, command, database, silent: (flags & MORE_TO_COME) !== 0, legacy: false };
 };
 
-/** Old handshakes come as a query of `db.$cmd`; nothing else is served by OP_QUERY, as on the server since 5.1. */
+/** Old handshakes are queries of `db.$cmd`; OP_QUERY supports nothing else, as on the server since 5.1. */
 const readOpQuery = (message: Buffer, requestId: number): Request => {
   const zero = message.indexOf(0, HEADER + 4);
   if (zero < 0 || message.length < zero + 14) throw new ProtocolViolation('an OP_QUERY that is cut off');
@@ -115,7 +115,7 @@ const readOpQuery = (message: Buffer, requestId: number): Request => {
 
 let nextId = 1;
 
-/** An answer as bytes. */
+/** A response as bytes. */
 export const writeReply = (reply: Doc, responseTo: number, legacy: boolean): Buffer => {
   const body = encode(reply);
   const before = legacy ? 36 : 21;

@@ -11,7 +11,7 @@ const overValues =
     const parts = compileArguments(argument, scope, name, 0, Infinity);
     const start = plainAccumulator(name) as NonNullable<ReturnType<typeof plainAccumulator>>;
     const single = !(argument instanceof Arr) || argument.length === 1;
-    // As an expression, and not in a group, a server's $avg takes longs as doubles.
+    // As an expression, but not in a group, a server's $avg reads longs as doubles.
     const taken = (value: Value | undefined): Value | undefined =>
       name === '$avg' && typeof value === 'bigint' ? new Double(Number(value)) : value;
     return (doc, variables) => {
@@ -40,7 +40,7 @@ const rankOf: Operator = (argument, scope, name) => {
   };
 };
 
-/** $sum, $avg and others where an expression stands. */
+/** $sum, $avg and others used as expressions. */
 export const accumulatorExpressions: Readonly<Record<string, Operator>> = {
   ...Object.fromEntries(['$sum', '$avg', '$min', '$max', '$stdDevPop', '$stdDevSamp'].map((name) => [name, overValues(name)])),
   $median: rankOf,

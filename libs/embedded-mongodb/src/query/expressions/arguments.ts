@@ -7,8 +7,8 @@ import type { Evaluate, Operator, Scope } from './scope.js';
 
 type Result = Value | undefined;
 /**
- * @param texts how texts compare under the collation that holds; undefined: by their bytes
- * @param owner what stands for the expression in its loops
+ * @param texts how strings compare under the current collation; undefined: by their bytes
+ * @param owner what identifies the expression in its loops
  */
 type Compute = (values: readonly Result[], name: string, texts: CompareText | undefined, owner: unknown) => Result;
 
@@ -25,7 +25,7 @@ export function compileArguments(argument: Value, scope: Scope, name: string, le
   return given.map((value) => compileIn(value, scope));
 }
 
-/** An operator of a number of values between `least` and `most`, which are computed first. */
+/** An operator with between `least` and `most` arguments, which are computed first. */
 export function fixed(least: number, most: number, compute: Compute): Operator {
   return (argument, scope, name) => {
     const texts = currentCollation()?.compare;
@@ -43,12 +43,12 @@ export function fixed(least: number, most: number, compute: Compute): Operator {
   };
 }
 
-/** An operator of any number of values. */
+/** An operator with any number of arguments. */
 export function variadic(compute: Compute): Operator {
   return fixed(0, Infinity, compute);
 }
 
-/** What a server answers where an operator is not given a document, a field that it does not know, or lacks one; others fail to parse. */
+/** The server's errors if an operator is not given a document, has an unknown field, or lacks one; for others, parsing fails. */
 type Codes = { readonly object?: number; readonly unknown?: number; readonly missing?: Readonly<Record<string, number>> };
 const N_CODES: Codes = { object: 5787900, unknown: 5787901, missing: { n: 5787906, input: 5787907 } };
 const CODES: Readonly<Record<string, Codes>> = {
@@ -94,7 +94,7 @@ const CODES_OF_PARTS: Codes = { unknown: 40535, missing: { date: 40539 } };
 const NO_CODES: Codes = {};
 const FAILED_TO_PARSE = 9;
 
-/** The document that an operator takes: a field beyond the allowed ones is refused. */
+/** The document argument of an operator: fields other than the allowed ones are refused. */
 export function namedFields(argument: Value, name: string, required: readonly string[], optional: readonly string[] = []): Doc {
   const { object, unknown, missing } = CODES[name] ?? (PARTS_OF_DATES.has(name) ? CODES_OF_PARTS : NO_CODES);
   if (!(argument instanceof Doc))
@@ -107,7 +107,7 @@ export function namedFields(argument: Value, name: string, required: readonly st
   return argument;
 }
 
-/** The fields of an operator that takes a document, compiled. */
+/** The compiled fields of an operator's document argument. */
 export function namedArguments(
   argument: Value,
   scope: Scope,

@@ -5,14 +5,14 @@ import { failedToParse, ServerError } from '../../errors.js';
 import { ifShort, INTERRUPTED } from '../budget.js';
 import type { Evaluate, Scope } from './scope.js';
 
-/** The value that a path leads to from a value: through arrays, an array of what the elements lead to. */
+/** The value at a path within a value: through an array, an array of the elements' results. */
 export const followPath = (value: Value | undefined, parts: readonly string[], from = 0): Value | undefined => {
   let current = value;
   for (let at = from; at < parts.length; at++) {
     if (current instanceof Doc) current = current.get(parts[at] as string);
     else if (current instanceof Arr) {
       const found: Value[] = [];
-      // An array right within an array is not searched, as on the server.
+      // An array directly inside an array is not searched, as on the server.
       for (const element of current.values) {
         const reached = element instanceof Doc ? followPath(element, parts, at) : undefined;
         if (reached !== undefined) found.push(reached);
@@ -23,7 +23,7 @@ export const followPath = (value: Value | undefined, parts: readonly string[], f
   return current;
 };
 
-/** @throws ServerError 9 for a name that no user's variable may have */
+/** @throws ServerError 9 for a name that user variables cannot have */
 export const checkVariableName = (name: string): void => {
   if (!/^[a-z\u0080-\uffff][\w\u0080-\uffff]*$/.test(name))
     throw failedToParse(`'${name}' starts with an invalid character for a user variable name`);
@@ -32,25 +32,27 @@ export const checkVariableName = (name: string): void => {
 const systemVariables = new Set(['ROOT', 'CURRENT', 'REMOVE', 'NOW', 'DESCEND', 'PRUNE', 'KEEP']);
 const unavailableVariables = new Set(['JS_SCOPE', 'IS_MR', 'SEARCH_META', 'USER_ROLES']);
 
-/** A literal: parsed as an expression nowhere. */
+/** A literal, which is not parsed as an expression. */
 export const constant = (value: Value | undefined): Evaluate & { constant?: { value: Value | undefined } } =>
   Object.assign(() => value, { constant: { value } });
 
-/** The value of an expression that does not depend on the document, if it is one. */
+/** The value of an expression that does not depend on the document, if it does not. */
 export const constantOf = (evaluate: Evaluate): { value: Value | undefined } | undefined =>
   (evaluate as { constant?: { value: Value | undefined } }).constant;
 
 /** Whether what is being compiled depends on more than its text. */
 let varies = false;
-/** What the first expression to be computed ahead was refused with. */
+/** The error of the first expression to be evaluated in advance. */
 let refused: ServerError | undefined;
 
-/** Operators that a server does not compute ahead, whatever they are given. */
+/** Operators that a server never evaluates in advance. */
 const NEVER_AHEAD = new Set(
   '$rand $let $map $filter $reduce $switch $zip $getField $setField $unsetField $sortArray $regexFind $regexFindAll $regexMatch'.split(' '),
 );
 
-/** Computes an operator of constants when it is compiled, as a server does: its error is told without a document, and wherever it stands. */
+/**
+ * Evaluates an operator of constants at compile time, as a server does: its error is reported even without documents, wherever it occurs.
+ */
 const computedAhead = (compile: () => Evaluate, name: string, scope: Scope): Evaluate => {
   const before = varies;
   varies = NEVER_AHEAD.has(name);
@@ -60,18 +62,18 @@ const computedAhead = (compile: () => Evaluate, name: string, scope: Scope): Eva
   try {
     const value = ifShort(() => evaluate(undefined, {}));
     if (value !== INTERRUPTED) return constant(value);
-    // What takes long is left to the run, which has turns and a time limit.
+    // Long computations are left to the run, which has turns and a time limit.
     varies = true;
     return evaluate;
   } catch (error) {
     if (!(error instanceof ServerError)) throw error;
-    // In a group some errors have codes that they have with a document only.
+    // In a group some errors have their codes only with a document.
     if (!scope.grouped) refused ??= error;
     return evaluate;
   }
 };
 
-/** Compiles a whole expression. What its constants are refused with comes after all that is wrong with its form. */
+/** Compiles a whole expression. Errors of its constants come after all errors of its form. */
 export const compileWhole = (expression: Value, scope: Scope): Evaluate => {
   [varies, refused] = [false, undefined];
   const evaluate = compileIn(expression, scope);
@@ -85,7 +87,7 @@ const compilePath = (text: string, scope: Scope): Evaluate => {
   if (!text.startsWith('$$')) {
     const parts = checkFieldPath(text.slice(1));
     const first = parts[0] as string;
-    // CURRENT may be bound anew by $let; the document at hand is what it is otherwise.
+    // $let may rebind CURRENT; otherwise it is the current document.
     if (parts.length === 1) return (_, variables) => fieldOf(variables['CURRENT'], first, parts);
     return (_, variables) => followPath(variables['CURRENT'], parts);
   }
@@ -107,7 +109,7 @@ const fieldOf = (value: Value | undefined, name: string, parts: readonly string[
 /**
  * Compiles an aggregation expression in a scope.
  *
- * @throws ServerError 168 InvalidPipelineOperator for an operator that is not known, and others for wrong arguments
+ * @throws ServerError 168 InvalidPipelineOperator for an unknown operator, and others for wrong arguments
  */
 export const compileIn = (expression: Value, scope: Scope): Evaluate => {
   if (typeof expression === 'string')

@@ -13,7 +13,7 @@ import type { Evaluate, Operator } from './scope.js';
 
 type Result = Value | undefined;
 
-/** How bytes stand for texts and numbers. */
+/** How bytes represent strings and numbers. */
 type Form = { readonly format: string | undefined; readonly subtype: number; /** The byte order. */ readonly big: boolean };
 
 const UUID = 4;
@@ -25,7 +25,7 @@ export const numberText = (value: Numeric): string => {
   const double = value.value;
   if (!Number.isFinite(double)) return String(double);
   if (Object.is(double, -0)) return '-0';
-  // As few digits as tell it from its neighbours, with an exponent of at least two digits where it is below -4 or from 16 on.
+  // As few digits as distinguish it from its neighbours, with an exponent of at least two digits if it is below -4 or at least 16.
   const [digits = '', power = '0'] = double.toExponential().split('e');
   const exponent = Number(power);
   if (exponent >= -4 && exponent < 16)
@@ -58,7 +58,7 @@ const wholeNumber = (value: Numeric, low: bigint, high: bigint): bigint => {
   return whole;
 };
 
-/** Whether rounding made nothing or infinity of a number that is neither. */
+/** Whether rounding turned a finite non-zero number into zero or infinity. */
 const isBeyond = (number: number, isZero: boolean): boolean => !Number.isFinite(number) || (number === 0 && !isZero);
 
 const doubleInRange = (value: Decimal128): number => {
@@ -69,7 +69,7 @@ const doubleInRange = (value: Decimal128): number => {
   return double;
 };
 
-/** The double that a text denotes, as the C library reads one: also in hexadecimal digits, which may not begin with a plain 0x. */
+/** The double denoted by a string, as parsed by the C library: also in hexadecimal, which must not begin with a plain 0x. */
 const doubleIn = (text: string): number | undefined => {
   const special = /^([+-]?)(?:(inf(?:inity)?)|nan)$/i.exec(text);
   if (special) return special[2] ? (special[1] === '-' ? -Infinity : Infinity) : NaN;
@@ -86,7 +86,7 @@ const doubleIn = (text: string): number | undefined => {
   return isBeyond(double, mantissa === 0n) ? undefined : sign === '-' ? -double : double;
 };
 
-/** The decimal that a text denotes, unless it lies beyond what a decimal can be. */
+/** The decimal denoted by a string, unless it exceeds the range of decimals. */
 const decimalIn = (text: string): Decimal128 | undefined => {
   const parsed = parseDecimal(text);
   if (!parsed) return undefined;
@@ -134,7 +134,7 @@ const textIn = (value: Binary, format: string | undefined): string => {
   throw conversionFailure(value, 'string', `Failed to convert '${show(value)}' to a string by the format ${format}`);
 };
 
-/** The texts of each format that mean bytes. */
+/** The strings of each format that represent bytes. */
 const FORMATS: Readonly<Record<string, RegExp>> = {
   base64: /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/,
   base64url: /^(?:[\w-]{4})*(?:[\w-]{2}(?:==)?|[\w-]{3}=?)?$/,
@@ -150,7 +150,7 @@ const bytesIn = (text: string, format: string | undefined, subtype: number): Buf
   return format === 'uuid' ? Buffer.from(text.replace(/-/g, ''), 'hex') : Buffer.from(text, format as BufferEncoding);
 };
 
-/** $convert to one type; null stays null before it gets here. */
+/** $convert to one type; null has been handled before. */
 const conversions: Readonly<Record<string, (value: Value, form: Form) => Value>> = {
   double: (value, { big }) => {
     if (value instanceof Binary) return numberIn(value, 'double', [4, 8], big);
@@ -255,7 +255,7 @@ const conversions: Readonly<Record<string, (value: Value, form: Form) => Value>>
   },
 };
 
-/** The types by their numbers: those that nothing is converted to as well. */
+/** The types by their numbers, including those that nothing converts to. */
 const typeNumbers: Readonly<Record<number, string>> = {
   [-1]: 'minKey',
   0: 'missing',
@@ -327,7 +327,7 @@ const oneOf = (given: Result, key: string, values: readonly string[], wrongType:
   return given;
 };
 
-/** What `onError` stands in for: a value that cannot be converted, and a year that no text can have. */
+/** What `onError` replaces: a value that cannot be converted, and a year that cannot be formatted. */
 const CAUGHT = new Set([241, 18537]);
 
 export const convertOperator: Operator = (argument, scope, name) => {

@@ -22,7 +22,7 @@ import type { Evaluate, Operator, Variables } from './scope.js';
 type Result = Value | undefined;
 const DAY = 86_400_000n;
 
-/** The zone that an operator is given: UTC where it is given none, null where it is given null. */
+/** The zone argument of an operator: UTC if missing, null if null. */
 const zoneOf = (given: Evaluate | undefined, doc: Result, variables: Variables, name: string): Zone | null => {
   if (!given) return utc;
   const value = given(doc, variables);
@@ -32,7 +32,7 @@ const zoneOf = (given: Evaluate | undefined, doc: Result, variables: Variables, 
   return zoneNamed(value);
 };
 
-/** @param code of what is neither a date nor holds one */
+/** @param code for a value that is not a date and does not contain one */
 const instant = (value: Value, name: string, code = 16006): bigint => {
   if (value instanceof DateTime) return value.ms;
   if (value instanceof Timestamp) return (value.bits >> 32n) * 1000n;
@@ -73,7 +73,7 @@ const parts: Readonly<Record<string, (calendar: Calendar) => Value>> = {
   $isoDayOfWeek: (calendar) => weekday(calendar) || 7,
 };
 
-/** An operator on a date that is given as it is, or as `{ date, timezone }`. */
+/** An operator on a date, given directly or as `{ date, timezone }`. */
 const partOperator: Operator = (argument, scope, name) => {
   const part = parts[name] as (calendar: Calendar) => Value;
   const named = argument instanceof Doc && !argument.keys[0]?.startsWith('$');
@@ -169,7 +169,7 @@ const dateToString: Operator = (argument, scope, name) => {
   };
 };
 
-/** Reads a text by a format of `$dateFromString`. */
+/** Parses a string by a format of `$dateFromString`. */
 const parseByFormat = (text: string, pattern: string): Moment | undefined => {
   const fields: string[] = [];
   const shapes: Readonly<Record<string, string>> = {
@@ -224,7 +224,7 @@ const parseByFormat = (text: string, pattern: string): Moment | undefined => {
     millisecond: get('L', 0),
   };
   if (!isOfCalendar(calendar)) return undefined;
-  // A server counts the days of a year from 0 here, and from 1 where it writes them.
+  // A server counts the days of a year from 0 here, but formats them from 1.
   if (fields.includes('j')) calendar = { ...calendar, month: 1, day: get('j', 0) + 1 };
   else if (fields.includes('V') || fields.includes('u'))
     calendar = { ...calendar, year: 1970, month: 1, day: 1 + dayOfIsoWeek(get('G', 1970), get('V', 1), get('u', 1)) };
@@ -355,7 +355,7 @@ const unitOf = (value: Result, name: string): string | null => {
 
 const weekdays = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'];
 
-/** The day that weeks begin with; 0 is Sunday. Other units are not asked for it. */
+/** The day on which weeks begin; 0 is Sunday. Not used for other units. */
 const startOfWeekOf = (
   given: Evaluate | undefined,
   unit: string | null,
@@ -417,17 +417,17 @@ const dateDiff: Operator = (argument, scope, name) => {
     if (unit === 'week') return weekOf(localTo, first) - weekOf(localFrom, first);
     const size = fixedUnits[unit] as bigint;
     if (unit === 'day') return floorDiv(localTo, size) - floorDiv(localFrom, size);
-    // Hours and less pass at the same pace when clocks change: both ends are told by the clock of the first.
+    // Hours and smaller units do not change with the clocks: both ends use the offset of the first.
     return floorDiv(to + zone(from), size) - floorDiv(localFrom, size);
   };
 };
 
-/** The longest bin of a unit that a server computes with. */
+/** The longest bin of a unit that a server supports. */
 const largestBin = (unit: string): number => (unit in monthUnits ? 100_000_000_000 : 2 ** 63 / Number(fixedUnits[unit]));
 
 const dateTrunc: Operator = (argument, scope, name) => {
   const given = namedArguments(argument, scope, name, ['date', 'unit'], ['binSize', 'timezone', 'startOfWeek']);
-  // A server looks at this one ahead of the unit, unless the date is known as well.
+  // A server checks this before the unit, unless the date is a constant too.
   const startOfWeek = given['startOfWeek'] && constantOf(given['startOfWeek']);
   if (startOfWeek && isNullish(startOfWeek.value) && !constantOf(given['date'] as Evaluate)) return () => null;
   return (doc, variables) => {
@@ -444,7 +444,7 @@ const dateTrunc: Operator = (argument, scope, name) => {
     const ms = instant(date, name, 5166307);
     const local = ms + zone(ms);
     const months_ = monthUnits[unit];
-    // Bins are counted from 2000-01-01; weeks from the first such weekday of that year on.
+    // Bins are counted from 2000-01-01; weeks from the first such weekday of that year.
     if (months_) {
       const width = months_ * bin;
       const since = monthsOf(calendarOf(local)) - 2000 * 12;
@@ -457,7 +457,7 @@ const dateTrunc: Operator = (argument, scope, name) => {
     const width = (fixedUnits[unit] as bigint) * BigInt(bin);
     let reference = origin;
     if (unit !== 'day' && unit !== 'week') {
-      // Bins of hours and less are counted in elapsed time, so that a change of clocks moves none.
+      // Bins of hours and smaller units are counted in elapsed time, so that clock changes do not move them.
       reference -= zone(origin);
       return new DateTime(reference + floorDiv(ms - reference, width) * width);
     }

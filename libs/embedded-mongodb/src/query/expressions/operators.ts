@@ -91,7 +91,7 @@ const numeric = (value: Result, name: string, code = 28765): Numeric => {
 const onNumber = (compute: (value: Numeric, name: string) => Result): Operator =>
   fixed(1, 1, ([value], name) => (isNullish(value) ? null : compute(numeric(value, name), name)));
 
-/** The double nearest to a decimal, or the one beside it on the side where the decimal is: of the bounds of a domain it is as far. */
+/** The double nearest to a decimal, or the next one on the decimal's side: it is as far from the bounds of a domain. */
 const besideOf = (exact: Unpacked, double: number): number => {
   const side = compareDecimals(exact, decimalOfDouble(double));
   return side === 0 || !Number.isFinite(double) ? double : double + side * Math.max(Number.MIN_VALUE, Math.abs(double) * Number.EPSILON);
@@ -112,7 +112,7 @@ const onDouble = (
     return value instanceof Decimal128 ? pack(decimalOf(new Double(result))) : new Double(result);
   });
 
-/** Where a long overflows an expression goes on with doubles. */
+/** If a long overflows, an expression continues with doubles. */
 const widened = (result: Numeric | undefined, fallback: () => number): Numeric => result ?? new Double(fallback());
 
 const addAll = (values: readonly Result[]): Result => {
@@ -134,7 +134,7 @@ const addAll = (values: readonly Result[]): Result => {
 };
 
 /**
- * A number of milliseconds, halves away from zero, as the server rounds them.
+ * A number of milliseconds, halves rounded away from zero, as by the server.
  *
  * @param code of the error for a number that is not finite
  */
@@ -164,7 +164,7 @@ const array = (value: Result, name: string, code: number): readonly Value[] => {
   throw new ServerError(code, `The argument to ${name} must be an array, but was of type: ${bsonTypeName(value)}`);
 };
 
-/** @param notWhole the code for a number that is not whole, where it is another one than for what is no number */
+/** @param notWhole the code for a fractional number, if it differs from that for other values */
 const integer = (value: Result, name: string, code: number, notWhole = code): number => {
   const number = isNumber(value) ? doubleOf(value) : NaN;
   if (!isWhole(value) || number > 0x7fffffff || number < -0x80000000)
@@ -175,7 +175,7 @@ const integer = (value: Result, name: string, code: number, notWhole = code): nu
   return number;
 };
 
-/** A double of six digits, as C++ writes one into a stream: 1e+06, 0.0001, inf. */
+/** A double with six digits, as C++ streams write it: 1e+06, 0.0001, inf. */
 const streamed = ({ value }: Double): string => {
   if (Number.isNaN(value)) return 'nan';
   if (!Number.isFinite(value)) return value < 0 ? '-inf' : 'inf';
@@ -187,7 +187,7 @@ const streamed = ({ value }: Double): string => {
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
-/** What operators on texts make of a value that is none: not what $toString makes of it. */
+/** How string operators convert other values: differently from $toString. */
 const coerced = (value: Result): string => {
   if (isNullish(value)) return '';
   if (typeof value === 'string') return value;
@@ -263,7 +263,7 @@ const switchOperator: Operator = (argument, scope, name) => {
 const letOperator: Operator = (argument, scope, name) => {
   const spec = namedFields(argument, name, ['vars', 'in'], []);
   const given = spec.get('vars');
-  // A server takes an array for a document of its places, whose names no variable may have.
+  // A server reads an array as a document of its indexes, which are not valid variable names.
   const vars =
     given instanceof Arr
       ? Doc.of(
@@ -335,7 +335,7 @@ const reduceOperator: Operator = (argument, scope, name) => {
     if (isNullish(source)) return null;
     if (!(source instanceof Arr)) throw new ServerError(40080, `$reduce requires that 'input' be an array, found: ${show(source)}`);
     return loopOver<Value, Result>(body, source.values, initial(doc, variables), (value, element) => {
-      // What has been gathered may be copied each time.
+      // What has been collected may be copied each time.
       spend(1 + (value instanceof Arr ? value.length : 0));
       return body(doc, { ...variables, this: element, value });
     });
@@ -365,7 +365,7 @@ const mergeObjects = (values: readonly Result[]): Value => {
   return Doc.of([...merged.keys()], [...merged.values()]);
 };
 
-/** The distinct values, in BSON's order: what the set operators return. */
+/** The distinct values, in BSON's order: the result of the set operators. */
 const distinctSorted = (owner: unknown, values: readonly Value[], texts?: CompareText): readonly Value[] =>
   sortOver(owner, values, (a, b) => compareValues(a, b, texts), true);
 
@@ -434,7 +434,7 @@ const replacing =
       if (isNullish(input) || isNullish(find) || isNullish(replacement)) return null;
       const [source, wanted, fresh] = [input, find, replacement] as [string, string, string];
       if (!all) return checkLength(source.replace(wanted, () => fresh));
-      // An empty text is found before each character and at the end.
+      // An empty string is found before each character and at the end.
       return checkLength(
         wanted === ''
           ? `${fresh}${codePoints(source)
@@ -445,13 +445,13 @@ const replacing =
     };
   };
 
-/** A search for a pattern in a text, from one match to the next. Places are in code points. */
+/** A search for a pattern in a string, from one match to the next. Positions are in code points. */
 type Search = { readonly regex: RegExp; readonly input: string; readonly found: Value[]; from: number; idx: number };
 
-/** How many units of a text the code point at a place takes. */
+/** How many code units of a string the code point at a position takes. */
 const width = (input: string, at: number): number => ((input.codePointAt(at) ?? 0) > 0xffff ? 2 : 1);
 
-/** Adds the next match, as a document. @returns whether there may be more: a search that would begin at the end of the text finds nothing */
+/** Adds the next match, as a document. @returns whether there may be more: a search starting at the end of the string finds nothing */
 const searchOn = (search: Search): boolean => {
   const { regex, input, found } = search;
   const match = execRegex(regex, input);
@@ -462,7 +462,7 @@ const searchOn = (search: Search): boolean => {
   return regex.lastIndex < input.length;
 };
 
-/** @throws ServerError 51109 to 51111 and 51108, where a query has other codes */
+/** @throws ServerError 51109 to 51111 and 51108; queries have other codes */
 const expressionRegex = (pattern: string | Regex, flags: string | undefined, name: string): RegExp => {
   const source = typeof pattern === 'string' ? pattern : pattern.pattern;
   if (source.includes('\0')) throw new ServerError(51109, `${name}: the pattern cannot contain an embedded null byte`);
@@ -482,7 +482,7 @@ const regexOperator =
       const source = (input as Evaluate)(doc, variables);
       const pattern = (regex as Evaluate)(doc, variables);
       const flags = options?.(doc, variables);
-      // What is wrong is said in this order, also where something else is null.
+      // Errors are reported in this order, even if something else is null.
       if (!isNullish(pattern) && typeof pattern !== 'string' && !(pattern instanceof Regex))
         throw new ServerError(51105, `${name} needs 'regex' to be of type string or regex`);
       if (!isNullish(flags) && typeof flags !== 'string') throw new ServerError(51106, `${name} needs 'options' to be of type string`);
@@ -494,7 +494,7 @@ const regexOperator =
     };
   };
 
-/** The field that $setField is about: a text, or a $literal of one. */
+/** The field named in $setField: a string, or a $literal of one. */
 const fieldNameOf = (given: Value, field: Evaluate, name: string): string => {
   if (typeof given === 'string' && given.startsWith('$'))
     throw new ServerError(4161108, `'${given}' is a field path reference which is not allowed in the 'field' argument of ${name}`);
@@ -606,17 +606,17 @@ const bitwise = (name: string, start: bigint, combine: (a: bigint, b: bigint) =>
     return long ? BigInt.asIntN(64, result) : Number(BigInt.asIntN(32, result));
   });
 
-/** A logarithm: of a decimal with all the digits that a decimal has. */
+/** A logarithm: of a decimal with all the digits of a decimal. */
 const logarithmic = (code: number, compute: (value: number) => number, onDecimal: (value: Unpacked) => Unpacked): Operator =>
   onNumber((value, name) => {
     const double = logarithm(value, name, code);
-    // Also of a decimal that is not a number the server makes a double.
+    // The server also converts a non-finite decimal to a double.
     return value instanceof Decimal128 && !isNaNValue(value) ? pack(onDecimal(unpack(value))) : new Double(compute(double));
   });
 
 const logarithm = (value: Numeric, name: string, code: number): number => {
   const decimal = value instanceof Decimal128 ? unpack(value) : undefined;
-  // Below the smallest double there are still decimals.
+  // There are decimals below the smallest double.
   const double = decimal?.kind === 'finite' && decimal.coefficient !== 0n && !decimal.negative ? 1 : doubleOf(value);
   if (!(double > 0) && !Number.isNaN(double))
     throw new ServerError(code, `${name}'s argument must be a positive number, but is ${show(value)}`);
@@ -661,7 +661,7 @@ const indexOf = (points: boolean): Operator =>
     const end = values.length < 4 ? Infinity : integer(last, name, 40096);
     if (start < 0 || end < 0) throw new ServerError(40097, `${name} requires a nonnegative start and end index`);
     if (points) {
-      // A match begins before the end of the range and of the text, and may pass the end of the range.
+      // A match begins before the end of the range and of the string, and may extend past the end of the range.
       if (source === '' && wanted === '') return 0;
       let from = 0;
       for (let point = 0; point < start && from < source.length; point++) from += width(source, from);
@@ -688,7 +688,7 @@ const substringOfPoints: Operator = fixed(3, 3, ([source, from, count], name) =>
     .join('');
 });
 
-/** A number as a 64-bit integer: of a double without its fraction, of a decimal rounded to even; a decimal that has no room is the least one. */
+/** A number as a 64-bit integer: a double is truncated, a decimal rounded half to even; a decimal out of range is the minimum. */
 const asLong = (value: Numeric, name: string): number => {
   if (value instanceof Decimal128) {
     const whole = doubleOf(pack(roundDecimal(unpack(value), 'even')));
@@ -747,7 +747,7 @@ const split: Operator = fixed(2, 2, ([value, separator], name) => {
 const toObject = (source: Result): Result => {
   if (isNullish(source)) return null;
   const elements = array(source, '$arrayToObject', 40386);
-  // The first element tells in which of the two forms all are given.
+  // The first element determines which of the two forms all of them have.
   const [form] = elements;
   const pairs = elements.map((element): readonly [string, Value] => {
     if (form instanceof Arr && !(element instanceof Arr))
@@ -1024,7 +1024,7 @@ export const operators: Readonly<Record<string, Operator>> = {
         if (!containsValue(without, given[at] as Value, texts)) kept.push(at);
       },
     );
-    // The first of equal values stays, where it was.
+    // The first of equal values stays in its place.
     const firsts = sortOver(owner, places, (x, y) => compareValues(given[x], given[y], texts), true);
     const ordered = sortOver(owner, firsts, (x, y) => x - y, false);
     return Arr.of(
