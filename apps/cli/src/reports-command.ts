@@ -20,7 +20,7 @@ import { Complaint } from './complaint.js';
 import { readJson } from './json-file.js';
 import type { Session } from './session.js';
 
-/** What is said of a schedule on the command line. */
+/** The options of a schedule on the command line. */
 export interface DefineWords {
   readonly file?: string;
   readonly client?: string;
@@ -36,7 +36,7 @@ export interface DefineWords {
 
 type Print = Terminal['print'];
 
-/** Defines a report, or changes it: what is said beside a file replaces what the file says. @throws Complaint */
+/** Defines a report, or changes it: options override the file. @throws Complaint */
 export async function defineReport(session: Session, name: string, { file, ...words }: DefineWords, print: Print): Promise<void> {
   const { client, every, zone, hour, description, toFolder = [], toTeam = [], toPerson = [], toWebhook = [] } = words;
   const targets: readonly DeliveryTarget[] = [
@@ -47,7 +47,7 @@ export async function defineReport(session: Session, name: string, { file, ...wo
   ];
   const said = omitUndefined({ client, every, zone, hour, description, deliverTo: targets.length > 0 ? targets : undefined });
   const schedule: unknown = file === undefined ? {} : await readJson(file);
-  // What is no object is told as such.
+  // The server reports a body that is not an object.
   const body = checked(DefineReport, typeof schedule === 'object' && schedule !== null ? { ...schedule, ...said } : schedule);
   const changed = await sent(session, name, 'DefineReport', body);
   const { state } = await readAggregate(session.store, report, name);
@@ -67,7 +67,7 @@ export async function changeReport(
   print(changed ? `${done}\n` : 'Nothing has changed\n');
 }
 
-/** Has a report made now. @param on a date of the period; the last one that has ended, unless given @throws Complaint */
+/** Requests a report now. @param on a date of the period; default: the last complete one @throws Complaint */
 export async function requestRun(session: Session, name: string, on: string | undefined, print: Print): Promise<void> {
   const body = checked(RequestReportRun, omitUndefined({ on }));
   const isNew = await sent(session, name, 'RequestReportRun', body);
@@ -77,7 +77,7 @@ export async function requestRun(session: Session, name: string, on: string | un
   print(isNew ? `A run${period} is requested: a worker makes it\n` : 'It is requested already: a worker makes it\n');
 }
 
-/** Prints the reports with when each is due, and what came of its last run. @param all with those that are retired */
+/** Prints the reports with their due dates, and the outcome of the last run. @param all includes retired ones */
 export async function listReports(
   session: Session,
   { all = false, json = false }: { readonly all?: boolean; readonly json?: boolean },
@@ -112,7 +112,7 @@ function tableOf(listed: readonly ReportNow[], { bold, red }: Colours): string {
   return table.toString();
 }
 
-/** What came of a run: where it was not delivered and why, else how far that has come. */
+/** The outcome of a run: where delivery failed and why, otherwise its progress. */
 function outcomeOf({ madeAt, deliverTo = [], deliveries = [] }: ReportRun): string {
   const made = `made ${madeAt}`;
   if (deliverTo.length === 0) return made;
@@ -145,7 +145,7 @@ async function sent<Name extends keyof Commands>({ store }: Session, id: string,
   return done.events.length > 0;
 }
 
-/** A body of a command, as over HTTP. @throws Complaint that names the fields */
+/** The body of a command, as over HTTP. @throws Complaint that names the fields */
 function checked<Body extends object>(type: new () => Body, value: unknown): Body {
   try {
     return new JsonBody(type).transform(value);
@@ -156,7 +156,7 @@ function checked<Body extends object>(type: new () => Body, value: unknown): Bod
 }
 
 function inWords({ message, faults = [] }: Pick<Refusal, 'message' | 'faults'>): string {
-  // Rules of a body name the field themselves.
+  // Rules for the whole body name the field themselves.
   const told = faults.map(({ field, message }) => (message.startsWith(`${field} `) ? `  ${message}` : `  ${field}: ${message}`));
   return [message, ...told].join('\n');
 }

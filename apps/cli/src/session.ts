@@ -15,20 +15,20 @@ import {
 import type { Config, JsonLog } from '#platform';
 import { Complaint } from './complaint.js';
 
-/** The stores that a command speaks to. */
+/** The stores used by a command. */
 export interface Session extends Pick<Connections, 'store' | 'mongo' | 'keys'>, Closable {
-  /** The run file of an `npm start`, when its stores are used. */
+  /** The run file of an `npm start` whose stores are used. */
   readonly running?: RunFile;
   /**
-   * Keeps the views up to date while the command runs; only where nobody else can, on embedded stores of our own.
+   * Keeps the views up to date while the command runs, if no one else can: on our own embedded stores.
    * @returns whether it does
    */
   startWorkerIfAlone(): Promise<boolean>;
 }
 
 /**
- * The stores that the environment names; else those of an `npm start` that runs on the data directory; else embedded ones on that directory,
- * for as long as the command runs.
+ * The configured stores; otherwise those of an `npm start` running on the data directory; otherwise embedded ones on that directory, while
+ * the command runs.
  * @throws Complaint, CannotStart
  */
 export async function openSession(config: Config, log: JsonLog): Promise<Session> {
@@ -56,16 +56,16 @@ export async function openSession(config: Config, log: JsonLog): Promise<Session
 interface Found {
   readonly eventStoreUrl: string;
   readonly mongodbUrl: string;
-  /** Ours to close. */
+  /** Opened by us, so closed by us. */
   readonly stores?: Stores;
   readonly running?: RunFile;
 }
 
-/** How long a process that has just begun to hold the data directory may take to say where it is. */
+/** How long a process that has just locked the data directory may take to write its run file. */
 const STARTING_MS = 5_000;
 
 /**
- * Where the stores are, without connecting to them.
+ * Finds the stores, without connecting to them.
  * @throws Complaint, CannotStart
  */
 export async function findStores(config: Config): Promise<Found> {
@@ -79,7 +79,7 @@ export async function findStores(config: Config): Promise<Found> {
       return { eventStoreUrl: stores.eventStoreUrl, mongodbUrl: stores.mongodbUrl, stores };
     } catch (error) {
       if (!(error instanceof DataDirLocked)) throw error;
-      // The lock tells which process lives; what a dead one has left in the directory has another pid.
+      // The lock shows which process is running; a run file of a dead one has another pid.
       const running = await readRunFile(resolve(config.dataDir));
       if (running?.pid === error.pid)
         return { eventStoreUrl: eventStoreUrl ?? running.eventStoreUrl, mongodbUrl: mongodbUrl ?? running.mongodbUrl, running };

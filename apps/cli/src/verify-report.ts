@@ -5,10 +5,10 @@ import { isFields, omitUndefined, type ReportedEvent, type RootCauseReport } fro
 import { digestOfReport } from '#ticketing-app';
 import { Complaint } from './complaint.js';
 
-/** What a pack says of an event that a report tells of. */
+/** The part of a pack's events that is compared with a report. */
 type Packed = Pick<ReportedEvent, 'type' | 'happenedAt' | 'knownAt' | 'hash'>;
 
-/** Whether a root cause report tells of events as a pack has them. @returns what differs: nothing, where the report holds */
+/** Whether a root cause report agrees with the events in a pack. @returns the differences; none if the report is correct */
 export async function differencesOfReport(file: string, pack: Uint8Array): Promise<readonly string[]> {
   const report = await readReport(file);
   const events = packedEvents(pack);
@@ -42,7 +42,7 @@ async function readReport(file: string): Promise<RootCauseReport> {
     const report: unknown = JSON.parse(text);
     if (isFields(report) && isFields(report['proof']) && isFields(report['knowledge'])) return report as unknown as RootCauseReport;
   } catch {
-    // No JSON: no report.
+    // Not JSON, so not a report.
   }
   throw new Complaint(`${file} is no root cause report`, hint);
 }

@@ -17,7 +17,7 @@ import type { Session } from './session.js';
 
 export const viewNames: readonly string[] = projectionGroups.flatMap(({ faces }) => faces.map(({ name }) => name));
 
-/** The groups, each with those of its faces that are asked for. */
+/** The groups, each with its requested faces. */
 function chosen(view: string | undefined): readonly { readonly group: AnyGroup; readonly faces: readonly AnyFace[] }[] {
   return projectionGroups
     .map((group) => ({ group, faces: group.faces.filter(({ name }) => view === undefined || name === view) }))
@@ -25,8 +25,8 @@ function chosen(view: string | undefined): readonly { readonly group: AnyGroup; 
 }
 
 /**
- * Builds the view, or all, anew beside the present ones, and switches.
- * @param partitions into how many its group is divided from then on, and the policies where all views are built; as many as before unless said
+ * Rebuilds one view, or all, beside the present ones, and switches.
+ * @param partitions the new number for its group, and for the policies if all views are rebuilt; default: unchanged
  */
 export async function rebuild(
   { store, mongo }: Session,
@@ -50,7 +50,7 @@ export async function rebuild(
         ...(partitions === undefined ? {} : { partitions }),
         owner,
         signal,
-        // How many events there are is not known beforehand; how far the present view has come is.
+        // The number of events is unknown beforehand, but the progress of the present view is known.
         onProgress: ({ phase, events, position }) =>
           progress.update(Math.min(position, end), end, `${events.toLocaleString('en')} events${phase === 'building' ? '' : `, ${phase}`}`),
       });
@@ -74,7 +74,7 @@ export async function rebuild(
   print(`policies: divided into ${partitions}\n`);
 }
 
-/** Compares the view, or all, with a fresh fold of the log; looks whether it is the log that all have followed. @returns whether all is well */
+/** Compares one view, or all, with a fresh fold of the log, and checks that all have followed this log. @returns whether all is well */
 export async function doctor(
   { store, mongo }: Session,
   view: string | undefined,
@@ -105,14 +105,14 @@ export async function doctor(
   return well;
 }
 
-/** What fails at somebody else's end is for a person to look at, and no fault of the views. */
+/** Failures of external services are for a person to look at, and are not faults of the views. */
 function deliveriesInWords(kind: string, { state, lagMs, broken, waiting, dead }: DeliveryHealth): string {
   const isWell = state === 'running' && dead === 0;
   const left = broken.map((id) => `     ${id}: left alone until it is tried again, because it fails\n`).join('');
   return `${isWell ? 'ok  ' : 'look'} ${kind}: ${state}, ${lagMs} ms behind the log, ${waiting} waiting to be sent again, ${dead} given up\n${left}`;
 }
 
-/** @param rebuild the view whose rebuild puts it right */
+/** @param rebuild the view to rebuild as a remedy */
 function inWords({ view, compared, moving, events, behind, different, differences }: Diagnosis, rebuild: string): string {
   const count = (number: number, what: string): string => `${number.toLocaleString('en')} ${what}${number === 1 ? '' : 's'}`;
   const remarks = [

@@ -42,10 +42,10 @@ ${firstLogIn === undefined ? '' : `\n  Log in with a browser (once, within the h
 `;
 }
 
-/** A connection string as it may be shown. */
+/** A connection string without its secrets. */
 function withoutPassword(url: string): string {
   return url.replace(/(\/\/[^/@]*?):[^/@]*@/, '$1:***@');
 }
 
-// What `npm start` runs. It says on standard output where things are; its log, JSON lines, goes to standard error.
+// The program of `npm start`. It prints where things are on standard output; its log, JSON lines, goes to standard error.
 await runProgram(startStandalone, { log: process.stderr, banner });

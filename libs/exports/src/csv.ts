@@ -1,13 +1,13 @@
 import { stringify } from 'csv-stringify/sync';
 import type { Batches, Column } from './data-set.js';
 
-/** Rows as RFC 4180 has them. A text that a spreadsheet would take for a formula has a quote before it; a number below zero is a number. */
+/** Rows in the format of RFC 4180. Text that a spreadsheet would take for a formula gets a leading quote; negative numbers stay numbers. */
 export function csvRows(rows: readonly (readonly (string | number)[])[]): string {
-  // The library quotes a cell with the whole delimiter in it; a row ends at half of one, too, and what follows may be a formula.
+  // The library quotes a cell only if it contains the whole delimiter. But half of it also ends a row, and what follows could be a formula.
   return stringify(rows as (string | number)[][], { record_delimiter: 'windows', escape_formulas: true, quoted_match: /[\r\n]/ });
 }
 
-/** A row of names, then a row each. Lists and objects are JSON in a cell. */
+/** A header row, then one row for each. Lists and objects are JSON in a cell. */
 export async function* asCsv(columns: readonly Column[], batches: Batches): AsyncGenerator<string> {
   yield csvRows([columns.map(({ name }) => name)]);
   for await (const rows of batches) yield csvRows(rows.map((row) => columns.map(({ name }) => cell(row[name]))));

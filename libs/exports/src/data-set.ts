@@ -1,4 +1,4 @@
-/** How the values of a column are written. Lists and objects are `json`; an `instant` is a Date, or ISO 8601. */
+/** The format of a column's values. Lists and objects are `json`; an `instant` is a Date, or ISO 8601. */
 export type ColumnType = 'text' | 'instant' | 'integer' | 'flag' | 'json';
 
 export interface Column {
@@ -8,21 +8,21 @@ export interface Column {
   readonly says: string;
 }
 
-/** What is exported: rows of named columns. */
+/** What is exported: rows with named columns. */
 export interface DataSet {
   readonly name: string;
   readonly says: string;
   readonly columns: readonly Column[];
-  /** Where its rows are events, those of a case one after another: what XES needs to know. */
+  /** For rows that are events, with those of a case together: what XES needs to know. */
   readonly log?: EventLog;
 }
 
 export interface EventLog {
-  /** The column by which events belong together. */
+  /** The column that identifies the case. */
   readonly case: string;
-  /** Columns that are the same for all events of a case, besides that. */
+  /** Other columns with the same value for all events of a case. */
   readonly ofCase: readonly string[];
-  /** Column → its key in one of the standard extensions of XES; other columns are keys of their own name. */
+  /** Column → its key in one of the standard extensions of XES; other columns have their own names as keys. */
   readonly keys: Readonly<Record<string, string>>;
 }
 

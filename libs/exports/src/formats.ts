@@ -10,7 +10,7 @@ interface Format {
 export const CSV = 'text/csv';
 export const NDJSON = 'application/x-ndjson';
 
-/** File extension → how a data set is written. Memory grows with a batch, not with the data. */
+/** File extension → writer of a data set. Memory grows with a batch, not with the data. */
 export const FORMATS = {
   ndjson: { mediaType: NDJSON, write: (_set, batches) => asLines(batches) },
   csv: { mediaType: CSV, write: ({ columns }, batches) => asCsv(columns, batches) },
@@ -20,17 +20,17 @@ export const FORMATS = {
 
 export type FormatName = keyof typeof FORMATS;
 
-/** The formats that a data set can be had in: XES is for events. */
+/** The formats of a data set: XES is for events. */
 export function formatsOf({ log }: Pick<DataSet, 'log'>): readonly FormatName[] {
   return (Object.keys(FORMATS) as FormatName[]).filter((name) => name !== 'xes' || log !== undefined);
 }
 
-/** One JSON object a line. */
+/** One JSON object per line. */
 export async function* asLines(batches: AsyncIterable<readonly object[]>): AsyncGenerator<string> {
   for await (const rows of batches) yield rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 }
 
-/** The library is loaded when somebody wants a file. */
+/** The library is loaded on first use. */
 async function* asParquet(set: DataSet, batches: Batches): AsyncGenerator<Uint8Array> {
   const parquet = await import('./parquet.js');
   yield* parquet.asParquet(set, batches);

@@ -1,7 +1,7 @@
 import { type BasicType, ByteWriter, type ColumnSource, ParquetWriter, schemaFromColumnData } from 'hyparquet-writer';
 import type { Batches, Column, ColumnType, DataSet, Row } from './data-set.js';
 
-/** Rows that are encoded at once: readers skip whole groups by their least and greatest values. */
+/** Rows encoded together: readers skip whole groups by their minimum and maximum values. */
 const GROUP = 5_000;
 
 const TYPES: Readonly<Record<ColumnType, BasicType>> = {
@@ -12,7 +12,7 @@ const TYPES: Readonly<Record<ColumnType, BasicType>> = {
   json: 'JSON',
 };
 
-/** A Parquet file, group by group. What the columns mean is in its metadata, as JSON by column, under `columns`. */
+/** A Parquet file, group by group. Its metadata describes the columns, as JSON by column, under `columns`. */
 export async function* asParquet({ name, says, columns }: DataSet, batches: Batches): AsyncGenerator<Uint8Array> {
   const described = Object.fromEntries(columns.map((column) => [column.name, column.says]));
   const writer = new ByteWriter();
@@ -39,11 +39,11 @@ export async function* asParquet({ name, says, columns }: DataSet, batches: Batc
   yield parquet.row_groups.length === 0 ? withoutGroups(written()) : written();
 }
 
-/** What the library writes of a file without rows: their number (field 3), and a list of groups (field 4) of no type, before the metadata. */
+/** What the library writes in a file without rows: their number (field 3), and an untyped list of groups (field 4), before the metadata. */
 const NO_GROUPS = Buffer.from([0x16, 0x00, 0x19, 0x00, 0x19]);
 const LIST_OF_STRUCTS = 0x0c;
 
-/** Arrow's reader insists on the type of what is in the list, though nothing is. */
+/** Arrow's reader requires the type of the list's elements, even if it is empty. */
 function withoutGroups(bytes: Uint8Array): Uint8Array {
   bytes[Buffer.from(bytes.buffer).indexOf(NO_GROUPS) + 3] = LIST_OF_STRUCTS;
   return bytes;

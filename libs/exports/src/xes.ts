@@ -10,7 +10,7 @@ const EXTENSIONS = [
 
 const TAGS = { text: 'string', instant: 'date', integer: 'int', flag: 'boolean', json: 'string' } as const;
 
-/** An event log of IEEE 1849 (XES): a trace a case, whose events come one after another. What the attributes mean is in a comment. */
+/** An event log in IEEE 1849 (XES): one trace per case, with its events in order. A comment describes the attributes. */
 export async function* asXes({ says, columns, log }: DataSet, batches: Batches): AsyncGenerator<string> {
   if (log === undefined) throw new Error('only events can be written as XES');
   const key = ({ name }: Column) => log.keys[name] ?? name;
@@ -45,7 +45,7 @@ function attribute({ name, type }: Column, key: string, row: Row): string {
   return `<${key === 'identity:id' ? 'id' : TAGS[type]} key="${escaped(key)}" value="${escaped(text)}"/>`;
 }
 
-/** What XML has no place for at all, such as most control characters, is written as U+FFFD. */
+/** Characters that XML cannot represent at all, such as most control characters, are written as U+FFFD. */
 const FOREIGN = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu;
 const SIGNS: Readonly<Record<string, string>> = {
   '&': '&amp;',

@@ -1,7 +1,7 @@
 import { isName } from '#eventsourcing';
 import { ConfigError, configFile } from '#platform';
 
-/** Which client a sender belongs to, by address or domain in lower case, from a file of JSON. @throws ConfigError */
+/** The client of each sender, by address or domain in lower case, from a JSON file. @throws ConfigError */
 export async function mailSenders(file: string): Promise<ReadonlyMap<string, string>> {
   const read = await configFile('MAIL_SENDERS_FILE', file);
   const entries = typeof read === 'object' && read !== null && !Array.isArray(read) ? Object.entries(read) : undefined;

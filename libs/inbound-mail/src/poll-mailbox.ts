@@ -9,24 +9,24 @@ import { MAIL_LIMIT, type MailParts, takeMail } from './take-mail.js';
 
 export interface PollMailboxOptions extends MailParts {
   readonly log: ViewLog;
-  /** `imaps://user:password@host/mailbox`, or `imap://…?tls=none`; the mailbox is INBOX unless named. */
+  /** `imaps://user:password@host/mailbox`, or `imap://…?tls=none`; the default mailbox is INBOX. */
   readonly url: string;
   /** Address or domain of a sender → client. */
   readonly senders: ReadonlyMap<string, string>;
-  /** Addresses that messages of ours come from, in lower case. */
+  /** Addresses that our messages come from, in lower case. */
   readonly own: readonly string[];
-  /** The pause between two looks, in milliseconds (default 60,000). */
+  /** The pause between two checks, in milliseconds (default 60,000). */
   readonly everyMs?: number;
   /** How long the server may be silent, in milliseconds (default 30,000). */
   readonly silenceMs?: number;
 }
 
-/** Brings what comes to a mailbox. */
+/** Receives messages from a mailbox. */
 const MAILBOX = systemPrincipal({ id: 'mailbox' });
 
 /**
- * Takes in what a mailbox has that is not marked as seen, and marks it; also as flagged what was kept aside. Several processes may do so: each message is
- * taken once all the same.
+ * Processes the unseen messages of a mailbox, and marks them as seen; those kept aside also as flagged. Several processes may do so: each
+ * message is still processed once.
  */
 export function pollMailbox({ log, url, senders, own, everyMs = 60_000, silenceMs = 30_000, ...parts }: PollMailboxOptions): {
   stop(): Promise<void>;
@@ -45,7 +45,7 @@ export function pollMailbox({ log, url, senders, own, everyMs = 60_000, silenceM
       greetingTimeout: silenceMs,
       socketTimeout: silenceMs,
     });
-    // What breaks off fails whatever is waited for, too.
+    // A broken connection also rejects whatever is pending.
     mailbox.on('error', () => {});
     const close = () => mailbox.close();
     signal.addEventListener('abort', close);
@@ -68,7 +68,7 @@ export function pollMailbox({ log, url, senders, own, everyMs = 60_000, silenceM
     }
   }
 
-  /** @returns flags that say what became of it, for whoever looks into the mailbox */
+  /** @returns flags that show the outcome to people who look into the mailbox */
   async function take(mailbox: ImapFlow, uid: number): Promise<readonly string[]> {
     const sized = await mailbox.fetchOne(String(uid), { size: true }, { uid: true });
     if (sized && (sized.size ?? 0) > MAIL_LIMIT) {
@@ -76,7 +76,7 @@ export function pollMailbox({ log, url, senders, own, everyMs = 60_000, silenceM
       return ['\\Flagged'];
     }
     const found = await mailbox.fetchOne(String(uid), { source: true }, { uid: true });
-    // Somebody has deleted it meanwhile.
+    // It has been deleted meanwhile.
     if (!found || found.source === undefined) return [];
     const taken = await takeMail(parts, found.source, { principal: MAILBOX, correlationId: randomUUID(), clientOf, own });
     if (isRefusal(taken)) throw new Error(taken.message);

@@ -2,19 +2,19 @@ import { createHash } from 'node:crypto';
 import PostalMime, { type Address, type Attachment, type Email } from 'postal-mime';
 import { singleLine } from '#eventsourcing';
 
-/** A message that came in, as far as it matters here. */
+/** The relevant parts of an incoming message. */
 export interface InboundMail {
-  /** Its Message-ID, or one made of its content. */
+  /** Its Message-ID, or one derived from its content. */
   readonly id: string;
   readonly from: { readonly address: string; readonly name: string };
-  /** Addresses that it was sent to, in lower case. */
+  /** Addresses of its recipients, in lower case. */
   readonly to: readonly string[];
   readonly subject: string;
   readonly text: string;
-  /** Message-IDs that it answers, the nearest first. */
+  /** Message-IDs that it answers, nearest first. */
   readonly answers: readonly string[];
   readonly attachments: readonly MailAttachment[];
-  /** Why no person wrote it, if so. */
+  /** Why no person wrote it, if that is so. */
   readonly automatic?: AutomaticBecause;
 }
 
@@ -28,7 +28,7 @@ export type AutomaticBecause = 'auto-submitted' | 'bulk' | 'mailing-list' | 'no-
 
 const MOST_REFERENCES = 100;
 
-/** Reads a message of RFC 5322; undefined for what is none: nobody sent it. */
+/** Parses an RFC 5322 message; undefined if it is not one, or has no sender. */
 export async function readMail(raw: Uint8Array): Promise<InboundMail | undefined> {
   const email = await PostalMime.parse(raw, { attachmentEncoding: 'arraybuffer' });
   const [from] = mailboxes(email.from === undefined ? [] : [email.from]);
@@ -62,7 +62,7 @@ function deliveredTo({ headers }: Email): readonly string[] {
   return named.map(({ value }) => value.trim().toLowerCase());
 }
 
-/** By RFC 3834, and by what was customary before it. */
+/** By RFC 3834, and by older conventions. */
 function automaticBecause({ headers }: Email, from: string): AutomaticBecause | undefined {
   const header = (name: string) =>
     headers
@@ -91,7 +91,7 @@ function bytesOf(content: Attachment['content']): Uint8Array {
   return typeof content === 'string' ? Buffer.from(content) : new Uint8Array(content);
 }
 
-/** One line, without controls and what nobody sees. */
+/** One line, without control and invisible characters. */
 function nameOf(given: string, index: number): string {
   const name = singleLine(given).trim();
   return name === '' ? `attachment-${index + 1}` : [...name].slice(0, 150).join('');

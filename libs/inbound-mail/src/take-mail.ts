@@ -35,28 +35,28 @@ const LONGEST_SUMMARY = 200;
 export interface MailParts {
   readonly store: EventStore;
   readonly db: Mongo['db'];
-  /** Where attachments are kept, and messages that are kept aside. */
+  /** Where attachments, and messages kept aside, are stored. */
   readonly blobs: SealedBlobs;
   readonly keys: PersonalKeys;
 }
 
 export interface Receiving {
-  /** Who brings the message, and may act on behalf of its sender. */
+  /** Who delivers the message, and may act on behalf of its sender. */
   readonly principal: Principal;
   readonly correlationId: string;
-  /** The client that a sender belongs to; undefined for a stranger. */
+  /** The client of a sender; undefined if unknown. */
   clientOf(address: string): string | undefined;
-  /** Addresses that messages of ours come from, in lower case. */
+  /** Addresses that our messages come from, in lower case. */
   readonly own: readonly string[];
 }
 
-/** What became of a message. */
+/** The outcome of a message. */
 export type TakenMail = Pick<InboundMailRecord, 'outcome' | 'ticketId' | 'reason'>;
 
 /**
- * Takes a message in: it opens a ticket, or is a reply to one. Each once, by its Message-ID, however often it comes. What cannot be taken, or not wholly,
- * is kept aside as it came, with the reason.
- * @returns a refusal where whoever brings it may not
+ * Processes a message: it opens a ticket, or is a reply to one. Once per Message-ID, however often it arrives. What cannot be processed, or
+ * only in part, is kept aside unchanged, with the reason.
+ * @returns a refusal if the deliverer may not do so
  */
 export async function takeMail(parts: MailParts, raw: Uint8Array, receiving: Receiving): Promise<TakenMail | Refusal<'forbidden'>> {
   const mail = await readMail(raw).catch(() => undefined);
@@ -103,7 +103,7 @@ export async function takeMail(parts: MailParts, raw: Uint8Array, receiving: Rec
   return { outcome, ticketId };
 }
 
-/** Why a message is not for a ticket: nobody wrote it, or we did. */
+/** Why a message is not for a ticket: no person wrote it, or we did. */
 function unwanted({ automatic, from, answers, id }: InboundMail, own: readonly string[]): string | undefined {
   if (automatic !== undefined) return automatic;
   const isOurs = (message: string) =>
@@ -113,13 +113,13 @@ function unwanted({ automatic, from, answers, id }: InboundMail, own: readonly s
 }
 
 const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
-/** As the messages of escalation steps have it. */
+/** As in the messages of escalation steps. */
 const OUR_ID = new RegExp(`^<${UUID}@`, 'i');
 /** The id of a ticket. */
 const IN_SUBJECT = new RegExp(`\\[#(${UUID})\\]`, 'i');
 const IN_ADDRESS = new RegExp(`\\+(${UUID})@`, 'i');
 
-/** The ticket that a message is about, by the token in its subject or an address of it, or by the messages that it answers. */
+/** The ticket of a message, by the token in its subject or recipients' addresses, or by the messages that it answers. */
 async function ticketOf(
   { store, db }: MailParts,
   { subject, to, answers }: InboundMail,
@@ -139,7 +139,7 @@ async function ticketOf(
   return answered.map((mail) => ticketOfMail.get(mail)).find((id) => id !== undefined);
 }
 
-/** The address stands in the name: that is encrypted. */
+/** The address is in the name, which is encrypted. */
 function senderOf({ from: { address, name } }: InboundMail, client: string): Actor {
   const whole = name === '' ? address : `${name} <${address}>`;
   return {
@@ -170,7 +170,7 @@ function textOf({ text }: InboundMail): string {
   return isVisibleText(whole) ? whole : '(no text)';
 }
 
-/** Keeps an attachment, and says to the ticket that it is there. @returns why not, if so */
+/** Stores an attachment, and records it in the ticket. @returns why not, if it failed */
 async function attach(
   { blobs }: MailParts,
   { name, mediaType, content }: MailAttachment,
@@ -182,7 +182,7 @@ async function attach(
   const done = await send(body);
   if (!isRefusal(done)) return undefined;
   if (done.refused !== 'evidence-exists') return done.refused;
-  // Another one has that name.
+  // Another message has that name.
   const renamed = await send({ ...body, name: `${name} (${sha256.slice(0, 12)})` });
   return isRefusal(renamed) ? renamed.refused : undefined;
 }
@@ -191,7 +191,7 @@ async function* once(content: Uint8Array): AsyncGenerator<Uint8Array> {
   yield content;
 }
 
-/** Keeps a message as it came, encrypted for its sender. */
+/** Stores a message unchanged, encrypted for its sender. */
 async function setAside(
   parts: MailParts,
   raw: Uint8Array,
@@ -202,7 +202,7 @@ async function setAside(
   const message = mail?.id ?? `<${sha256}@unreadable>`;
   const taken = { outcome: 'aside' as const, reason, ...(ticketId !== undefined && { ticketId }) };
   const person = mail !== undefined && client !== '' ? { person: mailPerson(client, mail.from.address) } : {};
-  // What differs from the message that had this Message-ID is another one, although it may be about the same ticket.
+  // A message that differs from the first one with this Message-ID is another one, even if it concerns the same ticket.
   const came = reason === 'idempotency-key-reused' ? undefined : ticketId;
   const about = { mail: await placeOf(parts, client, message, raw, came), client, ...taken, ...person, sha256 };
   const owner = ownerOf(about);
@@ -214,9 +214,9 @@ async function setAside(
 }
 
 /**
- * Under which id a message is recorded: that of its Message-ID, unless another message with it came to a ticket. Answers to that one must find its ticket,
- * whatever is sent afterwards.
- * @param ticketId the ticket that it came to, if any
+ * The id under which a message is recorded: that of its Message-ID, unless another message with the same one reached a ticket. Answers to
+ * that one must find its ticket, whatever arrives later.
+ * @param ticketId the ticket that it reached, if any
  */
 async function placeOf({ db }: MailParts, client: string, message: string, raw: Uint8Array, ticketId: string | undefined): Promise<string> {
   const place = mailId(client, message);

@@ -20,32 +20,34 @@ import type { OidcConfig } from '#platform';
 import type { Principal } from '#ticketing';
 import { type Claims, principalOfClaims } from './principal-of-claims.js';
 
-/** That the provider does not answer, or not as one does: whether somebody is who they say cannot be known. @property unavailable why, for the log */
+/** The provider does not answer, or not properly: identities cannot be verified. @property unavailable why, for the log */
 export interface Unavailable {
   readonly unavailable: unknown;
 }
 
-/** That somebody is not known: their token is not valid, or it was not this browser that asked to log in. @property unknown why, for the log */
+/**
+ * The identity is not verified: the token is invalid, or the log-in was not requested by this browser. @property unknown why, for the log
+ */
 export interface Unknown {
   readonly unknown: string;
 }
 
-/** Somebody who is known. */
+/** A verified identity. */
 export interface Identified {
   readonly principal: Principal;
-  /** When the token ends that they are known by. */
+  /** When the token expires. */
   readonly expiresAt: Instant;
 }
 
-/** Somebody who has come back from the identity provider. */
+/** A user who has returned from the identity provider. */
 export interface LoggedInThere extends Identified {
-  /** Who they are there, and their session there where the provider names it. */
+  /** The user there, and the session there if the provider names it. */
   readonly provider: { readonly subject: string; readonly sid?: string };
-  /** What the provider is told to log them out by. */
+  /** What to send to the provider to log the user out. */
   readonly idToken: string;
 }
 
-/** Who has logged out at the identity provider: one of their sessions there, or all. */
+/** A log-out at the identity provider: of one of the user's sessions there, or all. */
 export interface LoggedOutThere {
   readonly subject?: string;
   readonly sid?: string;
@@ -53,42 +55,42 @@ export interface LoggedOutThere {
   readonly at: number;
 }
 
-/** How long the identity provider may take to answer, in seconds. */
+/** Maximum response time of the identity provider, in seconds. */
 const PATIENCE_S = 5;
-/** How far the clocks of the two may be apart, in seconds. */
+/** Maximum difference between the two clocks, in seconds. */
 const SKEW_S = 30;
-/** How old a logout token may be, in seconds. */
+/** Maximum age of a logout token, in seconds. */
 const LOG_OUT_WITHIN_S = 120;
 const END_OF_TIME = Date.parse('9999-12-31T23:59:59.999Z');
 const LOGGED_OUT = 'http://schemas.openid.net/event/backchannel-logout';
-/** How long its keys are used before they are asked for again, in milliseconds. */
+/** How long its keys are used before they are requested again, in milliseconds. */
 const KEYS_LAST_MS = 600_000;
 
 export interface ProviderOptions {
-  /** For how long the provider is not asked again, for keys that it has not, or after it did not answer; in milliseconds. */
+  /** How long the provider is not asked again, for unknown keys or after it did not answer; in milliseconds. */
   readonly coolDownMs?: number;
 }
 
-/** What has been learned of the provider. */
+/** What the provider's metadata says. */
 interface Discovered {
   readonly client: Configuration;
   readonly keys: JWTVerifyGetKey;
 }
 
-/** What a browser keeps while its user is at the identity provider. */
+/** What a browser stores while its user is at the identity provider. */
 interface Pending {
   readonly state: string;
   readonly nonce: string;
   readonly verifier: string;
 }
 
-/** The identity provider of the configuration. It is asked when it is first needed, so that it may be away when the API starts. */
+/** The configured identity provider. It is contacted when first needed, so it may be unavailable when the API starts. */
 export class IdentityProvider {
   readonly #config: OidcConfig;
   readonly #coolDownMs: number;
   #discovered: Promise<Discovered | Unavailable> | undefined;
   #askAgainAt = -Infinity;
-  /** Logout tokens that were seen, and until when they would be taken. */
+  /** Used logout tokens, with the time until which they would be accepted. */
   readonly #seen = new Map<string, number>();
 
   constructor(config: OidcConfig, { coolDownMs = 30_000 }: ProviderOptions = {}) {
@@ -96,12 +98,12 @@ export class IdentityProvider {
     this.#coolDownMs = coolDownMs;
   }
 
-  /** Whether people log in with a browser. */
+  /** Whether browser log-in is configured. */
   get hasBrowserLogIn(): boolean {
     return this.#config.browser !== undefined;
   }
 
-  /** Who sent an access token: a JWT, of RFC 9068 or older. */
+  /** The sender of an access token: a JWT, by RFC 9068 or older conventions. */
   async identify(token: string): Promise<Identified | Unknown | Unavailable> {
     const verified = await this.#verify(token, { audience: this.#config.audience, requiredClaims: ['exp', 'sub'] });
     if (!('payload' in verified)) return verified;
@@ -109,7 +111,7 @@ export class IdentityProvider {
     return 'events' in verified.payload ? { unknown: 'it is a logout token' } : this.#identified(verified.payload);
   }
 
-  /** Where to send a browser to log in, and what it has to keep until it comes back. */
+  /** Where to send a browser to log in, and what it has to store until it returns. */
   async beginLogIn(): Promise<{ readonly address: string; readonly pending: string } | Unavailable> {
     const { redirectUri, scopes } = this.#browser();
     const found = await this.#discover();
@@ -128,9 +130,9 @@ export class IdentityProvider {
   }
 
   /**
-   * Who has come back from the identity provider.
-   * @param search the query of the address that the browser came back to
-   * @param kept what `beginLogIn` gave it to keep
+   * The user who has returned from the identity provider.
+   * @param search the query of the address to which the browser returned
+   * @param kept the value from `beginLogIn` that it stored
    */
   async finishLogIn(search: string, kept: string | undefined): Promise<LoggedInThere | Unknown | Unavailable> {
     const { redirectUri } = this.#browser();
@@ -149,7 +151,7 @@ export class IdentityProvider {
         idTokenExpected: true,
       });
       const claims: Claims = tokens.claims() ?? {};
-      // Roles and groups are often told there alone.
+      // Some providers give roles and groups only there.
       const more =
         client.serverMetadata().userinfo_endpoint === undefined
           ? {}
@@ -167,7 +169,9 @@ export class IdentityProvider {
     }
   }
 
-  /** Where to send a browser that has logged out here, so that it is there as well; undefined where the provider has no such address. */
+  /**
+   * Where to send a browser that has logged out here, so that it is logged out there too; undefined if the provider has no such address.
+   */
   async logOutAddress(idToken: string | undefined): Promise<string | undefined> {
     const { redirectUri } = this.#browser();
     const found = await this.#discover();
@@ -176,7 +180,7 @@ export class IdentityProvider {
     return buildEndSessionUrl(found.client, { post_logout_redirect_uri: back, ...(idToken && { id_token_hint: idToken }) }).href;
   }
 
-  /** Who has logged out, by a token that the provider itself sends (OpenID Connect Back-Channel Logout 1.0). Each is good once. */
+  /** Who has logged out, according to a token from the provider itself (OpenID Connect Back-Channel Logout 1.0). Each can be used once. */
   async loggedOut(token: string): Promise<LoggedOutThere | Unknown | Unavailable> {
     const verified = await this.#verify(token, {
       audience: this.#browser().clientId,
@@ -191,7 +195,7 @@ export class IdentityProvider {
     return { ...(subject !== undefined && { subject }), ...(typeof sid === 'string' && { sid }), at: (iat + SKEW_S) * 1_000 };
   }
 
-  /** What a token says that the provider has signed for somebody. */
+  /** The content of a token that the provider has signed for a user. */
   async #verify(
     token: string,
     asked: Pick<JWTVerifyOptions, 'audience' | 'maxTokenAge' | 'requiredClaims'>,
@@ -207,7 +211,7 @@ export class IdentityProvider {
     }
   }
 
-  /** Whether a logout token was not seen before, while it would be taken. */
+  /** Whether a logout token is new, for as long as it would be accepted. */
   #isNew(jti: string): boolean {
     const now = performance.now();
     for (const [seen, until] of this.#seen) if (until < now) this.#seen.delete(seen);
@@ -260,7 +264,7 @@ export class IdentityProvider {
   }
 }
 
-/** Whether the provider's keys could not be had, rather than a token not be good. */
+/** Whether the provider's keys were unavailable, as opposed to an invalid token. */
 function isAway({ code }: errors.JOSEError): boolean {
   return [errors.JWKSTimeout.code, errors.JWKSInvalid.code, errors.JOSEError.code].includes(code);
 }

@@ -2,12 +2,12 @@ import { isName } from '#eventsourcing';
 import type { ClaimsConfig } from '#platform';
 import { type Principal, ROLES, TIERS } from '#ticketing';
 
-/** What an identity provider says of somebody. */
+/** An identity provider's claims about a user. */
 export type Claims = Readonly<Record<string, unknown>>;
 
 /**
- * Who somebody is by what their identity provider says; undefined when it gives them no id that could stand in an event. What it says that is
- * no role or tier of ours counts for nothing: who has no role may do nothing.
+ * The user according to the identity provider's claims; undefined if they contain no id that an event could have. Roles and tiers unknown
+ * here are ignored: a user without a role may do nothing.
  */
 export function principalOfClaims(claims: Claims, mapping: ClaimsConfig): Principal | undefined {
   const [id] = valuesOf(claims, mapping.id);
@@ -32,14 +32,14 @@ function mapped(values: readonly string[], to: ReadonlyMap<string, string> | und
   return to === undefined ? values : values.flatMap((value) => to.get(value) ?? []);
 }
 
-/** The texts of a claim: a list, one text, or the words of `scope`. */
+/** The texts of a claim: a list, a single text, or the words of `scope`. */
 function valuesOf(claims: Claims, name: string): readonly string[] {
   const value = claimAt(claims, name);
   const values = name === 'scope' && typeof value === 'string' ? value.split(' ') : Array.isArray(value) ? (value as unknown[]) : [value];
   return values.filter((one): one is string => typeof one === 'string' && one !== '');
 }
 
-/** A claim by its name, or by the names that lead to it. */
+/** A claim by its name, or by a path of names. */
 function claimAt(claims: Claims, name: string): unknown {
   if (Object.hasOwn(claims, name)) return claims[name];
   return name

@@ -3,12 +3,12 @@ import { line } from 'd3-shape';
 import { rank, type Tier, TIERS } from '#ticketing';
 import type { ClientReport } from '#ticketing-app';
 
-/** Drawn in the units of a page that is 680 wide; classes are of the template's style sheet. */
+/** In the units of a page 680 wide; classes are those of the template's style sheet. */
 const WIDTH = 680;
 
 type Bucket = ClientReport['course'][number];
 
-/** Numbers with one decimal at most: documents are small, and the same wherever they are made. */
+/** Numbers with at most one decimal: documents are small, and the same wherever they are rendered. */
 const tenth = (value: number): number => Math.round(value * 10) / 10;
 
 function svg(height: number, title: string, content: readonly string[]): string {
@@ -44,7 +44,7 @@ export function courseChart(course: ClientReport['course']): string {
     (_, index) => tenth(place(index) + half),
     ({ backlog }) => tenth(open(backlog)),
   )([...course]);
-  // As many names as there is room for.
+  // As many labels as there is room for.
   const every = Math.ceil(course.length / 16);
   const names = course.map(({ key }, index) =>
     index % every === 0
@@ -65,7 +65,7 @@ function shortName(key: string): string {
   return key.length > 10 ? key.slice(11, 13) : String(Number(key.slice(8)));
 }
 
-/** Moves between tiers: up in arches above them, and back below them, as wide as there are many. */
+/** Moves between tiers: upward ones as arches above them, returns below them, with a width in proportion to their number. */
 export function flowChart({ links }: Pick<ClientReport['flow'], 'links'>): string {
   const tiers = TIERS.filter((tier) => links.some(({ from, to }) => from === tier || to === tier));
   const moves = new Map<string, { readonly from: Tier; readonly to: Tier; count: number }>();
@@ -88,9 +88,9 @@ export function flowChart({ links }: Pick<ClientReport['flow'], 'links'>): strin
   const arches = Array.from(moves.values(), ({ from, to, count }) => {
     const isUp = rank(to) > rank(from);
     const [side, edge] = isUp ? [-1, top] : [1, bottom];
-    // Side by side at a tier that has moves in and out.
+    // Side by side at a tier with moves in and out.
     const [begin, end] = isUp ? [centre(from) + 16, centre(to) - 16] : [centre(from) - 16, centre(to) + 16];
-    // A curve comes three quarters of the way to the points that draw it.
+    // A curve covers three quarters of the distance to its control points.
     const height = archOf(Math.abs(steps({ from, to })));
     const drawn = tenth(edge + (side * height * 4) / 3);
     const path = `M${tenth(begin)},${edge}C${tenth(begin)},${drawn} ${tenth(end)},${drawn} ${tenth(end)},${edge}`;

@@ -9,7 +9,7 @@ const TEMPLATE = new URL('../templates/report.eta', import.meta.url);
 
 let template: ((content: object) => string) | undefined;
 
-/** A report as a page of HTML that needs nothing else, to be read and printed. The same report is always the same text. */
+/** A report as a self-contained HTML page, to be read and printed. The same report always gives the same text. */
 export function renderReport(report: ClientReport): string {
   if (template === undefined) {
     const eta = new Eta({ autoTrim: [false, 'nl'] });
@@ -19,7 +19,7 @@ export function renderReport(report: ClientReport): string {
   return template(contentOf(report));
 }
 
-/** What KPIs are called where that says more to a client than their own title. */
+/** Names of KPIs that are clearer to a client than their titles. */
 const TITLES: Readonly<Record<string, string>> = {
   'ticket-volume': 'Tickets opened',
   backlog: 'Open at the end',
@@ -28,7 +28,7 @@ const TITLES: Readonly<Record<string, string>> = {
   'response-time': 'Acceptance took',
 };
 
-/** Whether more of it is better, or less; neither, where it is not here. */
+/** Whether higher is better, or lower; KPIs not listed are neutral. */
 const BETTER: Readonly<Record<string, 'more' | 'less'>> = {
   'sla-compliance': 'more',
   'first-contact-resolution': 'more',
@@ -42,7 +42,7 @@ const BETTER: Readonly<Record<string, 'more' | 'less'>> = {
   'response-time': 'less',
 };
 
-/** What the template says, in words. */
+/** The texts of the template. */
 function contentOf(report: ClientReport): object {
   const { client, zone, every, from, to, since, position, evaluatedAt, figures, resolved, flow, course, breaches, restatements } = report;
   const byId = (ids: readonly string[]) => figures.filter(({ kpi }) => ids.includes(kpi.id));
@@ -134,7 +134,7 @@ function countTile(title: string, { total, before }: ClientReport['resolved']): 
   return { title, value: figure('tickets', total), detail: '', change: difference('tickets', total, before), mood: 'same' };
 }
 
-/** Priorities by kind of promise: of how many, and how many were kept. */
+/** Priorities by kind of promise: how many were due, and how many were kept. */
 function serviceLevels(groups: ClientReport['sla']) {
   const clocks = CLOCK_KINDS.filter((clock) => groups.some(({ key }) => key['clock'] === clock));
   const cell = (found: typeof groups) => {
@@ -160,7 +160,7 @@ function sum(groups: ClientReport['sla'], field: 'numerator' | 'denominator'): n
   return groups.reduce((total, group) => total + (group[field] ?? 0), 0);
 }
 
-/** Enough of an id to find the ticket by. */
+/** Enough of an id to find the ticket. */
 function shortId(id: string): string {
   return id.slice(0, 8);
 }

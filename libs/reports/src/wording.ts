@@ -8,12 +8,12 @@ const number = (digits: number) => new Intl.NumberFormat('en-GB', { minimumFract
 const whole = number(0);
 const oneDigit = number(1);
 const NONE = '–';
-/** A space that does not break, and the sign of what is less. */
+/** A non-breaking space, and the minus sign. */
 const [GAP, MINUS] = ['\u00a0', '\u2212'];
 
 const MINUTE = 60_000;
 
-/** How long something took: the two largest units. */
+/** A duration in its two largest units. */
 export function duration(millis: number): string {
   if (millis < MINUTE) return `${whole.format(millis / 1_000)}${GAP}s`;
   const minutes = Math.round(millis / MINUTE);
@@ -27,7 +27,7 @@ export function duration(millis: number): string {
   return told.map(([amount, unit]) => `${amount}${GAP}${unit}`).join(' ');
 }
 
-/** A number of a KPI. */
+/** The value of a KPI. */
 export function figure(unit: Unit, value: number | null | undefined): string {
   if (value === null || value === undefined) return NONE;
   if (unit === 'share') return percent(value);
@@ -39,7 +39,7 @@ export function percent(share: number): string {
   return `${(share === 1 ? whole : oneDigit).format(100 * share)}${GAP}%`;
 }
 
-/** How a number differs from the one before: in points of per cent, in per cent of a duration, else by how many. */
+/** The difference from the previous value: in percentage points, in per cent of a duration, otherwise absolute. */
 export function difference(unit: Unit, now: number | null, before: number | null): string {
   if (now === null || before === null) return '';
   if (unit === 'milliseconds') return before === 0 ? '' : signed(oneDigit, (100 * (now - before)) / before, `${GAP}%`);
@@ -51,7 +51,7 @@ function signed(format: Intl.NumberFormat, value: number, unit: string): string 
   return /[1-9]/.test(text) ? `${value > 0 ? '+' : MINUS}${text}${unit}` : 'unchanged';
 }
 
-/** What a report is of: a month, a week or a day, with its dates. */
+/** The period of a report: a month, a week or a day, with its dates. */
 export function periodName({ every, zone, from, to }: Pick<ClientReport, 'every' | 'zone' | 'from' | 'to'>): {
   readonly name: string;
   readonly dates: string;
@@ -104,7 +104,7 @@ export function promise({
   return `${CLOCKS[kind] ?? kind}${where === undefined ? '' : ` (${where})`}`;
 }
 
-/** What time went into. */
+/** What the time was spent on. */
 export function spentOn(spent: SpentOn): string {
   const at = (tier: string, team: string | undefined) => (team === undefined ? tier : `${tier}, ${team}`);
   switch (spent.what) {

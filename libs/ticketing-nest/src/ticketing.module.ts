@@ -21,7 +21,7 @@ export class RunCommand<Of extends Aggregate = Aggregate, Name extends keyof Com
 {
   constructor(
     readonly aggregate: Of,
-    /** Undefined for what begins an aggregate without a name, such as a ticket. */
+    /** Undefined for commands that create an aggregate without a given id, such as a ticket. */
     readonly id: string | undefined,
     readonly name: Name,
     readonly body: CommandsOf<Of>[Name],
@@ -44,7 +44,7 @@ export class RunCommandHandler implements ICommandHandler<RunCommand> {
   }
 }
 
-/** Any query, on the query bus: who asks, what, and about what. */
+/** Any query, on the query bus: principal, name, and arguments. */
 export class RunQuery<Asked, Answer> extends Query<Answer | Forbidden> {
   constructor(
     readonly asker: Asker,

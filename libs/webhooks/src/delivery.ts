@@ -20,7 +20,7 @@ const AT_ONCE = 8;
 const LOADED_AT_ONCE = 500;
 /** Events that were read but neither sent nor stored as deliveries. */
 const MOST_UNTRIED = 200;
-/** Waiting events: beyond this number nothing more is read. */
+/** Waiting events; beyond this number nothing more is read. */
 const MOST_WAITING = 5_000;
 const IDLE_MS = 5_000;
 const FLUSH_MS = 100;
@@ -29,9 +29,9 @@ const KEPT_ATTEMPTS = 20;
 const TELL_AGAIN_MS = 1_000;
 /** How long finished deliveries are kept, in milliseconds. */
 const KEPT_MS = 7 * 24 * 3_600_000;
-/** An older body is made again from the log before it is sent: its content may have been erased. In milliseconds. */
+/** An older body is rebuilt from the log before it is sent, because its content may have been erased. In milliseconds. */
 const FRESH_MS = 10_000;
-/** How long requests in flight may take when this process must stop, in milliseconds. */
+/** How long requests in flight may take once this process must stop, in milliseconds. */
 const FINISH_WITHIN_MS = 3_000;
 
 export interface DeliveryParts {
@@ -42,17 +42,17 @@ export interface DeliveryParts {
   readonly owner: string;
 }
 
-/** A parcel on its way, to a generation of the destination. */
+/** A parcel in delivery, to a generation of the destination. */
 interface Item {
   readonly parcel: Omit<Parcel, 'body'>;
-  /** The body, and when it was read; undefined until then. */
+  /** The body, and when it was read; undefined before. */
   written: { readonly body: string; readonly at: number } | undefined;
   readonly generation: number;
-  /** Attempts not stored yet: earlier answers may have been erased there. */
+  /** Attempts not stored yet: earlier responses may have been erased in the database. */
   attempts: readonly Attempt[];
   tries: number;
   failingSince?: number | undefined;
-  /** Number of failures since it was read, or resent. */
+  /** Number of failures since it was read or resent. */
   failures: number;
   dueAt: number;
   state: DeliveryState;
@@ -61,24 +61,25 @@ interface Item {
 }
 
 /**
- * One destination while this process delivers to it: the parcels of a subject one after another, different subjects side by side. One that is not taken
- * waits, and what comes after it of its subject waits behind it. Whatever was read and is not done stands among the deliveries before the place moves on.
+ * One destination while this process delivers to it. The parcels of a subject are sent one after another, different subjects concurrently.
+ * A parcel that is not accepted waits, and later ones of its subject wait behind it. Everything read and not done is stored as a delivery
+ * before the position advances.
  */
 export class Delivery {
   readonly #stopping = new AbortController();
   readonly #abandon = new AbortController();
   /** Subject → its parcels, in order. */
   readonly #queues = new Map<string, Item[]>();
-  /** Subjects of which a request is in flight. */
+  /** Subjects with a request in flight. */
   readonly #busy = new Set<string>();
-  /** What was read, in order, until it is stored; the last of an event with its place. */
+  /** What was read, in order, until it is stored; the last of an event with its position. */
   #read: { readonly item: Item; readonly place: FeedPosition | undefined }[] = [];
   readonly #changed = new Set<Item>();
-  /** Parcels in the queues. */
+  /** Number of parcels in the queues. */
   #queued = 0;
-  /** The last of those that waited when it began. */
+  /** The last of those that were waiting at the start. */
   #loaded: Pick<DeliveryDocument, '_id' | 'order'> | undefined;
-  /** Up to here everything was read; undefined until something was. */
+  /** Everything up to here has been read; undefined before. */
   #reached: FeedPosition | 'start' | undefined;
   #place: string;
   #failures: number;
@@ -90,7 +91,7 @@ export class Delivery {
   #nextFlush: NodeJS.Timeout | undefined;
   readonly #running: Promise<void>;
 
-  /** @param begun what is known of it, which this process has the lease of */
+  /** @param begun its stored progress; this process holds its lease */
   constructor(
     private readonly parts: DeliveryParts,
     private readonly to: Destination,
@@ -102,7 +103,7 @@ export class Delivery {
     this.#running = this.#run();
   }
 
-  /** Finishes the requests in flight, if they do not take long, and stores what came of them. */
+  /** Finishes the requests in flight, within a time limit, and stores their outcomes. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#wakeReader();
@@ -131,13 +132,13 @@ export class Delivery {
     } finally {
       clearTimeout(this.#nextLook);
       clearTimeout(this.#nextFlush);
-      // One may be on its way, without what came last.
+      // One may be in progress, without the latest changes.
       await this.#flush();
       await this.#flush();
     }
   }
 
-  /** Takes up what waits, in order, before anything else is read. */
+  /** Loads what is waiting, in order, before anything else is read. */
   async #load(signal: AbortSignal): Promise<void> {
     for (;;) {
       const { order = '', _id = '' } = this.#loaded ?? {};
@@ -166,7 +167,7 @@ export class Delivery {
     const { store, feed } = this.parts;
     const { id, filter } = this.to;
     const since = parseInstant(this.#place);
-    // After a failure it goes on where it was.
+    // After a failure it continues where it was.
     const after = this.#reached ?? (since === undefined ? (parsePlace(this.#place) ?? 'start') : await store.lastBefore(since));
     const end = await store.end();
     if (after !== 'start' && (comparePlaces(after, end) > 0 || !(await store.has(after)))) throw new OtherLog(`the delivery to ${id}`);
@@ -174,7 +175,7 @@ export class Delivery {
     const asked = { filter: { ...filter, ...(since && { since }) }, sees, after, idleMs: IDLE_MS, signal };
     for await (const { events, position } of feed.follow(asked)) {
       const read = events.map((logged) => ({ place: logged.position, parcels: this.to.parcels(logged) }));
-      // What was recorded since it began nobody can have sent before.
+      // No earlier process can have sent what was recorded since this one started.
       const earlier = read.filter(({ place }) => comparePlaces(place, end) <= 0).flatMap(({ parcels }) => parcels);
       const known = earlier.length === 0 ? new Set() : await this.#known(earlier);
       for (const { place, parcels } of read) {
@@ -194,7 +195,7 @@ export class Delivery {
     }
   }
 
-  /** Waits until there is room for one more event. */
+  /** Waits until there is room for another event. */
   async #room(signal: AbortSignal): Promise<void> {
     while (this.#isFull() && !signal.aborted)
       await new Promise<void>((resolve) => {
@@ -203,7 +204,7 @@ export class Delivery {
       });
   }
 
-  /** Those that are among the deliveries already, because a process died after it had sent them and before the place moved on. */
+  /** Which of them are stored as deliveries already, because a process died after sending them and before the position advanced. */
   async #known(parcels: readonly Parcel[]): Promise<ReadonlySet<string>> {
     const ids = parcels.map(({ event }) => this.#idOf(event, this.to.generation));
     const found = await deliveries(this.parts.db)
@@ -217,17 +218,17 @@ export class Delivery {
     return Date.now() < this.#brokenUntil && !this.#waitEach;
   }
 
-  /** Whether each parcel is given up in its time, whatever comes of the others: then it is read in time, too. */
+  /** Whether each parcel is given up on time, whatever happens to the others; if so, it is also read on time. */
   get #waitEach(): boolean {
     return this.to.patience.breakAfter === Infinity;
   }
 
-  /** When a parcel is tried for the last time, though the receiver asks to be left alone. */
+  /** When a parcel is tried for the last time, even if the receiver requests a pause. */
   #lastTryAt({ failingSince }: Item): number {
     return failingSince === undefined || !this.#waitEach ? Infinity : failingSince + this.to.patience.giveUpMs;
   }
 
-  /** A parcel that was not sent yet. */
+  /** A parcel that has not been sent yet. */
   #fresh({ body, since: failingSince, ...parcel }: Parcel): Item {
     const { generation } = this.to;
     const written = { body, at: parcel.position === NOWHERE ? Infinity : Date.now() };
@@ -238,12 +239,12 @@ export class Delivery {
     const item = this.#fresh(parcel);
     this.#read.push({ item, place });
     this.#enqueue(item);
-    // Behind one that waits, it may wait for days.
+    // Behind a waiting one, it may wait for days.
     if ((this.#queues.get(parcel.subject)?.[0]?.tries ?? 0) > 0) this.#change(item);
     this.#look();
   }
 
-  /** Takes up the last test that was asked for, if that was not done before. */
+  /** Starts the latest requested test, unless that was done before. */
   async #test(): Promise<void> {
     const { id, test } = this.to;
     if (test === undefined) return;
@@ -265,14 +266,14 @@ export class Delivery {
     this.#queued++;
   }
 
-  /** Sends what is due, as far as that may be now. What is due later is looked at then. */
+  /** Sends what is due, as far as possible now. What is due later is checked then. */
   #look(): void {
     if (this.#stopping.signal.aborted) return;
     const now = Date.now();
     let next = this.#waitEach ? now : Math.max(this.#brokenUntil, now);
     if (next === now) {
       next = Infinity;
-      // After failures, one request shows whether the receiver is back.
+      // After failures, a single request shows whether the receiver is back.
       const atOnce = this.#brokenUntil > 0 ? 1 : AT_ONCE;
       for (const [subject, [item]] of this.#queues) {
         if (this.#busy.size >= (this.#waitEach ? AT_ONCE : atOnce)) break;
@@ -302,7 +303,7 @@ export class Delivery {
         ms: 0,
         error: error.message,
       }));
-      // Whether it was taken is not known: it is sent again.
+      // It is unknown whether it was accepted, so it is sent again.
       if (this.#abandon.signal.aborted && outcome === 'failed' && result.status === undefined) return;
       const attempt = { at: at.toISOString(), ...result };
       item.attempts = [...item.attempts, attempt].slice(-KEPT_ATTEMPTS);
@@ -315,7 +316,7 @@ export class Delivery {
     }
   }
 
-  /** What is to be sent, as it reads now; undefined where that cannot be known yet, or there is no such event any more. */
+  /** The current content to send; undefined if it is not known yet, or the event no longer exists. */
   async #parcelOf(item: Item): Promise<Parcel | undefined> {
     const { parcel, written } = item;
     if (written !== undefined && Date.now() - written.at < FRESH_MS) return { ...parcel, body: written.body };
@@ -333,12 +334,12 @@ export class Delivery {
     }
   }
 
-  /** Draws the conclusions of one request. */
+  /** Handles the outcome of a request. */
   #judge(item: Item, outcome: Tried['outcome'], status: number | undefined, retryAfterMs: number | undefined): DeliveryState {
     const { patience, test } = this.to;
     const now = Date.now();
     if (outcome !== 'failed') {
-      // The receiver is back: what waits for it need not wait longer.
+      // The receiver is back: parcels waiting for it need not wait longer.
       if (this.#brokenUntil > 0)
         for (const queue of this.#queues.values()) for (const other of queue.slice(0, 1)) other.dueAt = Math.min(other.dueAt, now);
       this.#failures = 0;
@@ -355,7 +356,7 @@ export class Delivery {
     return 'waiting';
   }
 
-  /** Tells what came of a parcel, until that is known; false when this process stops before: then it is sent again. */
+  /** Reports the outcome of a parcel until that succeeds; false if this process stops before: then it is sent again. */
   async #tell(parcel: Parcel, outcome: Tried['outcome'], tries: number, last: Attempt): Promise<boolean> {
     while (!this.#abandon.signal.aborted) {
       try {
@@ -372,7 +373,7 @@ export class Delivery {
   #conclude(item: Item, state: DeliveryState): void {
     const { subject } = item.parcel;
     item.state = state;
-    // Itself first: what is stored behind it must not be found without it after a crash, or it would be sent before it.
+    // This one first: if later ones were stored without it, after a crash they would be sent before it.
     this.#change(item);
     if (state !== 'waiting') {
       const queue = this.#queues.get(subject) ?? [];
@@ -401,7 +402,7 @@ export class Delivery {
     }, FLUSH_MS);
   }
 
-  /** Stores what has changed, and then how far everything is stored. One at a time. */
+  /** Stores changes, and then up to where everything is stored. One at a time. */
   #flush(): Promise<void> {
     this.#flushing ??= this.#store()
       .catch((error: unknown) => {
@@ -420,7 +421,7 @@ export class Delivery {
     if (changed.length > 0) {
       this.#changed.clear();
       try {
-        // A crash in the middle leaves the first ones.
+        // A crash in between leaves the first ones.
         await deliveries(db).bulkWrite(
           changed.map((item) => this.#writeOf(item)),
           { ordered: true },
@@ -441,19 +442,19 @@ export class Delivery {
     if (!this.#isDirty && last === undefined) return;
     const reached = this.#read.length === 0 ? this.#reached : last?.place;
     this.#isDirty = false;
-    // An instant stays the place until something was read from there on.
+    // An instant remains the position until something after it has been read.
     if (reached !== undefined && reached !== 'start') this.#place = formatPlace(reached);
     const health = { failures: this.#failures, brokenUntil: this.#brokenUntil };
     await progress(db).updateOne({ _id: id, owner, generation }, { $set: { place: this.#place, ...health } });
     this.#look();
   }
 
-  /** Makes the document of a parcel what it is now, with its attempts behind those that are there. */
+  /** Updates the document of a parcel, adding its attempts to the stored ones. */
   #writeOf(item: Item): DeliveryWrite {
     const _id = this.#idOf(item.parcel.event, item.generation);
     const replacement = { ...this.#documentOf(item), attempts: item.attempts };
     if (!item.isStored) return { replaceOne: { filter: { _id }, replacement, upsert: true } };
-    // It may be written again where it is not known whether it was.
+    // It may be written again, since it is unknown whether it was written.
     const isOther = { $not: [{ $in: ['$$this.at', item.attempts.map(({ at }) => at)] }] };
     const before = { $filter: { input: { $ifNull: ['$attempts', []] }, cond: isOther } };
     const attempts = { $slice: [{ $concatArrays: [before, { $literal: item.attempts }] }, -KEPT_ATTEMPTS] };
@@ -475,7 +476,7 @@ export class Delivery {
     const body = position === NOWHERE && written !== undefined ? { body: written.body } : {};
     const sent = { event, type, subject, position, order: orderOf(position), ...body };
     const known = { webhook: this.to.id, generation, ...sent, state, tries };
-    // What was told is known elsewhere, and is not sent again by hand.
+    // A reported outcome is stored elsewhere, and is not resent manually.
     const isOver = state === 'delivered' || (state === 'dead' && this.to.settled !== undefined && this.to.keepsDead !== true);
     if (isOver) return { ...known, expiresAt: new Date(Date.now() + KEPT_MS) };
     return { ...known, dueAt, ...(failingSince === undefined ? {} : { failingSince, failures }) };
@@ -486,7 +487,7 @@ export class Delivery {
   }
 }
 
-/** A position as text that sorts as positions do: what is derived from an event comes before it. */
+/** A position as text that sorts like positions; what is derived from an event precedes it. */
 function orderOf(position: string): string {
   const [commit = '', , part] = position.split('/');
   return `${commit.padStart(19, '0')}/${part === undefined ? '~' : part.padStart(3, '0')}`;

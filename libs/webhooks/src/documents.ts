@@ -2,21 +2,21 @@ import type { Mongo } from '#mongo';
 
 type Db = Mongo['db'];
 
-/** One request for an event, and what came of it. */
+/** One request for an event, and its outcome. */
 export interface Attempt {
   readonly at: string;
   /** Milliseconds. */
   readonly ms: number;
   readonly status?: number;
   readonly error?: string;
-  /** The beginning of the answer's body. */
+  /** The beginning of the response body. */
   readonly excerpt?: string;
 }
 
-/** `waiting`: to be sent (again); `delivered`: taken; `dead`: given up, to be looked at and sent again by hand. */
+/** `waiting`: to be sent (again); `delivered`: accepted; `dead`: given up, to be inspected and resent manually. */
 export type DeliveryState = 'waiting' | 'delivered' | 'dead';
 
-/** One event on its way to one webhook. */
+/** The delivery of one event to one webhook. */
 export interface DeliveryDocument {
   /** `<webhook>/<generation>/<event>`. */
   readonly _id: string;
@@ -27,40 +27,40 @@ export interface DeliveryDocument {
   readonly type: string;
   readonly subject: string;
   readonly position: string;
-  /** Sorts by position, as text does. */
+  /** Sorts as text like positions. */
   readonly order: string;
   readonly state: DeliveryState;
-  /** What is sent, where it does not follow from the log: of others no copy is kept, since what an event says may be erased. */
+  /** The content, if it cannot be derived from the log. Otherwise no copy is stored, since the content of an event may be erased. */
   readonly body?: string;
-  /** The latest, oldest first. */
+  /** The latest attempts, oldest first. */
   readonly attempts: readonly Attempt[];
-  /** How often it was sent, in all. */
+  /** Total number of attempts. */
   readonly tries: number;
-  /** When it first failed since it was last taken up, in milliseconds since 1970. */
+  /** Its first failure since it was last started, in milliseconds since 1970. */
   readonly failingSince?: number;
-  /** How often it has failed since then. */
+  /** Number of failures since then. */
   readonly failures?: number;
   /** When it is sent next, in milliseconds since 1970. */
   readonly dueAt?: number;
-  /** When it is forgotten. */
+  /** When it is deleted. */
   readonly expiresAt?: Date;
 }
 
-/** How a webhook is doing. */
+/** The progress of a webhook. */
 export interface Progress {
   /** Id of the webhook. */
   readonly _id: string;
   readonly generation: number;
-  /** Everything up to here was sent, or is among the deliveries. */
+  /** Everything up to here has been sent, or is stored as a delivery. */
   readonly place: string;
   readonly owner: string | null;
   readonly leaseUntil: Date | null;
-  /** The destination's when it was last taken up. */
+  /** That of the destination when delivery last started. */
   readonly revision?: number;
-  /** Failures in a row, and until when nothing is sent because of them, in milliseconds since 1970. */
+  /** Consecutive failures, and until when nothing is sent because of them, in milliseconds since 1970. */
   readonly failures: number;
   readonly brokenUntil?: number;
-  /** Numbers of the last test event and the last replay that were taken up. */
+  /** Numbers of the last test event and the last replay that were started. */
   readonly pinged: number;
   readonly replayed: number;
 }
@@ -77,8 +77,8 @@ export function progress(db: Db) {
 }
 
 /**
- * Drops what is kept of deliveries about subjects such as `ticket/<id>`, and of those that wait what receivers have answered: they hold nothing else of
- * what an event says. What is in flight may add to it what it is answered.
+ * Deletes the deliveries about subjects such as `ticket/<id>`; of waiting ones, only the receivers' responses: they contain nothing else of
+ * an event. A request in flight may add its response afterwards.
  */
 export async function forgetDeliveries(db: Db, subjects: readonly string[]): Promise<void> {
   const subject = { $in: [...subjects] };
@@ -86,12 +86,15 @@ export async function forgetDeliveries(db: Db, subjects: readonly string[]): Pro
   await deliveries(db).updateMany({ subject }, { $set: { attempts: [] }, $unset: { body: '' } });
 }
 
-/** Whether anything was ever delivered anywhere. */
+/** Whether there have ever been deliveries. */
 export async function isDelivering(db: Db): Promise<boolean> {
   return (await progress(db).findOne({}, { projection: { _id: 1 } })) !== null;
 }
 
-/** Drops all that is kept of a webhook that is no more. A process that still delivers to it keeps it until it lets go: @returns whether it is dropped */
+/**
+ * Deletes everything about a deleted webhook. A process that still delivers to it keeps it until it releases it: @returns whether it is
+ * deleted
+ */
 export async function dropDeliveries(db: Db, webhook: string): Promise<boolean> {
   const isFree = { _id: webhook, $or: [{ owner: null }, { leaseUntil: { $lt: new Date() } }] };
   if ((await progress(db).findOne(isFree)) === null) return false;
@@ -100,7 +103,7 @@ export async function dropDeliveries(db: Db, webhook: string): Promise<boolean> 
   return true;
 }
 
-/** Makes the indexes that deliveries are found by, where they are missing. */
+/** Creates the indexes of deliveries if they are missing. */
 export async function prepareDeliveries(db: Db): Promise<void> {
   await deliveries(db).createIndexes([
     { key: { webhook: 1, state: 1, order: 1 } },

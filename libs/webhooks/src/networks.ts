@@ -2,7 +2,7 @@ import { lookup as lookUp, type LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
-/** Where requests may go: to public addresses, and to networks that are named. */
+/** Where requests may go: public addresses, and configured networks. */
 export class Networks {
   readonly #named: readonly (readonly [ipaddr.IPv4 | ipaddr.IPv6, number])[];
 
@@ -11,9 +11,9 @@ export class Networks {
     this.#named = named.map((network) => ipaddr.parseCIDR(network));
   }
 
-  /** Whether an address is in a network that is named. */
+  /** Whether an address is in a configured network. */
   isNamed(address: string): boolean {
-    // An IPv4 address in IPv6 clothes is the IPv4 address.
+    // An IPv4-mapped IPv6 address counts as the IPv4 address.
     const parsed = ipaddr.process(address);
     return this.#named.some(([network, bits]) => network.kind() === parsed.kind() && parsed.match(network as never, bits));
   }
@@ -23,7 +23,10 @@ export class Networks {
     return this.isNamed(address) || (tls && ipaddr.process(address).range() === 'unicast');
   }
 
-  /** Why no request to a URL may ever be made, if so. A name is looked at when it is looked up, unless no address that it may have would do. */
+  /**
+   * Why requests to a URL can never be allowed, if so. A host name is checked when it is resolved, unless none of its possible addresses
+   * would do.
+   */
   forbids({ hostname, protocol }: URL): Error | undefined {
     const how = { tls: protocol === 'https:' };
     const address = hostname.replace(/^\[|\]$/g, '');
@@ -31,7 +34,7 @@ export class Networks {
     return mayBe ? undefined : new AddressForbidden(hostname, how);
   }
 
-  /** Looks up a name for a connection: what is connected to is what was looked at, whatever the name is changed to meanwhile. */
+  /** Resolves a host name for a connection: exactly the checked address is used, even if DNS changes meanwhile. */
   lookup(how: { readonly tls: boolean }): LookupFunction {
     return (hostname, options, done) => {
       lookUp(hostname, { ...options, all: true }, (error, addresses) => {

@@ -1,16 +1,16 @@
-/** How failures are met. */
+/** How failures are handled. */
 export interface Patience {
-  /** The pause after a first failure, and the longest, in milliseconds: each is four times the one before, give or take a fifth. */
+  /** The pause after a first failure, and the longest, in milliseconds: each is four times the previous one, ±20 %. */
   readonly firstMs: number;
   readonly longestMs: number;
-  /** After so many milliseconds of failures an event is a dead letter. */
+  /** After this many milliseconds of failures an event is a dead letter. */
   readonly giveUpMs: number;
-  /** So many failures in a row, whatever the event, and nothing is sent for a while. */
+  /** After this many consecutive failures, of whatever events, nothing is sent for a while. */
   readonly breakAfter: number;
-  /** For how long, the first time and at most, in milliseconds: each is twice the one before. */
+  /** For how long, initially and at most, in milliseconds: each is twice the previous one. */
   readonly breakMs: number;
   readonly longestBreakMs: number;
-  /** For how long the receiver may ask to be left alone (`Retry-After`), at most, in milliseconds. */
+  /** The longest pause that the receiver may request (`Retry-After`), in milliseconds. */
   readonly longestRetryAfterMs: number;
 }
 
@@ -31,8 +31,8 @@ export const patience: Patience = {
 
 /**
  * How long to wait before an event is sent again, in milliseconds.
- * @param failures how often it has failed, at least once
- * @param random from 0 to 1, so that those that failed together do not come back together
+ * @param failures number of its failures, at least one
+ * @param random from 0 to 1, so that events that failed together are not retried together
  */
 export function pauseAfter(
   { firstMs, longestMs, longestRetryAfterMs }: Patience,
@@ -44,7 +44,7 @@ export function pauseAfter(
   return Math.round(Math.max(pause, Math.min(retryAfterMs, longestRetryAfterMs)));
 }
 
-/** How long nothing is sent after so many failures in a row, in milliseconds; 0 while there are too few. */
+/** How long nothing is sent after this many consecutive failures, in milliseconds; 0 while there are too few. */
 export function breakAfter(
   { breakAfter, breakMs, longestBreakMs, longestRetryAfterMs }: Patience,
   failures: number,

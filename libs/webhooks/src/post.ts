@@ -7,21 +7,24 @@ export interface PostOptions {
   readonly networks: Networks;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
-  /** For all of it: name, connection, TLS, request and answer. */
+  /** Time limit for everything: DNS, connection, TLS, request and response. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }
 
-/** What is read of an answer's body before the connection is cut, and what is kept of it, in bytes. */
+/** How much of a response body is read before the connection is closed, and how much is stored, in bytes. */
 const BODY_LIMIT = 64 * 1024;
 const EXCERPT = 500;
-/** How long an answer's body may take, in milliseconds: the status has said all that matters. */
+/** Time limit for a response body, in milliseconds: the status says all that matters. */
 const BODY_MS = 2_000;
 
-// Connections of their own: each was made to an address that was looked at.
+// Separate connections, each to a checked address.
 const agents = { http: new HttpAgent({ keepAlive: true, maxSockets: 64 }), https: new HttpsAgent({ keepAlive: true, maxSockets: 64 }) };
 
-/** Sends a body by POST: taken is what is answered with 2xx. Follows no redirect, verifies TLS, connects to allowed addresses only. Never throws. */
+/**
+ * Sends a body by POST; any 2xx response means accepted. Does not follow redirects, verifies TLS, and connects only to allowed addresses.
+ * Never throws.
+ */
 export async function post(url: URL, { networks, headers, body, timeoutMs, signal }: PostOptions): Promise<Tried> {
   const began = performance.now();
   const took = () => Math.round(performance.now() - began);
@@ -60,7 +63,7 @@ function answered(sent: ClientRequest, body: string): Promise<IncomingMessage> {
   });
 }
 
-/** The beginning of a body as text. However it ends, what it says beyond the status does not matter. */
+/** The beginning of a body as text. Errors do not matter: only the status counts. */
 async function beginning(answer: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -72,7 +75,7 @@ async function beginning(answer: IncomingMessage): Promise<string> {
       if (length > BODY_LIMIT) break;
     }
   } catch {
-    // It broke off.
+    // The connection broke.
   } finally {
     clearTimeout(cut);
     answer.destroy();
@@ -80,11 +83,11 @@ async function beginning(answer: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).subarray(0, EXCERPT).toString('utf8');
 }
 
-/** A date of HTTP, in the form of today or in one of the two that are still to be understood (RFC 9110, section 5.6.7). */
+/** An HTTP date, in the current format or one of the two obsolete ones that must still be accepted (RFC 9110, section 5.6.7). */
 const HTTP_DATE =
   /^(?:[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} [\d:]{8} GMT|[A-Z][a-z]{5,8}, \d\d-[A-Z][a-z]{2}-\d\d [\d:]{8} GMT|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4})$/;
 
-/** Milliseconds until seconds have passed, or a date is reached; undefined for anything else, which `Date.parse` might take for a date. */
+/** Milliseconds until seconds have passed or a date is reached; undefined for anything else, which `Date.parse` might accept as a date. */
 export function retryAfter(header: string | undefined, now: number): number | undefined {
   const text = header?.trim() ?? '';
   if (/^\d+$/.test(text)) return Number(text) * 1_000;
@@ -93,7 +96,7 @@ export function retryAfter(header: string | undefined, now: number): number | un
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
-/** Says what went wrong, in the words of OpenSSL without its places in memory and in its sources. */
+/** Describes an error, without OpenSSL's memory addresses and source locations. */
 function messageOf(error: unknown): string {
   const { message, code } = error as NodeJS.ErrnoException & { readonly errors?: readonly Error[] };
   const [, ofTls] = /error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/.exec(message) ?? [];

@@ -1,6 +1,6 @@
 import { DerivedSecrets } from '#platform';
 
-/** The secrets of webhooks, as Standard Webhooks writes them (`whsec_…`). */
+/** The secrets of webhooks, in the format of Standard Webhooks (`whsec_…`). */
 export class WebhookSecrets {
   readonly #secrets: DerivedSecrets;
 
@@ -9,7 +9,7 @@ export class WebhookSecrets {
     this.#secrets = new DerivedSecrets(file);
   }
 
-  /** @throws Error when the file cannot be read or made, or holds no key */
+  /** @throws Error if the file cannot be read or created, or contains no key */
   async of(webhook: string, version: number): Promise<string> {
     return `whsec_${(await this.#secrets.of(webhook, `secret ${version}`, 32)).toString('base64')}`;
   }

@@ -171,7 +171,7 @@ export async function saveFilter(
   return found.length;
 }
 
-/** A line of the summary: how a tier's queue stands. */
+/** A line of the summary: the state of a tier's queue. */
 export interface QueueSummary {
   readonly tier: string;
   readonly tickets: number;
@@ -179,7 +179,7 @@ export interface QueueSummary {
   readonly first?: string;
 }
 
-/** The queue of a tier as the API tells it. @param position place in the log that it must have seen, if any */
+/** The queue of a tier from the API. @param position log position that it must include, if any */
 export async function queueOf(api: Api, tier: string, position: string | undefined, signal: AbortSignal): Promise<QueueSummary> {
   const items = (await pagesOf(api, `/v1/queues/${tier}`, position, signal)) as readonly {
     readonly state: string;
@@ -190,7 +190,7 @@ export async function queueOf(api: Api, tier: string, position: string | undefin
   return { tier, tickets: items.length, byState, ...(items[0] === undefined ? {} : { first: items[0].summary }) };
 }
 
-/** All entries of a list. @param position place in the log that it must have seen, if any */
+/** All entries of a list. @param position log position that it must include, if any */
 async function pagesOf(api: Api, list: string, position: string | undefined, signal: AbortSignal): Promise<readonly object[]> {
   const items: object[] = [];
   let cursor: string | undefined;
@@ -214,7 +214,7 @@ async function pagesOf(api: Api, list: string, position: string | undefined, sig
   }
 }
 
-/** Waits until an API answers. @throws Complaint when it does not within 15 seconds */
+/** Waits until an API answers. @throws Complaint if it does not within 15 seconds */
 export async function whenReady(api: Api, signal: AbortSignal): Promise<void> {
   const until = Date.now() + 15_000;
   for (;;) {

@@ -10,17 +10,17 @@ export interface ReplayOptions extends Extent {
   readonly store: EventStore;
   /** Id of the ticket, or the name of its stream. */
   readonly ticketId: string;
-  /** As JSON, one event a line. */
+  /** As JSON, one event per line. */
   readonly json: boolean;
-  /** Asks before each further event; 'all' wants no more questions, 'quit' nothing more. Absent: everything at once. */
+  /** Asks before each further event: 'all' asks no more, 'quit' stops. Absent: everything at once. */
   readonly askForNext?: AskForKey;
   readonly print: (text: string) => void;
   readonly colours: Colours;
 }
 
-/** Tells a ticket's life from the log itself, not from a read model. @throws Complaint when there is none */
+/** Prints a ticket's life from the log itself, not from a read model. @throws Complaint if there is none */
 export async function replay({ store, ticketId, json, askForNext, print, colours, ...extent }: ReplayOptions): Promise<void> {
-  // Ids are in lower case; one that was typed or copied may not be.
+  // Ids are in lower case; a typed or copied one may not be.
   const given = ticketId.toLowerCase();
   const id = given.startsWith(`${ticket.category}-`) ? given.slice(ticket.category.length + 1) : given;
   let shown = 0;

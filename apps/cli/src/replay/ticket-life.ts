@@ -1,14 +1,14 @@
 import { upcast, type EventMetadata, type Instant, type StoredEvent } from '#eventsourcing';
 import { ended, foldTicket, ticket as ticketAggregate, type SlaClock, type TicketFold } from '#ticketing';
 
-/** A facet of a ticket that an event changed; undefined where it has no value. */
+/** A facet of a ticket that an event changed; undefined if it has no value. */
 export interface Change {
   readonly what: string;
   readonly from?: string;
   readonly to?: string;
 }
 
-/** One event of a ticket's life, and what it changed. */
+/** One event of a ticket's life, and its changes. */
 export interface LifeStep {
   readonly revision: number;
   readonly eventId: string;
@@ -22,15 +22,15 @@ export interface LifeStep {
   readonly imported?: EventMetadata['imported'];
 }
 
-/** How much of a life to tell. */
+/** How much of a life to print. */
 export interface Extent {
-  /** Leaves out what happened later. */
+  /** Leaves out later events. */
   readonly asOf?: Instant;
   /** Leaves out what was recorded later: the life as it was known then. */
   readonly knownAt?: Instant;
 }
 
-/** What a reader follows through a ticket's life: each is looked at before and after every event. */
+/** The facets followed through a ticket's life, compared before and after every event. */
 const facets: Readonly<Record<string, (fold: TicketFold) => string | undefined>> = {
   tier: ({ ticket: { tier } }) => tier,
   team: ({ ticket: { team } }) => team,
@@ -71,7 +71,7 @@ export function duration(millis: number): string {
   return parts.slice(0, 2).join(' ') || '0 s';
 }
 
-/** A ticket's life, event by event, in the order of its stream: folded as the read models are. */
+/** A ticket's life, event by event, in stream order, folded like the read models. */
 export async function* ticketLife(events: AsyncIterable<StoredEvent>, { asOf, knownAt }: Extent = {}): AsyncGenerator<LifeStep> {
   let fold: TicketFold | null = null;
   for await (const stored of events) {

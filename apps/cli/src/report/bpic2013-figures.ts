@@ -2,7 +2,7 @@ import type { Impact } from '#ticketing';
 import { DAY, type LogTotals, median, percent, ratio, totalsOf, whole } from './log-totals.js';
 import type { TicketCourse } from './ticket-course.js';
 
-/** A figure as the read models have it, beside the one that is known from outside. */
+/** A figure from the read models, and its published reference. */
 export interface Figure {
   readonly name: string;
   /** What exactly is counted. */
@@ -14,7 +14,7 @@ export interface Figure {
 
 /**
  * The figures of the log, from the courses of its tickets, in the order of the reference.
- * @param tickets how many imported tickets `ticket_details` holds
+ * @param tickets number of imported tickets in `ticket_details`
  */
 export async function bpic2013Figures(courses: AsyncIterable<TicketCourse> | Iterable<TicketCourse>, tickets: number): Promise<Figure[]> {
   return figuresOf(await totalsOf(courses), tickets);

@@ -1,10 +1,10 @@
 import { bounces, type TicketCourse } from './ticket-course.js';
 
 export const DAY = 86_400_000;
-/** Between the steps of a variant, and the teams of a hand-over. */
+/** Separator between the steps of a variant, and the teams of a hand-over. */
 const ARROW = ' → ';
 
-/** What the tickets of a log add up to: sums, and one number a ticket for the median. */
+/** Totals of the tickets of a log: sums, and one number per ticket for the median. */
 export interface LogTotals {
   cases: number;
   rows: number;
@@ -28,14 +28,14 @@ export interface LogTotals {
   reopened: number;
   waitedForUser: number;
   readonly durations: number[];
-  /** Tickets that were resolved by whatever the log calls it, and those of them that were reopened. */
+  /** Tickets resolved by the log's own definition, and those of them that were reopened. */
   solved: number;
   unsolved: number;
-  /** Steps of tickets, one after another → how many tickets went so. */
+  /** Sequence of steps → number of tickets with it. */
   readonly variants: Map<string, number>;
   /** State → milliseconds of all tickets together. */
   readonly spent: Map<string, number>;
-  /** Team → team → how many times work went that way. */
+  /** Team → team → number of hand-overs. */
   readonly handOvers: Map<string, number>;
 }
 
@@ -45,7 +45,7 @@ export function addCourse(totals: LogTotals, course: TicketCourse): void {
   const reassignments = course.teams.length - 1;
   totals.cases++;
   totals.rows += course.rows.length;
-  // Days as they were on the spot, so the times are compared as they were written; a day's offset does not matter here.
+  // Local days, so the times are compared as written; a day's offset does not matter here.
   if (totals.first === '' || course.firstSaidAt < totals.first) totals.first = course.firstSaidAt;
   if (course.lastSaidAt > totals.last) totals.last = course.lastSaidAt;
   for (const offset of course.offsets) totals.offsets.add(offset);
@@ -74,7 +74,7 @@ export function addCourse(totals: LogTotals, course: TicketCourse): void {
   course.teams.slice(1).forEach((team, index) => count(totals.handOvers, `${course.teams[index]}${ARROW}${team}`));
 }
 
-/** Of no ticket. */
+/** Without any tickets. */
 export const noTotals = (): LogTotals => ({
   cases: 0,
   rows: 0,
@@ -105,7 +105,7 @@ export const noTotals = (): LogTotals => ({
   handOvers: new Map(),
 });
 
-/** Adds up the tickets of a log, whichever it is. */
+/** Adds up the tickets of any log. */
 export async function totalsOf(courses: AsyncIterable<TicketCourse> | Iterable<TicketCourse>): Promise<LogTotals> {
   const totals = noTotals();
   for await (const course of courses) addCourse(totals, course);

@@ -6,15 +6,15 @@ import { bpic2013Figures, type Figure } from './bpic2013-figures.js';
 import { importedCourses } from './report-log.js';
 
 /**
- * The figures of the imported log from the read models `ticket_history` and `ticket_details`, each beside its reference. What happened
- * to the tickets after their import does not count.
+ * The figures of the imported log from the read models `ticket_history` and `ticket_details`, each with its reference. Later changes to the
+ * tickets do not count.
  */
 export async function readBpic2013Figures(db: Mongo['db']): Promise<Figure[]> {
   const tickets = await db.collection('ticket_details').countDocuments({ 'imported.system': BPIC2013.name });
   return bpic2013Figures(importedCourses(db, BPIC2013.name), tickets);
 }
 
-/** The figures as a table for people, and a line that sums it up. */
+/** The figures as a table, and a summary line. */
 export function renderFigures(figures: readonly Figure[], { green, red, dim, bold }: Colours): string {
   const table = new Table({
     head: ['figure', 'reference', 'read models', ''].map(bold),
@@ -31,7 +31,7 @@ export function renderFigures(figures: readonly Figure[], { green, red, dim, bol
 }
 
 /**
- * `tierline report bpic2013`: prints the figures beside the reference.
+ * `tierline report bpic2013`: prints the figures with their references.
  * @returns whether all of them agree
  */
 export async function reportBpic2013({

@@ -9,7 +9,7 @@ import { readMapping } from '../import/mapping.js';
 import { addCourse, DAY, type LogTotals, median, noTotals, percent, ratio, totalsOf, whole } from './log-totals.js';
 import { courseOf, courses, type HistoryLine, type TicketCourse } from './ticket-course.js';
 
-/** What of each event crosses the wire. */
+/** The fields of each event that are read. */
 const NEEDED = {
   _id: 0,
   ticketId: 1,
@@ -27,12 +27,12 @@ const NEEDED = {
   'imported.said.subStatus': 1,
   'imported.said.impact': 1,
 } as const;
-/** Variants and hand-overs that are listed. */
+/** Number of variants and hand-overs listed. */
 const MOST = 15;
 
 /**
- * The courses of the tickets of an imported log. One pass over the history in its own order, folded as it arrives: the same on every MongoDB, in memory
- * that grows by a number a ticket.
+ * The courses of the tickets of an imported log. One pass over the history in its own order, folded as it arrives: the same on every
+ * MongoDB, with memory that grows by a number per ticket.
  */
 export async function* importedCourses(db: Mongo['db'], system: string): AsyncGenerator<TicketCourse> {
   const history = db
@@ -53,8 +53,8 @@ interface ReportImported extends Omit<SimulateOptions, 'contractFile' | 'json' |
 }
 
 /**
- * `tierline report log`: prints what an imported log tells, and what the SLA of its clients would have been under a contract.
- * @throws Complaint where no ticket was imported from it
+ * `tierline report log`: prints figures of an imported log, and the results of its clients' SLA under a contract.
+ * @throws Complaint if no ticket was imported from it
  */
 export async function reportImported({ system, contractFile, ...options }: ReportImported): Promise<void> {
   const { db } = options.session.mongo;
@@ -69,7 +69,7 @@ export async function reportImported({ system, contractFile, ...options }: Repor
   }
 }
 
-/** The totals of a log in a file, by the tickets that an import would make of it; without stores. */
+/** The totals of a log in a file, from the tickets that an import would create; without stores. */
 export async function totalsOfFile(file: string, map: string, zone: string | undefined, signal: AbortSignal): Promise<LogTotals> {
   const mapping = await readMapping(map);
   const totals = noTotals();
@@ -87,7 +87,7 @@ export async function totalsOfFile(file: string, map: string, zone: string | und
   return totals;
 }
 
-/** What a log tells, as tables for people. */
+/** The figures of a log, as tables. */
 export function renderLog(totals: LogTotals, { bold }: Pick<Colours, 'bold'>): string {
   const { cases, rows, durations, solved, unsolved, variants, spent, handOvers } = totals;
   const some = (count: number, of = cases) => `${whole(count)} (${percent(count, of)})`;

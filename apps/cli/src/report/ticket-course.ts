@@ -2,7 +2,7 @@ import { teamAfter } from '../import/course-figures.js';
 import { epochMillis, type ImportedFrom, type Instant } from '#eventsourcing';
 import type { Impact, TicketEvents, Tier } from '#ticketing';
 
-/** What the report reads of a document of the `ticket_history` view. */
+/** The part of a `ticket_history` document that the report reads. */
 export interface HistoryLine {
   readonly ticketId: string;
   readonly type: string;
@@ -11,10 +11,10 @@ export interface HistoryLine {
   readonly imported: Pick<ImportedFrom, 'row' | 'said'>;
 }
 
-/** An imported ticket's course, as far as the figures need it. */
+/** An imported ticket's course, as needed for the figures. */
 export interface TicketCourse {
   readonly impact: Impact;
-  /** False when a row says another impact than the ticket was opened with. */
+  /** False if a row has another impact than the ticket was opened with. */
   readonly impactConstant: boolean;
   readonly openedAtTier: Tier;
   /** Work was handed up at least once, accepted or not. */
@@ -22,27 +22,27 @@ export interface TicketCourse {
   /** Work was handed down or returned at least once. */
   readonly movedDown: boolean;
   readonly touchedL3: boolean;
-  /** The teams that had it, one after the other; the same team twice running counts once. */
+  /** The teams that had it, in order; consecutive repetitions count once. */
   readonly teams: readonly string[];
-  /** What each row said: `status/sub-status`. */
+  /** The content of each row: `status/sub-status`. */
   readonly rows: readonly string[];
-  /** First and last row, as the log wrote the time, and the time between them in milliseconds. */
+  /** First and last row, with times as in the log, and the milliseconds between them. */
   readonly firstSaidAt: string;
   readonly lastSaidAt: string;
   readonly duration: number;
-  /** The offsets from UTC that the times were written with. */
+  /** The UTC offsets of its times. */
   readonly offsets: ReadonlySet<string>;
-  /** A row says `Resolved`, which being solved in the first call is not. */
+  /** Whether a row says `Resolved`, which does not include tickets solved in the first call. */
   readonly resolved: boolean;
   /** It was reopened after that. */
   readonly reopened: boolean;
-  /** The types of its events, one after the other; the same type twice running counts once. */
+  /** The types of its events, in order; consecutive repetitions count once. */
   readonly steps: readonly string[];
-  /** State → milliseconds that it was in it, up to its last event. */
+  /** State → milliseconds in it, up to the last event. */
   readonly spent: ReadonlyMap<string, number>;
 }
 
-/** The state that a ticket is in after an event of a type; after others it stays in the one that it was in. */
+/** The state of a ticket after an event of a type; other events do not change it. */
 const STATES: Readonly<Record<string, string>> = {
   TicketOpened: 'waiting',
   TicketUnassigned: 'waiting',
@@ -63,7 +63,7 @@ function stateAfter(type: string, data: unknown): string | undefined {
   return type === 'TicketPutOnHold' ? `on hold: ${(data as TicketEvents['TicketPutOnHold']).reason}` : STATES[type];
 }
 
-/** The course that a ticket's imported events tell, in the order of their revisions. Undefined when there is none. */
+/** The course of a ticket from its imported events, in revision order. Undefined if there are none. */
 export function courseOf(lines: readonly HistoryLine[]): TicketCourse | undefined {
   const first = lines[0];
   const last = lines.at(-1);
@@ -120,7 +120,7 @@ export function courseOf(lines: readonly HistoryLine[]): TicketCourse | undefine
   };
 }
 
-/** How often the work came back to a team from the one team that had it in between: A → B → A. */
+/** How often the work returned to a team from the one other team that had it in between: A → B → A. */
 export function bounces({ teams }: Pick<TicketCourse, 'teams'>): number {
   return teams.filter((team, index) => index >= 2 && teams[index - 2] === team).length;
 }

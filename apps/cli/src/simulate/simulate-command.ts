@@ -18,9 +18,9 @@ import type { Session } from '../session.js';
 
 export interface SimulateOptions extends Omit<SimulationRequest, 'contract'> {
   readonly session: Pick<Session, 'store' | 'mongo'>;
-  /** A file with the terms as JSON. */
+  /** A JSON file with the terms. */
   readonly contractFile: string;
-  /** The whole result as JSON, for programs. */
+  /** Prints the whole result as JSON, for programs. */
   readonly json: boolean;
   readonly colours: Colours;
   readonly print: (text: string) => void;
@@ -28,13 +28,13 @@ export interface SimulateOptions extends Omit<SimulationRequest, 'contract'> {
 }
 
 /**
- * `tierline simulate`: replays the tickets of a period under the contract in a file, and prints what would have become of the clocks.
- * @throws Complaint when the file holds no sound contract
+ * `tierline simulate`: replays the tickets of a period under the contract in a file, and prints the results of their clocks.
+ * @throws Complaint if the file has no valid contract
  */
 export async function runSimulation({ session, contractFile, json, colours, print, signal, ...request }: SimulateOptions): Promise<void> {
   const contract = await readContract(contractFile);
   const progress = showProgress('Replaying', 'of the log');
-  // How long the log is is not known; how far a view has come in it is.
+  // The length of the log is unknown, but the progress of a view is known.
   const end = Number((await groupPosition(session.mongo, ticketViews.name))?.commit ?? 0);
   try {
     const onProgress = ({ commit }: Position, tickets: number) =>
@@ -119,7 +119,7 @@ function comparisonLine(
   return `  ${ticketId}  ${escapeNewlines(client)}, ${priority}, opened ${openedAt}: ${[...changes, ...fired, ...byRule].join('; ')}`;
 }
 
-/** Measured by the table as it is printed. */
+/** Measured by the table itself as printed. */
 const cell = (text: string): string => spelledOut(escapeNewlines(text));
 const number = (value: number): string => value.toLocaleString('en');
 const count = (value: number, what: string): string => `${number(value)} ${what}${value === 1 ? '' : what.endsWith('ch') ? 'es' : 's'}`;
