@@ -111,19 +111,19 @@ it('ignores unknown fields', async () => {
   ).toBe(0);
 });
 
-it('refuses a message larger than it takes before it has come', async () => {
+it('refuses a message that is too large before receiving all of it', async () => {
   const header = Buffer.alloc(5);
   header.writeUInt32BE(0xffff_fff0, 1);
   expect(await send(`${STREAMS}/Append`, Buffer.concat([header, Buffer.alloc(1024)]))).toBe(8);
 });
 
-it('refuses frames that say they are compressed and are not', async () => {
+it('refuses frames that falsely claim to be compressed', async () => {
   const compressed = frame(Buffer.from('not gzip at all'));
   compressed[0] = 1;
   expect(await send(`${STREAMS}/Append`, compressed)).toBeGreaterThan(0);
 });
 
-it('keeps serving through a flood of calls that are opened and dropped', async () => {
+it('keeps serving during a flood of calls that are opened and dropped', async () => {
   for (let wave = 0; wave < 5; wave++) {
     const requests = Array.from({ length: 100 }, () =>
       session.request({ ':method': 'POST', ':path': `${STREAMS}/BatchAppend`, 'content-type': 'application/grpc', te: 'trailers' }),
@@ -145,7 +145,7 @@ it('keeps serving through a flood of calls that are opened and dropped', async (
   }
 });
 
-it('ends a call that has it hold more unfinished appends than it may', async () => {
+it('ends a call with too many unfinished appends in memory', async () => {
   const unfinished = (): Buffer =>
     frame(
       encode('BatchAppendReq', {
@@ -179,7 +179,7 @@ it('keeps serving when connections send nonsense instead of HTTP/2', async () =>
   }
 });
 
-it('refuses regular expressions that could take for ever, and takes the usual ones', async () => {
+it('refuses regular expressions that could run forever, and accepts ordinary ones', async () => {
   const read = (regex: string): Promise<number | undefined> =>
     send(
       `${STREAMS}/Read`,
@@ -198,7 +198,7 @@ it('refuses regular expressions that could take for ever, and takes the usual on
   for (const regex of ['^[^\\$].*', '^(opened|closed)$', '^ticket-', '(?<tier>L\\d)+', '.*']) expect(await read(regex)).toBe(0);
 });
 
-it('takes stream names and event types of any shape', async () => {
+it('accepts stream names and event types of any form', async () => {
   for (const name of ['\u0000', '../../etc/passwd', '\u{1F600}'.repeat(100), '__proto__', 'constructor', ' ', 'x'.repeat(5000)]) {
     const written = await send(
       `${STREAMS}/Append`,

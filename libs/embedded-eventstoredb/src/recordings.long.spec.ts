@@ -167,7 +167,7 @@ describe.each(recordings)('%s', (file, recording) => {
   });
 });
 
-it('names no scenario as different that does not exist', () => {
+it('lists only existing scenarios as different', () => {
   const names = new Set(recordings.flatMap(([file, { scenarios }]) => scenarios.map(({ name }) => `${file}/${name}`)));
   expect([...Object.keys(DIFFERS), ...answeredOtherwise].filter((name) => !names.has(name))).toEqual([]);
 });
@@ -182,7 +182,7 @@ it.each(answeredOtherwise)(`differs in %s: ${ANSWERED_OTHERWISE}`, async (name) 
   );
 });
 
-it('counts what is the same', () => {
+it('counts the scenarios that are the same', () => {
   const total = recordings.reduce((sum, [, { scenarios }]) => sum + scenarios.length, 0);
   expect({ total, different: Object.keys(DIFFERS).length + answeredOtherwise.length }).toEqual({ total: 547, different: 15 });
 });

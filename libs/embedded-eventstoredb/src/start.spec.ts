@@ -17,7 +17,7 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }));
 
 describe('starting', () => {
-  it('refuses an address that other machines could reach', async () => {
+  it('refuses an address that other machines can reach', async () => {
     for (const host of ['0.0.0.0', '::', '192.168.1.10', 'example.org', '127.0.0.1.example.org'])
       await expect(startEmbeddedEventStoreDB({ directory, port: 0, host })).rejects.toThrow(NotLoopback);
   });
@@ -54,7 +54,7 @@ describe('starting', () => {
     await expect(startEmbeddedEventStoreDB({ directory, port: 0 })).rejects.toThrow(UnknownFormat);
   });
 
-  it('says that a record is damaged instead of returning it, and serves the others', async () => {
+  it('reports a damaged record instead of returning it, and serves the others', async () => {
     const first = await startEmbeddedEventStoreDB({ directory, port: 0 });
     const writing = EventStoreDBClient.connectionString(first.url);
     const { position } = await writing.appendToStream('damaged', jsonEvent({ type: 'one', data: {} }));
@@ -81,7 +81,7 @@ describe('starting', () => {
     await second.close();
   });
 
-  it('goes on where it stopped', async () => {
+  it('continues where it stopped', async () => {
     const first = await startEmbeddedEventStoreDB({ directory, port: 0 });
     const writing = EventStoreDBClient.connectionString(first.url);
     await writing.appendToStream('kept', jsonEvent({ type: 'one', data: {} }));
@@ -103,7 +103,7 @@ describe('in another process', () => {
   });
   afterAll(() => compiled.remove());
 
-  it.each([true, false])('holds its directory while it lives, and no longer than that (thread: %s)', async (thread) => {
+  it.each([true, false])('holds its directory while it runs, and no longer (thread: %s)', async (thread) => {
     const other = await startNodeProcess(compiled.entry, { directory, port: 0, thread });
     const refused = startEmbeddedEventStoreDB({ directory, port: 0 });
     await expect(refused).rejects.toMatchObject({
@@ -115,14 +115,14 @@ describe('in another process', () => {
     await (await startEmbeddedEventStoreDB({ directory, port: 0 })).close();
   });
 
-  it('is not fooled by another process that got the pid of a dead holder', async () => {
+  it('does not mistake another process with the same pid for a dead holder', async () => {
     const owner = open<{ pid: number; started: string }, string>({ path: join(directory, 'owner'), encoding: 'json' });
     await owner.put('owner', { pid: process.ppid, started: 'another boot/12345' });
     await owner.close();
     await (await startEmbeddedEventStoreDB({ directory, port: 0 })).close();
   });
 
-  it('serves from a thread of its own, whose errors keep their class', async () => {
+  it('serves from its own thread, whose errors keep their class', async () => {
     const { startEmbeddedEventStoreDB: start, PortUnavailable: Unavailable } = (await import(
       compiled.entry
     )) as typeof import('./index.js');

@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-it('is held once in a process, until it is let go', async () => {
+it('is held once in a process, until it is released', async () => {
   const unlock = await lockDirectory(directory);
   const second = lockDirectory(join(directory, '.'));
   await expect(second).rejects.toThrow(DirectoryLocked);
@@ -28,7 +28,7 @@ it('is held once in a process, until it is let go', async () => {
   )();
 });
 
-it('takes no other process for the dead holder whose pid it got', async () => {
+it('does not mistake another process with the same pid for the dead holder', async () => {
   const owner = open<{ pid: number; started: string }, string>({ path: join(directory, 'owner'), encoding: 'json' });
   await owner.put('owner', { pid: process.ppid, started: 'another boot/12345' });
   await owner.close();

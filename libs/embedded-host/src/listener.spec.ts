@@ -6,11 +6,11 @@ const fixtures = join(process.cwd(), 'libs/embedded-eventstoredb/fixtures/tls');
 const tls = { cert: readFileSync(join(fixtures, 'cert.pem'), 'utf8'), key: readFileSync(join(fixtures, 'key.pem'), 'utf8') };
 const credentials = { user: 'admin', password: 'changeit' };
 
-it.each(['127.0.0.1', '127.1.2.3', 'localhost', '::1', '[::1]'])('takes %s without TLS and user', (host) => {
+it.each(['127.0.0.1', '127.1.2.3', 'localhost', '::1', '[::1]'])('accepts %s without TLS and user', (host) => {
   expect(() => checkListener('Database', { host })).not.toThrow();
 });
 
-it.each(['0.0.0.0', '::', '', '192.168.1.10', 'example.org', '127.0.0.1.example.org'])('takes %j only with both', (host) => {
+it.each(['0.0.0.0', '::', '', '192.168.1.10', 'example.org', '127.0.0.1.example.org'])('accepts %j only with both', (host) => {
   expect(() => checkListener('Database', { host, tls, credentials })).not.toThrow();
   for (const incomplete of [{}, { tls }, { credentials }])
     expect(() => checkListener('Database', { host, ...incomplete })).toThrow(NotLoopback);

@@ -40,7 +40,7 @@ afterAll(() => {
 const start = (port: number): Promise<Adder> =>
   startInThread<Adder>('adder', file, { port }, ['add', 'backup', 'crash', 'close'], [BackupExists, PortUnavailable]);
 
-it('calls methods in the thread, and none after it has been closed', async () => {
+it('calls methods in the thread, but not after it has been closed', async () => {
   const node = await start(7);
   expect(node.port).toBe(7);
   expect(await Promise.all([node.add(1, 2), node.add(3, 4)])).toEqual([3, 7]);
@@ -48,7 +48,7 @@ it('calls methods in the thread, and none after it has been closed', async () =>
   await expect(node.add(1, 2)).rejects.toThrow('adder has been closed');
 });
 
-it('gives errors back as what they were', async () => {
+it('restores errors with their class', async () => {
   await expect(start(-1)).rejects.toBeInstanceOf(PortUnavailable);
   await expect(start(-1)).rejects.toMatchObject({ code: 'ERR_PORT_UNAVAILABLE', port: -1, reason: 'it is negative' });
   await expect(start(0)).rejects.toMatchObject({ name: 'RangeError', message: 'zero', code: 'EZERO' });
@@ -58,7 +58,7 @@ it('gives errors back as what they were', async () => {
   await node.close();
 });
 
-it('rejects what is under way when the thread crashes, and says so', async () => {
+it('rejects pending calls when the thread crashes, and reports it', async () => {
   const warnings = jest.spyOn(process, 'emitWarning').mockReturnValue();
   const node = await start(7);
   await expect(node.crash()).rejects.toThrow('crashed');

@@ -150,7 +150,7 @@ test('equal numbers of different types are one group, neighbours beyond 2^53 are
   expect(groups.map(({ n }) => n as number)).toEqual([2, 2]);
 });
 
-test('of equal values a group keeps the last, an expression the first', async () => {
+test('of equal values, a group keeps the last, an expression the first', async () => {
   const collection = await server.fresh([
     { _id: 1, v: 1 },
     { _id: 2, v: Long.fromNumber(1) },
@@ -165,7 +165,7 @@ test('of equal values a group keeps the last, an expression the first', async ()
   expect(await valueOf({ $type: { $max: [1, Long.fromNumber(1)] } })).toBe('int');
 });
 
-test('the number of values that a group keeps may depend on what it is grouped by', async () => {
+test('the number of values that a group keeps may depend on its _id', async () => {
   const collection = await server.fresh([
     { _id: 1, game: 'G1', score: 5 },
     { _id: 2, game: 'G2', score: 7 },
@@ -186,7 +186,7 @@ test('the number of values that a group keeps may depend on what it is grouped b
   await expect(collection.aggregate(missing).toArray()).rejects.toMatchObject({ code: 7548606 });
 });
 
-test('groups hand extremes and code to another stage in other forms', async () => {
+test('groups pass MinKey, MaxKey and code to the next stage in other forms', async () => {
   const collection = await server.fresh([
     { _id: 1, v: new MinKey(), g: 1 },
     { _id: 2, v: new MaxKey(), g: 1, list: [new MaxKey()] },
@@ -212,21 +212,21 @@ test('groups hand extremes and code to another stage in other forms', async () =
   expect(await rows({ $project: { v: 1 } }, { $group: { _id: '$v' } }, { $match: { _id: new MaxKey() } })).toHaveLength(1);
 });
 
-test('what is computed from constants is a constant', async () => {
+test('an expression of constants is a constant', async () => {
   const collection = await server.fresh([{ _id: 1 }, { _id: 2 }, { _id: 3 }]);
   const output = { first: { $firstN: { n: { $toLong: { $add: [1, 1] } }, input: '$_id' } } };
   const [row] = await collection.aggregate([{ $sort: { _id: 1 } }, { $group: { _id: null, ...output } }]).toArray();
   expect(row).toMatchObject({ first: [1, 2] });
 });
 
-test('a count with a hint on a sparse index counts what is in it', async () => {
+test('a count with a hint on a sparse index counts its entries', async () => {
   const collection = await server.fresh([{ _id: 1, z: 1 }, { _id: 2 }]);
   await collection.createIndex({ z: 1 }, { sparse: true });
   expect(await collection.countDocuments({}, { hint: 'z_1' })).toBe(1);
   expect(await server.db.command({ count: collection.collectionName, hint: 'z_1' })).toMatchObject({ n: 1 });
 });
 
-test('a local field of a lookup goes through places of arrays', async () => {
+test('a local field of a lookup may contain array indexes', async () => {
   const [local, foreign] = [
     await server.fresh([{ _id: 1, arr: [5, 6] }, { _id: 2, arr: [{ 0: 6 }] }, { _id: 3 }]),
     await server.fresh([{ _id: 5 }, { _id: 6 }]),
@@ -243,26 +243,26 @@ test('a projection of _id and a $slice includes', async () => {
   expect(await collection.findOne({}, { projection: { list: { $slice: 1 } } })).toEqual({ _id: 1, a: 1, list: [1] });
 });
 
-test('the positional operator knows no branch of an $or', async () => {
+test('the positional operator ignores branches of an $or', async () => {
   const collection = await server.fresh([{ _id: 1, g: [1], h: [4, 5, 6] }]);
   await expect(collection.updateOne({ $or: [{ g: 9 }, { h: 5 }] }, { $set: { 'h.$': 50 } })).rejects.toMatchObject({ code: 2 });
   await collection.updateOne({ $or: [{ h: 5 }] }, { $set: { 'h.$': 50 } });
   expect(await collection.findOne()).toMatchObject({ h: [4, 50, 6] });
 });
 
-test('$pull takes conditions that are joined', async () => {
+test('$pull accepts combined conditions', async () => {
   const collection = await server.fresh([{ _id: 1, g: [{ a: 1 }, { b: 2 }, { c: 3 }] }]);
   await collection.updateOne({}, { $pull: { g: { $or: [{ a: 1 }, { b: 2 }] } } } as Document);
   expect(await collection.findOne()).toMatchObject({ g: [{ c: 3 }] });
 });
 
-test('$pullAll takes out what is equal, of whatever type', async () => {
+test('$pullAll removes equal values of any type', async () => {
   const collection = await server.fresh([{ _id: 1, g: [3, 1, 'b', Long.fromNumber(2), { c: 1 }, [1], { c: 2 }, null] }]);
   await collection.updateOne({}, { $pullAll: { g: [2, { c: 1 }, 'b', [1], null, 9] } } as Document);
   expect(await collection.findOne()).toEqual({ _id: 1, g: [3, 1, { c: 2 }] });
 });
 
-test('$merge has the variables of the command and the present time', async () => {
+test('$merge has the variables of the command and the current time', async () => {
   const [source, target] = [await server.fresh([{ _id: 1, a: 3 }]), await server.fresh([{ _id: 1 }])];
   const into = { into: target.collectionName };
   await source.aggregate([{ $merge: { ...into, whenMatched: [{ $set: { a: '$$new.a', w: '$$w' } }] } }], { let: { w: 7 } }).toArray();
@@ -271,7 +271,7 @@ test('$merge has the variables of the command and the present time', async () =>
   expect(await target.findOne()).toMatchObject({ at: expect.any(Date) });
 });
 
-test('a validator may speak of the present', async () => {
+test('a validator may use the current time', async () => {
   const name = (await server.fresh()).collectionName;
   const collection = await server.db.createCollection(`${name}v`, { validator: { $expr: { $lt: ['$at', '$$NOW'] } } });
   await collection.insertOne({ at: new Date(0) });
@@ -352,7 +352,7 @@ test('a $sampleRate of a half finds some documents', async () => {
   expect(found.length).toBeLessThan(180);
 });
 
-test('top tells what each collection has been asked for', async () => {
+test('top counts the commands on each collection', async () => {
   const collection = await server.fresh([{ _id: 1 }]);
   await collection.find().toArray();
   const { totals } = await server.client.db('admin').command({ top: 1 });
@@ -479,7 +479,7 @@ test.each<readonly [string, Document, Document, Document]>([
   expect(await collection.findOne(filter, { projection: { _id: 0, 'a.$': 1 } })).toEqual(expected);
 });
 
-test('the positional operator takes the place in one array to another', async () => {
+test('the positional operator applies the position in one array to another', async () => {
   const collection = await server.fresh([{ _id: 1, a: [1, 2], b: [7, 8] }]);
   await collection.updateOne({ a: 2 }, { $set: { 'b.$': 0 } });
   expect(await collection.findOne()).toEqual({ _id: 1, a: [1, 2], b: [7, 0] });
@@ -527,7 +527,7 @@ test.each<readonly [string, number, Document]>([
   expect(await collection.countDocuments()).toBe(1);
 });
 
-test('no command reads or writes another collection than the one that is meant', async () => {
+test('no command reads or writes a collection other than the intended one', async () => {
   const collection = await server.fresh([{ _id: 1 }]);
   const name = collection.collectionName;
   const [found] = await server.db.listCollections({ name }).toArray();
@@ -561,7 +561,7 @@ test('no command reads or writes another collection than the one that is meant',
   await expect(server.db.command(agnostic)).rejects.toMatchObject({ code: 4928901 });
 });
 
-test('names that no collection can have are read, and nothing is found', async () => {
+test('names that no collection can have can be read, and are empty', async () => {
   for (const name of ['$special', 'end.', ' ', '$cmd.x']) {
     expect(await server.db.command({ count: name })).toMatchObject({ n: 0 });
     expect(await server.db.command({ distinct: name, key: 'a' })).toMatchObject({ values: [] });
@@ -581,7 +581,7 @@ test.each<readonly [unknown, number]>([
   await expect(server.db.command({ aggregate, pipeline: [{ $documents: [{}] }], cursor: {} })).rejects.toMatchObject({ code });
 });
 
-test('killing cursors passes over nulls', async () => {
+test('killing cursors ignores nulls', async () => {
   const answer = await server.db.command({ killCursors: 'a', cursors: [null, Long.fromNumber(1), null] }, { promoteLongs: false });
   expect(answer['cursorsNotFound']).toEqual([Long.fromNumber(1)]);
 });
@@ -590,14 +590,14 @@ test.each<readonly [unknown, Document]>([
   [new Double(-0), { $inc: { v: new Double(0) } }],
   [Decimal128.fromString('-0'), { $inc: { v: Decimal128.fromString('0') } }],
   [Decimal128.fromString('1.0'), { $mul: { v: Decimal128.fromString('1.0') } }],
-])('%j stays as it is where an equal number would follow', async (v, update) => {
+])('%j is unchanged if the result is an equal number', async (v, update) => {
   const collection = await server.fresh([{ _id: 1, v }]);
   expect(await collection.updateOne({}, update)).toMatchObject({ matchedCount: 1, modifiedCount: 0 });
   const [kept] = await collection.find({}, { promoteValues: false }).toArray();
   expect(kept?.['v']).toEqual(v);
 });
 
-test('who wants no acknowledgement hears of no error', async () => {
+test('an unacknowledged write reports no errors', async () => {
   const { collectionName: name } = await server.fresh([{ _id: 1 }]);
   const writeConcern = { w: new Int32(0) };
   expect(await server.db.command({ insert: name, documents: [{ _id: 1 }], writeConcern })).not.toHaveProperty('writeErrors');
@@ -605,11 +605,11 @@ test('who wants no acknowledgement hears of no error', async () => {
   expect(await server.db.collection(name).countDocuments()).toBe(0);
 });
 
-test('a session is started whatever else is said', async () => {
+test('a session is started whatever other fields are given', async () => {
   expect(await server.db.command({ startSession: 1, unknown: 1 })).toMatchObject({ ok: 1, timeoutMinutes: 30 });
 });
 
-test('a command that is under way is seen and killed', async () => {
+test('a running command is listed and can be killed', async () => {
   const { collectionName: name } = await server.fresh([{ _id: 1 }]);
   const admin = server.client.db('admin');
   const many = Array.from({ length: 4 }, (_, n) => [{ $set: { [`r${n}`]: { $range: [0, 1000] } } }, { $unwind: `$r${n}` }]).flat();
@@ -628,6 +628,6 @@ test('a command that is under way is seen and killed', async () => {
   expect(((await admin.command({ currentOp: 1, 'command.comment': `endless ${name}` }))['inprog'] as Document[]).length).toBe(0);
 });
 
-test('the database admin is not dropped', async () => {
+test('the database admin cannot be dropped', async () => {
   await expect(server.client.db('admin').command({ dropDatabase: 1 })).rejects.toMatchObject({ code: 20 });
 });

@@ -38,7 +38,7 @@ const client = (url: string, options: MongoClientOptions = {}): MongoClient => {
 const as = (user: string, password: string): MongoClientOptions => ({ auth: { username: user, password } });
 
 describe('a user and a password', () => {
-  test('are asked of everyone, and let in who has them', async () => {
+  test('are required of everyone, and admit those who have them', async () => {
     const { url } = await start({ credentials });
     const signedIn = client(url, as(credentials.user, credentials.password));
     await signedIn.db('a').collection('c').insertOne({ a: 1 });
@@ -50,7 +50,7 @@ describe('a user and a password', () => {
     expect(await named.db('a').collection('c').countDocuments()).toBe(1);
   });
 
-  test('that are wrong are refused, whatever is wrong about them', async () => {
+  test('that are wrong are refused, whichever is wrong', async () => {
     const { url } = await start({ credentials });
     for (const options of [
       as(credentials.user, 'other'),
@@ -60,7 +60,7 @@ describe('a user and a password', () => {
       await expect(client(url, options).db('a').command({ ping: 1 })).rejects.toMatchObject({ code: 18, codeName: 'AuthenticationFailed' });
   });
 
-  test('strangers may shake hands and nothing else', async () => {
+  test('without signing in, only the handshake is possible', async () => {
     const { url } = await start({ credentials });
     const stranger = client(url).db('a');
     expect(await stranger.command({ ping: 1 })).toMatchObject({ ok: 1 });
@@ -88,7 +88,7 @@ describe('a user and a password', () => {
     await expect(stranger.command({ nonsense: 1 })).rejects.toMatchObject({ code: 59 });
   });
 
-  test('a connection that logs out is a stranger again', async () => {
+  test('a connection that logs out is no longer signed in', async () => {
     const { url } = await start({ credentials });
     const db = client(url, { ...as(credentials.user, credentials.password), maxPoolSize: 1 }).db('admin');
     await db.command({ listDatabases: 1 });
@@ -137,13 +137,13 @@ describe('a user and a password', () => {
     expect(await collection.find().toArray()).toEqual([{ _id: 1 }, { _id: 2 }, { _id: 3 }]);
   });
 
-  test('nobody signs in where there are no users', async () => {
+  test('no one can sign in if there are no users', async () => {
     const { url } = await start({});
     await expect(client(url, as('a', 'b')).db('a').command({ ping: 1 })).rejects.toMatchObject({ code: 18 });
     expect(await client(url).db('admin').command({ hello: 1, saslSupportedMechs: 'admin.a' })).not.toHaveProperty('saslSupportedMechs');
   });
 
-  test('are given anew at each start', async () => {
+  test('are set at each start', async () => {
     const first = await start({ credentials });
     await first.close();
     const { url } = await start({ credentials: { user: 'next', password: 'one' } });
@@ -151,7 +151,7 @@ describe('a user and a password', () => {
     await expect(client(url, as(credentials.user, credentials.password)).db('a').command({ ping: 1 })).rejects.toMatchObject({ code: 18 });
   });
 
-  test('a message that is larger than a handshake ends the connection of a stranger', async () => {
+  test('before signing in, a message larger than a handshake ends the connection', async () => {
     const { port, url } = await start({ credentials });
     const body = BSON.serialize({ find: 'c', filter: { text: 'x'.repeat(100_000) }, $db: 'a' });
     const head = Buffer.alloc(21);
@@ -234,7 +234,7 @@ describe('the exchange', () => {
     await expect(db.command({ listDatabases: 1 })).rejects.toMatchObject({ code: 13 });
   });
 
-  test('does not begin with another mechanism or channel binding, or in the middle', async () => {
+  test('does not start with another mechanism or channel binding, or in the middle', async () => {
     const { db } = await begun();
     await expect(db.command({ saslStart: 1, mechanism: 'PLAIN', payload: payload('\0user\0pencil') })).rejects.toMatchObject({ code: 334 });
     await expect(db.command({ saslStart: 1, mechanism: 'SCRAM-SHA-256', payload: payload(`p=tls-unique,,${bare}`) })).rejects.toMatchObject(
@@ -245,7 +245,7 @@ describe('the exchange', () => {
 });
 
 describe('TLS', () => {
-  test('is all that is spoken with a certificate', async () => {
+  test('is required once there is a certificate', async () => {
     const { url, port } = await start({ tls, credentials, host: '0.0.0.0' });
     expect(url).toBe(`mongodb://localhost:${port}/?directConnection=true&tls=true`);
     const secure = client(url, { tlsCAFile: certificate, ...as(credentials.user, credentials.password) });
@@ -263,13 +263,13 @@ describe('TLS', () => {
     expect(await secure.db('a').command({ ping: 1 })).toMatchObject({ ok: 1 });
   });
 
-  test('other addresses than loopback need both', async () => {
+  test('addresses other than loopback need both', async () => {
     for (const options of [{}, { tls }, { credentials }])
       await expect(start({ host: '0.0.0.0', ...options })).rejects.toBeInstanceOf(NotLoopback);
     await expect(start({ host: '::', tls })).rejects.toMatchObject({ code: 'ERR_NOT_LOOPBACK', host: '::' });
   });
 
-  test('what cannot be used is refused at the start', async () => {
+  test('unusable files are refused at the start', async () => {
     for (const bad of [
       { cert: 'nothing', key: tls.key },
       { cert: tls.cert, key: 'nothing' },

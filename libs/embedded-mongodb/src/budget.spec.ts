@@ -108,7 +108,7 @@ const evaluated = (
   return { whole, interrupted, turns };
 };
 
-test('an expression that is interrupted comes to what it comes to at once', () => {
+test('an interrupted expression gives the same result as an uninterrupted one', () => {
   const map = (input: Value, body: Value): Value => Doc.from({ $map: Doc.from({ input, as: 'x', in: body }) });
   const sum = (body: Value): Value => Doc.from({ $sum: map('$list', body) });
   const filter = Doc.from({ $filter: Doc.from({ input: '$list', as: 'y', cond: Doc.from({ $lt: Arr.of(['$$y', '$$x']) }) }) });
@@ -124,7 +124,7 @@ test('an expression that is interrupted comes to what it comes to at once', () =
   }
 });
 
-test('lists and sets that are interrupted come to what they come to at once', () => {
+test('interrupted lists and sets give the same results as uninterrupted ones', () => {
   const of = (name: string, ...values: readonly Value[]): Value => Doc.of([name], [Arr.of(values)]);
   const list = Array.from({ length: 4_500 }, (_, n) => (n % 3 ? (n * 7919) % 2_003 : `${n % 500}`));
   const [up, down] = [of('$range', 0, 3_500), of('$range', 4_000, 1_000, -1)];
@@ -143,7 +143,7 @@ test('lists and sets that are interrupted come to what they come to at once', ()
   }
 });
 
-test('lists and sets are what they are however long they are', () => {
+test('lists and sets are correct at any length', () => {
   const of = (name: string, ...values: readonly Value[]): Value => Doc.of([name], [Arr.of(values)]);
   const valueOf = (expression: Value, list: readonly Value[]): readonly Value[] => (evaluated(expression, list).whole as Arr).values;
   const numbers = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
@@ -176,7 +176,7 @@ test.each<readonly [string, (collection: Collection) => Promise<unknown>, unknow
     async (one) => (await one.updateOne({ $expr: { $gt: [heavy, 5] } }, { $set: { seen: true } })).modifiedCount,
     1,
   ],
-])('%s of one document lets others have the thread', async (_, run, expected) => {
+])('%s of one document yields to others', async (_, run, expected) => {
   const other = await MongoClient.connect(node.url);
   await other.db('admin').command({ ping: 1 });
   let running = true;
@@ -203,7 +203,7 @@ test('$regexFindAll takes time in proportion to the text', async () => {
   expect(found).toMatchObject({ n: 100_000, last: { match: 'a', idx: 199_998, captures: [] } });
 });
 
-test('a document may have lists of any length that distinct and lookups follow', async () => {
+test('distinct and lookups follow lists of any length', async () => {
   const numbers = Array.from({ length: 180_000 }, (_, n) => n);
   const collection = db.collection('wide');
   await collection.insertMany([{ _id: 0, v: numbers }, { _id: 7 }] as never);
@@ -230,7 +230,7 @@ test('a pattern that backtracks without end is matched in linear time', async ()
   expect(await collection.countDocuments({ _id: -1 as never, t: /^(a|aa)+$/ })).toBe(1);
 });
 
-test('a sort of many documents lets others have the thread', async () => {
+test('a sort of many documents yields to others', async () => {
   const collection = db.collection('sorted');
   await collection.insertMany(Array.from({ length: 20_000 }, (_, n) => ({ _id: n, k: (n * 7919) % 20_011 }) as never));
   const other = await MongoClient.connect(node.url);

@@ -45,7 +45,7 @@ test('writes to several collections in one round trip', async () => {
   await client.close();
 });
 
-test('ordered operations end with the first that fails, unordered ones all run', async () => {
+test('ordered operations end with the first failure, unordered ones all run', async () => {
   const [a, b] = [ns('ordered'), ns('unordered')];
   const models = (namespace: string) => [1, 1, 2].map((_id) => ({ namespace, name: 'insertOne' as const, document: { _id: _id } }));
   const ordered = (await on.client.bulkWrite<Rows>(models(a)).catch((error: unknown) => error)) as MongoClientBulkWriteError;
@@ -105,7 +105,7 @@ test('the reply counts, and shows every operation or only the errors', async () 
   expect((errors['cursor'] as { firstBatch: Document[] }).firstBatch).toHaveLength(1);
 });
 
-test('a result of many operations comes in batches', async () => {
+test('the result of many operations comes in batches', async () => {
   const models = Array.from({ length: 250 }, (_, n) => ({
     namespace: ns('many'),
     name: 'insertOne' as const,
@@ -125,7 +125,7 @@ test('a result of many operations comes in batches', async () => {
   expect(result.insertResults?.size).toBe(240);
 });
 
-test('knows let, arrayFilters, hints, sorts and validation', async () => {
+test('supports let, arrayFilters, hints, sorts and validation', async () => {
   await on.db.createCollection('validated', { validator: { n: { $gte: 0 } } });
   await on.db.collection<Row>('validated').insertMany([
     { _id: 1, n: 3 },
@@ -153,7 +153,7 @@ test('knows let, arrayFilters, hints, sorts and validation', async () => {
   expect(await all('validated')).toHaveLength(3);
 });
 
-test('refuses what is malformed, and writes nothing of it', async () => {
+test('refuses malformed operations, and writes nothing', async () => {
   const good = { insert: 0, document: { _id: 1 } };
   const nsInfo = [{ ns: ns('refused') }];
   for (const [command, code] of [

@@ -79,12 +79,12 @@ test.each<readonly [CollationOptions, readonly string[]]>([
   [{ locale: 'en', backwards: true }, ['cote', 'côte', 'coté', 'côté']],
   [{ locale: 'fr_CA', strength: 2 }, ['cote', 'côte', 'coté', 'côté']],
   [{ locale: 'fr_CA', backwards: false }, ['cote', 'coté', 'côte', 'côté']],
-])('marks under %j', async (collation, expected) => {
+])('accents under %j', async (collation, expected) => {
   const collection = await server.fresh(['coté', 'côte', 'côté', 'cote'].map((word, _id) => ({ _id, word })));
   expect(await texts(collection.find({}, { collation, sort: { word: 1 } }))).toEqual(expected);
 });
 
-test('an index serves queries under its own collation, and others about values that are not texts', async () => {
+test('an index serves queries under its own collation, and others for values that are not strings', async () => {
   const collection = await server.fresh([...documents(), { _id: 'n', word: 7 }]);
   await collection.createIndex({ word: 1 }, { name: 'words', collation: anyCase });
   const plan = (filter: Document, collation?: CollationOptions): Promise<string> =>
@@ -158,7 +158,7 @@ describe('a collection with a collation', () => {
     return server.db.createCollection(`${collectionName}_collated`, { collation: anyCase });
   };
 
-  test('uses it where a command names none, also in its indexes and its validator', async () => {
+  test('uses it if a command names none, also in its indexes and its validator', async () => {
     const collection = await collated();
     await collection.insertMany(documents().filter(({ word }) => word !== 'Apple'));
     await collection.createIndex({ word: 1 }, { unique: true });
@@ -187,7 +187,7 @@ describe('a collection with a collation', () => {
     expect(await server.db.command({ validate: collection.collectionName })).toMatchObject({ valid: true, nIndexes: 3 });
   });
 
-  test('keeps its _id apart under it', async () => {
+  test('compares _ids under it', async () => {
     const collection = await collated();
     await collection.insertOne({ _id: 'key' } as Document);
     expect(await code(collection.insertOne({ _id: 'KEY' } as Document))).toBe(11000);
@@ -198,7 +198,7 @@ describe('a collection with a collation', () => {
   });
 });
 
-test('a view has the collation that it was made with', async () => {
+test('a view has the collation with which it was created', async () => {
   const { collectionName } = await server.fresh(documents());
   const view = await server.db.createCollection(`${collectionName}_view`, { viewOn: collectionName, pipeline: [], collation: anyCase });
   expect(await texts(view.find({ word: 'APPLE' }))).toEqual(['apple', 'Apple']);
@@ -241,7 +241,7 @@ test.each<readonly [Document, number | string]>([
   expect(await code(server.db.command({ find: collectionName, collation }))).toBe(expected);
 });
 
-test('random texts: an index with a collation finds and sorts what a scan does', async () => {
+test('random strings: an index with a collation finds and sorts like a scan', async () => {
   const word = fc.stringMatching(/^[aAäbB1-]{0,4}$/);
   await fc.assert(
     fc.asyncProperty(

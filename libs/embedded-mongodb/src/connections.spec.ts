@@ -33,7 +33,7 @@ const idle = (count: number) =>
     ),
   );
 
-test('who only holds connections shuts out nobody, and cuts off nobody who has said something', async () => {
+test('idle connections shut out no one, and active ones are not closed', async () => {
   const known = client(node.url);
   let closed = 0;
   known.on('connectionClosed', () => closed++);

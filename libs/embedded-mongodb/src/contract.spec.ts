@@ -86,7 +86,7 @@ const allTypes: Document = {
 };
 
 describe('types', () => {
-  test('come back byte for byte, also after an update of another field', async () => {
+  test('are returned byte for byte, also after an update of another field', async () => {
     const collection = await fresh([allTypes]);
     // The driver's own serialization of a Map keeps the order of names that look like numbers.
     const stored = await rawOf(collection, { _id: 'all' });
@@ -173,7 +173,7 @@ describe('types', () => {
     expect((await collection.find().sort({ w: -1 }).toArray()).map(({ _id }) => _id)).toEqual(expected.toReversed());
   });
 
-  test('numbers of different types are one value to a query and to a unique index', async () => {
+  test('equal numbers of different types are one value for queries and unique indexes', async () => {
     const collection = await fresh([{ _id: new Int32(1) }] as never);
     for (const same of [new Double(1), Long.fromNumber(1), Decimal128.fromString('1.000')]) {
       expect(await collection.countDocuments({ _id: same as never })).toBe(1);
@@ -301,7 +301,7 @@ describe('queries', () => {
     ['^a\\n++\\n', '', []],
     ['^a\\K\\.b', '', ['a.b']],
     ['(?P<first>\\n)(?P=first)b', '', ['a\n\nb']],
-  ])('the pattern %j with options %j means what PCRE means by it', async (pattern, $options, expected) => {
+  ])('the pattern %j with options %j has the meaning it has in PCRE', async (pattern, $options, expected) => {
     const texts = ['a', 'a\n', 'a\nb', 'a\n\nb', 'a\rb', 'a.b', 'bé', ']}', 'x\u00a0y', 'x{1'];
     patterns ??= fresh(texts.map((text, _id) => ({ _id, text })));
     expect(
@@ -369,7 +369,7 @@ describe('queries', () => {
     await expect(db.command({ getMore: id, collection: many.collectionName })).rejects.toMatchObject({ code: 43 });
   });
 
-  test('a cursor reads the state of its beginning', async () => {
+  test('a cursor reads the state at its start', async () => {
     const many = await fresh(Array.from({ length: 300 }, (_, index) => ({ _id: index, v: 0 }) as never));
     const cursor = many.find({}, { batchSize: 100 }).sort({ _id: 1 });
     await cursor.next();
@@ -463,7 +463,7 @@ describe('updates', () => {
     await expect(run(start, update)).rejects.toMatchObject({ code });
   });
 
-  test('variables of a command reach its query, its update and its projection', async () => {
+  test('variables of a command are available to its query, update and projection', async () => {
     const collection = await fresh([
       { _id: 1, v: 1 },
       { _id: 2, v: 9 },
@@ -483,7 +483,7 @@ describe('updates', () => {
     expect(await collection.deleteMany({ $expr: { $lt: ['$v', '$$most'] } }, variables)).toMatchObject({ deletedCount: 1 });
   });
 
-  test('an empty timestamp of a whole document becomes the present, below its fields it stays', async () => {
+  test('an empty timestamp in a whole document becomes the current time, but not in nested fields', async () => {
     const empty = new Timestamp({ t: 0, i: 0 });
     const collection = await fresh([{ _id: 1, at: empty, also: empty, deep: { at: empty } }] as never);
     await collection.replaceOne({ _id: 2 as never }, { at: empty }, { upsert: true });
@@ -505,7 +505,7 @@ describe('updates', () => {
     expect(await collection.deleteMany({ a: 2 })).toMatchObject({ deletedCount: 2 });
   });
 
-  test('upserts begin with what the query demands', async () => {
+  test("upserts start with the query's equalities", async () => {
     const collection = await fresh();
     const result = await collection.updateOne(
       { _id: 'n' as never, kind: 'x', n: { $gt: 5 }, 'deep.er': 1 },
@@ -519,7 +519,7 @@ describe('updates', () => {
     expect(replaced.upsertedId).toBeInstanceOf(ObjectId);
   });
 
-  test('guarded upserts in bulk: what is behind is replaced, what is ahead is a duplicate key', async () => {
+  test('guarded upserts in bulk: older documents are replaced, newer ones are duplicate keys', async () => {
     const collection = await fresh([
       { _id: 'old', position: 1 },
       { _id: 'ahead', position: 9 },
@@ -552,7 +552,7 @@ describe('updates', () => {
     ]);
   });
 
-  test('findOneAndUpdate and its kin', async () => {
+  test('findOneAndUpdate and similar', async () => {
     const collection = await fresh([
       { _id: 1, n: 3 },
       { _id: 2, n: 1 },
@@ -728,7 +728,7 @@ describe('aggregation', () => {
     ]);
   });
 
-  test('windows give each row what is in its own', async () => {
+  test('windows give each row its own result', async () => {
     const days = await fresh(
       [1, 2, 4, 8].map((_id, index) => ({
         _id,
@@ -768,14 +768,14 @@ describe('aggregation', () => {
     await expect(over({ $sum: '$_id', window: { range: [-1, 0], unit: 'toString' } }, { at: 1 })).rejects.toMatchObject({ code: 9 });
   });
 
-  test('sums of doubles and decimals count all digits of the doubles', async () => {
+  test('sums of doubles and decimals include all digits of the doubles', async () => {
     const values = await fresh([{ v: Decimal128.fromString('2') }, { v: new Double(0.1) }, { v: new Int32(1) }] as never);
     expect(await values.aggregate([{ $group: { _id: null, sum: { $sum: '$v' } } }, { $project: { _id: 0 } }]).toArray()).toEqual([
       { sum: Decimal128.fromString('3.100000000000000005551115123125783') },
     ]);
   });
 
-  test('a pattern in a field that is looked up finds itself, not texts', async () => {
+  test('a pattern in a looked-up field matches itself, not strings', async () => {
     const from = await fresh([
       { _id: 1, k: 'abc' },
       { _id: 2, k: /^a/ },
@@ -922,7 +922,7 @@ describe('collections', () => {
     await expect(db.collection('seen').insertOne({ a: 1 })).rejects.toMatchObject({ code: 166 });
   });
 
-  test('validators refuse what they do not allow', async () => {
+  test('validators refuse invalid documents', async () => {
     const name = `v${counter++}`;
     await db.createCollection(name, { validator: { $jsonSchema: { required: ['a'], properties: { a: { bsonType: 'string' } } } } });
     await db.collection(name).insertOne({ a: 'x' });
@@ -931,7 +931,7 @@ describe('collections', () => {
     await db.collection(name).insertOne({ a: 1 }, { bypassDocumentValidation: true });
   });
 
-  test('a moderate validator leaves alone what was not valid before', async () => {
+  test('a moderate validator ignores documents that were invalid before', async () => {
     const name = `v${counter++}`;
     const collection = db.collection<Document>(name);
     await collection.insertMany([
@@ -954,7 +954,7 @@ describe('collections', () => {
     ]);
   });
 
-  test('indexes tell when documents expire, and collMod changes it', async () => {
+  test('indexes let documents expire, and collMod changes when', async () => {
     const collection = await fresh([{ _id: 1, at: new Date() }] as never);
     const name = collection.collectionName;
     await collection.createIndex({ at: 1 }, { expireAfterSeconds: 3600 });
@@ -1013,7 +1013,7 @@ describe('collections', () => {
   });
 });
 
-describe('what tools and other drivers ask first', () => {
+describe('what tools and other drivers request first', () => {
   test('is answered', async () => {
     const collection = await fresh([{ a: 1 }, { a: 2 }]);
     const admin = client.db('admin');
@@ -1115,7 +1115,7 @@ describe('what tools and other drivers ask first', () => {
     expect((await db.command({ find: collectionName, batchSize }))['cursor'].firstBatch).toHaveLength(size);
   });
 
-  test('$collStats comes first, and is of a collection', async () => {
+  test('$collStats comes first, and needs a collection', async () => {
     const collection = await fresh([{ a: 1 }]);
     await expect(collection.aggregate([{ $match: {} }, { $collStats: { count: {} } }]).toArray()).rejects.toMatchObject({ code: 40602 });
     await expect(
@@ -1147,7 +1147,7 @@ describe('what tools and other drivers ask first', () => {
     expect(reply[Object.keys(command)[0] === 'hello' ? 'isWritablePrimary' : 'ismaster']).toBe(true);
   });
 
-  test('sessions are served; transactions and change streams only by a replica set', async () => {
+  test('sessions are supported; transactions and change streams need a replica set', async () => {
     const collection = await fresh([{ _id: 1 }] as never);
     const alone = !(await db.command({ hello: 1 }))['setName'];
     await client.withSession(async (session) => {
@@ -1188,7 +1188,7 @@ describe('refusals', () => {
     await expect(db.command(command)).rejects.toMatchObject({ code, codeName });
   });
 
-  test('statements that are not whole refuse the command, before anything is written', async () => {
+  test('malformed statements refuse the command before anything is written', async () => {
     const collection = (await fresh([{ _id: 1 }] as never)).collectionName;
     for (const [command, code] of [
       [{ update: collection, updates: [{ q: {}, u: { $set: { a: 1 } } }, { q: {} }] }, 40414],

@@ -51,7 +51,7 @@ const kill = (child: ChildProcess): Promise<void> =>
     child.kill('SIGKILL');
   });
 
-test.each(['process', 'thread'] as const)('what was acknowledged is there after SIGKILL in the middle of writes (%s)', async (mode) => {
+test.each(['process', 'thread'] as const)('acknowledged writes are there after SIGKILL during writes (%s)', async (mode) => {
   const acknowledged = { singles: [] as number[], bulks: [] as number[], upserts: new Map<number, number>() };
   for (let round = 0; round < 4; round++) {
     const { child, report } = await serve(mode);
@@ -121,7 +121,7 @@ test.each(['process', 'thread'] as const)('what was acknowledged is there after 
   await kill(child);
 });
 
-test('SIGKILL in the middle of long work leaves whole documents and whole indexes', async () => {
+test('SIGKILL during long work leaves complete documents and indexes', async () => {
   const own = mkdtempSync(join(tmpdir(), 'embedded-mongodb-crash-'));
   const { child, report } = await serve('process', own);
   const client = new MongoClient(report.url as string, { serverSelectionTimeoutMS: 2000, retryWrites: false });
@@ -169,7 +169,7 @@ test('SIGKILL in the middle of long work leaves whole documents and whole indexe
   rmSync(own, { recursive: true });
 });
 
-test('a directory is held by one node, and free again as soon as its process is gone', async () => {
+test('a directory is locked by one node, and free as soon as its process is gone', async () => {
   const { child } = await serve('process');
   const other = await serve('process');
   expect(other.report).toMatchObject({ code: 'ERR_DIRECTORY_LOCKED', pid: child.pid, held: directory });
@@ -182,7 +182,7 @@ test('a directory is held by one node, and free again as soon as its process is 
   await again.close();
 });
 
-test('a thread reports what a starter needs to know', async () => {
+test('a thread reports errors of the start', async () => {
   const { startEmbeddedMongoDB: start } = (await import(packages.entry('embedded-mongodb'))) as typeof import('./index.js');
   const own = mkdtempSync(join(tmpdir(), 'embedded-mongodb-thread-'));
   const node = await start({ directory: own, port: 0, thread: true });

@@ -74,12 +74,12 @@ describe('format 1', () => {
     for (const name of ['tickets', 'values']) expect(await db.command({ validate: name })).toMatchObject({ valid: true, errors: [] });
   };
 
-  test('is brought to the present one', async () => {
+  test('is upgraded to the current one', async () => {
     const directory = format1();
     for (let start = 0; start < 2; start++) await withNode(directory, expectWhole);
   });
 
-  test('goes on where an upgrade was interrupted', async () => {
+  test('continues an interrupted upgrade', async () => {
     const directory = format1();
     const file = open<Buffer, Buffer>({
       path: join(directory, 'mongodb.mdb'),
@@ -105,7 +105,7 @@ describe('format 1', () => {
     await withNode(directory, expectWhole);
   });
 
-  test('a format of the future is refused', async () => {
+  test('a newer format is refused', async () => {
     const directory = format1();
     const file = open<Buffer, Buffer>({
       path: join(directory, 'mongodb.mdb'),
@@ -125,7 +125,7 @@ describe('format 1', () => {
   });
 });
 
-test('while it holds collations the file has a format that versions without them refuse', async () => {
+test('a file with collations has a format that versions without them refuse', async () => {
   const directory = fresh();
   const format = async (): Promise<number> => {
     const file = open<Buffer, Buffer>({
@@ -166,7 +166,7 @@ const damage = (directory: string, text: string): void => {
 };
 
 describe('checksums', () => {
-  test('a document that was damaged on disk is an error to the query that meets it, and to no other', async () => {
+  test('a damaged document is an error for queries that read it, and for no others', async () => {
     const directory = fresh();
     await withNode(directory, async (db) => {
       await db.collection<Row>('c').createIndex({ n: 1 });
@@ -197,7 +197,7 @@ describe('checksums', () => {
     });
   });
 
-  test('an entry of an index that was damaged is not believed', async () => {
+  test('a damaged index entry is not trusted', async () => {
     const directory = fresh();
     await withNode(directory, async (db) => {
       await db.collection<Row>('c').createIndex({ name: 1 });
@@ -223,7 +223,7 @@ describe('checksums', () => {
     });
   });
 
-  test('a damaged catalog is named at the start', async () => {
+  test('a damaged catalog is reported at the start', async () => {
     const directory = fresh();
     await withNode(directory, (db) => db.createCollection('unmistakable'));
     damage(directory, 'unmistakable');
@@ -234,7 +234,7 @@ describe('checksums', () => {
   });
 });
 
-test('a backup is one state of all collections, taken while others write', async () => {
+test('a backup during writes is a consistent state of all collections', async () => {
   const [directory, copy] = [fresh(), join(fresh(), 'copy')];
   const before = await withNode(directory, async (db, node) => {
     const [tickets, log] = [db.collection<Row>('tickets'), db.collection<Row>('log')];
@@ -317,7 +317,7 @@ describe('indexes are built while others write', () => {
     });
   });
 
-  test('and leave nothing where a document refuses', async () => {
+  test('and leave nothing if a document refuses', async () => {
     await withNode(fresh(), async (db) => {
       const collection = db.collection<Row>('c');
       await collection.insertMany([...rows(3000), { _id: 'x', n: 5 }]);
@@ -332,7 +332,7 @@ describe('indexes are built while others write', () => {
     });
   });
 
-  test('a drop in between ends a build', async () => {
+  test('a drop ends a running build', async () => {
     await withNode(fresh(), async (db) => {
       const collection = db.collection<Row>('c');
       await collection.insertMany(rows(6000));

@@ -79,7 +79,7 @@ const message = (
 const kind0 = (bytes: Uint8Array): Buffer => Buffer.concat([Buffer.from([0]), bytes]);
 const command = (doc: Document): Buffer => kind0(serialize(doc));
 
-test('a sound message is answered', async () => {
+test('a valid message is answered', async () => {
   expect(await send(message([command({ ping: 1, $db: 'h' })]))).toMatchObject({ ok: 1 });
 });
 
@@ -124,7 +124,7 @@ test.each<readonly [string, Buffer]>([
   expect(await send(bytes)).toMatchObject({ ok: 0, code: expect.any(Number) });
 });
 
-test('any bytes at all do no harm', async () => {
+test('arbitrary bytes do no harm', async () => {
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 200 }), async (bytes) => {
       const socket = await open();
@@ -136,7 +136,7 @@ test('any bytes at all do no harm', async () => {
   );
 });
 
-test('any byte of a sound command may be another one', async () => {
+test('any byte of a valid command may be changed', async () => {
   const sound = message([
     command({
       update: 'c2',
@@ -156,13 +156,13 @@ test('any byte of a sound command may be another one', async () => {
   );
 });
 
-test('half a message is waited for, and holds up nobody', async () => {
+test('an incomplete message is waited for, and blocks no one', async () => {
   const whole = message([command({ ping: 1, $db: 'h' })]);
   expect(await send(whole.subarray(0, 10), 100)).toBe('waiting');
   expect(await client.db('h').command({ ping: 1 })).toMatchObject({ ok: 1 });
 });
 
-test('a message in single bytes is understood, and so are many at once', async () => {
+test('a message sent byte by byte is understood, and so are many at once', async () => {
   const socket = await open();
   let replies = Buffer.alloc(0);
   socket.on('data', (data) => (replies = Buffer.concat([replies, data])));
@@ -177,7 +177,7 @@ test('a message in single bytes is understood, and so are many at once', async (
   socket.destroy();
 });
 
-test('a flood of cursors is refused, and cursors that nobody reads end', async () => {
+test('a flood of cursors is refused, and idle cursors are closed', async () => {
   const db = client.db('h');
   const outcomes = await Promise.allSettled(Array.from({ length: 30 }, () => db.command({ find: 'c', batchSize: 1 })));
   expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(20);
@@ -208,7 +208,7 @@ test('a regular expression that runs away is stopped', async () => {
   ).rejects.toMatchObject({ code: 51156 });
 });
 
-test('filters, pipelines and expressions that nest without end are refused', async () => {
+test('endlessly nested filters, pipelines and expressions are refused', async () => {
   let filter: Document = { a: 1 };
   for (let depth = 0; depth < 60; depth++) filter = { $and: [filter, { $nor: [{ a: 2 }] }] };
   expect(await client.db('h').collection('c').find(filter).toArray()).toEqual([]);
@@ -225,7 +225,7 @@ test('filters, pipelines and expressions that nest without end are refused', asy
   ).toMatchObject({ v: 91 });
 });
 
-test('names like __proto__ are names like others', async () => {
+test('names like __proto__ are ordinary names', async () => {
   const db = client.db('h');
   const doc = new Map<string, unknown>([
     ['_id', 'p'],
@@ -246,7 +246,7 @@ test('names like __proto__ are names like others', async () => {
   ).rejects.toMatchObject({ code: 40324 });
 });
 
-test('long work lets others in', async () => {
+test('long work yields to others', async () => {
   const db = client.db('h');
   const slow = {
     $lookup: { from: 'c', pipeline: [{ $match: { $expr: { $gte: [{ $add: ['$_id', 1] }, 0] } } }, { $count: 'n' }], as: 'n' },
@@ -276,7 +276,7 @@ test.each([
   { $firstN: { n: 2, input: '$text' } },
   { $minN: { n: 2, input: '$text' } },
   { $topN: { n: 2, sortBy: { list: 1 }, output: '$text' } },
-])('what many groups keep shares one limit: %j', async (accumulator) => {
+])('many groups share one memory limit: %j', async (accumulator) => {
   const collection = client.db('h').collection<{ _id: number; text: string; list: number[] }>('lists');
   await collection.replaceOne({ _id: 1 }, { text: 'x'.repeat(100_000), list: Array.from({ length: 1500 }, (_, n) => n) }, { upsert: true });
   const groups = collection.aggregate([{ $unwind: '$list' }, { $group: { _id: '$list', values: accumulator } }, { $count: 'n' }]);

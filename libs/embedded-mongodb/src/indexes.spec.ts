@@ -108,7 +108,7 @@ const keys = fc
 /** With what the queries below are sorted by at the end. */
 const indexKeys = fc.tuple(keys, fc.boolean()).map(([key, whole]) => (whole ? { ...key, _id: 1 } : key) as Record<string, 1 | -1>);
 
-test('a query by an index finds what a full scan finds, in the order of the sort', async () => {
+test('a query by an index finds what a full scan finds, in sort order', async () => {
   const collection = db.collection<Document>('property');
   let used = 0;
   let mergedBy = 0;
@@ -169,7 +169,7 @@ test('a query by an index finds what a full scan finds, in the order of the sort
   expect(mergedBy).toBeGreaterThan(runs(20));
 });
 
-test('an indexed page of a queue touches only its page', async () => {
+test('an indexed page of a queue reads only that page', async () => {
   const queue = db.collection<{ _id: string; tier: string; priority: number; since: Date; state: string }>('queue');
   await queue.createIndex({ tier: 1, priority: -1, since: 1, _id: 1 });
   const total = 5000;
@@ -211,7 +211,7 @@ test('an indexed page of a queue touches only its page', async () => {
   );
 });
 
-test('a page of several values of the first fields touches little more than itself', async () => {
+test('a page for several values of the first fields reads little more than itself', async () => {
   const listed = db.collection<{ _id: number; client: string; state: string | null; since: number }>('listed');
   await listed.createIndex({ client: 1, state: -1, since: 1, _id: 1 });
   const total = 3000;
@@ -257,7 +257,7 @@ test('a page of several values of the first fields touches little more than itse
   expect(await stageOf(many, { since: 1 })).toBe('SORT');
 });
 
-test('a pattern that tells how its texts begin is a range of an index, which explain shows', async () => {
+test('a pattern with a fixed prefix is a range of an index, as shown by explain', async () => {
   const words = db.collection<Document>('words');
   await words.createIndex({ word: 1, n: -1 });
   await words.insertMany(['mail', 'main', 'maintain', 'maize', 'main.b', 'Main', 'man'].map((word, n) => ({ word, n })));
@@ -294,7 +294,7 @@ test('a pattern that tells how its texts begin is a range of an index, which exp
   ).toEqual({ word: ['["main", "main"]'], n: ['(4, -inf.0]'] });
 });
 
-test('a search that finds few sorts them; one that finds many reads them in their order', async () => {
+test('a search with few matches sorts them; one with many reads them in order', async () => {
   const tickets = db.collection<Document>('searched');
   await tickets.createIndex({ client: 1, openedAt: -1 });
   await tickets.createIndex({ client: 1, words: 1 });
@@ -344,7 +344,7 @@ test('a search that finds few sorts them; one that finds many reads them in thei
   }
 });
 
-test('an index whose first field is an array gives the order of the fields after it', async () => {
+test('an index whose first field is an array sorts by the fields after it', async () => {
   const tickets = db.collection<Document>('ordered_by_word');
   await tickets.createIndex({ words: 1, openedAt: 1, _id: 1 });
   const total = 2000;

@@ -42,7 +42,7 @@ test('keeps its data from one start to the next', async () => {
   await second.close();
 });
 
-test('a port that is taken is named, and the directory is free again', async () => {
+test('a port in use is named in the error, and the directory is free again', async () => {
   const other = createServer();
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
   const { port } = other.address() as AddressInfo;
@@ -61,7 +61,7 @@ test.each(['0.0.0.0', '::', '192.168.0.1', 'example.org'])('listens on loopback 
   await expect(startEmbeddedMongoDB({ directory, port: 0, host })).rejects.toBeInstanceOf(NotLoopback);
 });
 
-test('connections that are open when it closes end, and what they were writing is finished or refused', async () => {
+test('open connections end when it closes, and their writes are finished or refused', async () => {
   const node = await startEmbeddedMongoDB({ directory, port: 0 });
   const client = new MongoClient(node.url, { serverSelectionTimeoutMS: 5_000, retryWrites: false });
   const collection = client.db('a').collection<{ _id: number }>('closing');
@@ -81,7 +81,7 @@ test('connections that are open when it closes end, and what they were writing i
   await again.close();
 });
 
-test('closes in the middle of long reads', async () => {
+test('closes during long reads', async () => {
   const node = await startEmbeddedMongoDB({ directory, port: 0 });
   const client = new MongoClient(node.url, { serverSelectionTimeoutMS: 5_000, retryReads: false });
   const collection = client.db('a').collection<{ _id: number }>('long');
@@ -99,7 +99,7 @@ test('closes in the middle of long reads', async () => {
   await (await startEmbeddedMongoDB({ directory, port: 0 })).close();
 });
 
-test('documents expire where an index says so, at once and after a restart', async () => {
+test('documents expire by an index, immediately and after a restart', async () => {
   const own = mkdtempSync(join(tmpdir(), 'embedded-mongodb-ttl-'));
   const ago = (seconds: number): Date => new Date(Date.now() - seconds * 1000);
   type Row = { _id: string; at?: Date | Date[] | string };

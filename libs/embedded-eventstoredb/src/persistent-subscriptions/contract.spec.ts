@@ -136,7 +136,7 @@ const checkpointIs = (stream: string, revision: bigint) =>
   eventually(async () => expect((await infoOf(stream)).stats.lastCheckpointedEventRevision).toBe(revision));
 
 describe('a group', () => {
-  it('is made once, shown with its settings, changed, listed and deleted', async () => {
+  it('is created once, shown with its settings, changed, listed and deleted', async () => {
     const stream = await groupOn(3, { maxRetryCount: 7, consumerStrategyName: PINNED });
     await expect(
       client.createPersistentSubscriptionToStream(stream, GROUP, persistentSubscriptionToStreamSettingsFromDefaults()),
@@ -157,7 +157,7 @@ describe('a group', () => {
     await expect(infoOf(stream)).rejects.toThrow(PersistentSubscriptionDoesNotExistError);
   });
 
-  it('starts where it is told to, that event included', async () => {
+  it('starts at the requested event, inclusive', async () => {
     const [fromStart, fromRevision, fromEnd] = [
       await groupOn(3),
       await groupOn(3, { startFrom: 2n }),
@@ -169,7 +169,7 @@ describe('a group', () => {
     await eventually(() => expect(consumers.map(({ numbers }) => numbers)).toEqual([[0, 1, 2, 3], [2, 3], [3]]));
   });
 
-  it('on $all gives what its filter lets through', async () => {
+  it('on $all delivers what its filter accepts', async () => {
     const prefix = `all${randomUUID().slice(0, 8)}`;
     await write(`${prefix}-1`, 0);
     const group = randomUUID();
@@ -194,7 +194,7 @@ describe('a group', () => {
 });
 
 describe('a consumer', () => {
-  it('gets no more than its buffer before it answers', async () => {
+  it('gets no more than its buffer before it responds', async () => {
     const stream = await groupOn(5);
     const consumer = new Consumer(stream, 2);
     const [first, second] = (await consumer.has(2)) as [Received, Received];
@@ -205,7 +205,7 @@ describe('a consumer', () => {
     expect(consumer.numbers).toEqual([0, 1, 2, 3]);
   });
 
-  it('is refused when there are as many as the group may have', async () => {
+  it('is refused when the group has its maximum number', async () => {
     const stream = await groupOn(1, { maxSubscriberCount: 1 });
     const first = new Consumer(stream);
     await first.has(1);
@@ -219,7 +219,7 @@ describe('a consumer', () => {
     });
   });
 
-  it('that goes away leaves what it has not answered for to the next', async () => {
+  it('that disconnects leaves its unsettled events to the next', async () => {
     const stream = await groupOn(3);
     const first = new Consumer(stream);
     const [event] = (await first.has(3)) as [Received];
@@ -234,7 +234,7 @@ describe('a consumer', () => {
     ]);
   });
 
-  it('shares the events with others: each goes to one of them', async () => {
+  it('shares events with others: each goes to one of them', async () => {
     const stream = await groupOn(0);
     const consumers = [new Consumer(stream).ackAll(), new Consumer(stream).ackAll()];
     await eventually(async () => expect((await infoOf(stream)).connections).toHaveLength(2));
@@ -259,7 +259,7 @@ describe('an event', () => {
   it.each([
     ['skip', SKIP],
     ['stop', STOP],
-  ] as const)('does not come again after %s', async (_name, action) => {
+  ] as const)('is not delivered again after %s', async (_name, action) => {
     const stream = await groupOn(2);
     const consumer = new Consumer(stream);
     const [first] = (await consumer.has(2)) as [Received];
@@ -269,7 +269,7 @@ describe('an event', () => {
     expect(await parked(stream)).toBe(0n);
   });
 
-  it('comes again after retry, until it is parked', async () => {
+  it('is delivered again after retry, until it is parked', async () => {
     const stream = await groupOn(1, { maxRetryCount: 2 });
     const consumer = new Consumer(stream);
     for (const attempt of [1, 2, 3]) {
@@ -281,7 +281,7 @@ describe('an event', () => {
     expect(consumer.received).toHaveLength(3);
   });
 
-  it('comes again when it is not answered in time, until it is parked', async () => {
+  it('is delivered again after a timeout, until it is parked', async () => {
     const stream = await groupOn(1, { messageTimeout: 200, maxRetryCount: 1 });
     const consumer = new Consumer(stream);
     await consumer.has(2);
@@ -292,7 +292,7 @@ describe('an event', () => {
     await eventually(async () => expect(await parked(stream)).toBe(1n));
   });
 
-  it('that is parked waits in the parked stream, and comes once more when that is replayed', async () => {
+  it('that is parked waits in the parked stream, and is delivered again when that is replayed', async () => {
     const stream = await groupOn(3);
     const consumer = new Consumer(stream);
     const [first, second, third] = (await consumer.has(3)) as [Received, Received, Received];
@@ -339,7 +339,7 @@ describe('an event', () => {
     await eventually(async () => expect(await parked(stream)).toBe(1n));
   });
 
-  it('that a link points to comes with its link, by which it is acknowledged', async () => {
+  it('that is the target of a link comes with the link, by which it is acknowledged', async () => {
     const source = `source-${randomUUID()}`;
     await write(source, 7);
     const stream = await groupOn(0, { resolveLinkTos: true });
@@ -360,7 +360,7 @@ describe('an event', () => {
 });
 
 describe('a checkpoint', () => {
-  it('stays before an event that is not answered for, and is where the group goes on', async () => {
+  it('never passes an unsettled event, and is where the group continues', async () => {
     const stream = await groupOn(4);
     const consumer = new Consumer(stream);
     const [first, , third, fourth] = (await consumer.has(4)) as [Received, Received, Received, Received];

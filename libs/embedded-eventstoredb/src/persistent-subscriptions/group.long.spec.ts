@@ -293,7 +293,7 @@ function heldBytes(): number {
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-it('holds places of events, not events, and no more than its buffers take, however far it lags behind', async () => {
+it('holds positions of events, not events, and no more than its buffers, however far it lags behind', async () => {
   const life = new Life();
   try {
     const data = Buffer.alloc(10_000, 'x');
@@ -330,7 +330,7 @@ it('holds places of events, not events, and no more than its buffers take, howev
   }
 });
 
-it('sends nothing more to a consumer that does not read, and goes on when it does', async () => {
+it('sends nothing more to a consumer that does not read, and continues when it does', async () => {
   const life = new Life();
   try {
     await life.subscriptions.create(SETTINGS);
@@ -355,7 +355,7 @@ it('sends nothing more to a consumer that does not read, and goes on when it doe
   }
 });
 
-it('starts in spite of nonsense in the streams that groups are kept in', async () => {
+it('starts despite invalid events in the streams of groups', async () => {
   const life = new Life();
   try {
     await life.subscriptions.create(SETTINGS);
@@ -376,7 +376,7 @@ it('starts in spite of nonsense in the streams that groups are kept in', async (
   }
 });
 
-it('does not take a group for another whose names make the same key', async () => {
+it('does not confuse groups whose names give the same key', async () => {
   const life = new Life();
   try {
     await life.subscriptions.create({ ...SETTINGS, source: 'a::b', group: 'c' });

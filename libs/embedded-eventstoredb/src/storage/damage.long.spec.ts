@@ -170,7 +170,7 @@ it.each([
   expect(silent).toEqual([]);
 });
 
-it('notices that a revision is missing in the index', async () => {
+it('detects a revision missing in the index', async () => {
   const directory = join(root, 'gap');
   const log = open(directory);
   const writer = new LogWriter(log, Date.now);
@@ -209,7 +209,7 @@ it('notices that a revision is missing in the index', async () => {
   await again.close();
 });
 
-it('says that what a kill left of an unacknowledged append was cut off', async () => {
+it('reports that the remains of an unacknowledged append were cut off after a kill', async () => {
   const directory = join(root, 'torn');
   const log = open(directory);
   const writer = new LogWriter(log, Date.now);

@@ -63,7 +63,7 @@ async function written(client: EventStoreDBClient): Promise<string[]> {
 }
 const twice = (streams: readonly string[]): string[] => streams.flatMap((stream) => [stream, stream]);
 
-it('refuses what does not fit, goes on serving, and has all that it acknowledged after a restart', async () => {
+it('refuses what does not fit, keeps serving, and has everything acknowledged after a restart', async () => {
   const directory = join(root, 'data');
   const acknowledged: string[] = [];
   const limited = async (client: EventStoreDBClient): Promise<void> => {

@@ -69,7 +69,7 @@ describe('after a crash', () => {
   });
   afterEach(() => void jest.restoreAllMocks());
 
-  it('has all groups that were flushed and nothing of a torn one, wherever it is torn', async () => {
+  it('has all flushed groups and nothing of a torn one, wherever it is torn', async () => {
     const log = EventLog.open(directory);
     await written(log, 0, 5);
     const sound = log.end - FIRST_POSITION;
@@ -88,7 +88,7 @@ describe('after a crash', () => {
     expect(said).toHaveLength(Math.floor((whole - sound - 1) / 7));
   });
 
-  it('has nothing of a group of which a part in the middle is missing', async () => {
+  it('has nothing of a group with a missing part', async () => {
     const log = EventLog.open(directory);
     await written(log, 0, 5);
     const sound = log.end - FIRST_POSITION;
@@ -123,7 +123,7 @@ describe('after a crash', () => {
   });
 });
 
-it('goes on in the next file when one is full, and reads across them in both directions', async () => {
+it('continues in the next file when one is full, and reads across them in both directions', async () => {
   let log = EventLog.open(directory, 4096);
   await written(log, 0, 50);
   expect(files(directory).length).toBeGreaterThan(5);
@@ -147,7 +147,7 @@ it('goes on in the next file when one is full, and reads across them in both dir
   await log.close();
 });
 
-it('does not open a log of which a file is missing, and lets files of others lie', async () => {
+it('does not open a log with a missing file, and ignores unknown files', async () => {
   const log = EventLog.open(directory, 4096);
   await written(log, 0, 50);
   await log.close();
@@ -158,7 +158,7 @@ it('does not open a log of which a file is missing, and lets files of others lie
   expect(() => EventLog.open(directory, 4096)).toThrow(DamagedLog);
 });
 
-it('gives back streams of which a part is in the index and a part is not', async () => {
+it('returns streams that are only partly indexed', async () => {
   let log = EventLog.open(directory);
   await written(log, 0, 6);
   await log.close();
@@ -177,7 +177,7 @@ it('gives back streams of which a part is in the index and a part is not', async
   await log.close();
 });
 
-it('makes its index anew when there is none', async () => {
+it('rebuilds a missing index', async () => {
   const log = EventLog.open(directory, 4096);
   await written(log, 0, 20);
   const before = log.stream('stream-2');
@@ -191,7 +191,7 @@ it('makes its index anew when there is none', async () => {
   await again.close();
 });
 
-it('leaves no reserved space behind when it is closed', async () => {
+it('leaves no preallocated space behind when it is closed', async () => {
   const log = EventLog.open(directory);
   await written(log, 0, 3);
   const { end } = log;
@@ -231,7 +231,7 @@ describe('format 1', () => {
   const before = JSON.parse(readFileSync(join(fixtures, 'format-1.json'), 'utf8')) as Before;
   beforeEach(() => writeFileSync(join(directory, 'data.mdb'), gunzipSync(readFileSync(join(fixtures, 'format-1.mdb.gz')))));
 
-  it('is upgraded without a change to any record', async () => {
+  it('is upgraded without changing any record', async () => {
     const log = EventLog.open(directory);
     check(log, before);
     expect(existsSync(join(directory, 'data.mdb'))).toBe(false);
@@ -245,7 +245,7 @@ describe('format 1', () => {
     await again.close();
   });
 
-  it('is upgraded again when the first time was cut short', async () => {
+  it('is upgraded again after an interruption', async () => {
     mkdirSync(logDirectory(directory));
     writeFileSync(segmentPath(directory, { base: FIRST_POSITION, generation: 0 }), 'half a record');
     const log = EventLog.open(directory);
@@ -266,7 +266,7 @@ describe('format 2', () => {
     ['whose index is sound', (): void => undefined],
     ['whose index would crash LMDB', (): void => truncateSync(join(directory, 'data.mdb'), 8192)],
     ['whose index is lost', (): void => rmSync(join(directory, 'data.mdb'))],
-  ])('%s is read with an index of the present format', async (_name, damage) => {
+  ])('%s is read with an index of the current format', async (_name, damage) => {
     damage();
     const log = EventLog.open(directory);
     check(log, before);

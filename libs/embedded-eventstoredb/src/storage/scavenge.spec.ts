@@ -109,7 +109,7 @@ function allOf(log: EventLog): LogRecord[] {
   return all.filter((record) => !isDiary(record));
 }
 
-it('drops what no reader sees, keeps all else at its place, and so it stays after a restart', async () => {
+it('removes what no reader sees, and keeps everything else in place, also after a restart', async () => {
   let node = opened();
   const fill = async (stream: string, events: number): Promise<void> => {
     for (let n = 0; n < events; n++) await node.writer.append(stream, ANY, [event(`${stream} ${n}`)]);
@@ -187,7 +187,7 @@ it('drops what no reader sees, keeps all else at its place, and so it stays afte
   await node.close();
 });
 
-it('takes appends and serves reads meanwhile, and can be stopped', async () => {
+it('accepts appends and serves reads meanwhile, and can be stopped', async () => {
   const node = opened();
   for (let n = 0; n < 200; n++) await node.writer.append('counted', ANY, [event(`${n}`)]);
   await metadata(node, 'counted', { $maxCount: 1 });
@@ -217,7 +217,7 @@ it('takes appends and serves reads meanwhile, and can be stopped', async () => {
   await node.close();
 });
 
-it('leaves a whole log behind wherever it is cut short', async () => {
+it('leaves an intact log wherever it is interrupted', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.record({ stream: fc.constantFrom('a', 'b', 'c'), events: fc.integer({ min: 1, max: 4 }) }), {
@@ -267,7 +267,7 @@ it('leaves a whole log behind wherever it is cut short', async () => {
 describe('a backup', () => {
   const target = (): string => join(root, 'backup');
 
-  it('that is taken while events are written is a log that ends between two groups, and a node starts from it', async () => {
+  it('taken during writes is a log that ends between two groups, on which a node starts', async () => {
     const node = opened();
     for (let n = 0; n < 60; n++) await node.writer.append(`stream-${n % 4}`, ANY, [event(`${n}`)]);
     await metadata(node, 'stream-0', { $maxCount: 2 });
@@ -291,7 +291,7 @@ describe('a backup', () => {
     await node.close();
   });
 
-  it('is refused where something lies already, and removes what it could not finish', async () => {
+  it('is refused in a directory that is not empty, and removes an incomplete copy', async () => {
     const node = opened();
     await node.writer.append('a', ANY, [event('1')]);
     mkdirSync(target());
@@ -305,7 +305,7 @@ describe('a backup', () => {
   });
 });
 
-it('is started, told and stopped by any client of Operations, and leaves a diary', async () => {
+it('is started, reported and stopped through Operations, and leaves a record', async () => {
   const node = await startEmbeddedEventStoreDB({ directory, port: 0 });
   const client = EventStoreDBClient.connectionString(node.url);
   const operations = new operationsService.OperationsClient(`127.0.0.1:${node.port}`, credentials.createInsecure());

@@ -70,7 +70,7 @@ async function take(
 }
 
 describe('appending', () => {
-  it('answers with the revision and position of the last event', async () => {
+  it('returns the revision and position of the last event', async () => {
     const stream = freshStream();
     const first = await client.appendToStream(stream, [event(0), event(1)], { expectedRevision: NO_STREAM });
     expect(first).toMatchObject({ success: true, nextExpectedRevision: 1n });
@@ -79,7 +79,7 @@ describe('appending', () => {
     expect(second.position?.commit).toBeGreaterThan(first.position?.commit ?? 0n);
   });
 
-  it('refuses another revision than the expected one, and writes nothing', async () => {
+  it('refuses a revision other than the expected one, and writes nothing', async () => {
     const stream = freshStream();
     await client.appendToStream(stream, event(0));
     await expect(client.appendToStream(stream, event(1), { expectedRevision: 5n })).rejects.toThrow(WrongExpectedVersionError);
@@ -147,7 +147,7 @@ describe('reading', () => {
     expect(await numbers({ direction: BACKWARDS, fromRevision: 2n, maxCount: 2 })).toEqual([2, 1]);
   });
 
-  it('reads more events than fit into one page, in order', async () => {
+  it('reads more events than fit in one page, in order', async () => {
     const stream = freshStream();
     for (let batch = 0; batch < 4; batch++)
       await client.appendToStream(
@@ -158,7 +158,7 @@ describe('reading', () => {
     expect(data).toEqual(Array.from({ length: 2000 }, (_, n) => ({ n })));
   });
 
-  it('says when a stream is missing', async () => {
+  it('reports a missing stream', async () => {
     await expect(dataOf(client.readStream(freshStream()))).rejects.toThrow(StreamNotFoundError);
   });
 
@@ -182,7 +182,7 @@ describe('reading', () => {
 });
 
 describe('deleting', () => {
-  it('hides a deleted stream until it is written again, where its revisions go on', async () => {
+  it('hides a deleted stream until it is written again, with continued revisions', async () => {
     const stream = freshStream();
     await client.appendToStream(stream, [event(0), event(1)]);
     await client.deleteStream(stream);
@@ -192,7 +192,7 @@ describe('deleting', () => {
     expect(await dataOf(client.readStream(stream))).toEqual([{ n: 2 }]);
   });
 
-  it('ends a tombstoned stream for good', async () => {
+  it('ends a tombstoned stream permanently', async () => {
     const stream = freshStream();
     await client.appendToStream(stream, event(0));
     await client.tombstoneStream(stream);
@@ -200,7 +200,7 @@ describe('deleting', () => {
     await expect(client.appendToStream(stream, event(1))).rejects.toThrow(StreamDeletedError);
   });
 
-  it('leaves the events gone when the metadata of a deleted stream is written', async () => {
+  it('does not restore events when the metadata of a deleted stream is written', async () => {
     const stream = freshStream();
     await client.appendToStream(stream, [event(0), event(1), event(2)]);
     await client.deleteStream(stream);
@@ -211,7 +211,7 @@ describe('deleting', () => {
     expect(await dataOf(client.readStream(stream))).toEqual([{ n: 3 }]);
   });
 
-  it('deletes a stream that has metadata only', async () => {
+  it('deletes a stream that has only metadata', async () => {
     const stream = freshStream();
     await client.setStreamMetadata(stream, { maxCount: 5 });
     const { position } = await client.deleteStream(stream);
@@ -229,7 +229,7 @@ describe('deleting', () => {
     await expect(client.setStreamMetadata(stream, { maxCount: 5 })).rejects.toThrow(StreamDeletedError);
   });
 
-  it('revives a deleted stream by an append of no events, whose position is its own', async () => {
+  it('restores a deleted stream by an empty append, which has its own position', async () => {
     const stream = freshStream();
     await client.appendToStream(stream, event(0));
     await client.deleteStream(stream);
@@ -242,7 +242,7 @@ describe('deleting', () => {
     expect(position?.commit).toBeLessThan(metadata[0] as bigint);
   });
 
-  it('shows what stream metadata leaves', async () => {
+  it('shows only what stream metadata leaves visible', async () => {
     const stream = freshStream();
     await client.appendToStream(stream, [event(0), event(1), event(2)]);
     await client.setStreamMetadata(stream, { maxCount: 2, owner: 'ann' });
@@ -254,7 +254,7 @@ describe('deleting', () => {
 });
 
 describe('subscribing', () => {
-  it('gives a stream its history, says that it has caught up, and goes on live', async () => {
+  it("delivers a stream's history, reports that it has caught up, and continues live", async () => {
     const stream = freshStream();
     await client.appendToStream(stream, [event(0), event(1)]);
     const subscription = client.subscribeToStream<Ticket>(stream, { fromRevision: START });
@@ -272,7 +272,7 @@ describe('subscribing', () => {
     expect(await take(live, 1)).toEqual([{ stream, revision: 2n, n: 2 }]);
   });
 
-  it('gives $all in order, only what the filter lets through, from a position on', async () => {
+  it('delivers $all in order, filtered, from a position', async () => {
     const prefix = `order${randomUUID().slice(0, 8)}`;
     const mark = await client.appendToStream(freshStream('mark'), event(0));
     const position = mark.position;
@@ -286,7 +286,7 @@ describe('subscribing', () => {
     expect((await take(subscription, 9)).map(({ n }) => n)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
   });
 
-  it('tells a filtered subscriber how far it has come when nothing matches', async () => {
+  it('sends checkpoints to a filtered subscriber when nothing matches', async () => {
     const type = `never-${randomUUID()}`;
     const { position } = await client.appendToStream(freshStream(), event(0));
     if (!position) throw new Error('an append without a position');

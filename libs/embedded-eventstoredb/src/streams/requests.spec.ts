@@ -139,7 +139,7 @@ describe('persistent subscriptions', () => {
   const onAll = { all: { start: {}, no_filter: {} }, group_name: 'g' };
   const thrown = { code: status.UNKNOWN, details: 'Exception was thrown by handler.' };
 
-  it('are an empty list when there are none, or none any more', async () => {
+  it('are an empty list when there are none, or no longer any', async () => {
     const all = { options: { list_all_subscriptions: {} } };
     expect(await ask('list', all)).toEqual([{}]);
     await ask('create', { options: { ...onStream, settings } });
@@ -206,7 +206,7 @@ describe('persistent subscriptions', () => {
     ['an unknown action', (id: string) => ({ nack: { ids: [id], action: 9, reason: '' } })],
     ['an id that is none', () => ({ ack: { ids: ['none'] } })],
     ['options once more', () => ({ options: { stream_identifier: 's', group_name: 'g', buffer_size: 1, uuid_option: { string: {} } } })],
-  ])('send on and listen no more after %s', async (_name, nonsense) => {
+  ])('keep sending but stop listening after %s', async (_name, nonsense) => {
     await client.appendToStream('s', events(2));
     await ask('create', { options: { ...onStream, settings } });
     const consumer = open('consume');
@@ -230,7 +230,7 @@ describe('persistent subscriptions', () => {
 });
 
 describe('when the node stops', () => {
-  it('calls without an answer end as unavailable', async () => {
+  it('calls without a response end as unavailable', async () => {
     const unfinished = open('append');
     unfinished.write({ options: { stream_identifier: 's', any: {} } });
     const unread = open('read');

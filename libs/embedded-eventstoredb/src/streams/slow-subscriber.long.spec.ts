@@ -52,7 +52,7 @@ it.each([
       filter: { stream_identifier: { prefix: [stream] }, max: 32, checkpointIntervalMultiplier: 1000 },
     }),
   ],
-] as const)('reads %s on from the log after it has stopped reading, without gap or repetition', async (_name, options) => {
+] as const)('continues reading %s from the log after it stopped reading, without gaps or repetition', async (_name, options) => {
   const stream = `slow-${randomUUID()}`;
   const call = subscribe(options(stream));
   call.on('error', () => undefined);

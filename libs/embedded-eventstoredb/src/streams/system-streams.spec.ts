@@ -64,7 +64,7 @@ async function links(stream: string, count: number): Promise<string[]> {
 
 const event = (type: string, metadata: Record<string, string> = {}) => jsonEvent({ type, data: {}, metadata });
 
-it('takes the projections that make them for enabled, and knows no others', async () => {
+it('reports the system projections as enabled, and no others', async () => {
   await start();
   for (const name of ['$by_category', '$by_event_type', '$by_correlation_id', '$stream_by_category', '$streams'])
     await client.enableProjection(name);
@@ -91,7 +91,7 @@ it('links each event in the streams of its category, type and correlation id, an
   expect(await linksOf('$ce-plain')).toEqual([]);
 });
 
-it('makes links as the system projections do: of type $>, and of $@ for streams of a category, not JSON', async () => {
+it('writes links like the system projections: of type $>, and of $@ for streams of a category, not JSON', async () => {
   await start();
   await client.appendToStream('ticket-1', event('opened'));
   await links('$streams', 1);
@@ -119,7 +119,7 @@ it('splits at the first dash, and links neither system streams nor system types'
   for (const none of ['$ce-', '$ce-$own', '$et-$odd', '$et-$metadata', '$et-$>', '$ce-$ce']) expect(await linksOf(none)).toEqual([]);
 });
 
-it('tells of deletes in the category, and links whoever was linked to by the name of the target', async () => {
+it('links deletes in the category, and links to links by the name of the target', async () => {
   await start();
   await client.appendToStream('ticket-1', event('opened'));
   await client.appendToStream('ticket-2', event('opened'));
@@ -147,7 +147,7 @@ it('feeds subscriptions to a category', async () => {
   expect(seen).toEqual(['ticket-0', 'ticket-1', 'ticket-2', 'ticket-3', 'ticket-4']);
 });
 
-it('goes on where it was after a restart, also when it was switched off meanwhile', async () => {
+it('continues where it was after a restart, even if it was switched off meanwhile', async () => {
   await start();
   await client.appendToStream('ticket-1', [event('opened'), event('escalated')]);
   await links('$ce-ticket', 2);
@@ -171,7 +171,7 @@ it('leaves the log alone when it is switched off', async () => {
   expect([...streams]).toEqual(['$$$scavenges', 'ticket-1']);
 });
 
-it('links everything once and in order, over kills in the middle of the work', async () => {
+it('links everything once and in order, despite kills in mid-work', async () => {
   const compiled = compileLibrary();
   let running: NodeProcess | undefined;
   const written: string[] = [];

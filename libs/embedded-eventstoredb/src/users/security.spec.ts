@@ -74,7 +74,7 @@ async function all<T>(events: AsyncIterable<T>): Promise<T[]> {
 const opened = jsonEvent({ type: 'opened', data: {} });
 
 describe('a node with TLS and users', () => {
-  it('serves its administrator, on a connection of its own and by the credentials of a call', async () => {
+  it('serves its administrator, by the credentials of a connection and of a call', async () => {
     const running = await start();
     expect(running.url).toBe(`esdb://127.0.0.1:${running.port}?tls=true`);
     expect((await connect(running, asAdmin).appendToStream('ticket-1', opened)).success).toBe(true);
@@ -83,7 +83,7 @@ describe('a node with TLS and users', () => {
     expect(read.map(({ event }) => event?.type)).toEqual(['opened']);
   });
 
-  it('refuses callers without credentials and with wrong ones, each in their own way', async () => {
+  it('refuses callers without credentials and with wrong ones, with different errors', async () => {
     const running = await start();
     await expect(connect(running).appendToStream('ticket-1', opened)).rejects.toThrow(AccessDeniedError);
     await expect(connect(running, { username: 'admin', password: 'guess' }).appendToStream('ticket-1', opened)).rejects.toMatchObject({
@@ -94,7 +94,7 @@ describe('a node with TLS and users', () => {
     });
   });
 
-  it('keeps users over a restart, their passwords unreadable, and forgets a sign-in when its user changes', async () => {
+  it('keeps users across a restart, with unreadable passwords, and forgets a sign-in when its user changes', async () => {
     const first = await start();
     const ann = { username: 'ann', password: 'first' };
     await asAdministrator(first, 'Create', 'UsersProfileReq', { login_name: 'ann', password: 'first', full_name: 'Ann', groups: [] });
@@ -114,14 +114,14 @@ describe('a node with TLS and users', () => {
     await expect(all(connect(second, ann).readStream('ticket-1'))).rejects.toMatchObject({ code: 16 });
   });
 
-  it('gives the administrator the password that it is started with', async () => {
+  it('gives the administrator the password with which it is started', async () => {
     await (await start()).close();
     const running = await start({ credentials: { user: 'admin', password: 'another' } });
     expect((await connect(running, { username: 'admin', password: 'another' }).appendToStream('ticket-1', opened)).success).toBe(true);
     await expect(connect(running, asAdmin).appendToStream('ticket-1', opened)).rejects.toMatchObject({ code: 16 });
   });
 
-  it('enforces the list of a stream, also behind links', async () => {
+  it("enforces a stream's access list, also for targets of links", async () => {
     const running = await start();
     const administrator = connect(running, asAdmin);
     await asAdministrator(running, 'Create', 'UsersProfileReq', { login_name: 'ann', password: 'pw', full_name: 'Ann', groups: [] });
@@ -138,7 +138,7 @@ describe('a node with TLS and users', () => {
     expect(resolved?.event?.streamId).toBe('secret-1');
   });
 
-  it('opens $all to a user who is no administrator, where its list says so: what an application needs', async () => {
+  it('opens $all to an ordinary user if its list says so, as applications need it', async () => {
     const running = await start();
     const app: Credentials = { username: 'app', password: 'its own' };
     await asAdministrator(running, 'Create', 'UsersProfileReq', {
@@ -156,7 +156,7 @@ describe('a node with TLS and users', () => {
     await expect(ours.setStreamMetadata('$all', {})).rejects.toThrow(AccessDeniedError);
   });
 
-  it('listens on every address, and tells clients that look for it the one they came to', async () => {
+  it('listens on every address, and returns to clients the one they used', async () => {
     const running = await start({ host: '0.0.0.0' });
     expect(running.url).toBe(`esdb://localhost:${running.port}?tls=true`);
     const client = EventStoreDBClient.connectionString(
@@ -179,7 +179,7 @@ describe('a node with TLS and users', () => {
 });
 
 describe('what it does not start with', () => {
-  it('an address of the network without TLS or without users', async () => {
+  it('a network address without TLS or without users', async () => {
     for (const host of ['0.0.0.0', '::', '192.168.1.10', 'example.org']) {
       for (const lacking of [{}, { tls }, { credentials: admin }]) {
         await expect(startEmbeddedEventStoreDB({ directory, port: 0, host, ...lacking })).rejects.toThrow(NotLoopback);
@@ -187,7 +187,7 @@ describe('what it does not start with', () => {
     }
   });
 
-  it('a certificate and key that are none, or do not belong together', async () => {
+  it('an invalid certificate and key, or ones that do not belong together', async () => {
     const otherKey = '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg\n-----END PRIVATE KEY-----\n';
     for (const bad of [
       { ...tls, cert: 'no certificate' },
@@ -200,7 +200,7 @@ describe('what it does not start with', () => {
     }
   });
 
-  it('a user whom no header could name', async () => {
+  it('a user that cannot be named in a header', async () => {
     for (const bad of [
       { user: '', password: 'x' },
       { user: 'a:b', password: 'x' },

@@ -104,7 +104,7 @@ test('the order of values is total', () => {
   );
 });
 
-test('fields are kept and left out by their bytes as they are by their names', () => {
+test('fields are picked and omitted by their bytes as by their names', () => {
   // Few names, so that neighbours, all and none are asked for.
   const key = fc.constantFrom('_id', 'a', 'ab', 'b', 'ß', '');
   const fields = fc.uniqueArray(fc.tuple(key, value), { selector: ([each]) => each });
@@ -132,7 +132,7 @@ const rebuilt = (each: Value): Value => {
   return each instanceof Code && each.scope ? new Code(each.text, rebuilt(each.scope) as Doc) : each;
 };
 
-test('what is written is read as it was, and written again as the same bytes', () => {
+test('what is written is read unchanged, and written again as the same bytes', () => {
   fc.assert(
     fc.property(value, (each) => {
       const written = encode(Doc.of(['before', 'v', 'after'], [1, each, 'x']));
@@ -163,7 +163,7 @@ test("the bytes are those of the driver's own library", () => {
   );
 });
 
-test('decimals are read, written and computed as the standard has it', () => {
+test('decimals are read, written and computed according to the standard', () => {
   for (const each of [
     '0',
     '-0',
@@ -198,7 +198,7 @@ test('decimals are read, written and computed as the standard has it', () => {
   expect(compute(remainder, '-7.5', '2')).toBe('-1.5');
 });
 
-test('a document with many fields keeps them apart from those that are made of it', () => {
+test('documents derived from one with many fields do not affect it', () => {
   const wide = Doc.of(
     Array.from({ length: 11 }, (_, n) => `k${n}`),
     Array.from({ length: 11 }, (_, n) => n),

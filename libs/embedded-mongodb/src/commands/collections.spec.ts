@@ -36,7 +36,7 @@ describe('indexes', () => {
     await refused({ createIndexes: name, indexes: [{ key: { b: 1 }, name: 'b_1', hidden: 1 }] }, 14);
   });
 
-  test('of the same keys may differ in being unique or sparse; their keys alone do not name one', async () => {
+  test('with the same keys may differ in being unique or sparse; their keys alone are ambiguous', async () => {
     const { collectionName: name } = await server.fresh([{ a: 1 }]);
     const create = (index: Document): Promise<Document> =>
       server.db.command({ createIndexes: name, indexes: [{ key: { a: 1 }, name: 'plain', ...index }] });
@@ -60,7 +60,7 @@ describe('indexes', () => {
     [{ a: /^x/ }, 67],
     [{ $expr: { $gt: ['$a', 1] } }, 224],
     [{ $and: [] }, 2],
-  ])('have no filter %j', async (partialFilterExpression, code) => {
+  ])('cannot have the filter %j', async (partialFilterExpression, code) => {
     await refused({ createIndexes: 'partial', indexes: [{ key: { a: 1 }, name: 'a_1', partialFilterExpression }] }, code);
   });
 
@@ -87,7 +87,7 @@ describe('views', () => {
     return name;
   };
 
-  test('stand on 18 others at most', async () => {
+  test('are nested at most 18 deep', async () => {
     let { collectionName: name } = await server.fresh([{ _id: 1 }]);
     for (let depth = 1; depth <= 19; depth++) name = await view(name);
     expect(await server.db.collection(name).find().toArray()).toEqual([{ _id: 1 }]);
@@ -103,7 +103,7 @@ describe('views', () => {
     await refused({ create: 'itself', viewOn: 'other', pipeline: [{ $unionWith: 'itself' }] }, 5);
   });
 
-  test('are no more than 20 that stand on one another, and 16 MB of stages', async () => {
+  test('are read at most 20 deep, with 16 MB of stages', async () => {
     let { collectionName: name } = await server.fresh();
     for (let depth = 1; depth <= 20; depth++) name = await view(name);
     await refused({ create: 'above', viewOn: name, pipeline: [] }, 165);
@@ -111,7 +111,7 @@ describe('views', () => {
   });
 
   test.each([{ storageEngine: { other: {} } }, { timeseries: { timeField: 'a' } }, { idIndex: { key: { _id: 1 }, name: '_id_' } }])(
-    'have no option %j',
+    'cannot have the option %j',
     async (option) => {
       await refused({ create: 'made', viewOn: 'other', pipeline: [], ...option }, 72);
     },
@@ -125,12 +125,12 @@ describe('views', () => {
     [{ $documents: [] }, 73],
     [{ $facet: { a: [{ $out: 'a' }] } }, 40600],
     [{ $lookup: { from: 'a', as: 'b', pipeline: [{ $out: 'a' }] } }, 51047],
-  ])('have no stage %j', async (stage, code) => {
+  ])('cannot have the stage %j', async (stage, code) => {
     await refused({ create: 'made', viewOn: 'other', pipeline: [stage] }, code);
   });
 });
 
-test('a filter of names sees nothing but names', async () => {
+test('a filter of a name-only list sees only names', async () => {
   const { collectionName: name } = await server.fresh([{ a: 1 }]);
   const listed = (filter: Document, nameOnly: boolean): Promise<Document[]> =>
     server.db.listCollections({ name, ...filter }, { nameOnly }).toArray();
@@ -139,7 +139,7 @@ test('a filter of names sees nothing but names', async () => {
   expect(await listed({ type: 'collection' }, true)).toEqual([{ name, type: 'collection' }]);
 });
 
-test('collections of the server itself have no validators', async () => {
+test('internal collections of the server cannot have validators', async () => {
   await refused({ create: 'system.js', validator: { a: 1 } }, 72);
   const name = `c${new ObjectId().toHexString()}`;
   await expect(server.client.db('admin').command({ create: name, validator: { a: 1 } })).rejects.toMatchObject({ code: 72 });
@@ -149,7 +149,7 @@ describe('cursors', () => {
   const open = async (name: string, options: Document = {}): Promise<Long> =>
     (await server.db.command({ find: name, batchSize: 1, ...options }, { promoteLongs: false }))['cursor'].id as Long;
 
-  test('of a session end with it', async () => {
+  test('in a session end with it', async () => {
     const { collectionName: collection } = await server.fresh([{}, {}, {}]);
     await server.client.withSession(async (session) => {
       const kept = await open(collection);
@@ -160,14 +160,14 @@ describe('cursors', () => {
     });
   });
 
-  test('are all left alone where one of them is named wrongly', async () => {
+  test('are all left open if one of them is named wrongly', async () => {
     const { collectionName: collection } = await server.fresh([{}, {}, {}]);
     const id = await open(collection);
     await refused({ killCursors: collection, cursors: [id, 'other'] }, 14);
     expect((await server.db.command({ getMore: id, collection }))['cursor'].nextBatch).toHaveLength(2);
   });
 
-  test('have the time limit of their query, and none for each batch', async () => {
+  test('have the time limit of their query, not one per batch', async () => {
     const { collectionName: collection } = await server.fresh([{}, {}, {}]);
     await refused({ getMore: await open(collection), collection, maxTimeMS: 100 }, 2);
   });
@@ -223,7 +223,7 @@ test.each<readonly [command: Document, code: number]>([
   [{ create: 'made', idIndex: { key: { _id: 1 }, name: '_id_' }, timeseries: { timeField: 'a' } }, 72],
 ])('%j is refused with %d', refused);
 
-test('a new collection may be told of the index that it has anyway', async () => {
+test('a new collection accepts an idIndex that matches the default', async () => {
   const collation = { locale: 'en' };
   await server.db.command({ create: 'told', idIndex: { key: { _id: 1 }, name: '_id_', v: 2, collation }, collation });
   expect(await server.db.collection('told').indexes()).toMatchObject([{ v: 2, key: { _id: 1 }, name: '_id_', collation }]);

@@ -7,7 +7,7 @@ describe('explain', () => {
   const explained = async (command: Document): Promise<Document> =>
     server.db.command({ explain: command, verbosity: 'executionStats' }) as Promise<Document>;
 
-  test('counts what each stage has done', async () => {
+  test('counts the work of each stage', async () => {
     const collection = await server.fresh([1, 2, 3, 4].map((a) => ({ _id: a, a, b: a % 2 })));
     await collection.createIndex({ a: 1 });
     const { collectionName: find } = collection;
@@ -23,7 +23,7 @@ describe('explain', () => {
     expect(scanned.executionStages).toMatchObject({ stage: 'COLLSCAN', nReturned: 2, docsExamined: 4 });
   });
 
-  test('of writes tells what they would do, and does it not', async () => {
+  test('of writes shows their effect without executing them', async () => {
     const collection = await server.fresh([{ a: 1 }, { a: 1 }, { a: 2 }]);
     const { collectionName: name } = collection;
     const stages = async (command: Document): Promise<Document> => {
@@ -44,7 +44,7 @@ describe('explain', () => {
   });
 });
 
-test('validate describes the indexes, and counts nothing where metadata are wanted alone', async () => {
+test('validate describes the indexes, and counts nothing if only metadata is requested', async () => {
   const { collectionName: name } = await server.fresh([{ a: 1 }]);
   await server.db.collection(name).createIndex({ a: 1 });
   const found = await server.db.command({ validate: name });
@@ -68,7 +68,7 @@ test('validate describes the indexes, and counts nothing where metadata are want
     expect(await server.db.command({ validate: name, ...options })).toMatchObject({ valid: true, repaired: false, repairMode });
 });
 
-test('the counts of dbStats are of 64 bits', async () => {
+test('the counts of dbStats have 64 bits', async () => {
   await server.fresh([{ a: 1 }]);
   const { objects, collections, scaleFactor, fsTotalSize } = await server.db.command({ dbStats: 1, scale: 1024 }, { promoteLongs: false });
   expect([objects, collections, scaleFactor].every((count) => count instanceof Long)).toBe(true);
@@ -92,14 +92,14 @@ test.each<readonly [string, number, Document]>([
   await expect(server.db.command(command)).rejects.toMatchObject({ code });
 });
 
-test('sizes are divided by numbers of any size', async () => {
+test('sizes are divided by numbers of any magnitude', async () => {
   const { collectionName: collStats } = await server.fresh([{ a: 1 }]);
   const scale = Long.MAX_VALUE;
   expect(await server.db.command({ dbStats: 1, scale })).toMatchObject({ ok: 1 });
   expect(await server.db.command({ collStats, scale })).toMatchObject({ size: 0, scaleFactor: 0x7fffffff });
 });
 
-test('dataSize tells the documents of a collection, and none of one that there is not', async () => {
+test('dataSize counts the documents of a collection, and none for a missing one', async () => {
   const { namespace } = await server.fresh([{ _id: 1, text: 'a'.repeat(1000) }, { _id: 2 }]);
   const found = await server.db.command({ dataSize: namespace, keyPattern: { _id: 1 } });
   expect(found).toMatchObject({ estimate: false, numObjects: 2 });
@@ -111,7 +111,7 @@ test('dataSize tells the documents of a collection, and none of one that there i
   });
 });
 
-test('connectionStatus tells privileges where they are wanted', async () => {
+test('connectionStatus shows privileges on request', async () => {
   const { authInfo, uuid } = await server.db.command({ connectionStatus: 1 });
   expect((uuid as BSON.Binary).sub_type).toBe(4);
   expect(authInfo).not.toHaveProperty('authenticatedUserPrivileges');
@@ -119,7 +119,7 @@ test('connectionStatus tells privileges where they are wanted', async () => {
   expect(whole.authenticatedUserPrivileges).toEqual(expect.any(Array));
 });
 
-test('a filter of databases sees nothing but names where names are wanted', async () => {
+test('a filter of databases sees only names in a name-only list', async () => {
   await server.fresh([{ a: 1 }]);
   const admin = server.client.db('admin');
   const listed = async (filter: Document, nameOnly: boolean): Promise<Document[]> =>
@@ -138,7 +138,7 @@ describe('$indexStats', () => {
   const ops = async (name: string): Promise<Record<string, number>> =>
     Object.fromEntries((await indexStats(name)).map((index) => [index['name'] as string, (index['accesses'].ops as Long).toNumber()]));
 
-  test('tells what an index is, and since when its use is counted', async () => {
+  test('describes an index, and since when its use is counted', async () => {
     const collection = await server.fresh([{ a: 1 }]);
     const before = Date.now();
     await collection.createIndex({ a: 1, b: -1 }, { unique: true });
@@ -155,7 +155,7 @@ describe('$indexStats', () => {
     expect(Math.abs((index['accesses'].since as Date).getTime() - before)).toBeLessThan(60_000);
   });
 
-  test('counts each query that an index has served once, and no explanation', async () => {
+  test('counts each query served by an index once, and explanations not at all', async () => {
     const collection = await server.fresh(Array.from({ length: 400 }, (_, a) => ({ _id: a as never, a, b: a % 3 })));
     const { collectionName: name } = collection;
     await collection.createIndexes([{ key: { a: 1 } }, { key: { b: 1 } }]);
@@ -178,7 +178,7 @@ describe('$indexStats', () => {
     expect(await ops(name)).toEqual({ _id_: 1, a_1: 7, b_1: 2 });
   });
 
-  test('counts an index of another collection where that is looked up', async () => {
+  test('counts an index of another collection in lookups', async () => {
     const [local, foreign] = [await server.fresh([{ a: 1 }, { a: 2 }]), await server.fresh([{ a: 1 }, { a: 2 }])];
     await foreign.createIndex({ a: 1 });
     await local.aggregate([{ $lookup: { from: foreign.collectionName, localField: 'a', foreignField: 'a', as: 'found' } }]).toArray();
@@ -186,7 +186,7 @@ describe('$indexStats', () => {
     expect(await ops(local.collectionName)).toEqual({ _id_: 0 });
   });
 
-  test('begins anew where an index is made again or changed', async () => {
+  test('restarts when an index is recreated or changed', async () => {
     const collection = await server.fresh([{ a: 1, b: 1 }]);
     const { collectionName: name } = collection;
     const use = async (): Promise<void> => {
@@ -204,7 +204,7 @@ describe('$indexStats', () => {
     expect(await ops(name)).toMatchObject({ a_1: 1, b_1: 0 });
   });
 
-  test('is of a collection, also below a view without stages and in other pipelines', async () => {
+  test('works for a collection, also below a view without stages and in other pipelines', async () => {
     const collection = await server.fresh([{ a: 1 }]);
     const { collectionName: name } = collection;
     await server.db.createCollection(`${name}v`, { viewOn: name, pipeline: [] });
@@ -236,7 +236,7 @@ describe('$indexStats', () => {
   });
 });
 
-test('counts, distinct values and lists know no $$NOW', async () => {
+test('counts, distinct values and lists have no $$NOW', async () => {
   const { collectionName: name } = await server.fresh([{ at: new Date(0) }]);
   const past = { $expr: { $lt: ['$at', '$$NOW'] } };
   const unknown = expect.objectContaining({ code: 51144 });
@@ -247,7 +247,7 @@ test('counts, distinct values and lists know no $$NOW', async () => {
   expect(await server.db.command({ find: name, filter: past })).toMatchObject({ cursor: { firstBatch: [{}] } });
 });
 
-test('a count on a view has no limit of zero', async () => {
+test('a count on a view refuses a limit of zero', async () => {
   const { collectionName: name } = await server.fresh([{ a: 1 }, { a: 2 }]);
   await server.db.createCollection(`${name}v`, { viewOn: name, pipeline: [] });
   expect(await server.db.command({ count: name, limit: 0 })).toMatchObject({ n: 2 });

@@ -136,7 +136,7 @@ test.each<readonly [stage: object, code: number]>([
   expect(() => compilePipeline(read([stage]))).toThrow(expect.objectContaining({ code }));
 });
 
-test('what a server has without a collection is refused with 40600 in a $facet', () => {
+test('stages without a collection are refused with 40600 in a $facet', () => {
   const pipeline = read([{ $facet: { a: [{ $match: {} }], b: [{ $currentOp: {} }] } }]);
   expect(() => compilePipeline(pipeline, { depth: null })).toThrow(expect.objectContaining({ code: 40600 }));
 });
@@ -148,7 +148,7 @@ test.each<readonly [what: string, read: () => void, code: number]>([
   expect(compile).toThrow(expect.objectContaining({ code }));
 });
 
-test('$documents is refused with 40602 where it is not the first stage', () => {
+test('$documents is refused with 40602 unless it is the first stage', () => {
   expect(() => compilePipeline(read([{ $match: {} }, { $documents: [] }]))).toThrow(expect.objectContaining({ code: 40602 }));
 });
 

@@ -53,11 +53,11 @@ const expectNoScratchFiles = (): void => {
 };
 const ids = (docs: readonly Document[]): unknown[] => docs.map(({ _id }) => _id);
 
-test('a start removes what a process has left that ended in the middle of a sort', () => {
+test('a start removes the files of a process that ended during a sort', () => {
   expect(existsSync(left)).toBe(false);
 });
 
-test('a sort beyond its memory goes through a file, in the order that it has in memory, and leaves none', async () => {
+test('a sort that exceeds its memory uses a file, has the same order as in memory, and leaves no file', async () => {
   const collection = db.collection<Row>('rows');
   expect(ids(await collection.find().sort({ n: -1 }).toArray())).toEqual(inOrder);
   expect(
@@ -85,7 +85,7 @@ test('a sort beyond its memory goes through a file, in the order that it has in 
   expectNoScratchFiles();
 });
 
-test('a sort that may not use the disk is refused, one that needs a page only is not', async () => {
+test('a large sort without disk use is refused, but not if it needs only a page', async () => {
   const collection = db.collection<Row>('rows');
   const refusal = { code: 292, codeName: 'QueryExceededMemoryLimitNoDiskUseAllowed' };
   await expect(collection.find().sort({ n: -1 }).allowDiskUse(false).toArray()).rejects.toMatchObject(refusal);
@@ -93,7 +93,7 @@ test('a sort that may not use the disk is refused, one that needs a page only is
   expect(ids(await collection.find().sort({ n: -1 }).allowDiskUse(false).limit(20).toArray())).toEqual(inOrder.slice(0, 20));
 });
 
-test('the file of a cursor that is killed, or whose query fails, is closed', async () => {
+test('the file of a killed cursor or a failed query is closed', async () => {
   const collection = db.collection<Row>('rows');
   const cursor = collection.find().sort({ n: -1 }).batchSize(5);
   expect(ids([(await cursor.next()) as Row])).toEqual(inOrder.slice(0, 1));
@@ -113,7 +113,7 @@ test('the file of a cursor that is killed, or whose query fails, is closed', asy
   expectNoScratchFiles();
 });
 
-test('memory does not grow with what is sorted', async () => {
+test('memory does not grow with the size of a sort', async () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   const held = (): number => {

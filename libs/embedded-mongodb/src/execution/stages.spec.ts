@@ -11,7 +11,7 @@ test('$unionWith adds documents that are in no collection', async () => {
   expect(await server.db.aggregate([{ $documents: [{ n: 9 }] }, added]).toArray()).toEqual([{ n: 9 }, { n: 1 }, { n: 2 }]);
 });
 
-test('pipelines of $unionWith and $lookup begin with the index that a query of theirs goes by', async () => {
+test('pipelines of $unionWith and $lookup use an index for their initial query', async () => {
   const foreign = await server.fresh(Array.from({ length: 50 }, (_, _id) => ({ _id, b: 49 - _id })));
   await foreign.createIndex({ b: 1 });
   const local = await server.fresh([{ _id: 'one', from: 3 }]);
@@ -66,14 +66,14 @@ test.each<readonly [stage: Document, found: readonly Document[]]>([
   expect(await collection.aggregate([stage, { $unset: '_id' }]).toArray()).toEqual(found);
 });
 
-test('$out has the names that a collection may have, and no time series where it is null', async () => {
+test('$out accepts valid collection names, and no time series if that is null', async () => {
   const collection = await server.fresh([{ _id: 1 }]);
   const coll = `${collection.collectionName}.`;
   await collection.aggregate([{ $out: { db: server.db.databaseName, coll, timeseries: null } }]).toArray();
   expect(await server.db.command({ find: coll })).toMatchObject({ cursor: { firstBatch: [{ _id: 1 }] } });
 });
 
-test('$merge asks for its unique index also where there is nothing to merge', async () => {
+test('$merge requires its unique index even if there is nothing to merge', async () => {
   const [source, target] = [await server.fresh(), await server.fresh([{ _id: 1, a: 1 }])];
   const merged = (): Promise<Document[]> => source.aggregate([{ $merge: { into: target.collectionName, on: 'a' } }]).toArray();
   await expect(merged()).rejects.toMatchObject({ code: 51183 });
@@ -92,7 +92,7 @@ describe('$lookup', () => {
   };
   const foreign = [{ _id: 10, b: null }, { _id: 11 }, { _id: 12, b: 1 }, { _id: 13, b: [] }];
 
-  test('finds what has no value, or null, where the field of its document has none', async () => {
+  test("finds missing values and null if its document's field has no value", async () => {
     const by = (localField: string): Document => ({ localField, foreignField: 'b' });
     const docs = [{ _id: 1 }, { _id: 2, a: null }, { _id: 3, a: [] }, { _id: 4, a: [null, 1] }];
     expect(await joined(docs, foreign, by('a'))).toEqual([
@@ -115,7 +115,7 @@ describe('$lookup', () => {
     expect(await joined([{ _id: 1, a: [1] }], foreign, by('a.7'))).toEqual([[10, 11]]);
   });
 
-  test('joins what its pipeline gives as documents, which may use its variables', async () => {
+  test('joins the documents of its pipeline, which may use its variables', async () => {
     const local = await server.fresh([
       { _id: 1, a: 'x' },
       { _id: 2, a: 'y' },
@@ -132,13 +132,13 @@ describe('$lookup', () => {
     await expect(joinedTo({ pipeline: [{ $documents: [1] }] })).rejects.toMatchObject({ code: 40228 });
   });
 
-  test.each([null, ''])('leaves it to the pipeline alone where both fields are %j', async (field) => {
+  test.each([null, ''])('uses only the pipeline if both fields are %j', async (field) => {
     const spec = { localField: field, foreignField: field, pipeline: [{ $match: { _id: { $gt: 11 } } }] };
     expect(await joined([{ _id: 1 }], foreign, spec)).toEqual([[12, 13]]);
   });
 });
 
-test('a match of $graphLookup knows the variables of the $lookup around it', async () => {
+test('a match of $graphLookup has the variables of the enclosing $lookup', async () => {
   const { collectionName: from } = await server.fresh([
     { _id: 10, at: 'a', next: 'b', kind: 1 },
     { _id: 11, at: 'b', next: 'c', kind: 1 },
@@ -156,7 +156,7 @@ test('a match of $graphLookup knows the variables of the $lookup around it', asy
   ]);
 });
 
-test('the fields of a reference to another document are in paths', async () => {
+test('paths may contain the fields of a reference to another document', async () => {
   const foreign = await server.fresh([{ _id: 7, name: 'seven' }]);
   const local = await server.fresh([{ _id: 1, to: new DBRef('c', 7 as never) }]);
   const lookup = { from: foreign.collectionName, localField: 'to.$id', foreignField: '_id', as: 'found' };
@@ -165,7 +165,7 @@ test('the fields of a reference to another document are in paths', async () => {
   ).toEqual([{ _id: 1, found: [{ _id: 7, name: 'seven' }], ref: 'c' }]);
 });
 
-test('$bucketAuto counts where its output has no field, and $bucket does not', async () => {
+test('$bucketAuto counts if its output has no fields, but $bucket does not', async () => {
   const collection = await server.fresh([{ a: 1 }, { a: 2 }]);
   const spec = { groupBy: '$a', output: {} };
   expect(await collection.aggregate([{ $bucketAuto: { ...spec, buckets: 1 } }]).toArray()).toEqual([{ _id: { min: 1, max: 2 }, count: 2 }]);
@@ -216,7 +216,7 @@ describe('$bucketAuto with a granularity', () => {
     expect(await buckets([1, 10, 100, 1000], { buckets: 3, granularity })).toEqual(boundaries);
   });
 
-  test('gives powers of two as ints and longs', async () => {
+  test('returns powers of two as ints and longs', async () => {
     const collection = await server.fresh([{ a: 1 }, { a: 2 ** 31 }]);
     const types = { min: { $type: '$_id.min' }, max: { $type: '$_id.max' } };
     expect(
@@ -229,7 +229,7 @@ describe('$bucketAuto with a granularity', () => {
     ]);
   });
 
-  test('has fewer buckets where several values lie below one boundary', async () => {
+  test('has fewer buckets if several values are below one boundary', async () => {
     expect(await buckets([1, 2], { buckets: 10, granularity: 'R5' })).toEqual([
       [0.63, 1.6, 1],
       [1.6, 2.5, 1],
@@ -269,7 +269,7 @@ describe('deviations in windows', () => {
     return found.map((doc) => doc['is'] as unknown);
   };
 
-  test.each([NaN, Infinity, -Infinity])('are null for as long as %p is in a window that slides', async (odd) => {
+  test.each([NaN, Infinity, -Infinity])('are null while %p is in a sliding window', async (odd) => {
     expect(await deviations('$stdDevPop', [odd, 10, 20, 30], { documents: [-1, 0] })).toEqual([null, null, 5, 5]);
     expect(await deviations('$stdDevPop', [10, 20, odd, 30, 40], { documents: [-1, 1] })).toEqual([5, null, null, null, 5]);
     expect(await deviations('$stdDevSamp', [10, odd, 1, 3], { documents: ['current', 'unbounded'] })).toEqual([
@@ -280,14 +280,14 @@ describe('deviations in windows', () => {
     ]);
   });
 
-  test.each([NaN, Infinity, -Infinity])('are NaN from %p on in a window that keeps its rows', async (odd) => {
+  test.each([NaN, Infinity, -Infinity])('are NaN after %p in a window that keeps its rows', async (odd) => {
     expect(await deviations('$stdDevPop', [10, odd, 30])).toEqual([NaN, NaN, NaN]);
     expect(await deviations('$stdDevPop', [10, 20, odd], { documents: ['unbounded', 'current'] })).toEqual([0, 5, NaN]);
     expect(await deviations('$stdDevSamp', [odd, 10], { documents: ['unbounded', 'current'] })).toEqual([null, NaN]);
   });
 });
 
-test.each(['$set', '$addFields'])('%s of no fields changes nothing', async (stage) => {
+test.each(['$set', '$addFields'])('%s without fields changes nothing', async (stage) => {
   const collection = await server.fresh([{ _id: 1, a: 2 }]);
   expect(await collection.aggregate([{ [stage]: {} }]).toArray()).toEqual([{ _id: 1, a: 2 }]);
 });

@@ -46,7 +46,7 @@ const numeric: Readonly<Record<string, Model>> = {
   $max: (old, by: number) => (old === undefined ? by : Math.max(old as number, by)),
 };
 
-test.each(Object.entries(numeric))('%s does what a simple model does', (operator, model) => {
+test.each(Object.entries(numeric))('%s agrees with a simple model', (operator, model) => {
   fc.assert(
     fc.property(document, numberPath, small, (start, path, operand) => {
       expect(run({ _id: 1, ...start }, { [operator]: { [path]: operand } })).toEqual({
@@ -66,7 +66,7 @@ const lists: Readonly<Record<string, readonly [fc.Arbitrary<unknown>, (old: read
   $pullAll: [list, (old, unwanted: readonly number[]) => old?.filter((each) => !unwanted.includes(each))],
 };
 
-test.each(Object.entries(lists))('%s does what a simple model does', (operator, [operand, model]) => {
+test.each(Object.entries(lists))('%s agrees with a simple model', (operator, [operand, model]) => {
   fc.assert(
     fc.property(document, listPath, operand, (start, path, given) => {
       expect(run({ _id: 1, ...start }, { [operator]: { [path]: given } })).toEqual({
@@ -78,7 +78,7 @@ test.each(Object.entries(lists))('%s does what a simple model does', (operator, 
   );
 });
 
-test('$push with each, position, sort and slice does what a simple model does', () => {
+test('$push with each, position, sort and slice agrees with a simple model', () => {
   fc.assert(
     fc.property(
       list,
@@ -101,7 +101,7 @@ test('$push with each, position, sort and slice does what a simple model does', 
   );
 });
 
-test('an update leaves the bytes of all other fields alone', () => {
+test('an update preserves the bytes of all other fields', () => {
   fc.assert(
     fc.property(
       fc.dictionary(fc.constantFrom('10', '9', 'b', 'a', 'z'), fc.oneof(small, fc.double({ noNaN: true }), fc.constant(null), list)),
@@ -118,7 +118,7 @@ test('an update leaves the bytes of all other fields alone', () => {
   );
 });
 
-test('an update of many fields comes to what updates of some of them come to', () => {
+test('an update of many fields has the same result as several updates', () => {
   const numbered = (letter: string, count: number, value: unknown): Document =>
     Object.fromEntries(Array.from({ length: count }, (_, n) => [`${letter}${n}`, value]));
   const start = { _id: 1, ...numbered('a', 40, 1), last: [1, 2], ...numbered('b', 20, 'text'), ...numbered('old', 3, 5) };

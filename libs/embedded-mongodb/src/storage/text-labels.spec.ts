@@ -33,7 +33,7 @@ const list = (): { readonly add: (text: string) => string; readonly labels: () =
   };
 };
 
-test('labels are in the order of their texts, and one for all texts that are equal', () => {
+test('labels have the order of their strings, with one for equal strings', () => {
   const text = fc.stringMatching(/^[aAäB0-9]{0,5}$/);
   fc.assert(
     fc.property(fc.array(text, { maxLength: 40 }), (texts) => {
@@ -45,14 +45,14 @@ test('labels are in the order of their texts, and one for all texts that are equ
   );
 });
 
-test.each(['upwards', 'downwards'])('labels stay short when texts come %s between others', (direction) => {
+test.each(['upwards', 'downwards'])('labels stay short when strings are added %s between others', (direction) => {
   const { add, labels } = list();
   for (const text of ['a', 'z']) add(text);
   for (let at = 0; at < 600; at++) add(`m ${direction === 'upwards' ? at : 1000 - at}`);
   expect(Math.max(...labels().map(({ length }) => length))).toBeLessThanOrEqual(24);
 });
 
-test('an index whose texts are in the order of another version of ICU is built anew at the start', async () => {
+test('an index sorted by another version of ICU is rebuilt at the start', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'embedded-mongodb-icu-'));
   const before = await Store.open(directory);
   await before.write((writer) => {

@@ -66,7 +66,7 @@ test.each<readonly [input: unknown, to: unknown, more: object, code: number]>([
   expect(run({ $convert: { input, to, ...more } })).toBe(code);
 });
 
-test('operators for one type', () => {
+test('operators for a single type', () => {
   expect(run({ $toUUID: uuid })).toBe(show(read(uuidBytes)));
   expect(run({ $toString: uuidBytes })).toBe(show(uuid));
   expect(run({ $tsSecond: new Timestamp({ t: 7, i: 3 }) })).toBe('7');
@@ -115,20 +115,20 @@ test.each([
   expect(run({ $toDouble: text })).toBe(typeof expected === 'number' ? expected : show(read(new Double(Number(expected)))));
 });
 
-test('a Decimal128 becomes what it can be as a double, and a text what a Decimal128 can be', () => {
+test('a Decimal128 becomes the nearest double, and a string the nearest Decimal128', () => {
   expect(run({ $toDouble: Decimal128.fromString('1E+400') })).toBe(241);
   expect(run({ $toDouble: Decimal128.fromString('1E-400') })).toBe(241);
   expect(run({ $toDecimal: '1E+6145' })).toBe(241);
   expect(run({ $toDecimal: '1E-6177' })).toBe(241);
 });
 
-test('a date beyond four digits of a year has no text', () => {
+test('a date with a year of more than four digits cannot be formatted', () => {
   const later = { $toDate: new BSON.Long('253402300800000') };
   expect(run({ $toString: later })).toBe(18537);
   expect(run({ $convert: { input: later, to: 'string', onError: 'none' } })).toBe(show('none'));
 });
 
-test('an ObjectId counts its seconds with a sign', () => {
+test('the seconds of an ObjectId are signed', () => {
   const seconds = { $divide: [{ $toLong: { $toDate: new BSON.ObjectId('ffffffff0000000000000000') } }, 1000] };
   expect(run({ $toInt: seconds })).toBe('-1');
 });

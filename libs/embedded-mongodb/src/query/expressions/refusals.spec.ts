@@ -159,11 +159,11 @@ test.each<readonly [object, number]>([
   [{ $convert: { input: 1, to: 'int', onNull: { $mod: [1, 0] } } }, 16610],
   [{ $switch: { branches: [{ case: { $eq: [1, 2] }, then: 1 }] } }, 40069],
   [{ $add: [{ $divide: [1, 0] }, { $unknown: 1 }] }, 168],
-])('%j is refused with %d before there is a value', (expression, code) => {
+])('%j is refused with %d even without documents', (expression, code) => {
   expect(() => compileExpression(read(expression))).toThrow(expect.objectContaining({ code }) as Error);
 });
 
-test('what is not constant, or is never computed ahead, is refused when it is computed', () => {
+test('what is not constant, or never evaluated in advance, is refused when it is evaluated', () => {
   expect(run({ $cond: [true, 1, { $divide: [1, '$v'] }] }, { v: 0 })).toBe(1);
   expect(run({ $cond: [true, 1, { $getField: { field: 'a', input: '$$ROOT' } }] }, { v: 0 })).toBe(1);
   expect(run({ $cond: [true, 1, { $zip: { inputs: ['$v', 1] } }] }, { v: 0 })).toBe(1);
@@ -176,11 +176,11 @@ test.each([
   [new Double(0.0001), '0.0001'],
   [new Double(-Infinity), '-inf'],
   [new BSON.Timestamp({ t: 1704067200, i: 42 }), 'jan  1 00:00:00:42'],
-])('as a text, operators on texts take %s as %s', (v, expected) => {
+])('string operators read %s as %s', (v, expected) => {
   expect(run({ $toLower: '$v' }, { v })).toBe(expected);
 });
 
-test('a text ends below 16 MB', () => {
+test('strings are limited to less than 16 MB', () => {
   const v = 'a'.repeat(8 * 1024 * 1024);
   expect(run({ $concat: ['$v', '$v'] }, { v })).toEqual({ code: 16493 });
   expect(run({ $replaceAll: { input: '$v', find: 'a', replacement: 'aa' } }, { v })).toEqual({ code: 16493 });
@@ -196,7 +196,7 @@ test.each([
   expect(run({ $dateToString: { date: '$date', ...how } }, { date })).toBe(expected);
 });
 
-test('a start of weeks matters for weeks alone', () => {
+test('the start of weeks matters only for weeks', () => {
   const diff = (unit: string): object => ({ $dateDiff: { startDate: date, endDate: date, unit, startOfWeek: '$v' } });
   expect(run(diff('day'), { v: 'someday' })).toBe(0n);
   expect(run(diff('week'), { v: 'someday' })).toEqual({ code: 5439016 });
