@@ -16,7 +16,7 @@ describe('two workers, one of which is killed in the middle', () => {
   beforeAll(() => build(), 300_000);
   afterAll(() => closeAll());
 
-  it('tell each warning and each breach once', async () => {
+  it('record each warning and each breach once', async () => {
     const { eventStoreUrl, mongodbUrl, store, onClose, close } = await testStores({ empty: true });
     closeAll = close;
 

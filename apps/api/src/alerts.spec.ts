@@ -141,7 +141,7 @@ describe('major incidents', () => {
     expect((await send(api.url, 'GET', `/v1/major-incidents/${randomUUID()}`)).json).toMatchObject({ code: 'major-incident-not-found' });
   });
 
-  it('have a status page, for everybody where the contract says so', async () => {
+  it('have a status page, public if the contract says so', async () => {
     const client = `${api.client}-shown`;
     const agree = (statusPage: string) =>
       send(api.url, 'POST', '/v1/contracts', { body: { client, terms: { statusPage, services: { '<b>': [] } } } });

@@ -110,7 +110,7 @@ describe('/v1/attachments', () => {
     await nothingIncoming();
   });
 
-  it('never serves content that has changed on the disk as if it were whole', async () => {
+  it('never serves content that has changed on disk as if it were intact', async () => {
     const [cut, changed] = [randomBytes(200_000), randomBytes(200_000)];
     const keys = api.mongo.db.collection<{ _id: string; sealedAs: string }>('attachment_keys');
     const fileOf = async (_id: string) => {

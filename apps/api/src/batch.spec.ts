@@ -53,7 +53,7 @@ describe('POST /v1/batches', () => {
     for (const id of ids) expect((await eventsOf(id)).slice(1).map(({ data }) => (data as { text: string }).text)).toEqual(texts);
   });
 
-  it('does not let one that fails spoil the others', async () => {
+  it('does not let one failure affect the others', async () => {
     const [id, other] = [await openTicket(), await openTicket()];
     const { status, json } = await batch([
       { command: 'CloseTicket', ticketId: id, body: {} },

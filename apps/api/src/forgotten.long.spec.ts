@@ -190,7 +190,7 @@ async function leaks(ids: Ids): Promise<readonly string[]> {
   return [...found];
 }
 
-it('shows and holds nothing of a person who was forgotten, at no door', async () => {
+it('shows and stores nothing of a forgotten person, in any interface', async () => {
   const { keys, store, attachments } = await storeWithKeys(api.stores);
   const { db } = api.mongo;
   const log = { info: () => {}, warn: () => {}, error: () => {} };

@@ -108,7 +108,7 @@ describe('GET /v1/…/history', () => {
     expect((parse(text, { columns: true }) as Record<string, string>[])[0]).toMatchObject({ actorId: "'=cmd" });
   });
 
-  it('is there for each kind of aggregate', async () => {
+  it('exists for each kind of aggregate', async () => {
     const mark = randomUUID();
     await post(`/v1/teams/${mark}`, { name: 'T', tiers: ['L1'] });
     await post(`/v1/agents/${mark}`, { name: 'A' });

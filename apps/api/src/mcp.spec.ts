@@ -117,7 +117,7 @@ describe('an assistant', () => {
     );
   });
 
-  it('is told what is wrong as the API tells it', async () => {
+  it('gets the same errors as from the API', async () => {
     const assistant = await connected(await keyOf('assistant', 'assistant'));
     const wrong = async (name: string, given: object) => {
       const { isError, json } = await call(assistant, name, given);

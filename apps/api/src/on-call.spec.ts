@@ -32,7 +32,7 @@ describe('/v1/on-call', () => {
     expect(listed.find((one) => one.schedule === schedule)).toMatchObject({ rotations: [rotation] });
   });
 
-  it('lists overrides, ends them early and calls them off', async () => {
+  it('lists overrides, ends them early and cancels them', async () => {
     const schedule = `network ${randomUUID()}`;
     const path = `/v1/on-call/${encodeURIComponent(schedule)}`;
     await post('/v1/on-call', { schedule, rotations: [{ ...rotation, startsOn: '2020-01-06' }] });
@@ -63,7 +63,7 @@ describe('/v1/on-call', () => {
     expect((await get('/v1/on-call/nowhere/overrides')).json).toMatchObject({ status: 404, code: 'on-call-not-found' });
   });
 
-  it('passes over who has left or is absent, and says so', async () => {
+  it('skips people who have left or are absent, and says so', async () => {
     const [schedule, gone, absent, there] = ['schedule', 'gone', 'absent', 'there'].map((name) => `${name}-${randomUUID()}`) as [
       string,
       string,
@@ -82,7 +82,7 @@ describe('/v1/on-call', () => {
     expect(now).toMatchObject({ onCall: { id: there }, passedOver: [{ id: gone }, { id: absent }] });
   });
 
-  it('is the deputy of who is absent where nobody else of the schedule is there', async () => {
+  it('is the deputy of an absent person if no one else in the schedule is present', async () => {
     const [schedule, absent, deputy, last] = ['schedule', 'absent', 'deputy', 'last'].map((name) => `${name}-${randomUUID()}`) as [
       string,
       string,

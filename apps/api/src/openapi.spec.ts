@@ -367,7 +367,7 @@ describe('/health', () => {
     expect(json).toMatchObject({ status: 'up', policies: { [policy?.name ?? '']: { state: 'failing', trouble } } });
   });
 
-  it('says that the views were made from another log, and then no list answers', async () => {
+  it('reports that the views were made from another log, and then no list answers', async () => {
     const controls = api.mongo.db.collection<{ _id: string }>('views');
     const event = { stream: `ticket-${randomUUID()}`, revision: 0, id: randomUUID() };
     await controls.insertOne({ _id: 'other/0', owner: null, checkpoint: { commit: '1', prepare: '1', event } } as never);

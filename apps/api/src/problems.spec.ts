@@ -212,7 +212,7 @@ describe('self-service', () => {
       send(api.url, method, path, { body, headers: { Authorization: `Bearer ${token}` } });
   };
 
-  it('suggests what requesters may read, and tells who was helped from who opened a ticket', async () => {
+  it('suggests what requesters may read, and distinguishes people who were helped from those who opened a ticket', async () => {
     const mark = `w${randomUUID().slice(0, 8)}`;
     const ids: string[] = [];
     for (const more of [{ visibility: 'everybody' }, { visibility: 'desk' }, { visibility: 'client', client: `${api.client}-other` }]) {
@@ -339,7 +339,7 @@ describe('articles', () => {
     return article;
   };
 
-  it('are found by words that begin so or are misspelt, in scripts without spaces, and for a ticket', async () => {
+  it('are found by prefixes and misspelt words, in scripts without spaces, and for a ticket', async () => {
     const mark = `q${randomUUID().slice(0, 8)}`;
     const printer = await publish(`Printer queue ${mark} hangs`, 'Restart the spooler.');
     const other = await publish('Mail is late', `Wait for the queue. ${mark}`);
@@ -395,7 +395,7 @@ describe('articles', () => {
     ).toEqual([]);
   });
 
-  it('are read by whom they are for', async () => {
+  it('can be read by their audience', async () => {
     const mark = `v${randomUUID().slice(0, 8)}`;
     const client = `${api.client}-readers`;
     const ids = {

@@ -309,7 +309,7 @@ describe('If-Match', () => {
 });
 
 describe('ClaimTicket', () => {
-  it('lets one of fifty win who claim a ticket at once; the others learn who has it', async () => {
+  it('lets one of fifty concurrent claims win; the others learn who has the ticket', async () => {
     const id = await openTicket();
     const answers = await Promise.all(
       Array.from({ length: 50 }, (_, index) =>
@@ -330,7 +330,7 @@ describe('ClaimTicket', () => {
 });
 
 describe('an entryReason', () => {
-  it('lets a ticket enter above L1 where a lead gives it, and nobody else', async () => {
+  it('lets a ticket enter above L1 if a lead gives it, and no one else', async () => {
     for (const role of ['requester', 'agent', 'service', 'assistant', 'lead', 'administrator'] as const) {
       const token = await keyFor(api.store, { kind: 'person', id: 'jane', roles: [role], clients: [api.client], tiers: 'all', teams: [] });
       const body = { ...open, client: api.client, reporter: { id: 'jane' }, tier: 'L2', entryReason: 'Known to L2' };
@@ -378,7 +378,7 @@ describe('what looks empty, and names that look like others', () => {
 });
 
 describe('ids in capitals', () => {
-  it('are the same ids, in bodies and paths, and are given in lower case', async () => {
+  it('are the same ids, in bodies and paths, and are returned in lower case', async () => {
     const [one, other] = [await openTicket(), await openTicket()];
     const linked = await post(`/v1/tickets/${one.toUpperCase()}/links`, { ticketId: other.toUpperCase(), relation: 'relates-to' });
     expect(linked.json).toMatchObject({ ticketId: one, events: [{ type: 'TicketLinked', data: { ticketId: other } }] });

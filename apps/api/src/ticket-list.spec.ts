@@ -109,7 +109,7 @@ describe('GET /v1/tickets', () => {
     expect(called(await list(query))).toEqual(expected);
   });
 
-  it('lists what was resolved or closed on a day, also when it was reopened since', async () => {
+  it('lists tickets resolved or closed on a day, even if they were reopened since', async () => {
     const client = `${api.client}-days`;
     const opened = { kind: 'incident', summary: 's', reporter: { id: 'r' }, channel: 'phone', impact: 'low', urgency: 'low', client };
     const { json } = await send(api.url, 'POST', '/v1/tickets', { body: { ...opened, effectiveAt: '2020-03-02T10:00:00Z' } });
@@ -137,7 +137,7 @@ describe('GET /v1/tickets', () => {
     expect(await Promise.all(days.map((day) => found('closed', day, day + 1)))).toEqual([0, 1, 0, 0]);
   });
 
-  it('shows what a lead wants to see of each, and nothing of what it is searched by', async () => {
+  it('shows what a lead wants to see of each, without its search fields', async () => {
     const [item] = (await list('&q=invoices')).items;
     expect(item).toMatchObject({
       _id: ids.printer,
@@ -224,7 +224,7 @@ describe('GET /v1/tickets?changedSince', () => {
     }
   };
 
-  it('misses no change for who asks again from where it went up to, whatever is written meanwhile', async () => {
+  it('misses no change when polled from where it ended, whatever is written meanwhile', async () => {
     const client = `${api.client}-polled`;
     const fields = { client, kind: 'incident', reporter: { id: 'r' }, channel: 'chat', impact: 'low', urgency: 'low' };
     const tickets: string[] = [];
@@ -375,7 +375,7 @@ describe('/v1/filters', () => {
   /** A shared server holds the filters of others. */
   const name = () => `${api.client}/L1 waits`;
 
-  it('saves a filter under a name, which the list is then asked by; what is asked for besides takes the place of its own', async () => {
+  it('saves a named filter for lists; parameters of a request override it', async () => {
     const saved = await put(
       name(),
       { client: api.client, status: 'open,in-progress', category: 'hardware', sort: 'openedAt' },

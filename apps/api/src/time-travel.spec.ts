@@ -147,7 +147,7 @@ describe('words, in the past', () => {
 });
 
 describe('the past, as it is known now', () => {
-  it('has the facts that were told late, which it did not have as it was known before', async () => {
+  it('includes late facts, which it did not as it was known before', async () => {
     const client = `${api.client}-late`;
     const id = await opened(client, { effectiveAt: hoursAgo(10), impact: 'major', urgency: 'critical' });
     await pause(2);
@@ -190,7 +190,7 @@ describe('the past, as it is known now', () => {
     expect(await shown(`asOf=${after}`)).toEqual({ status: 'resolved', resolution: 'met', queued: [], listed: ['resolved'], board: [] });
   });
 
-  it('is restated event by event, of a ticket and of all tickets that were told of late', async () => {
+  it('is restated event by event, for one ticket and for all with late facts', async () => {
     const client = `${api.client}-restated`;
     const fields = { impact: 'major', urgency: 'critical' };
     const [late, other] = [await opened(client, { effectiveAt: hoursAgo(10), ...fields }), await opened(client, fields)];

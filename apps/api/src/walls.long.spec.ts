@@ -249,7 +249,7 @@ describe('walls between clients', () => {
     expect(seen).toBeGreaterThan(0);
   });
 
-  it('make what is another’s the same as what never was', async () => {
+  it('make another client’s things indistinguishable from missing ones', async () => {
     const [mine, other] = clients as readonly [Client, Client];
     const [theirs, none] = [questionsAbout(other), questionsAbout(nobody)];
     const plain = (text: string, { name, mark, tickets: [ticket = ''], sha256, key }: Asked) =>
@@ -274,7 +274,7 @@ describe('walls between clients', () => {
     expect([status, text.trim()]).toEqual([200, '{"items":[]}']);
   });
 
-  it('keep what is another’s as it is, whatever command is sent to it', async () => {
+  it('protect another client’s things from every command', async () => {
     const [mine, other] = clients as readonly [Client, Client];
     const names = {
       id: other.tickets[0] ?? '',
@@ -320,7 +320,7 @@ describe('walls between clients', () => {
     expect(await lengths()).toEqual(before);
   });
 
-  it('make a ticket of another that is named in a body the same as one that never was', async () => {
+  it('make another client’s ticket in a body indistinguishable from a missing one', async () => {
     const [mine, other] = clients as readonly [Client, Client];
     const own = `/v1/tickets/${mine.tickets[0]}`;
     const opening = {

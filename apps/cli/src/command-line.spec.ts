@@ -81,7 +81,7 @@ async function tierline(...words: string[]): Promise<{ code: number; out: string
 }
 
 describe('what a requester wrote steers no terminal', () => {
-  it('in a replayed life, and passes for no line of its own', async () => {
+  it('in a replayed life, and cannot imitate a line of ours', async () => {
     const { code, out } = await tierline('replay', ticketId);
     expect({ code, forged: /^Ticket forged/m.test(out), steers: steers.test(out) }).toEqual({ code: 0, forged: false, steers: false });
     expect(out.split(spelled).length).toBeGreaterThan(20);
@@ -193,7 +193,7 @@ describe('import', () => {
 });
 
 describe('proof', () => {
-  it('is sealed, exported and verified, and what was changed is named', async () => {
+  it('is sealed, exported and verified, and changes are named', async () => {
     const [pack, changed] = ['pack.ndjson', 'changed.ndjson'].map((name) => join(stores.directory, name)) as [string, string];
     expect(await tierline('seal')).toMatchObject({ code: 0, out: expect.stringContaining('Sealed') as string });
     expect(await tierline('seal')).toMatchObject({ code: 0, out: expect.stringContaining('Nothing new') as string });

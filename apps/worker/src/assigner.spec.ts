@@ -138,7 +138,7 @@ async function eventsOf(ticketId: string): Promise<StoredEvent[]> {
 const types = async (ticketId: string) => (await eventsOf(ticketId)).map(({ type }) => type);
 
 describe('automatic assignment', () => {
-  it('spreads tickets that come together over those who are there, and says what decided', async () => {
+  it('spreads tickets opened together over the people present, and records the criterion', async () => {
     const desk = await Desk.open();
     await desk.staff('desk', ['ada', 'grace', 'henrik']);
     const tickets = await Promise.all(Array.from({ length: 12 }, () => desk.ticket()));
@@ -179,7 +179,7 @@ describe('automatic assignment', () => {
     expect(await types(manual)).toEqual(['TicketOpened']);
   });
 
-  it('and claims at the same time leave one owner', async () => {
+  it('and simultaneous claims leave one owner', async () => {
     const desk = await Desk.open();
     await desk.staff('desk', ['ada']);
     const tickets = await Promise.all(Array.from({ length: 8 }, () => desk.ticket()));
@@ -205,7 +205,7 @@ describe('automatic assignment', () => {
 });
 
 describe('a view that is behind', () => {
-  it('gives nothing to somebody who has left: the log is asked', async () => {
+  it('assigns nothing to someone who has left: the log is checked', async () => {
     const desk = await Desk.open();
     await desk.staff('desk', ['ada', 'grace']);
     await desk.agent('ada', 'OffboardAgent', {});
@@ -220,7 +220,7 @@ describe('a view that is behind', () => {
 });
 
 describe('the tickets of somebody who goes away', () => {
-  it('go to somebody else when the agent leaves, with the reason', async () => {
+  it('go to someone else when the agent leaves, with the reason', async () => {
     const desk = await Desk.open();
     await desk.staff('desk', ['ada']);
     const [open, resolved] = [await desk.ticket(), await desk.ticket()];
@@ -243,7 +243,7 @@ describe('the tickets of somebody who goes away', () => {
     expect((await types(resolved)).slice(2)).toEqual(['TicketResolved', 'TicketReopened', 'TicketUnassigned', 'TicketAssigned']);
   });
 
-  it('go from somebody who has left meanwhile, too, when it is told late that they were given them', async () => {
+  it('are also taken from someone who has left, if a late fact assigned them', async () => {
     const desk = await Desk.open();
     await desk.staff('desk', ['ada']);
     await desk.agent('ada', 'PlanAbsence', { reason: 'Lunch' });
@@ -256,7 +256,7 @@ describe('the tickets of somebody who goes away', () => {
     expect(await desk.owner(ticketId)).toBeUndefined();
   });
 
-  it('go to somebody else when an absence begins that wants it so; any other absence changes nothing', async () => {
+  it('go to someone else when an absence that requests it begins; other absences change nothing', async () => {
     const desk = await Desk.open();
     await desk.staff('desk', ['ada']);
     const ticket = await desk.ticket();
@@ -274,7 +274,7 @@ describe('the tickets of somebody who goes away', () => {
     ]);
   });
 
-  it('of one team go when the agent is of it no longer; those of another stay', async () => {
+  it('of a team are taken from an agent who leaves the team; those of other teams stay', async () => {
     const desk = await Desk.open();
     await desk.staff('one', ['ada']);
     const ofOne = await desk.ticket();
@@ -293,7 +293,7 @@ describe('the tickets of somebody who goes away', () => {
 });
 
 describe('a ticket that found nobody', () => {
-  it('is told so once, and given to whoever comes on shift', async () => {
+  it('records this once, and is assigned to the next person on shift', async () => {
     const desk = await Desk.open();
     // Half a day from now, by the wall clock of UTC: nobody is there until the shifts change.
     const noon = new Date(Date.now() + 12 * 3_600_000);

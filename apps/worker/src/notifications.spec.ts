@@ -210,7 +210,7 @@ describe('messages of escalation steps', () => {
     });
   });
 
-  it('that reach nobody bring the next step at once; nobody is told of a client that they do not see', async () => {
+  it('that reach no one bring the next step at once; no one is notified about a client that they cannot see', async () => {
     await withMail('wrong');
     await withMail('foreign', ['somebody-else']);
     await withMail('walled', [client], { channel: 'elsewhere' });

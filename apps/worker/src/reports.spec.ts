@@ -93,7 +93,7 @@ async function delivered(name: string): Promise<ReportRun> {
 }
 
 describe('a report by e-mail', () => {
-  it('has the document of its run attached, and one id however often it is sent', async () => {
+  it("has the run's document attached, and the same id however often it is sent", async () => {
     const to = await withMail('desk');
     mail.treats.set('desk@example.com', (nth) => (nth === 1 ? 'close' : nth === 2 ? { code: 451 } : 'take'));
     deliver(mail.url);
@@ -180,7 +180,7 @@ describe('a report', () => {
     expect(files.filter((file) => file.startsWith('.'))).toEqual([]);
   });
 
-  it('that cannot be kept does not hold up the others', async () => {
+  it('that cannot be stored does not hold up the others', async () => {
     await reportTo('stuck', [], UNLUCKY);
     await eventually(() => expect(unkept).toBeGreaterThan(0));
     await reportTo('later', []);

@@ -135,7 +135,7 @@ describe('a link', () => {
     });
   });
 
-  it('is made for a ticket that follows one that can no longer be reopened', async () => {
+  it('is created for a ticket that follows one that can no longer be reopened', async () => {
     const longAgo = instantFrom(Date.now() - 90 * DAY);
     const one = await open('Cannot print', { effectiveAt: longAgo });
     await tell(one, 'TriageTicket', { category: 'hardware', effectiveAt: longAgo });
@@ -145,7 +145,7 @@ describe('a link', () => {
     expect((await first(two, 'TicketLinked')).data).toEqual({ ticketId: one, relation: 'follow-up-of' });
   });
 
-  it('is made for a ticket that is opened for a reply which came too late; later replies go there too', async () => {
+  it('is created for a ticket opened by a reply that came too late; later replies go there too', async () => {
     const longAgo = instantFrom(Date.now() - 90 * DAY);
     const one = await open('Cannot print', { category: 'hardware', service: 'printing', effectiveAt: longAgo });
     await tell(one, 'ResolveTicket', { article: 'KB-1', effectiveAt: longAgo });
@@ -231,7 +231,7 @@ describe('tickets that recur', () => {
 });
 
 describe('questions in self-service', () => {
-  it('become tickets with the articles that were suggested, and articles learn which helped', async () => {
+  it('become tickets with the suggested articles, and articles record which helped', async () => {
     const id = `KB-${randomUUID()}`;
     await sendTo(article, id, 'DraftArticle', { article: id, title: 't', text: 't', visibility: 'everybody' });
     const asked = { client, articles: [id] };
@@ -312,7 +312,7 @@ describe('a merge', () => {
 });
 
 describe('a split', () => {
-  it('opens a ticket of its own, linked on both sides', async () => {
+  it('opens a separate ticket, linked on both sides', async () => {
     const one = await open('Printer and scanner', { tier: 'L2', entryReason: 'Known to L2', team: 'print', service: 'printing' });
     await tell(one, 'SplitTicket', { summary: 'Scanner', category: 'hardware/scanner', reason: 'other team' });
     const { into } = (await first(one, 'TicketSplit')).data as { into: string };
@@ -336,7 +336,7 @@ describe('a split', () => {
 });
 
 describe('the children of a major incident', () => {
-  it('follow their parent: updates, stand-down and resolution; one that is over stays as it is', async () => {
+  it('follow their parent: updates, stand-down and resolution; finished ones are unchanged', async () => {
     const parent = await open('Nobody in Milan can print');
     const [child, done] = [await open(), await open()];
     for (const id of [child, done]) await tell(id, 'LinkTicket', { ticketId: parent, relation: 'child-of' });
@@ -462,7 +462,7 @@ describe('a task for a runner', () => {
 });
 
 describe('an alert', () => {
-  it('opens a ticket without what its contract does not know, and resolves it', async () => {
+  it('opens a ticket without fields unknown to its contract, and resolves it', async () => {
     const tellContract = { client, terms: { services: { mail: [] } } };
     const sent = () => {
       const commandId = randomUUID();
@@ -500,7 +500,7 @@ describe('an alert', () => {
 });
 
 describe('many tickets about a service', () => {
-  it('are a major incident: children of the first, told what is broadcast, also the one that comes later', async () => {
+  it('are a major incident: children of the first, which get broadcasts, including a later one', async () => {
     const hit = `${client}-hit`;
     const sent = () => {
       const commandId = randomUUID();
@@ -566,7 +566,7 @@ describe('a rule of a contract', () => {
     expect(types(await eventsOf(other))).toEqual(['TicketOpened']);
   });
 
-  it('acts on what a clock shows when that is noticed', async () => {
+  it("acts on a clock's event when it is recorded", async () => {
     const late = `${client}-late`;
     const rules = [
       { name: 'nearly', on: 'SlaThresholdReached', if: [{ field: 'percent', is: ['75'] }], then: [{ do: 'note', text: 'Nearly late' }] },

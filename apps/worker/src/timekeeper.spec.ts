@@ -106,7 +106,7 @@ describe('the timekeeper', () => {
     }
   });
 
-  it('finds what is due behind any number of tickets whose view does not move on, also where all are due at one instant', async () => {
+  it('finds what is due behind any number of tickets with stuck views, even if all are due at the same instant', async () => {
     const tickets = mongo.db.collection<{ _id: string; revision: number; nextMomentAt: string }>(ticketSla.name);
     // As tickets are whose streams were tombstoned. One more than it looks at in one go, and all before the ticket.
     const stuck = Array.from({ length: 501 }, () => ({ _id: randomUUID(), revision: 0, nextMomentAt: '2020-01-01T00:00:00.000Z' }));
@@ -119,7 +119,7 @@ describe('the timekeeper', () => {
     expect(await told(id)).toEqual(ofResponse);
   });
 
-  it('ends a hold at the instant that was named, or tells that it has lasted long enough', async () => {
+  it('ends a hold at the instant that was named, or reports that it has lasted long enough', async () => {
     const telling = `client-${randomUUID()}`;
     await agree(telling, { quietTime: 0, holdEnds: 'tell' }, instantFrom(Date.now() - DAY));
     const held = async (client: string) => {
@@ -151,7 +151,7 @@ describe('the timekeeper', () => {
     expect(Date.parse(breach?.metadata.recordedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(breach?.metadata.effectiveAt ?? ''));
   });
 
-  it('tells afterwards what it missed while nobody ran, also of what has ended since', async () => {
+  it('records afterwards what was missed during downtime, even for what has ended since', async () => {
     const id = await openAgo(6 * HOUR);
     await tell(id, 'StartWork', { effectiveAt: instantFrom(Date.now() - 5 * HOUR) });
     await tell(id, 'ResolveTicket', { category: 'c', article: 'KB-1', effectiveAt: instantFrom(Date.now() - HOUR) });
@@ -203,7 +203,7 @@ describe('the timekeeper', () => {
     expect(last?.effectiveAt).toBe((await readAggregate(store, contract, client)).state?.versions[1]?.effectiveFrom);
   });
 
-  it('runs the escalation policies of the contract, each step once, until somebody sees to it', async () => {
+  it("runs the contract's escalation policies, each step once, until someone takes care of the ticket", async () => {
     const client = `client-${randomUUID()}`;
     const schedule = `night-${randomUUID()}`;
     const leads = [{ kind: 'team', team: 'leads' }];

@@ -228,7 +228,7 @@ describe('a policy', () => {
     expect(led.map(({ data }) => (data as { on: boolean }).on)).toEqual(Array.from({ length: 12 }, (_, index) => index % 2 === 0));
   });
 
-  it('records a refused command, does what follows from it, and goes on', async () => {
+  it('records a refused command, does what follows from it, and continues', async () => {
     const { tell, run, eventsOf, reactionTo, log } = desk();
     await tell('two', 'Break', {});
     await tell('one', 'Switch', { on: true, follower: 'two' });

@@ -22,7 +22,7 @@ describe('what is spelled out', () => {
     expect(spelledOut(text)).toBe(spelled);
   });
 
-  it('leaves nothing that steers a terminal, and JSON the same JSON', () => {
+  it('escapes everything that controls a terminal, without changing JSON', () => {
     fc.assert(
       fc.property(fc.jsonValue({ stringUnit: 'binary' }), (value) => {
         const text = spelledOut(JSON.stringify(value, null, 1));

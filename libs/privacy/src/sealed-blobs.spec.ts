@@ -77,7 +77,7 @@ describe('attachments, encrypted in a folder', () => {
     expect(await contentOf(content)).toBeUndefined();
   });
 
-  it('are gone with the last of those who have them, and no backup of the folder brings them back', async () => {
+  it('are gone with their last owner, and no backup of the folder restores them', async () => {
     const content = randomBytes(100_000);
     await put(content);
     const [jane, bob] = [await attach(content, 'jane', 'ticket-1'), await attach(content, 'bob', 'ticket-2')];

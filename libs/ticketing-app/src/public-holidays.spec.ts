@@ -71,7 +71,7 @@ describe('the public holidays of a country', () => {
     expect(holidays({ country: 'IS', years: [2026] }, late).get('2026-12-24')).toEqual({ date: '2026-12-24', name: expect.any(String) });
   });
 
-  it('close feasts of any length as whole dates and hours', () => {
+  it('close holidays of any length as whole dates and hours', () => {
     // 114 hours from the evening of 26 May: four days and the morning of a fifth, a Sunday.
     const everyDay = Object.fromEntries(WEEKDAYS.map((day) => [day, [{ from: '06:00', to: '22:00' }]]));
     const turkey = holidays({ country: 'TR', years: [2026] }, everyDay);
@@ -84,12 +84,12 @@ describe('the public holidays of a country', () => {
     expect([kenya.has('2026-05-26'), kenya.get('2026-05-27')]).toEqual([false, { date: '2026-05-27', name: expect.any(String) }]);
   });
 
-  it('have substitutes as the source has them, and no working day', () => {
+  it('have substitute days as in the source, and no working days', () => {
     expect([...holidays({ country: 'AL', years: [2026] }).keys()]).toEqual(expect.arrayContaining(['2026-03-16', '2026-11-30']));
     expect(holidays({ country: 'PH', years: [2026] }).has('2026-02-25')).toBe(false);
   });
 
-  it('of every country make a calendar, whose every closing lies in its days', () => {
+  it('of every country make a calendar whose closings are all within its days', () => {
     const countries = Object.keys(new Holidays().getCountries());
     expect(countries.length).toBeGreaterThan(150);
     const everyDay = Object.fromEntries(WEEKDAYS.map((day) => [day, [{ from: '00:00', to: '24:00' }]]));

@@ -32,7 +32,7 @@ const person = (id: string): EscalationTarget => ({ kind: 'person', person: { id
 const ofTeam = (name: string): EscalationTarget => ({ kind: 'team', team: name });
 
 describe('who is told by a step', () => {
-  it('is who is there, as the log has it', async () => {
+  it('is someone present, according to the log', async () => {
     for (const id of [ada, grace, henrik, ida, kim, lou]) await run(agent, id, 'RegisterAgent', { name: id });
     await run(agent, grace, 'OffboardAgent', {});
     await run(agent, henrik, 'PlanAbsence', { reason: 'Leave', deputy: ida });

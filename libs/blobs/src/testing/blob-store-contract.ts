@@ -60,7 +60,7 @@ export function isBlobStore(open: () => Promise<BlobStore>): void {
     expect((await read((await store.get(hash(many)))?.content ?? pieces(Buffer.alloc(0)))).equals(many)).toBe(true);
   });
 
-  it('keeps nothing of what is too large, is something else, or does not come to its end', async () => {
+  it('keeps nothing of content that is too large, different or incomplete', async () => {
     const content = randomBytes(200_000);
     await expect(put(content, { limit: 199_999 })).rejects.toThrow(BlobTooLarge);
     await expect(put(content, { expected: hash(randomBytes(1)) })).rejects.toThrow(BlobDamaged);

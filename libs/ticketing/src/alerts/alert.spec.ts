@@ -46,7 +46,7 @@ const ends = (since: number, until: number, options?: Options) => delivery([reso
 const over: AlertFacts = { maintenance: null, ticketIsOver: true };
 
 describe('an alert', () => {
-  it('opens a ticket once, whatever is told again', () => {
+  it('opens a ticket once, whatever is delivered again', () => {
     const [noted, opened, ...more] = given()
       .when(...fires(1))
       .events();
@@ -61,7 +61,7 @@ describe('an alert', () => {
     ).toEqual([]);
   });
 
-  it('resolves its ticket, or says so on it, and opens another one when it fires again', () => {
+  it('resolves its ticket, or adds a note, and opens another one when it fires again', () => {
     const { ticketId } = given(fires(1)).state ?? {};
     const fact = resolved(1, 5);
     const end = (onResolve: 'resolve' | 'note') =>
@@ -83,7 +83,7 @@ describe('an alert', () => {
     ['older than what is known', [fires(5)], fires(1), 'older'],
     ['resolved without having fired', [], ends(1, 5), 'had-not-fired'],
     ['resolved later than it was', [fires(1), ends(1, 5)], ends(1, 6), 'resolved-already'],
-  ] as const)('that is %s is ignored, and the next time nothing is new', (_, before, told, because) => {
+  ] as const)('that is %s is ignored, and a repetition has no effect', (_, before, told, because) => {
     const events = given(...before)
       .when(...told)
       .events();
@@ -103,7 +103,7 @@ describe('an alert', () => {
     ).toEqual([]);
   });
 
-  it('is silenced while its service is in maintenance, and opens when it fires still afterwards', () => {
+  it('is silenced while its service is in maintenance, and opens a ticket if it still fires afterwards', () => {
     const window = { window: 'w', title: 'Move', from: minute(0), until: minute(60), plannedBy: { id: 'ada', kind: 'agent' } } as const;
     const planned = (services?: readonly string[]): AlertFacts => ({
       maintenance: { client: 'northwind', windows: [{ ...window, ...(services && { services }) }] } as Maintenance,
@@ -176,7 +176,7 @@ describe('an alert', () => {
     ).toEqual(['AlertResolved']);
   });
 
-  it('says how many alerts its source left out', () => {
+  it('reports how many alerts its source omitted', () => {
     const some = { truncatedAlerts: 3 };
     expect(
       given(fires(1))

@@ -74,7 +74,7 @@ describe('a task for runners', () => {
     expect(others().state).toBeNull();
   });
 
-  it('is offered again when a lease runs out, three times or as often as its asker says', () => {
+  it('is offered again when a lease expires, three times or as often as requested', () => {
     const lost = (time: number) => [[...claim, 30 * time * MINUTE] as const, ['ExpireLease', {}, (30 * time + 5) * MINUTE] as const];
     const expire = (at: number) => given(ask, claim).when('ExpireLease', {}, at).events();
     const leaseUntil = instantFrom(7 * MINUTE + HOUR);
@@ -92,7 +92,7 @@ describe('a task for runners', () => {
     expect(ends(1)(1)).toBe('expired');
   });
 
-  it('takes no answer under a claim that it was claimed again after', () => {
+  it('accepts no answer for a claim that was replaced by a later one', () => {
     const state = given(ask, claim).state;
     const answered = (claim?: string) =>
       given(ask, ['ClaimAutomationTask', { leaseSeconds: 300 }]).when('AnswerAutomationTask', {
@@ -105,7 +105,7 @@ describe('a task for runners', () => {
     expect(answered().events()).toHaveLength(1);
   });
 
-  it('is for a person when its time runs out, or it fails', () => {
+  it('falls to a person if its time runs out, or it fails', () => {
     expect(
       given(ask)
         .when('ExpireLease', {}, 2 * HOUR)
@@ -123,7 +123,7 @@ describe('a task for runners', () => {
     ]);
   });
 
-  it('that is done is a diagnostic step of its ticket, with its evidence', () => {
+  it('that is done becomes a diagnostic step of its ticket, with its evidence', () => {
     const evidence = { name: 'log', kind: 'log', url: 'attachment:x', mediaType: 'text/plain', sha256: 'x', bytes: 1 } as const;
     expect(reactionsTo('AutomationAnswered', { outcome: 'done', output: 'listening', evidence })).toMatchObject([
       { name: 'RecordDiagnosticStep', body: { outcome: 'listening' } },

@@ -117,7 +117,7 @@ describe('a business day', () => {
     expect(endOfBusinessDay(berlin, at('2026-11-21T12:00+01:00'), 2)).toBe(at('2026-11-24T17:00+01:00'));
   });
 
-  it('is another unit than its hours', () => {
+  it('is a different unit from its hours', () => {
     const start = at('2026-11-20T16:00+01:00');
     expect(addOpenTime(berlin, start, 16 * HOUR)).toBe(at('2026-11-24T16:00+01:00'));
     expect(endOfBusinessDay(berlin, start, 2)).toBe(at('2026-11-24T17:00+01:00'));

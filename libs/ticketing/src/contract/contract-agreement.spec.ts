@@ -146,7 +146,7 @@ describe('rules that are agreed', () => {
     return faults;
   };
 
-  it('refuses rules that were not simulated as they are, and names each', () => {
+  it('refuses rules not simulated in this form, and names each', () => {
     expect(faultsAfter([], rule)).toEqual([{ field: 'terms.rules[0]', message: 'was not simulated yet' }]);
     expect(faultsAfter([simulation(1, rule)], rule, other)).toMatchObject([{ field: 'terms.rules[1]' }]);
     const later = [{ field: 'terms.rules[0]', message: 'has changed since it was simulated' }];
@@ -154,7 +154,7 @@ describe('rules that are agreed', () => {
     expect(faultsAfter([simulation(1, rule), simulation(2, changed)], rule)).toEqual(later);
   });
 
-  it('takes rules that were simulated, or stood in an earlier version', () => {
+  it('accepts rules that were simulated, or were in an earlier version', () => {
     const agreed = given(simulation(1, rule, other), agreeing(rule));
     expect(agreed.state?.versions).toMatchObject([{ version: 1, terms: { rules: [rule] } }]);
     const without = agreed.and(simulation(6, changed), agreement({ terms: {} }, 7));
@@ -166,7 +166,7 @@ describe('rules that are agreed', () => {
 });
 
 describe('the version in force', () => {
-  it('is the newest of those that have begun', () => {
+  it('is the newest of those in effect', () => {
     const { state } = agreed(
       { terms: {} },
       { terms: patient, effectiveFrom: at(10) },

@@ -13,7 +13,7 @@ describe('what a hand-off must carry', () => {
   const fields = (...[from, to, handOff, asked]: Parameters<typeof missingFromHandOff>) =>
     missingFromHandOff(from, to, handOff, asked).map(({ field }) => field.replace('handoff.', ''));
 
-  it('is what the contract asks for each tier, and what is customary where it asks nothing', () => {
+  it('is what the contract requires for each tier, and the default if it requires nothing', () => {
     const asked = { L2: ['summary', 'environment'], L3: [] } as const;
     expect(fields('L1', 'L2', {}, asked)).toEqual(['summary', 'environment']);
     expect(fields('L2', 'L3', {}, asked)).toEqual(['summary', 'environment']);
@@ -30,7 +30,7 @@ describe('what a hand-off must carry', () => {
 describe('the quality of a hand-off', () => {
   it('is 100 for all that a receiver is glad of', () => expect(handOffQuality('L1', 'L2', full)).toBe(100));
 
-  it('is 60 and a share of 40 for what the contract asks alone', () =>
+  it('is 60, plus a share of 40 for what only the contract requires', () =>
     expect(handOffQuality('L1', 'L2', asked)).toBe(60 + Math.round((40 * 3) / 7)));
 
   it('falls where an imported one lacks what its step requires', () => {

@@ -33,7 +33,7 @@ describe('an agent', () => {
 });
 
 describe('an absence', () => {
-  it('begins and ends when it is due, each told once, as of when it was', () => {
+  it('starts and ends when it is due, each recorded once, with its own time', () => {
     const planned = given(registered, leave, leave);
     expect(planned.state?.absences).toHaveLength(1);
     expect(planned.state && nextAbsenceMoment(planned.state)).toBe(at('2026-12-24T00:00'));

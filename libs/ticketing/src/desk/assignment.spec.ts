@@ -140,7 +140,7 @@ describe('who of several is given it', () => {
   const had = (openTickets: number, time?: string): Workload =>
     time === undefined ? { openTickets } : { openTickets, lastAssignedAt: monday(time) };
 
-  it('is the least loaded, then whose last one is longest ago, then the first by id', () => {
+  it('is the least loaded, then the one whose last ticket is longest ago, then the first by id', () => {
     expect(choice({ ada: had(2), grace: had(1), henrik: had(3) })).toEqual(['grace', 'least-loaded', 1, 3]);
     expect(choice({ ada: had(1, '10:00'), grace: had(1, '09:00'), henrik: had(3, '08:00') })).toEqual([
       'grace',
@@ -193,7 +193,7 @@ describe('a ticket', () => {
     expect(asked(life)).toBeUndefined();
   });
 
-  it('asks for the skills of its category and of those above, or for those that were stated at triage', () => {
+  it('requires the skills of its category and of those above, or those given at triage', () => {
     const life = new Life(automatic).open();
     life.do(1, 'TriageTicket', { category: 'hardware/printer/fuser' });
     expect(asked(life)?.skills).toEqual(['printing', 'repair']);
@@ -243,7 +243,7 @@ describe('a ticket', () => {
     expect(life.state?.nobodyFound).toBeUndefined();
   });
 
-  it('stays with the team that somebody gave it to, but not with one that was chosen', () => {
+  it('stays with a team assigned by a person, but not with one chosen automatically', () => {
     const named = new Life(automatic).open();
     named.do(1, 'AssignTicket', { team: 'print' });
     expect(asked(named)?.team).toBe('print');
@@ -310,7 +310,7 @@ describe('UnassignTicket', () => {
 });
 
 describe('why a ticket is with whom it is', () => {
-  it('is told by its events, each in a sentence', () => {
+  it('is explained by its events, each in a sentence', () => {
     const life = new Life(automatic).open();
     life.do(1, 'TriageTicket', { category: 'hardware/printer' });
     const request = asked(life) as AssignmentRequest;

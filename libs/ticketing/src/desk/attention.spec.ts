@@ -65,7 +65,7 @@ describe('the attention of an agent', () => {
     ).toEqual([turnedTo('b', 40)]);
   });
 
-  it('is on several where the contracts of all of them allow it', () => {
+  it('can be on several tickets if all their contracts allow it', () => {
     expect(
       given(['TurnTo', to('a', 1, true)])
         .when('TurnTo', to('b', 5, true))

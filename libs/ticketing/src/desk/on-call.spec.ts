@@ -50,7 +50,7 @@ describe('who is on call', () => {
     expect(who(state, '2026-03-29T08:59:59+02:00', '2026-03-29T09:00:00+02:00')).toEqual(['ada', 'grace']);
   });
 
-  it('follows the sun: the first rotation that answers at that hour', () => {
+  it('follows the sun: the first rotation that is on call at that hour', () => {
     const state = after(
       set(
         { ...weekly, people: people('tokyo'), zone: 'Asia/Tokyo', hours: office },
@@ -74,7 +74,7 @@ describe('who is on call', () => {
     ).toEqual(['ada', 'holiday', 'sick', 'holiday', 'ada']);
   });
 
-  it('passes a turn on only over time that somebody answers for: of seven by day, with hours from Monday to Friday, all get turns', () => {
+  it('counts only on-call time for turns: seven people changing daily, with hours from Monday to Friday, all get turns', () => {
     const ids = ['mo', 'tu', 'we', 'th', 'fr', 'sa', 'su'];
     const state = after(set({ ...weekly, days: 1, handOverAt: '00:00', people: people(...ids), hours: office }));
     const days = Array.from(
@@ -99,7 +99,7 @@ describe('who is on call', () => {
     ]);
   });
 
-  it('is one person at each instant, and everybody as often as the others, in every zone and under any hours', () => {
+  it('is one person at each instant, and everyone equally often, in every zone and with any hours', () => {
     const quarter = 15 * 60_000;
     const clock = (quarters: number) =>
       `${String(Math.floor(quarters / 4)).padStart(2, '0')}:${String((quarters % 4) * 15).padStart(2, '0')}`;

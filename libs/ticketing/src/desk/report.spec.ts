@@ -49,7 +49,7 @@ describe('a scheduled report', () => {
     expect(reportDueAt(of(reported('day', '2026-10-24T12:00:00Z', { hour: 2 })))).toBe('2026-10-25T00:00:00.000Z');
   });
 
-  it('is made once for each period, whoever else makes it too', () => {
+  it('is made once for each period, even by several workers', () => {
     const daily = reported('day', '2026-11-20T10:00:00Z');
     const due = dueRun(of(daily), at('2026-11-21T06:00:00Z'));
     if (due === undefined) throw new Error('nothing is due');
@@ -59,7 +59,7 @@ describe('a scheduled report', () => {
     expect(dueRun(of(made), at('2026-11-21T06:00:01Z'))).toBeUndefined();
   });
 
-  it('makes up what a downtime has missed, the oldest first, and no more than the last 31', () => {
+  it('makes reports missed during downtime, oldest first, and at most the last 31', () => {
     const { reports, periods } = madeBy(reported('month', '2026-01-15T00:00:00Z'), '2026-04-10T00:00:00Z');
     expect(periods).toEqual([
       '2025-12-31T23:00 2026-01-31T23:00',

@@ -73,7 +73,7 @@ describe('a team', () => {
 });
 
 describe('a shift', () => {
-  it('is by the wall clock of its zone, for the members who work it', () => {
+  it("is in its zone's local time, for the members who work it", () => {
     const state = after(define(), join('ada'), join('grace'), shifts(office('Europe/Rome', ['ada', 'henrik'])));
     // Monday, 23 November 2026.
     expect(on(state, 'ada', '2026-11-23T08:59:59+01:00')).toBeUndefined();
@@ -84,7 +84,7 @@ describe('a shift', () => {
     expect(on(state, 'henrik', '2026-11-23T12:00:00+01:00')).toBeUndefined();
   });
 
-  it('runs over midnight, from Sunday into Monday too, and through the change from summer time', () => {
+  it('crosses midnight, also from Sunday to Monday, and the end of summer time', () => {
     const night: Shift = {
       name: 'night',
       zone: 'Europe/Rome',

@@ -42,7 +42,7 @@ function run(life: Life, minutes: number, onCall = {}): string[] {
 const chainsOf = (life: Life) => life.state?.sla?.chains ?? [];
 
 describe('an escalation policy at work', () => {
-  it('goes from level to level, each after its delay from the one before', () => {
+  it('goes from level to level, each after its delay from the previous one', () => {
     const life = new Life(under(untouched)).open();
     expect(nextStepAt(chainsOf(life))).toBe(at(10));
     expect(run(life, 9)).toEqual([]);
@@ -89,7 +89,7 @@ describe('an escalation policy at work', () => {
     expect(run(forAWhile, 92)).toEqual(['92 StepDispatched untouched/0 0.1 managers']);
   });
 
-  it('is taken over by a second person’s acknowledgement, from which its time counts anew', () => {
+  it('is taken over by a second person’s acknowledgement, from which its time restarts', () => {
     const grace = { id: 'grace', name: 'Grace' };
     for (const acknowledgedFor of [HOUR, undefined]) {
       const life = new Life(under(acknowledgedFor === undefined ? untouched : { ...untouched, acknowledgedFor })).open();
@@ -132,7 +132,7 @@ describe('an escalation policy at work', () => {
     const triaged = (life: Life, minutes: number, urgency: 'critical' | 'low') =>
       life.do(minutes, 'TriageTicket', { category: 'c', impact: urgency === 'low' ? 'low' : 'high', urgency });
 
-    it('starts at the triage that brings it, with its delays counted from there', () => {
+    it('starts at the triage that sets it, with its delays counted from there', () => {
       const life = new Life(under(critical)).open('low');
       expect(nextStepAt(chainsOf(life))).toBeUndefined();
       triaged(life, 40, 'critical');
@@ -143,7 +143,7 @@ describe('an escalation policy at work', () => {
       expect(chainsOf(life)).toHaveLength(1);
     });
 
-    it('ends at the triage that takes it away, with the reason; what was told stays told', () => {
+    it('ends at the triage that changes it, with the reason; notifications are not revoked', () => {
       const life = new Life(under(critical)).open();
       run(life, 10);
       triaged(life, 15, 'low');
@@ -166,7 +166,7 @@ describe('an escalation policy at work', () => {
       expect(whyEscalated(earlier.sla, at(500))[0]?.steps[0]?.answer).toMatch(/^It was not due before the policy ended/);
     });
 
-    it('does not tell the same level twice when it goes down and up again, and goes on with the next after its delay', () => {
+    it('does not notify the same level twice when it is lowered and raised again, and continues with the next after its delay', () => {
       const life = new Life(under(critical)).open();
       run(life, 10);
       triaged(life, 15, 'low');
@@ -186,7 +186,7 @@ describe('an escalation policy at work', () => {
       ]);
     });
 
-    it('tells it again in the next window', () => {
+    it('notifies it again in the next window', () => {
       const window = { zone: 'UTC', week: { monday: [{ from: '08:00', to: '12:00' }], tuesday: [{ from: '08:00', to: '12:00' }] } };
       const life = new Life(under({ ...critical, steps: [{ after: 0, targets: team('leads'), window }] })).open();
       expect(run(life, 1)).toEqual(['0 StepDispatched untouched/0 0.0 leads']);
@@ -209,7 +209,7 @@ describe('an escalation policy at work', () => {
     ['a team without members', team('empty')[0] as { kind: 'team'; team: string }, 'no-members'],
     ['a team that is absent as a whole', team('away')[0] as { kind: 'team'; team: string }, 'all-absent'],
     ['a schedule without anybody', { kind: 'on-call' as const, schedule: 'night' }, 'nobody-on-call'],
-  ])('passes over %s at once, says why, and takes the next step at once', (_what, target, because) => {
+  ])('skips %s at once, says why, and takes the next step at once', (_what, target, because) => {
     const steps = [
       { after: 5 * MINUTE, targets: [target] },
       { after: HOUR, targets: team('managers') },
@@ -233,7 +233,7 @@ describe('an escalation policy at work', () => {
     });
   });
 
-  it('says whom a step passed over that reached only some of its targets', () => {
+  it('names the targets skipped by a step that reached only some of them', () => {
     const targets = [person('ada'), person('grace'), ...team('empty'), ...team('leads')];
     const life = new Life(under({ ...untouched, steps: [{ after: 0, targets }] })).open();
     expect(life.do(1, 'RunEscalations', {}, { away, empty: { empty: 'no-members' } })).toMatchObject([
@@ -251,7 +251,7 @@ describe('an escalation policy at work', () => {
     expect(answer?.answer).toContain('told ada, team leads; not grace (left); not team empty (no-members)');
   });
 
-  it('tells the deputy of who is absent, once', () => {
+  it('notifies the deputy of an absent person, once', () => {
     const targets = [person('henrik'), person('ada')];
     const life = new Life(under({ ...untouched, steps: [{ after: 0, targets }] })).open();
     const events = life.do(1, 'RunEscalations', {}, { away: { henrik: { because: 'absent', deputy: { id: 'ada' } } } });
@@ -269,7 +269,7 @@ describe('an escalation policy at work', () => {
     expect(nextStepAt(chainsOf(life))).toBe(at(120));
   });
 
-  it('falls through at once where nobody is to be told, and says so', () => {
+  it('is skipped at once if there is no recipient, and this is recorded', () => {
     const policy: EscalationPolicy = {
       ...untouched,
       steps: [
@@ -300,7 +300,7 @@ describe('an escalation policy at work', () => {
     expect(run(life, 25 * 60)).toEqual(['1500 StepDispatched untouched/0 0.0 day']);
   });
 
-  it('goes through its steps as often as it says, then sets the next policy going', () => {
+  it('repeats its steps as often as configured, then starts the next policy', () => {
     const twice: EscalationPolicy = { ...untouched, steps: untouched.steps.slice(0, 1), rounds: 2, then: 'after' };
     const after: EscalationPolicy = {
       name: 'after',
@@ -315,7 +315,7 @@ describe('an escalation policy at work', () => {
     ]);
   });
 
-  it('hands the work on by itself, with what the ticket holds and a list of what lacks', () => {
+  it("escalates automatically, with the ticket's contents and a list of what is missing", () => {
     const policy: EscalationPolicy = {
       name: 'stuck',
       trigger: { on: 'breach', clock: 'response' },
@@ -409,7 +409,7 @@ describe('an escalation policy at work', () => {
     expect(chainsOf(new Life(under(untouched), true).open())).toEqual([]);
   });
 
-  it('stays as it was when other terms come into force', () => {
+  it('is unchanged when other terms come into force', () => {
     const life = new Life(under(untouched)).open();
     run(life, 10);
     life.do(11, 'RebaseSlaTerms', {
@@ -534,7 +534,7 @@ describe('messages of a step', () => {
     ]);
   });
 
-  it('bring the next step at once where none gets through, and are told once', () => {
+  it('bring the next step at once if none gets through, and are sent once', () => {
     const { life, email, chat } = dispatched();
     expect(life.do(11, 'RecordNotification', { notification: email.id, attempts: 1, failed })).toMatchObject([
       { type: 'NotificationFailed', data: { step: 0, target: email.target, because: 'refused' } },

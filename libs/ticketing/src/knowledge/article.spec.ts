@@ -139,7 +139,7 @@ describe('an article', () => {
       ['revised', revised],
       ['retired', ['RetireArticle', { reason: 'Gone' }]],
       ['reviewed without another date', ['ReviewArticle', {}]],
-    ])('reminds nobody once it is %s', (_what, change) => {
+    ])('reminds no one once it is %s', (_what, change) => {
       expect(
         given(...due, change)
           .when(...remind(99))
@@ -155,7 +155,7 @@ describe('an article', () => {
       expect(shownArticle(scope, state as Article)).toEqual(rest);
     });
 
-    it('reminds anew when the date is moved, before it or after', () => {
+    it('reminds again when the date is moved, before it or after', () => {
       const moved = ['ReviewArticle', { reviewBy: '1970-01-01T01:20:00+01:00' }] as const;
       for (const past of [due, [...due, remind(10)]]) {
         const again = given(...past, moved);

@@ -22,7 +22,7 @@ const ended = ['EndMajorIncident', { reason: 'Works again' }] as const;
 const happened = { stream: 'x', metadata: { effectiveAt: minute(0) } };
 
 describe('a rule for major incidents', () => {
-  it('proposes one, or declares it, when as many tickets come about a service as it says, in whatever order they are told', () => {
+  it('proposes or declares one when the number of tickets about a service is reached, in whatever order they are reported', () => {
     const detected = (last: ReturnType<typeof count>) =>
       counting(count(b, 10), count(c, 50))
         .when(...last)
@@ -56,7 +56,7 @@ describe('a rule for major incidents', () => {
 });
 
 describe('a major incident', () => {
-  it('that is proposed is confirmed or dismissed by somebody', () => {
+  it('that is proposed is confirmed or dismissed by a person', () => {
     expect(given(proposed).state).toMatchObject({ majorIncident: id, status: 'proposed', parent: a, tickets: [b, c] });
     expect(given(proposed).when('ConfirmMajorIncident', { reason: 'So it is' }).events()).toEqual([
       { type: 'MajorIncidentConfirmed', data: { reason: 'So it is' } },
@@ -126,7 +126,7 @@ describe('a major incident', () => {
     ).toBe('major-incident-over');
   });
 
-  it('is stood down, and begins anew when its ticket is one again', () => {
+  it('is stood down, and starts again when its ticket becomes one again', () => {
     const reviewDueAt = (terms?: { readonly reviewWithin: number }) =>
       given(declared)
         .when(...ended, 0, terms)
@@ -148,7 +148,7 @@ describe('a major incident', () => {
     expect(again).not.toHaveProperty('review');
   });
 
-  it('is reviewed by its due date, or somebody is reminded once', () => {
+  it('is reviewed by its due date, or a person is reminded once', () => {
     const dueAt = instantFrom(2 * MINUTE + REVIEW_WITHIN);
     const after = given(declared, ended);
     expect(after.state?.review).toEqual({ status: 'due', dueAt });

@@ -28,7 +28,7 @@ const window = (title: string, from: number, until: number, services?: readonly 
 });
 
 describe('a status page', () => {
-  it('shows how services are: down with a major incident, at work in a window', () => {
+  it('shows the state of services: down in a major incident, under maintenance in a window', () => {
     const page = statusPageOf('northwind', at, {
       services: ['mail', 'files', 'printing'],
       maintenance: { client: 'northwind', windows: [window('now', 99, 101, ['files', 'printing']), window('later', 101, 102, ['wiki'])] },
@@ -48,7 +48,7 @@ describe('a status page', () => {
     expect(all).toMatchObject({ services: [{ state: 'maintenance' }], maintenance: [{ title: 'now', from: day(99), until: day(101) }] });
   });
 
-  it('shows what was broadcast of what goes on or ended lately, and nothing else', () => {
+  it('shows only broadcasts about current and recent incidents', () => {
     const ended = (days: number) => incident('mail', { status: 'stood-down', endedAt: day(days), updates: [] });
     const page = statusPageOf('northwind', at, {
       services: [],

@@ -86,7 +86,7 @@ describe('a preventive action', () => {
     ).toBe('too-many-actions');
   });
 
-  it('reminds of an action a day before it is due, when it is due, and every week from then on, once after a downtime', () => {
+  it('reminds of an action a day before it is due, when it is due, and weekly from then on; once after downtime', () => {
     const overdueAt = (...days: readonly number[]) => {
       const sent: Sent<typeof problem>[] = [...before];
       return days.flatMap((atDay) => {

@@ -169,7 +169,7 @@ describe('a problem', () => {
     expect(given(opened, workaround, rootCause, fix, ['ReopenProblem', { reason }]).state?.status).toBe('known-error');
   });
 
-  it('takes a ticket like its own; one that came after its fix says that the fix did not hold', () => {
+  it('accepts a similar ticket; one opened after its fix shows that the fix did not hold', () => {
     const [before, after] = [instantFrom(0), instantFrom(3_600_000)];
     const recurs = (ticketId: string, openedAt: Instant) => ['RecordRecurrence', { ticketId, openedAt }] as const;
     const linked = [{ type: 'TicketLinkedToProblem', data: { ticketId: 'd' } }];

@@ -21,7 +21,7 @@ describe('a recurrence', () => {
     expect(new Set([{}, ...others].map((other) => recurrenceId({ ...fingerprint, ...other }))).size).toBe(5);
   });
 
-  it('is detected with the ticket that makes it as many as the contract says within its window', () => {
+  it("is detected with the ticket that reaches the contract's number within its window", () => {
     const [, detected] = given(count('a', 1), count('b', 3))
       .when(...count('c', 8))
       .events();
@@ -44,14 +44,14 @@ describe('a recurrence', () => {
     expect(types).not.toContain('RecurrenceDetected');
   });
 
-  it('is detected in whatever order tickets are told', () => {
+  it('is detected in whatever order tickets are reported', () => {
     const [, detected] = given(count('c', 8), count('d', 16), count('b', 3))
       .when(...count('a', 1))
       .events();
     expect(detected?.data).toMatchObject({ tickets: ['a', 'b', 'c'] });
   });
 
-  it('is of the latest fix before it, for as long as the contract says', () => {
+  it('refers to the latest fix before it, for as long as the contract says', () => {
     const recursFrom = (days: number, more?: object) =>
       given(fixed('L3', 1), fixed('L2', 2))
         .when(...count('a', days, more))

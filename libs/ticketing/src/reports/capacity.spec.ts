@@ -71,7 +71,7 @@ describe('capacity', () => {
 
   const resolved = fc.record({ category: fc.constantFrom('mail', 'network'), resolvedAgent: fc.constantFrom('ada', 'bob', 'eve', 'lea') });
 
-  it('has as a bus factor the fewest agents who resolved half or more, tried by every set of them', () => {
+  it('has as its bus factor the smallest number of agents who resolved at least half, checked against all sets', () => {
     fc.assert(
       fc.property(fc.array(resolved, { maxLength: 30 }), (facts) => {
         const { busFactor } = capacityOf(facts.map(ticket), context);

@@ -126,7 +126,7 @@ describe('a root cause report', () => {
     ]);
   });
 
-  it('tells who knew of it from when on, by what was recorded, and what became known late', () => {
+  it('shows who knew what from when on, by what was recorded, and what became known late', () => {
     const late = event(
       `ticket-${one}`,
       1,

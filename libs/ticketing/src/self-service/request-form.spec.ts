@@ -77,14 +77,14 @@ describe('a form that is filled in', () => {
     [{ min: 2 }, ['Dock'], 'must be 2 to 3 of Dock, Bag, Mouse, each once'],
     [{ min: 1, max: 2 }, ['Dock', 'Bag'], undefined],
     [{}, [], 'must be some of Dock, Bag, Mouse, each once'],
-  ])('bounds how many are chosen: %j', (bounds, chosen, message) => {
+  ])('limits how many are chosen: %j', (bounds, chosen, message) => {
     const field = { name: 'extras', label: 'With what?', kind: 'choices', options: ['Dock', 'Bag', 'Mouse'], ...bounds };
     const of = given(['DefineForm', { ...base, summary: 's', fields: [field] }]).state as RequestForm;
     const opening = openingByForm(of, { client: 'northwind', reporter: { id: 'j.doe' }, answers: { extras: chosen } });
     expect('faults' in opening ? opening.faults : []).toEqual(message === undefined ? [] : [{ field: 'answers.extras', message }]);
   });
 
-  it('makes a ticket that says what was answered', () => {
+  it('opens a ticket that contains the answers', () => {
     const answers = { forWhom: 'Ada', size: '15', extras: ['Bag', 'Dock'], years: 3, by: '2028-02-29', special: true, what: 'A\nstand' };
     expect(filled(answers)).toEqual({
       ...{ client: 'northwind', kind: 'service-request', impact: 'low', urgency: 'low', service: 'workplace', channel: 'portal' },

@@ -53,7 +53,7 @@ describe('the clocks of a ticket', () => {
     ]);
   });
 
-  it('answer the response by the first work, once in a life', () => {
+  it('count the first work as a response, once per ticket', () => {
     expect(clock('response', opened(), work(10 * MINUTE))).toMatchObject({
       state: 'met',
       elapsed: 10 * MINUTE,
@@ -64,14 +64,14 @@ describe('the clocks of a ticket', () => {
     );
   });
 
-  it('answer the response by the first public reply too, and by nothing that the requester does not see', () => {
+  it('count the first public reply as a response too, but nothing hidden from the requester', () => {
     const reply: Happened = [MINUTE, { type: 'PublicReplySent', data: { author: { id: 'ada' }, text: '' } }];
     const note: Happened = [MINUTE, { type: 'InternalNoteAdded', data: { author: { id: 'ada' }, text: '' } }];
     expect(clock('response', opened(), reply)).toMatchObject({ state: 'met', elapsed: MINUTE });
     expect(clock('response', opened(), note)).toMatchObject({ state: 'running' });
   });
 
-  it('are met at the very due instant, and breached a millisecond later', () => {
+  it('are met exactly at the due instant, and breached a millisecond later', () => {
     expect(clock('resolution', opened(), resolve(24 * HOUR)).state).toBe('met');
     expect(clock('resolution', opened(), resolve(24 * HOUR + 1))).toMatchObject({ state: 'breached', breachedAt: at(24 * HOUR) });
   });
@@ -135,7 +135,7 @@ describe('the clocks of a ticket', () => {
     expect(clock('resolution', opened(), escalate(HOUR))).toMatchObject({ state: 'running', dueAt: at(24 * HOUR) });
   });
 
-  it('begin a new cycle on reopening, not overdue, and keep the earlier verdict', () => {
+  it('start a new cycle on reopening, not overdue, and keep the earlier verdict', () => {
     expect(
       clocks(opened('critical'), resolve(5 * HOUR), reopen(100 * HOUR)).clocks.filter(({ kind }) => kind === 'resolution'),
     ).toMatchObject([
@@ -273,7 +273,7 @@ describe('clocks in office hours', () => {
     expect(clock).toMatchObject({ target: 2 * HOUR, terms: 2, elapsed: HOUR, dueAt: november('20 12:00') });
   });
 
-  it('run over a weekend without its time, and a pause over it adds nothing', () => {
+  it('skip a weekend, and a pause over it adds nothing', () => {
     const clocks = (...told: Told[]) => the('resolution', under(office, ['20 16:00', openedAt('medium')], ...told));
     expect(clocks().dueAt).toBe(november('23 16:00'));
     expect(clocks(['20 17:00', hold(0)], ['23 09:00', resume(0)])).toMatchObject({ elapsed: HOUR, dueAt: november('23 16:00') });
@@ -349,7 +349,7 @@ describe('clocks in office hours', () => {
     ]);
   });
 
-  it('tell of a breach by reclassification once, without the warnings that it jumped', () => {
+  it('record a breach by reclassification once, without the skipped warnings', () => {
     const clock = the('resolution', under(office, ['20 09:00', openedAt('medium')], ['20 12:00', triage(0, 'high')]));
     expect(percents(clock, '27 12:00')).toEqual([['breach', november('20 12:00')]]);
   });
@@ -375,7 +375,7 @@ describe('clocks in office hours', () => {
     expect(the('resolution', clocks)).toMatchObject({ state: 'running', breachedAt: november('20 11:00'), dueAt: november('20 11:00') });
   });
 
-  it('do not run backwards when an event is told with a slightly earlier time', () => {
+  it('do not run backwards when an event is recorded with a slightly earlier time', () => {
     const clocks = under(
       office,
       ['20 09:00', openedAt('medium')],
@@ -421,7 +421,7 @@ describe('clocks between tiers', () => {
     expect(work1).toMatchObject({ tier: 'L1', state: 'met', elapsed: 30 * MINUTE, stoppedAt: november('20 10:00'), pauses: [] });
   });
 
-  it('resume the clock of the sender when the hand-off is returned', () => {
+  it("resume the sender's clock when the hand-off is returned", () => {
     const clocks = under(office, ...start, ['20 10:00', escalated('L2')], ['20 11:00', returned]);
     expect(owned(clocks)).toEqual([
       ['tier-accept', 'L1', 1, 'met', 30],

@@ -32,7 +32,7 @@ function late(offered: PinnedContract = forClient): Life {
 }
 
 describe('RestateSla', () => {
-  it('restates the verdict by the contract that is now known to have been in force, and keeps the one that was', () => {
+  it('restates the verdict by the contract now known to have been in force, and keeps the original', () => {
     const life = late();
     const before = clockOf(life, 'resolution');
     expect(life.restate(1000, [from(0, resolvedWithin(1, 6))], { clock: 'resolution', reason: 'The amendment of May' })).toEqual([

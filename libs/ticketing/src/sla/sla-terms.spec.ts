@@ -57,7 +57,7 @@ describe('RecordSlaMoments', () => {
     expect(nextMomentAt({ ...late.sla, quietUntil: at(12) })).toBe(at(13.5));
   });
 
-  it('says what held at the instant of each moment, also where it is told after the terms have changed', () => {
+  it('has the terms at the instant of each moment, even if it is recorded after they have changed', () => {
     const life = new Life(forClient).open('critical');
     life.do(150, 'TriageTicket', { category: 'c', impact: 'low', urgency: 'high' });
     const told = life.tell(3000).filter(({ data }) => (data as { clock: string }).clock === 'resolution');
@@ -166,7 +166,7 @@ describe('RebaseSlaTerms', () => {
 });
 
 describe('a ticket', () => {
-  it('has a category that its contract knows, or one below it', () => {
+  it('has a category of its contract, or one below it', () => {
     const life = new Life(pin(1, { categories: ['hardware', 'network/vpn'] })).open();
     life.do(1, 'TriageTicket', { category: 'hardware/printer' });
     life.do(2, 'TriageTicket', { category: 'network/vpn' });
@@ -174,7 +174,7 @@ describe('a ticket', () => {
       expect(() => life.do(3, 'TriageTicket', { category })).toThrow('category-not-in-contract');
   });
 
-  it('is about a service that its contract knows, and a component of that', () => {
+  it('has a service of its contract, and a component of that service', () => {
     const services = { printing: ['spooler', 'printer-FIN-2'], mail: ['imap'], constructor: [] };
     const life = new Life(pin(1, { services }));
     expect(() => life.open('low', { service: 'telephony' })).toThrow('configuration-item-not-in-contract');

@@ -166,7 +166,7 @@ describe('a fact that is told late', () => {
     expect(desk.ticket.sla.told.filter((moment) => moment.at !== null)).toEqual([]);
   });
 
-  it('is named as the reason, and not the hold or touch time that ended with it', () => {
+  it('is named as the reason, not the hold or touch time that ended with it', () => {
     const desk = new Desk({ ...always, quietTime: 0 }).open(-600, 0);
     desk.tell('StartTouchTime', {}, -595, 0.1);
     desk.tell('PutOnHold', { reason: 'onsite-visit', note: 'n' }, -593, 0.1);
@@ -203,7 +203,7 @@ describe('a fact that is told late', () => {
     expect(desk.ticket.touching).toEqual([]);
   });
 
-  it('ends with what people have told that happened after it, where it is touch time', () => {
+  it('if it is touch time, ends with later events reported by people', () => {
     const held = new Desk(always).open(0);
     held.tell('PutOnHold', { reason: 'customer', note: 'n' }, 20);
     held.tell('Resume', {}, 25);
@@ -290,7 +290,7 @@ describe('a fact that is told late', () => {
       ['AssignTicket', { team: 'night' }],
       ['UnassignTicket', { reason: 'r' }],
       ['TakeOverTicket', { reason: 'r' }],
-    ] as const)('ends with what took its agent off the ticket after it: %s', (name, command) => {
+    ] as const)('ends with a later event that took its agent off the ticket: %s', (name, command) => {
       const desk = new Desk(always).open(0);
       desk.tell('AssignTicket', { assignee: bob }, 5);
       desk.tell(name, command as never, 20);
@@ -299,7 +299,7 @@ describe('a fact that is told late', () => {
       expect(desk.tell('StartTouchTime', { agent: { id: 'grace' } }, 10, 40)).toEqual(['TouchTimeStarted']);
     });
 
-    it('is taken where the ticket was resolved after it, and closed', () => {
+    it('is accepted if the ticket was resolved after it, and closed', () => {
       const desk = new Desk(always).open(0);
       desk.tell('ResolveTicket', { category: 'x', article: 'KB-1' }, 20);
       desk.tell('CloseTicket', {}, 30);
@@ -358,7 +358,7 @@ describe('a fact that is told late', () => {
     expect(over.ticket.touching).toEqual([]);
   });
 
-  it('is a note at the tier that the ticket was at then', () => {
+  it('is a note at the tier where the ticket was then', () => {
     const desk = new Desk(always).open(0);
     desk.tell('EscalateToTier', { tier: 'L2', reason: 'r', handoff: completeHandOff }, 20);
     desk.tell('AcceptEscalation', {}, 25);
@@ -555,7 +555,7 @@ describe('a fact that is told late', () => {
     ]);
   });
 
-  it('is told once more where what was restated comes true after all', () => {
+  it('is recorded once more if what was restated comes true after all', () => {
     const desk = new Desk({ ...always, quietTime: 0 }).open(0);
     desk.look(20);
     expect(desk.told('SlaBreached')).toHaveLength(1);
@@ -592,7 +592,7 @@ describe('terms that are agreed with effect in the past', () => {
     return desk;
   }
 
-  it('restate the breach that never was, because of them, and end its policy', () => {
+  it('restate the breach that did not happen under them, and end its policy', () => {
     const desk = breached();
     const revision = desk.events.length;
     expect(desk.tell('RebaseSlaTerms', { contract: promise(2, 6), effectiveFrom: at(100) }, 250, 250, TIMEKEEPER)).toEqual([
@@ -611,7 +611,7 @@ describe('terms that are agreed with effect in the past', () => {
     expect(whyEscalated(desk.ticket.sla, at(250))).toMatchObject([{ ended: { because: 'restated' } }]);
   });
 
-  it('restate nothing where a breach stays what it was, and tell nobody twice', () => {
+  it('restate nothing if a breach is unchanged, and notify no one twice', () => {
     const desk = breached();
     desk.tell('RebaseSlaTerms', { contract: promise(2, 3), effectiveFrom: at(100) }, 250, 250, TIMEKEEPER);
     expect(restated(desk)).toEqual([]);
@@ -625,7 +625,7 @@ describe('terms that are agreed with effect in the past', () => {
     expect(restated(desk).at(-1)).toMatchObject({ moment: { was: at(180), is: at(120) } });
   });
 
-  it('leave a breach that came before them', () => {
+  it('keep a breach from before them', () => {
     const desk = breached();
     desk.tell('RebaseSlaTerms', { contract: promise(2, 6), effectiveFrom: at(200) }, 250, 250, TIMEKEEPER);
     expect(restated(desk)).toEqual([]);
@@ -654,7 +654,7 @@ describe('what follows from an event in another ticket', () => {
     ]);
   });
 
-  it('is resolved at the tier that it was at then, wherever people have moved it since', () => {
+  it('is resolved at the tier where it was then, wherever people have moved it since', () => {
     const child = new Desk(always).open(0);
     child.tell('AssignTicket', { team: 'desk' }, 5);
     child.tell('EscalateToTier', { tier: 'L2', team: 'servers', reason: 'r', handoff: completeHandOff }, 30);
@@ -761,7 +761,7 @@ describe('lives that are told in any order, with any delay', () => {
     quietTime: fc.constantFrom(0, 2 * MINUTE, 60 * MINUTE),
   });
 
-  it('end as those that were told as they happened: verdicts, moments with their restatements, and counts', () => {
+  it('end like those recorded on time: verdicts, moments with their restatements, and counts', () => {
     fc.assert(
       fc.property(
         contracts,

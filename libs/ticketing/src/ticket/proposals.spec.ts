@@ -44,7 +44,7 @@ describe('what an assistant proposes', () => {
     expect(types(life.do(3, 'RejectProposal', { reason: 'Its requester was forgotten' }))).toEqual(['ProposalRejected']);
   });
 
-  it('is named, where several wait', () => {
+  it('has to be named if several are pending', () => {
     const life = served();
     life.do(1, 'ProposeReply', reply);
     life.do(2, 'ProposeResolution', resolution);
@@ -92,7 +92,7 @@ describe('what an assistant proposes', () => {
     expect(types(other.do(2, 'ProposeResolution', resolution))).toEqual(['ActProposed']);
   });
 
-  it('is refused where the contract leaves it to people, and for whatever the act itself would be', () => {
+  it('is refused if the contract leaves it to people, or if the act itself would be refused', () => {
     expect(() => served({ reply: 'never' }).do(1, 'ProposeReply', reply)).toThrow('not-for-assistants');
     const life = served({ 'hand-off': 'alone' });
     expect(() => life.do(1, 'ProposeHandOff', { tier: 'L2', reason: 'r', handoff: { summary: 's' } })).toThrow(

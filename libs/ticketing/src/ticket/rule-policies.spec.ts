@@ -97,13 +97,13 @@ describe('rules of a contract', () => {
     ]);
   });
 
-  it('do not follow from what rules brought about', () => {
+  it('are not triggered by actions of rules', () => {
     expect(contractRules.concerns?.(opened())).toBe(true);
     expect(contractRules.concerns?.(opened('policy:contract-rules'))).toBe(false);
     expect(Object.keys(contractRules.react)).toEqual([...RULE_TRIGGERS]);
   });
 
-  it('fire on what clocks show, of one kind and at one threshold, while the ticket is worked', () => {
+  it('fire on clocks of one kind and at one threshold, while the ticket is being worked on', () => {
     const nearly = rule({
       name: 'nearly',
       on: 'SlaThresholdReached',
@@ -150,7 +150,7 @@ describe('rules of a contract', () => {
     expect(contractTerms({ rules: [rule(), rule()] })).toMatchObject({ faults: [{ field: 'terms.rules[1].name' }] });
   });
 
-  it('are simulated on past events before they hold: which tickets they would have touched', () => {
+  it('are simulated on past events before they take effect: which tickets they would have affected', () => {
     const replayed = (rules: readonly Rule[], actor?: string): Replay => {
       const replay = evolveReplay({ ...defaultContract, rules }, null, opened(actor) as never);
       if (replay === null) throw new Error('no ticket');

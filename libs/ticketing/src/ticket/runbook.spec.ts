@@ -54,7 +54,7 @@ describe('a runbook', () => {
     expect(life.do(3, 'StartRunbook', { article: 'KB-1' }, { ...published, version: 3 })).toHaveLength(1);
   });
 
-  it('that was not published, or is for another client, is not started', () => {
+  it('that is unpublished, or for another client, is not started', () => {
     const life = new Life().open();
     for (const found of [undefined, { ...published, client: 'somebody-else' }])
       expect(() => life.do(1, 'StartRunbook', { article: 'KB-1' }, found)).toThrow('runbook-not-found');
@@ -81,7 +81,7 @@ describe('a runbook', () => {
     ]);
   });
 
-  it('is named, where several are unfinished', () => {
+  it('has to be named if several are unfinished', () => {
     const life = begun();
     life.do(2, 'StartRunbook', { article: 'KB-2' }, { ...published, article: 'KB-2', steps: [{ title: 'Print' }] });
     const tick = { step: 1, result: 'done', outcome: 'Printed' } as const;

@@ -195,7 +195,7 @@ describe('every life of a ticket', () => {
     );
   });
 
-  it('has a stop for each start of touch time, the agents at it being those who have not stopped', () => {
+  it('has a stop for each start of touch time, except for agents still working', () => {
     fc.assert(
       fc.property(randomLife, (life) => {
         const { events, states } = live(life);

@@ -180,7 +180,7 @@ describe('TriageTicket', () => {
 });
 
 describe('AssignTicket', () => {
-  it('ends the touch time of who is taken off the ticket, and of nobody else', () => {
+  it('ends the touch time of the person taken off the ticket, and of no one else', () => {
     const touched = given(opened, started, ['StartTouchTime', { agent: ada }], ['StartTouchTime', { agent: { id: 'henrik' } }]);
     expect(types(touched.when('AssignTicket', { assignee: grace }).events())).toEqual(['TouchTimeStopped', 'TicketAssigned']);
     expect(touched.when('AssignTicket', { team: 'print' }).events()[0]).toMatchObject({ type: 'TouchTimeStopped', data: { agent: ada } });
@@ -242,7 +242,7 @@ describe('RecordDiagnosticStep and AttachEvidence', () => {
     expect(given(opened).when('AttachEvidence', evidence).events()).toEqual([{ type: 'EvidenceAttached', data: evidence }]);
   });
 
-  it('do not replace evidence, and stay quiet about the same', () => {
+  it('do not replace evidence, and ignore identical evidence', () => {
     const attached = given(opened, ['AttachEvidence', evidence]);
     expect(attached.when('AttachEvidence', evidence).events()).toEqual([]);
     expect(attached.when('AttachEvidence', { ...evidence, sha256: '1'.repeat(64) }).refusal().refused).toBe('evidence-exists');
@@ -285,7 +285,7 @@ describe('AttachEvidence by attachment', () => {
 });
 
 describe('EscalateToTier', () => {
-  it('hands the work up with the hand-off', () => {
+  it('escalates the work with the hand-off', () => {
     const [event, ...others] = given(opened, started).when('EscalateToTier', toL2).events();
     expect(others).toEqual([]);
     expect(event).toEqual({
@@ -302,13 +302,13 @@ describe('EscalateToTier', () => {
     });
   });
 
-  it('lists all that a hand-off from L1 to L2 lacks', () => {
+  it('lists everything missing in a hand-off from L1 to L2', () => {
     const refusal = given(opened).when('EscalateToTier', { tier: 'L2', reason: 'r' }).refusal();
     expect(refusal.refused).toBe('hand-off-incomplete');
     expect(fields(refusal)).toEqual(['handoff.summary', 'handoff.errorMessages', 'handoff.logs', 'handoff.stepsTried']);
   });
 
-  it('asks L2 to L3 for how to reproduce it, diagnostic data and the environment as well', () => {
+  it('also requires reproduction, diagnostic data and environment from L2 to L3', () => {
     const refusal = given(opened, escalated, accepted)
       .when('EscalateToTier', { ...toL2, tier: 'L3' })
       .refusal();
@@ -323,7 +323,7 @@ describe('EscalateToTier', () => {
     expect(types(events)).toEqual(['TicketEscalated']);
   });
 
-  it("asks L3 to L4 for the vendor's case, and for nothing else", () => {
+  it("requires only the vendor's case from L3 to L4", () => {
     const withVendor = {
       tier: 'L4' as const,
       reason: 'their defect',
@@ -450,7 +450,7 @@ describe('a hold', () => {
     expect(given(opened).when('EndHold', {}, DAY).events()).toEqual([]);
   });
 
-  it('goes on as it is when it is asked for again, unless another instant is named', () => {
+  it('is unchanged when repeated, unless another instant is named', () => {
     const held = given(opened, until(60));
     for (const again of [{ note: 'Back soon' }, { note: 'Still away' }, { note: 'x', until: at(60 * MINUTE) }])
       expect(held.when('PutOnHold', { reason: 'customer', ...again }).events()).toEqual([]);
@@ -460,7 +460,7 @@ describe('a hold', () => {
     expect(held.when('PutOnHold', { reason: 'vendor', note: 'x' }).refusal().refused).toBe('ticket-on-hold');
   });
 
-  it('is told once to have lasted long enough, where the contract leaves it to people', () => {
+  it('is reported once as having lasted long enough, if the contract leaves it to people', () => {
     const assigned: Step = ['AssignTicket', { assignee: ada }];
     const under = scenariosOf(
       { ...ticket, initial: given(opened, assigned).state && { ...given(opened, assigned).state!, contract: tells } },
@@ -486,7 +486,7 @@ describe('a hold', () => {
     ).toHaveLength(1);
   });
 
-  it('is refused where it would end before it begins', () => {
+  it('is refused if it would end before it begins', () => {
     expect(given(opened).when('PutOnHold', { reason: 'customer', note: 'x', until: '2020-01-01T00:00:00Z' }).refusal()).toMatchObject({
       refused: 'invalid-body',
       faults: [{ field: 'until' }],
@@ -523,7 +523,7 @@ describe('a hold', () => {
 });
 
 describe('AcceptEscalation', () => {
-  it('puts the receiver to work', () => {
+  it('makes the receiver start work', () => {
     const pending = given(opened, escalated);
     expect(pending.when('AcceptEscalation', { agent: grace }).events()).toEqual([
       { type: 'EscalationAccepted', data: { escalationId: expect.any(String) as string, tier: 'L2', team: 'print', agent: grace } },
@@ -559,7 +559,7 @@ describe('ReturnEscalation', () => {
     expect(given(opened).when('ReturnEscalation', { reason: 'x' }).refusal().refused).toBe('no-escalation-pending');
   });
 
-  it('tells someone higher up past the ping-pong limit', () => {
+  it('notifies someone higher up past the ping-pong limit', () => {
     const twice = given(opened, escalated, returned, escalated, returned, escalated);
     expect(types(twice.when('ReturnEscalation', { reason: 'x' }).events())).toEqual(['EscalationReturned', 'HierarchicalEscalationRaised']);
     expect(types(given(opened, escalated, returned, escalated).when('ReturnEscalation', { reason: 'x' }).events())).toEqual([
@@ -601,7 +601,7 @@ describe('DeescalateToTier', () => {
 describe('PutOnHold and Resume', () => {
   const hold: Step = ['PutOnHold', { reason: 'customer', note: 'away', until: '2026-11-22T09:00:00+01:00' }];
 
-  it('pause for a listed reason and go on as before', () => {
+  it('pause for a listed reason and continue as before', () => {
     expect(
       given(opened, started)
         .when('PutOnHold', hold[1] as TicketCommands['PutOnHold'])
@@ -727,7 +727,7 @@ describe('ReopenTicket, CloseTicket and CancelTicket', () => {
     ).toEqual([reopened]);
   });
 
-  it('refuse to reopen after the window, and what was never resolved', () => {
+  it('refuse to reopen after the window, and if never resolved', () => {
     expect(
       given(...resolved)
         .when('ReopenTicket', { reason: 'back' }, 14 * DAY + 4 * MINUTE)
@@ -795,7 +795,7 @@ describe('TakeOverTicket', () => {
   const reason = 'Ada is in a meeting';
   const claimed = given(opened, ['ClaimTicket', { agent: ada }]);
 
-  it('takes the ticket from who has it, who is told, ends their touch time and begins work', () => {
+  it('takes the ticket from its holder, who is notified, ends their touch time and starts work', () => {
     const events = given(opened, started, ['StartTouchTime', { agent: ada }])
       .when('TakeOverTicket', { agent: grace, reason })
       .events();
@@ -825,7 +825,7 @@ describe('TakeOverTicket', () => {
     ['StartWork', claimed],
     ['ClaimTicket', claimed],
     ['AcceptEscalation', given(opened, escalated, ['AssignTicket', { assignee: ada }])],
-  ] as const)('is the only way to begin work on what another has: %s is refused with the name of the holder', (name, held) => {
+  ] as const)("is the only way to start work on someone else's ticket: %s is refused with the name of the holder", (name, held) => {
     expect(held.when(name, { agent: grace }).refusal()).toMatchObject({
       refused: 'already-claimed',
       message: expect.stringContaining('Ada Lovelace') as string,
@@ -865,7 +865,7 @@ describe('an agent who has left the desk', () => {
     ['AcceptEscalation', waiting, { agent: grace }],
     ['TakeOverTicket', given(opened, started), { agent: grace, reason }],
     ['PlanOnsiteVisit', free, { agent: grace, location: 'Milan', plannedFor: '2026-12-01T09:00:00+01:00' }],
-  ] as const)('is given no work and begins none: %s', (name, ticket, command) => {
+  ] as const)('gets no work and starts none: %s', (name, ticket, command) => {
     const send = ticket.when as unknown as (
       name: string,
       command: object,
@@ -882,7 +882,7 @@ describe('an agent who has left the desk', () => {
 });
 
 describe('EscalateHierarchically', () => {
-  it('tells someone higher up and moves nothing', () => {
+  it('notifies someone higher up and moves nothing', () => {
     const told = given(opened, started);
     expect(told.when('EscalateHierarchically', { to: 'manager', reason: 'board' }).events()).toEqual([
       { type: 'HierarchicalEscalationRaised', data: { tier: 'L1', cause: 'requested', to: 'manager', reason: 'board' } },
@@ -917,7 +917,7 @@ describe('RequestConsultation and AnswerConsultation', () => {
     expect(given(opened, started, ask, ['AnswerConsultation', { answer: 'Yes' }]).state?.consultations).toEqual([]);
   });
 
-  it('refuse an answer to nobody knows which of several questions', () => {
+  it('refuse an answer that does not say which of several questions it answers', () => {
     const another: Step = ['RequestConsultation', { tier: 'L3', question: 'May we power it off?' }];
     const asked = given(opened, ask, another);
     expect(asked.when('AnswerConsultation', { answer: 'Yes' }).refusal().refused).toBe('not-one');
@@ -994,7 +994,7 @@ describe('the conversation', () => {
       }
     });
 
-    it('flags it where the contract says so, until it is answered, reopened or closed', () => {
+    it('flags it if the contract says so, until it is answered, reopened or closed', () => {
       const flagging = under({ within: 'flag' });
       const steps = resolved.slice(1);
       expect(
@@ -1031,7 +1031,7 @@ describe('the conversation', () => {
     });
   });
 
-  it('records the vendor only where there is one', () => {
+  it('records the vendor only if there is one', () => {
     const handoff = { vendor: { vendor: 'Contoso', caseReference: 'C-1', contract: 'UC-1' } };
     const atVendor = given(...atL3, ['EscalateToTier', { tier: 'L4', reason: 'their defect', handoff }]);
     expect(atVendor.when('RecordVendorReply', { text: 'Fixed in 11.3' }).events()).toEqual([
@@ -1071,7 +1071,7 @@ describe('DeclareMajorIncident and StandDownMajorIncident', () => {
 describe('onsite visits', () => {
   const planned: Step = ['PlanOnsiteVisit', { agent: ada, location: 'Milan', plannedFor: '2026-12-01T09:00:00+01:00' }];
 
-  it('are planned, begun and done, by whom and where', () => {
+  it('are planned, started and completed, with person and place', () => {
     expect(
       given(opened)
         .when('PlanOnsiteVisit', planned[1] as TicketCommands['PlanOnsiteVisit'])
@@ -1106,13 +1106,13 @@ describe('onsite visits', () => {
 });
 
 describe('RecordTouchTime and RecordSatisfaction', () => {
-  it('state the time that an agent spent, at the tier where it was spent', () => {
+  it('report the time that an agent spent, at the tier where it was spent', () => {
     expect(given(opened).when('RecordTouchTime', { minutes: 15, activity: 'logs' }).events()).toEqual([
       { type: 'TouchTimeRecorded', data: { tier: 'L1', agent: ada, minutes: 15, activity: 'logs' } },
     ]);
   });
 
-  it('take one answer for each resolution', () => {
+  it('accept one rating for each resolution', () => {
     const resolved: readonly Step[] = [opened, triaged, resolvedAtL1];
     expect(
       given(...resolved)
@@ -1140,7 +1140,7 @@ describe('RecordTouchTime and RecordSatisfaction', () => {
 describe('StartTouchTime and StopTouchTime', () => {
   const start: Step = ['StartTouchTime', { agent: ada }];
 
-  it('is also of who helps with a ticket that somebody else has', () => {
+  it("also covers people who help with someone else's ticket", () => {
     const theirs = given(opened, ['ClaimTicket', { agent: ada }]);
     const helped = theirs.when('StartTouchTime', { agent: grace }).events();
     expect(helped).toEqual([{ type: 'TouchTimeStarted', data: { tier: 'L1', agent: grace } }]);
@@ -1296,13 +1296,13 @@ describe('a relation to a ticket of another client', () => {
     expect(when('MergeTicket', merge, HOUR, null).refusal().refused).toBe('other-ticket-not-found');
   });
 
-  it('is not taken in, whoever asks for it', () => {
+  it('is not accepted, whoever asks for it', () => {
     const part = { ticketId: two, client: 'contoso', summary: 'Also', reporter: { id: 'sue' }, reason: 'same fault' };
     expect(when('AbsorbTicket', part).refusal().refused).toBe('other-client');
     expect(when('AbsorbTicket', { ...part, customer: 'Northwind Group' }).refusal().refused).toBe('other-client');
   });
 
-  it('is taken where the contracts of both name one customer', () => {
+  it('is accepted if both contracts name the same customer', () => {
     const of = (client: string, customer: string) => new Life(pin(1, { customer })).open('low', { client });
     const [same, other] = [of('contoso', 'Northwind Group').state, of('contoso', 'Contoso Group').state];
     const life = of('northwind', 'Northwind Group');

@@ -20,7 +20,7 @@ const escalate = (life: Life, minutes: number, tier: Tier, handoff: TicketComman
 describe('a contract without L2', () => {
   const contract = pin(1, { tiers: ['L0', 'L1', 'L3', 'L4'] });
 
-  it('has work go to the next tier that exists, with all that the tiers on the way ask for', () => {
+  it('escalates to the next existing tier, with everything required by the tiers in between', () => {
     const life = new Life(contract).open();
     expect(() => escalate(life, 1, 'L2', toL2)).toThrow('tier-not-in-contract');
     expect(() => escalate(life, 1, 'L4', toL3)).toThrow('tier-skipped');
@@ -30,7 +30,7 @@ describe('a contract without L2', () => {
     expect(life.events.at(-1)?.data).not.toHaveProperty('skipped');
   });
 
-  it('has work come back to the next tier that exists, and asks nobody who is not there', () => {
+  it('returns work to the next existing tier, and requires nothing from missing ones', () => {
     const life = new Life(contract).open();
     escalate(life, 1, 'L3', toL3);
     life.do(2, 'AcceptEscalation', {});
@@ -41,7 +41,7 @@ describe('a contract without L2', () => {
   });
 });
 
-it('a contract without L1 has tickets enter at the lowest tier with people in it', () => {
+it('under a contract without L1, tickets enter at the lowest tier with people in it', () => {
   expect(new Life(pin(1, { tiers: ['L0', 'L2', 'L3'] })).open().state).toMatchObject({ tier: 'L2' });
 });
 
@@ -54,7 +54,7 @@ describe('one team at L1 and L2', () => {
   escalate(life, 20, 'L2', {}, 'desk');
   life.do(22, 'AcceptEscalation', {});
 
-  it('hands work to itself, and everything tells the tiers apart', () => {
+  it('hands work to itself, and everything distinguishes the tiers', () => {
     expect(details(life)).toMatchObject({
       tier: 'L2',
       team: 'desk',
@@ -79,7 +79,7 @@ describe('one team at L1 and L2', () => {
 });
 
 describe('self-service', () => {
-  it('opens a ticket with the articles that it showed in vain, which goes to the desk without a hand-off', () => {
+  it('opens a ticket with the articles that did not help, which goes to the desk without a hand-off', () => {
     const articlesShown = ['KB-0011', 'KB-0012'];
     const life = new Life().open('low', { tier: 'L0', channel: 'portal', articlesShown });
     expect(details(life)).toMatchObject({ tier: 'L0', articlesShown });
@@ -95,7 +95,7 @@ describe('self-service', () => {
   });
 });
 
-it.each(TICKET_KINDS)('incidents and service requests go the same way, under the same clocks: %s', (kind) => {
+it.each(TICKET_KINDS)('incidents and service requests take the same path, under the same clocks: %s', (kind) => {
   const life = new Life().open('low', { kind });
   escalate(life, 1, 'L2', toL2);
   life.do(2, 'AcceptEscalation', {});
@@ -110,7 +110,7 @@ it.each(TICKET_KINDS)('incidents and service requests go the same way, under the
   ]);
 });
 
-it('the default contract promises what the field does, by priority and by tier', () => {
+it('the default contract has customary targets, by priority and by tier', () => {
   expect(Object.values(defaultContract.targets).map(({ resolution }) => resolution / HOUR)).toEqual([4, 8, 24, 48]);
   const { L1, L2, L3, L4 } = defaultContract.tierTargets;
   const hours = (tier: typeof L1) => Object.values(tier ?? {}).map(({ accept, work }) => [Number(accept) / HOUR, Number(work) / HOUR]);

@@ -74,7 +74,7 @@ describe('the history of an aggregate', () => {
     expect(read(auditedAggregates.account, { clients: ['beta'] }, invited)).toEqual([undefined, undefined]);
   });
 
-  it('names no client that may not be seen, and nothing of a team that serves others only', () => {
+  it('names no hidden client, and nothing of a team that serves only others', () => {
     const defined = (...clients: string[]) => ({ type: 'TeamDefined', data: { team: 't', name: 'T', tiers: ['L1'], clients } });
     const [first, second, third] = read(auditedAggregates.team, ofAlpha, [
       defined('alpha', 'beta'),

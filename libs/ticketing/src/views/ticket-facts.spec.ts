@@ -113,7 +113,7 @@ describe('the facts of a ticket', () => {
     ]);
   });
 
-  it('count the breach of an open promise under other terms, also where one under earlier terms never was', () => {
+  it('count the breach of an open promise under other terms, even if one under earlier terms did not happen', () => {
     const life = new Life(forClient).open();
     life.do(5, 'StartWork', { agent: ada });
     life.do(10, 'PutOnHold', { reason: 'customer', note: 'n' });

@@ -30,7 +30,7 @@ const note = (effective: number, recorded: number) => ({
 });
 
 describe('when a ticket was last updated', () => {
-  it('goes by when it was told, not by when it happened, and never goes back', () => {
+  it('is in order of recording, not of happening, and never goes back', () => {
     expect(given(ticketViews, [opening, note(1, 20)]).document(ticketDetails)).toMatchObject({ openedAt: at(0), updatedAt: at(20) });
     // Of two machines one may be behind.
     expect(given(ticketViews, [opening, note(9, 9)]).document(ticketDetails)).toMatchObject({ updatedAt: at(10) });
@@ -99,7 +99,7 @@ describe('what a policy did to a ticket that was over in truth', () => {
     }));
   };
 
-  it('is in no figure: stays, hand-offs, holds and times are those of a life that was told on time', () => {
+  it('is in no figure: stays, hand-offs, holds and times are those of a life recorded on time', () => {
     expect(factsOf(handedOn, ...late)).toEqual(factsOf(...onTime));
     const reopened = (recorded: number) => person(590, 'TicketReopened', { reason: 'again', tier: 'L1', cycle: 2 }, recorded);
     const again = (recorded: number) => person(595, 'TicketResolved', { tier: 'L1', category: 'network' }, recorded);

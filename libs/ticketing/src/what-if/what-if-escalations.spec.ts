@@ -103,7 +103,7 @@ describe('escalation policies of a proposed contract', () => {
     expect(inWords(compared(life, under(waiting), 1000))).toContain('waiting 1.0.0 hierarchical: - / 90 gained');
   });
 
-  it('do under the contract that the ticket had what a timekeeper did that was never late, whatever the life', () => {
+  it("under the ticket's contract, do what a punctual timekeeper would have done, whatever the life", () => {
     const policies = [
       { ...untouched, rounds: 2, acknowledgedFor: 40 * MINUTE, then: 'overdue' },
       overdue,
