@@ -68,7 +68,7 @@ async function written(id: string, change: (last: StoredEvent) => Pick<StoredEve
 }
 
 describe('a stream', () => {
-  it('is a chain, whoever appends to it, several events at once too', async () => {
+  it('is a chain, whoever appends to it, even several events at once', async () => {
     const id = randomUUID();
     await send(one, id, 'OpenTicket', open);
     await send(other, id, 'StartWork', {});
@@ -92,7 +92,7 @@ describe('a stream', () => {
     expect(await streamOf(id)).toEqual(before);
   });
 
-  it('from before there were hashes goes on, and its chain begins', async () => {
+  it('from before hashes were introduced continues, and its chain begins', async () => {
     const [id, model] = [randomUUID(), randomUUID()];
     await send(one, model, 'OpenTicket', open);
     await send(one, model, 'RecordDiagnosticStep', step('old'));
@@ -113,7 +113,7 @@ describe('a stream', () => {
     ['without a hash', ({ data, metadata: { hash: _, ...metadata } }: StoredEvent) => ({ data, metadata })],
     ['with the hash of another', ({ data, metadata }: StoredEvent) => ({ data, metadata })],
     ['of another program', ({ data }: StoredEvent) => ({ data, metadata: { whose: 'not ours' } as never })],
-  ])('that holds an event %s takes no more, and can still be read', async (_, change) => {
+  ])('that contains an event %s accepts no more events, and can still be read', async (_, change) => {
     const [id, sound] = [randomUUID(), randomUUID()];
     await send(one, id, 'OpenTicket', open);
     await send(one, sound, 'OpenTicket', open);

@@ -58,7 +58,7 @@ async function streamOf(id: string): Promise<StoredEvent[]> {
 }
 
 describe('a command', () => {
-  it('becomes events with all that is known about them', async () => {
+  it('becomes events with complete metadata', async () => {
     const id = randomUUID();
     const effectiveAt = instantFrom(Date.now() - 3_600_000);
     const sent = context({ effectiveAt, commandDigest: 'digest' });
@@ -106,7 +106,7 @@ describe('a command', () => {
     expect((await streamOf(id)).map(({ type }) => type)).toEqual(['TicketOpened', 'DiagnosticStepRecorded']);
   });
 
-  it('answers a repeat with what it did then, also after others have moved the ticket on', async () => {
+  it('answers a repetition with what it did then, even after later changes to the ticket', async () => {
     const id = randomUUID();
     await send(id, 'OpenTicket', open);
     const step = { commandId: randomUUID() };
@@ -150,7 +150,7 @@ describe('a command', () => {
 });
 
 describe('commands at the same time', () => {
-  it('are all done, one after another, when they do not exclude each other', async () => {
+  it('are all executed, one after another, if they do not exclude each other', async () => {
     const id = randomUUID();
     await send(id, 'OpenTicket', open);
     const sent = Array.from({ length: 20 }, (_, index) => String(10 + index));
@@ -172,7 +172,7 @@ describe('commands at the same time', () => {
     expect(done.every((result) => !isRefusal(result) && result.revision === 0)).toBe(true);
   });
 
-  it('that exclude each other are done by one alone', async () => {
+  it('that exclude each other succeed only once', async () => {
     const id = randomUUID();
     await send(id, 'OpenTicket', open);
     const results = await Promise.all(

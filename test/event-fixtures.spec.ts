@@ -70,7 +70,7 @@ describe('golden fixtures of events', () => {
   });
 
   it.each(fixtures.map((fixture) => [fixture.file, fixture] as const))(
-    '%s is brought to the present shape',
+    '%s is converted to the current shape',
     (_file, { type, version, data }) => {
       const fold = foldOf(type);
       const event = upcast(fold, stored(type, version, data, 0));

@@ -168,7 +168,7 @@ describe('a stream that this process has used lately', () => {
     expect(known.state).toEqual((await readAggregate(events.store, ticket, id)).state);
   });
 
-  it('is read as a whole where something else has become of it than what is known', async () => {
+  it('is read completely if it differs from what is cached', async () => {
     const one = new Process();
     const id = await one.open();
     const stream = streamName(ticket, id);
@@ -178,7 +178,7 @@ describe('a stream that this process has used lately', () => {
     expect(one.readSince()).toBe(2);
   });
 
-  it('is read as a whole once personal data in it was erased', async () => {
+  it('is read completely once personal data in it was erased', async () => {
     const [one, other] = [new Process(), new Process()];
     const id = await one.open();
     for (const action of ['a', 'b']) await one.send(id, 'RecordDiagnosticStep', step(action));
@@ -190,7 +190,7 @@ describe('a stream that this process has used lately', () => {
     }
   });
 
-  it('is not read for commands that this process is sent at once: they take turns', async () => {
+  it('is not read for concurrent commands of this process: they take turns', async () => {
     const one = new Process();
     const id = await one.open();
     const sent = Array.from({ length: 12 }, (_, index) => one.send(id, 'RecordDiagnosticStep', step(String(index))));
@@ -209,7 +209,7 @@ describe('a stream that this process has used lately', () => {
     expect(await slow).toMatchObject({ revision: 2 });
   });
 
-  it('is read before a refusal is answered, which another process may have made untrue', async () => {
+  it('is read before a refusal is returned, which may be outdated', async () => {
     const [one, other] = [new Process(), new Process()];
     const id = await one.open();
     expect(await one.send(id, 'CloseTicket', {})).toMatchObject({ refused: 'not-resolved' });
@@ -218,7 +218,7 @@ describe('a stream that this process has used lately', () => {
     expect(await one.send(id, 'CloseTicket', {})).toMatchObject({ revision: 2, events: [{ type: 'TicketClosed' }] });
   });
 
-  it('is read before it is answered that no change is needed', async () => {
+  it("is read before 'no change' is returned", async () => {
     const [one, other] = [new Process(), new Process()];
     const id = await one.open();
     await one.send(id, 'PutOnHold', { reason: 'customer', note: 'n' });
@@ -229,7 +229,7 @@ describe('a stream that this process has used lately', () => {
     });
   });
 
-  it('is read before If-Match is answered with a mismatch', async () => {
+  it('is read before a mismatch of If-Match is returned', async () => {
     const [one, other] = [new Process(), new Process()];
     const id = await one.open();
     await other.send(id, 'RecordDiagnosticStep', step('a'));
@@ -259,7 +259,7 @@ describe('a stream that this process has used lately', () => {
     expect(await streamOf(id)).toHaveLength(3);
   });
 
-  it('does a command once that several processes were sent at the same time, and each answers what was done', async () => {
+  it('executes a command sent to several processes at once only once, and each returns the result', async () => {
     const processes = Array.from({ length: 4 }, () => new Process());
     const id = await (processes[0] as Process).open();
     for (let round = 1; round <= 10; round++) {
@@ -270,7 +270,7 @@ describe('a stream that this process has used lately', () => {
     expect(await streamOf(id)).toHaveLength(11);
   });
 
-  it('is known as the log has it, however processes race for it', async () => {
+  it('is cached as in the log, however processes race', async () => {
     const processes = Array.from({ length: 3 }, () => new Process());
     const id = await (processes[0] as Process).open();
     for (let round = 0; round < 5; round++) {
@@ -300,7 +300,7 @@ describe('what a process knows of streams', () => {
     confirmedAt: 0,
   });
 
-  it('is bounded in streams and in weight: those used last are kept', () => {
+  it('is limited in number and size: recently used ones are kept', () => {
     const streams = new FoldedStreams({ streams: 3, weight: 10_000 });
     for (const name of ['a', 'b', 'c']) streams.put(ticket, name, folded(0));
     streams.get(ticket, 'a');
@@ -312,7 +312,7 @@ describe('what a process knows of streams', () => {
     expect(streams.get(ticket, 'too heavy')).toBeUndefined();
   });
 
-  it('lets one after the other use a stream, and the next one too when one fails', async () => {
+  it('gives streams to one user after the other, even if one fails', async () => {
     const streams = new FoldedStreams();
     const done: string[] = [];
     const use = (name: string, stream: string) =>

@@ -40,7 +40,7 @@ describe('a backup of a running Tierline', () => {
     return { program, events, mongo };
   };
 
-  it('is one state, with everything that was acknowledged before, and starts', async () => {
+  it('is a consistent state with everything acknowledged before, and starts', async () => {
     const [data, copy] = [join(directory, 'data'), join(directory, 'copy')];
     const original = await start(data);
     expect(await tierline(data, 'demo')).toMatchObject({ code: 0 });
@@ -81,7 +81,7 @@ describe('a backup of a running Tierline', () => {
     expect(await restored.mongo.db('notes').command({ validate: 'c' })).toMatchObject({ valid: true });
   }, 300_000);
 
-  it('that is restored under views of a newer log is told everywhere, and one command brings all back', async () => {
+  it('restored under views of a newer log is reported everywhere, and one command repairs everything', async () => {
     const [data, copy] = [join(directory, 'newer'), join(directory, 'older')];
     const before = await start(data);
     expect(await tierline(data, 'backup', copy)).toMatchObject({ code: 0 });
@@ -115,7 +115,7 @@ describe('a backup of a running Tierline', () => {
     await program.end('SIGTERM');
   }, 300_000);
 
-  it('is made of a directory that no process holds, of a node alone too, and not within itself', async () => {
+  it('works for a directory not in use and for a single node, but not inside itself', async () => {
     const [data, copy] = [join(directory, 'data'), join(directory, 'quiet')];
     expect(await tierline(data, 'backup', copy, '--dir', join(data, 'mongodb'))).toMatchObject({ code: 0 });
     expect(existsSync(join(copy, 'mongodb.mdb'))).toBe(true);

@@ -30,7 +30,7 @@ describe('npm start', () => {
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  it('refuses a wrong configuration, and names all that is wrong with it', async () => {
+  it('refuses a wrong configuration, and names every fault', async () => {
     const program = start({ HOST: '0.0.0.0', PORT: '99999', LOG_LEVEL: 'loud', MONGODB_URL: 'http://localhost' });
     expect(await program.exited).toEqual({ code: 1, signal: null });
     for (const name of ['HOST', 'PORT', 'LOG_LEVEL', 'MONGODB_URL']) expect(program.stderr).toContain(`  ${name} must be`);
@@ -58,7 +58,7 @@ describe('npm start', () => {
     expect(program.stderr).toBe(`The key that ${variable} names cannot be used (${file} holds no key: 32 bytes in hexadecimal).\n`);
   });
 
-  it('refuses a key that nobody can make, before it is needed', async () => {
+  it('refuses a key that cannot be created, before it is needed', async () => {
     const program = start({ WEBHOOK_KEY_FILE: '/dev/null/key' });
     expect(await program.exited).toEqual({ code: 1, signal: null });
     expect(program.stderr).toMatch(/^The key that WEBHOOK_KEY_FILE names cannot be [^\n]*ENOTDIR[^\n]*\n$/);
@@ -82,7 +82,7 @@ describe('npm start', () => {
     },
   );
 
-  it('builds nothing on a built tree, and its log has no line before the banner', async () => {
+  it('builds nothing if up to date, and logs nothing before the banner', async () => {
     const built = statSync('dist/.built').mtimeMs;
     const program = start();
     await program.ready(dataDir);
@@ -124,7 +124,7 @@ describe('npm start', () => {
     await start().ready(dataDir);
   });
 
-  it('says in which server it found nobody', async () => {
+  it('names the server that it could not reach', async () => {
     const program = start({ TIERLINE_EVENTSTORE_URL: 'esdb://127.0.0.1:1?tls=false' });
     expect(await program.exited).toEqual({ code: 1, signal: null });
     expect(program.stderr).toMatch(/EventStoreDB does not answer .* Is TIERLINE_EVENTSTORE_URL right/);

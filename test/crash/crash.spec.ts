@@ -147,7 +147,7 @@ describe('a process that is killed in the middle of a stream of commands', () =>
     return { program, ...running, key: keyIn(directory) };
   };
 
-  it('loses nothing that it has acknowledged, does nothing twice, and its views come right', async () => {
+  it('loses nothing acknowledged, does nothing twice, and its views become correct', async () => {
     const all: Sent[] = [];
     for (let round = 1; round <= ROUNDS; round++) {
       const { program, ...api } = await start();

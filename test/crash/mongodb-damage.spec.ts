@@ -1,6 +1,6 @@
 import { surviveDamages } from '../../libs/embedded-mongodb/src/testing/damage.js';
 
-test('of 300 random damages to the files of the MongoDB node none is silent and none ends the process', async () => {
+test("300 cases of random damage to the MongoDB node's files are all reported, and none ends the process", async () => {
   const { silent, strange, ...found } = await surviveDamages(300, Number(process.env['DAMAGE_SEED'] ?? 2));
   console.info(`found at the start ${found.atStart}, by reads ${found.atReads}, in places that hold nothing ${found.harmless}`);
   expect({ silent, strange }).toEqual({ silent: [], strange: [] });

@@ -86,7 +86,7 @@ const queries: Readonly<Record<string, (one: Collection<Row>, many: Collection<R
     many.findOneAndUpdate({ $expr: { $eq: [{ $size: { $range: [0, { $add: ['$g', 500] }] } }, -1] } }, { $set: { z: 1 } }, limit),
 };
 
-test('a time limit ends whatever takes long, and others are served afterwards', async () => {
+test('a time limit ends everything that takes long, and others are served afterwards', async () => {
   const db = client.db('hostile');
   const lines: string[] = [];
   for (const [name, run] of Object.entries(queries)) {

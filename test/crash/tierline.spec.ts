@@ -37,7 +37,7 @@ describe('npx tierline', () => {
 
   let ticketId = '';
 
-  it('fills the data directory with the demo day when nothing runs, and again changes nothing', async () => {
+  it('fills the data directory with the demo day if nothing runs, and changes nothing the second time', async () => {
     const first = await run('demo');
     expect(first).toMatchObject({ code: 0, complaints: '' });
     expect(first.stdout).toMatch(/: (\d+) commands on 45 tickets\n/);
@@ -121,7 +121,7 @@ describe('npx tierline', () => {
     expect(stdout).toContain('Escalation returned');
   });
 
-  it('names what is wrong in a line, with a hint, and no stack', async () => {
+  it('reports errors in one line, with a hint and without a stack trace', async () => {
     const cut = join(dataDir, 'cut.csv');
     await writeFile(cut, 'case_id,seq\n1,0\n');
     for (const [args, line] of [
@@ -136,7 +136,7 @@ describe('npx tierline', () => {
     }
   });
 
-  it('tells wrong usage apart from failure, before it opens anything', async () => {
+  it('distinguishes wrong usage from failure before it opens anything', async () => {
     for (const args of [
       ['rebuild', 'no_such_view'],
       ['replay'],

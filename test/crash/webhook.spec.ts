@@ -36,7 +36,7 @@ describe('a webhook', () => {
     await rm(directory, { recursive: true, force: true });
   });
 
-  it('brings every event, those of a ticket in order, although everything is killed', async () => {
+  it('delivers every event, those of a ticket in order, even if everything is killed', async () => {
     const dataDir = join(directory, 'data');
     const env = { DATA_DIR: dataDir, WEBHOOK_NETWORKS: '127.0.0.0/8' };
     const taken: Taken[] = [];

@@ -24,7 +24,7 @@ const ticketFor = (client: string) => ({
 });
 
 describe('POST /v1/contracts', () => {
-  it('agrees a contract, which the next ticket goes by', async () => {
+  it('agrees a contract, which applies to the next ticket', async () => {
     const client = clientOf('Ørsted & co/ltd');
     expect((await get(`/v1/contracts/${encodeURIComponent(client)}`)).json).toMatchObject({ status: 404, code: 'contract-not-found' });
     const agreed = await post('/v1/contracts', { client, terms: { tiers: ['L1', 'L3'], thresholds: [80] } });
@@ -47,7 +47,7 @@ describe('POST /v1/contracts', () => {
     });
   });
 
-  it('leaves a ticket that was opened earlier with what it was promised', async () => {
+  it('does not change the promises of earlier tickets', async () => {
     const client = clientOf('late');
     const { ticketId } = (await post('/v1/tickets', ticketFor(client))).json;
     await post('/v1/contracts', { client, terms: { tiers: ['L1'] }, effectiveFrom: '2999-01-01T00:00:00Z' });
@@ -72,7 +72,7 @@ describe('POST /v1/contracts', () => {
     expect((await post('/v1/contracts', body)).json).toMatchObject({ revision: 0, events: [] });
   });
 
-  it('takes the public holidays of a country, as dates', async () => {
+  it('accepts the public holidays of a country, as dates', async () => {
     const client = clientOf('holidays');
     const calendar = {
       zone: 'Europe/Rome',

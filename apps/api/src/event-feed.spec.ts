@@ -104,7 +104,7 @@ const ticketOf = ({ subject }: CloudEvent) => subject.replace('ticket/', '');
 const summary = ({ event, data }: Message) => [event, ticketOf(data), data.revision];
 
 describe('GET /v1/events', () => {
-  it('tells history from the start, in order, then what comes', async () => {
+  it('returns history from the start, in order, then new events', async () => {
     const { ticketId } = await post('/v1/tickets', { ...open, client: api.client });
     await post(`/v1/tickets/${ticketId}/escalations`, { tier: 'L2', reason: 'help', handoff });
     const reader = await Reader.of(`?from=start&client=${api.client}`);
@@ -138,7 +138,7 @@ describe('GET /v1/events', () => {
     reader.close();
   });
 
-  it('goes on after Last-Event-ID, whatever the query says: nothing lost, nothing twice', async () => {
+  it('continues after Last-Event-ID, whatever the query says, without loss or repetition', async () => {
     const { ticketId } = await post('/v1/tickets', { ...open, client: api.client });
     for (let step = 1; step <= 30; step++) await post(`/v1/tickets/${ticketId}/diagnostic-steps`, { action: `step ${step}`, outcome: 'o' });
     const seen: Message[] = [];
@@ -172,7 +172,7 @@ describe('GET /v1/events', () => {
     end.close();
   });
 
-  it('leaves out what is not asked for', async () => {
+  it('omits what is not requested', async () => {
     const { ticketId } = await post('/v1/tickets', { ...open, client: api.client });
     const other = (await post('/v1/tickets', { ...open, client: `${api.client}-other` })).ticketId;
     for (const id of [ticketId, other]) await post(`/v1/tickets/${id}/escalations`, { tier: 'L2', reason: 'help', handoff });
@@ -199,7 +199,7 @@ describe('GET /v1/events', () => {
     for (const reader of readers) reader.close();
   });
 
-  it('waits for a reader that does not read, and loses it nothing', async () => {
+  it('waits for a reader that does not read, without losing anything', async () => {
     const { ticketId } = await post('/v1/tickets', { ...open, client: api.client });
     const text = 'x'.repeat(2000);
     const reader = await Reader.of(`?ticket=${ticketId}`);
@@ -246,7 +246,7 @@ describe('GET /v1/events', () => {
     ['?from=1/1', {}],
     ['?types=TicketOpened', { 'Last-Event-ID': '01/01' }],
     ['/digest?from=1/1', {}],
-  ])('refuses a position that is not of this log: %s %j', async (query, headers: Record<string, string>) => {
+  ])('refuses a position that is not in this log: %s %j', async (query, headers: Record<string, string>) => {
     expect((await send(api.url, 'GET', `/v1/events${query}`, { headers })).json).toMatchObject({ status: 400, code: 'unknown-position' });
   });
 
@@ -282,7 +282,7 @@ describe('GET /v1/events', () => {
     }
   });
 
-  it('is lines of JSON up to the present for jobs', async () => {
+  it('returns lines of JSON up to the present for jobs', async () => {
     const client = `${api.client}-lines`;
     const { ticketId, position } = await post('/v1/tickets', { ...open, client });
     await post(`/v1/tickets/${ticketId}/work`, {});
@@ -330,7 +330,7 @@ describe('GET /v1/events', () => {
     });
   });
 
-  it('carries so many readers, and tells the next one to come back', () => {
+  it('serves a limited number of readers, and tells the next one to retry later', () => {
     const readers = new FeedReaders(2);
     const leave = readers.take();
     readers.take();
@@ -339,7 +339,7 @@ describe('GET /v1/events', () => {
     readers.take();
   });
 
-  it('tells many readers at once', async () => {
+  it('serves many readers at once', async () => {
     const client = `${api.client}-many`;
     const readers = await Promise.all(Array.from({ length: 150 }, () => Reader.of(`?from=end&client=${client}`)));
     await Promise.all(readers.map((reader) => reader.until(({ comments }) => comments.includes('caught up'))));
@@ -351,7 +351,7 @@ describe('GET /v1/events', () => {
     }
   });
 
-  it('ends for whoever may not have it any longer, whichever process has said so', async () => {
+  it('ends for readers who lose access, whichever process revoked it', async () => {
     const elsewhere = EventStoreDB.connect(api.eventStoreUrl);
     try {
       const clients = [api.client];

@@ -33,7 +33,7 @@ describe('pages of other origins', () => {
     }
   });
 
-  it('get no leave by a pre-flight request', async () => {
+  it('get no permission by a pre-flight request', async () => {
     const asked = { ...EVIL, 'Access-Control-Request-Method': 'POST' };
     const { headers } = await send(api.url, 'OPTIONS', '/v1/tickets', { headers: asked });
     expect(headers.get('access-control-allow-origin')).toBeNull();
@@ -57,7 +57,7 @@ describe('pages of other origins', () => {
     expect(called.headers.get('access-control-expose-headers')).toContain('ETag');
   });
 
-  it('change no answer about addresses that are not there', async () => {
+  it('do not change responses for unknown addresses', async () => {
     expect((await send(api.url, 'GET', '/v1/nothing')).json.code).toBe('not-found');
     expect((await send(api.url, 'PATCH', '/v1/tickets')).headers.get('allow')).toBe('GET, HEAD, POST');
   });
@@ -89,7 +89,7 @@ describe('a query that takes too long', () => {
 });
 
 describe('bodies', () => {
-  it('of more fields than anybody means are refused before they are read', async () => {
+  it('with too many fields are refused before they are parsed', async () => {
     const many = Object.fromEntries(Array.from({ length: 90_000 }, (_, index) => [`k${index}`, 1]));
     for (const [path, body] of [
       ['/v1/tickets', many],
@@ -110,7 +110,7 @@ describe('bodies', () => {
   it.each([
     ['/v1/attachments', 'application/octet-stream'],
     ['/v1/tickets', 'application/json'],
-  ])('that are cut off on their way to %s are no fault of the server', async (path, type) => {
+  ])('that are cut off on their way to %s are not server errors', async (path, type) => {
     const { hostname, port } = new URL(api.url);
     const socket = connect(Number(port), hostname);
     const correlationId = `cut-${path}`;
@@ -143,7 +143,7 @@ const somebody = () => ({ kind: 'person', id: randomUUID(), roles: ['agent'], cl
 const keyOf = async (principal = somebody()) => `Bearer ${await keyFor(api.store, principal)}`;
 
 describe('rate limits', () => {
-  it('of a person are told with each answer, and hold for whatever keys they have', async () => {
+  it('for a person are included in each response, and apply to all their keys', async () => {
     const ada = somebody();
     const keys = [await keyOf(ada), await keyOf(ada)];
     const ask = (Authorization = '') => send(api.url, 'GET', '/v1/principal', { headers: { Authorization } });
@@ -169,7 +169,7 @@ describe('rate limits', () => {
     expect((await batch(items)).json.code).toBe('rate-limited');
   });
 
-  it('of an address are for what says nobody, not for health, and not for others', async () => {
+  it('for an address apply to unauthenticated requests except health, and to no others', async () => {
     // What is said to be before the last proxy is said by whoever sent it.
     for (let request = 0; request < 5; request++) expect((await page(`198.51.100.${request}, 203.0.113.1`)).status).toBe(200);
     expect((await page('203.0.113.1')).json.code).toBe('rate-limited');
@@ -201,7 +201,7 @@ describe('rate limits', () => {
 describe('attempts to log in', () => {
   const logIn = (address: string, body: object) => send(api.url, 'POST', '/v1/sessions', { body, headers: from(address) });
 
-  it('that fail slow down their address, and keep out nobody who is known', async () => {
+  it('that fail slow down their address, without locking out known users', async () => {
     await inTime(async () => {
       const [address, Authorization] = [freshAddress(), await keyOf()];
       const known = () => send(api.url, 'GET', '/v1/principal', { headers: from(address, { Authorization }) });
@@ -215,7 +215,7 @@ describe('attempts to log in', () => {
     });
   });
 
-  it('with one dead key are one, however often it is sent', async () => {
+  it('with the same invalid key count as one', async () => {
     await inTime(async () => {
       const address = freshAddress();
       const statusWith = async (token: string) =>

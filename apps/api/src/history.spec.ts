@@ -36,7 +36,7 @@ const get = (path: string, accept?: string) => send(api.url, 'GET', path, { head
 const contractPath = () => `/v1/contracts/${api.client}/history`;
 
 describe('GET /v1/…/history', () => {
-  it('shows who changed a contract, when, by which command, and what was before and after', async () => {
+  it('shows who changed a contract, when, by which command, and the terms before and after', async () => {
     const { items } = (await get(contractPath())).json as { items: HistoryLine[] };
     expect(items).toMatchObject([
       {

@@ -59,7 +59,7 @@ describe('a key for some routes', () => {
 });
 
 describe('without a principal', () => {
-  it('nothing answers but health, documentation and schemas', async () => {
+  it('only health, documentation and schemas respond', async () => {
     const { paths } = (await send(api.url, 'GET', '/openapi.json')).json as { paths: Record<string, Record<string, unknown>> };
     const answers = await Promise.all(
       Object.entries(paths).flatMap(([path, methods]) =>
@@ -86,7 +86,7 @@ describe('without a principal', () => {
       expect([path, (await send(api.url, 'GET', path, { headers: { Authorization: '' } })).status]).toEqual([path, 401]);
   });
 
-  it('says how to be known, and the same for whatever is wrong with a key', async () => {
+  it('says how to authenticate, in the same way for any invalid key', async () => {
     const { token, key } = await issue({});
     const revoked = await issue({});
     await runCommand(api.store, { aggregate: credential, id: revoked.key, name: 'RevokeCredential', body: {}, context: asOperator() });
@@ -120,7 +120,7 @@ describe('without a principal', () => {
 });
 
 describe('a key', () => {
-  it('opens its routes alone', async () => {
+  it('opens only its own routes', async () => {
     const { token } = await issue({ roles: ['administrator'] }, { routes: ['GET /v1/tickets', 'POST /v1/tickets'] });
     expect((await ask(token, 'GET', '/v1/tickets?limit=1')).status).toBe(200);
     expect((await ask(token, 'POST', '/v1/tickets', opening)).status).toBe(201);
@@ -137,7 +137,7 @@ describe('a key', () => {
     expect(JSON.stringify(events.map(({ data, metadata }) => [data, metadata]))).not.toContain(token.slice(30, 94));
   });
 
-  it('may do what its roles may: refused with the roles that it takes, before anything is read', async () => {
+  it('may do what its roles allow; otherwise it is refused with the required roles, before anything is read', async () => {
     const { token } = await issue({});
     const { ticketId } = (await ask(token, 'POST', '/v1/tickets', opening)).json;
     for (const id of [ticketId, randomUUID()]) {
@@ -170,7 +170,7 @@ describe('a key', () => {
 });
 
 describe('what belongs to another client', () => {
-  it('is to a command as though it did not exist', async () => {
+  it('is treated by commands as if it did not exist', async () => {
     const { ticketId } = (await send(api.url, 'POST', '/v1/tickets', { body: opening })).json;
     const { token } = await issue({ roles: ['administrator'], clients: [`${api.client}-other`] });
     const answers = await Promise.all(
@@ -187,7 +187,7 @@ describe('what belongs to another client', () => {
     expect(await eventsOf(`ticket-${ticketId}`)).toHaveLength(1);
   });
 
-  it('is not told to whoever repeats somebody’s command', async () => {
+  it("is not revealed by repeating someone else's command", async () => {
     const headers = { 'Idempotency-Key': randomUUID() };
     const { ticketId } = (await send(api.url, 'POST', '/v1/tickets', { body: opening, headers })).json;
     const { token } = await issue({ roles: ['administrator'], clients: [`${api.client}-other`] });
@@ -197,7 +197,7 @@ describe('what belongs to another client', () => {
 });
 
 describe('a requester', () => {
-  it('follows their own ticket: what was said to them, and nothing of what only the desk knows', async () => {
+  it('can follow their own ticket: public replies, and nothing internal to the desk', async () => {
     const desk = await issue({ kind: 'person', id: 'ada', name: 'Ada', roles: ['lead'] });
     const jane = await issue({ kind: 'person', id: `jane-${randomUUID()}`, name: 'Jane', roles: ['requester'] });
     const { principal } = (await ask(jane.token, 'GET', '/v1/principal')).json;

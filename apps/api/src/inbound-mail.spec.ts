@@ -81,7 +81,7 @@ describe('messages that come by e-mail', () => {
     expect(aside.sort()).toEqual(['auto-submitted', 'idempotency-key-reused']);
   });
 
-  it('bring attachments; what is left out of a message is said, and it is kept whole', async () => {
+  it('bring attachments; omitted parts are reported, and the message is kept in full', async () => {
     const part = (name: string, content: string) =>
       `--b\r\nContent-Type: text/plain\r\nContent-Disposition: attachment; filename="${name}"\r\n\r\n${content}\r\n`;
     const parts = [...Array(21).keys()].map((n) => part(n < 2 ? 'spool.log' : `log-${n}.txt`, `content ${n}`));
@@ -128,7 +128,7 @@ describe('messages that come by e-mail', () => {
     expect((await eventsOf(json.ticketId))[0].data).toMatchObject({ summary: '(no subject)', description: '(no text)' });
   });
 
-  it('are kept aside where the ticket cannot take them', async () => {
+  it('are kept aside if the ticket cannot accept them', async () => {
     const { ticketId } = (await post(message())).json;
     await send(api.url, 'POST', `/v1/tickets/${ticketId}/cancel`, { body: { reason: 'r' } });
     const { json } = await post(message({ Subject: `[#${ticketId}]` }));

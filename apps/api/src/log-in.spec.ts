@@ -77,13 +77,13 @@ describe('a link to log in', () => {
     expect([again.status, again.json.code, again.headers.get('set-cookie')]).toEqual([401, 'unauthenticated', null]);
   });
 
-  it('logs one in of many who press the button at once', async () => {
+  it('logs in one of many who press the button at once', async () => {
     const link = await linkFor();
     const answers = await Promise.all(Array.from({ length: 5 }, () => logIn(link)));
     expect(answers.map(({ status }) => status).sort()).toEqual([201, 401, 401, 401, 401]);
   });
 
-  it('logs nobody in for a page of another origin', async () => {
+  it('logs no one in for a page of another origin', async () => {
     const link = await linkFor();
     const foreign: Record<string, string>[] = [
       { Origin: 'https://evil.example' },
@@ -94,7 +94,7 @@ describe('a link to log in', () => {
     expect((await logIn(link, { Origin: api.url, 'Sec-Fetch-Site': 'same-origin' })).status).toBe(201);
   });
 
-  it('has a page that runs nothing of others', async () => {
+  it('has a page that runs no foreign scripts', async () => {
     const { headers, text } = await ask('GET', '/login');
     expect(headers.get('content-security-policy')).toMatch(
       /^default-src 'none'; script-src 'self';.* form-action 'none'; frame-ancestors 'none'$/,
@@ -106,7 +106,7 @@ describe('a link to log in', () => {
 });
 
 describe('a session', () => {
-  it('opens what its principal may, in the cookie alone', async () => {
+  it('gives access to what its principal may see, only by the cookie', async () => {
     const { key, cookie } = await loggedIn();
     const { json } = await ask('GET', '/v1/principal', cookie);
     expect(json).toMatchObject({ principal: { kind: 'person', name: 'Jane', roles: ['lead'] }, credential: { key, form: 'session' } });
@@ -119,7 +119,7 @@ describe('a session', () => {
     expect((await ask('GET', '/v1/tickets', { ...cookie, Authorization: 'Bearer x' })).status).toBe(401);
   });
 
-  it('changes something only for a page of ours', async () => {
+  it('makes changes only for our own pages', async () => {
     const { cookie } = await loggedIn();
     const body = openingOf(api.client);
     const change = (headers: Record<string, string>) => ask('POST', '/v1/tickets', { ...cookie, ...headers }, body);
@@ -151,7 +151,7 @@ describe('a session', () => {
     expect([status, headers.get('set-cookie')]).toEqual([401, 'tierline_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax']);
   });
 
-  it('is listed for whose it is, and ended by them alone', async () => {
+  it('is listed for its owner, and ended only by them', async () => {
     const jane = person();
     const [one, other] = [await loggedIn(jane), await loggedIn(jane)];
     const stranger = await loggedIn();
@@ -166,7 +166,7 @@ describe('a session', () => {
     expect((await ask('GET', '/v1/principal', other.cookie)).status).toBe(401);
   });
 
-  it('is not forged', async () => {
+  it('cannot be forged', async () => {
     const { cookie } = await loggedIn();
     const text = cookie['Cookie'] ?? '';
     for (const forged of [
@@ -224,7 +224,7 @@ function browserAt(html: string, hash: string, search = '') {
 }
 
 describe('the page', () => {
-  it('logs in by a press of the button, says who is logged in, and logs out', async () => {
+  it('logs in with the button, shows who is logged in, and logs out', async () => {
     const script = (await ask('GET', '/login/page.js')).text;
     const { page, location, text, press } = browserAt((await ask('GET', '/login')).text, `#${await linkFor()}`);
     runInNewContext(script, page);
@@ -293,7 +293,7 @@ describe('logging in at the identity provider', () => {
   }
   const sessionIn = ({ headers }: Answer) => headers.getSetCookie().find((cookie) => cookie.startsWith('tierline_session='));
 
-  it('begins a session', async () => {
+  it('starts a session', async () => {
     expect((await ask('GET', '/login')).text).toContain('href="/login/oidc"');
     const { back, cookie } = await away('ada');
     const answer = await ask('GET', back, cookie);
@@ -305,7 +305,7 @@ describe('logging in at the identity provider', () => {
     expect((await ask('GET', '/v1/principal', session)).status).toBe(401);
   });
 
-  it('is logged out there after here, and here after there', async () => {
+  it('is logged out there after logging out here, and vice versa', async () => {
     const inBrowser = async () => {
       const { back, cookie } = await away('ada');
       const answer = await ask('GET', back, cookie);
@@ -364,7 +364,7 @@ describe('logging in at the identity provider', () => {
     expect(text('said')).toMatch(/^The identity provider does not answer/);
   });
 
-  it('begins none for what is replayed, forged, or began elsewhere, nor for who has no role', async () => {
+  it('starts no session if replayed, forged or begun elsewhere, nor for users without a role', async () => {
     const [mine, theirs, nobody] = [await away('ada'), await away('mallory'), await away('nobody')];
     expect(sessionIn(await ask('GET', mine.back, mine.cookie))).toBeDefined();
     for (const { back, cookie } of [
@@ -398,7 +398,7 @@ describe('an account', () => {
   const cookieOf = ({ headers }: Answer) => ({ Cookie: headers.get('set-cookie')?.split(';')[0] ?? 'none=1' });
   const whoIs = (answer: Answer) => ask('GET', '/v1/principal', cookieOf(answer));
 
-  it('gets a password by a link, once, and logs in with it', async () => {
+  it('gets a password with a one-time link, and logs in with it', async () => {
     const { account, link } = await invited();
     const weak = await setPassword({ link, newPassword: 'elevenchars' });
     expect([weak.status, weak.json.code]).toEqual([422, 'password-too-short']);
@@ -426,7 +426,7 @@ describe('an account', () => {
     for (const secret of [PASSWORD, link, session.headers.get('set-cookie')?.split(/[=;]/)[1] ?? 'x']) expect(log).not.toContain(secret);
   });
 
-  it('may do at once what it is said to, and nothing once it is suspended', async () => {
+  it('gets new rights at once, and has none once it is suspended', async () => {
     const { account, link } = await invited();
     const session = await setPassword({ link, newPassword: PASSWORD });
     await send(api.url, 'PUT', `/v1/accounts/${account}`, { body: { roles: ['auditor'], clients: [api.client] } });
@@ -440,7 +440,7 @@ describe('an account', () => {
     expect((await byPassword(account, PASSWORD)).status).toBe(201);
   });
 
-  it('has no session that began before its password was changed', async () => {
+  it('loses sessions from before its password was changed', async () => {
     const { account, link } = await invited();
     const before = await setPassword({ link, newPassword: PASSWORD });
     const wrong = await setPassword({ account, password: 'x', newPassword: 'another one, longer' });
@@ -450,7 +450,7 @@ describe('an account', () => {
     expect((await byPassword(account, PASSWORD)).status).toBe(401);
   });
 
-  it('is not told from none, and guesses are slowed down without locking anybody out', async () => {
+  it('is indistinguishable from a missing one, and guesses are slowed down without locking anyone out', async () => {
     const { account, link } = await invited();
     await setPassword({ link, newPassword: PASSWORD });
     const nobody = `nobody-${randomUUID()}`;
@@ -492,7 +492,7 @@ describe('an account', () => {
       return { account, secret, own, session, recoveryCodes: json.recoveryCodes as string[] };
     }
 
-    it('takes its code, each once, or a recovery code, each once; nothing of them is told', async () => {
+    it('accepts its codes and recovery codes, each once; they are never shown', async () => {
       const { account, secret, own, recoveryCodes } = await enrolled();
       const without = await withCode(account);
       expect([without.status, without.json.code, without.headers.get('set-cookie')]).toEqual([401, 'second-factor-required', null]);
@@ -514,7 +514,7 @@ describe('an account', () => {
       expect(history.text).not.toMatch(/[0-9a-f]{64}":|recoveryHashes/);
     });
 
-    it('takes its code with a link too, which is not used up without', async () => {
+    it('also requires its code with a link, which is not used up without it', async () => {
       const { account, secret } = await enrolled();
       const { token: link } = (await send(api.url, 'POST', `/v1/accounts/${account}/links`)).json;
       expect((await logIn(link)).json.code).toBe('second-factor-required');
@@ -523,7 +523,7 @@ describe('an account', () => {
       expect((await byPassword(account, PASSWORD)).json.code).toBe('unauthenticated');
     });
 
-    it('is asked for its code again on the page where that was wrong, and for nothing else', async () => {
+    it('asks again only for the code if that was wrong', async () => {
       const { account, secret } = await enrolled();
       const { token: link } = (await send(api.url, 'POST', `/v1/accounts/${account}/links`)).json;
       const [script, html] = [(await ask('GET', '/login/page.js')).text, (await ask('GET', '/login')).text];
@@ -545,7 +545,7 @@ describe('an account', () => {
       expect([unknown.text('said'), unknown.shown()]).toEqual([expect.stringContaining('already used'), ['with-password', 'elsewhere']]);
     });
 
-    it('loses it to who gives a code, or to an administrator', async () => {
+    it('loses it with a code, or through an administrator', async () => {
       const one = await enrolled();
       // Its codes derive from a key: where that is missing, nothing starts with another one.
       const key = logInKey({ logIn: { keyFile: join(api.stores.directory, 'no-log-in-key') } });
@@ -567,7 +567,7 @@ describe('an account', () => {
       expect(guesses.filter(({ status }) => status === 429).length).toBeGreaterThan(2);
     });
 
-    it('may be demanded of a role: until then a session does nothing else', async () => {
+    it('can be required for a role: until then a session is useless', async () => {
       const { link } = await invited({ roles: ['auditor'], clients: [api.client] });
       const session = cookieOf(await setPassword({ link, newPassword: PASSWORD }));
       expect((await ask('GET', '/v1/tickets', session)).json.code).toBe('second-factor-missing');
@@ -594,7 +594,7 @@ describe('an account', () => {
     const challenge = async () => (await ask('POST', '/v1/passkey-challenges')).json;
     const withPasskey = (passkey: object) => ask('POST', '/v1/sessions', {}, { passkey });
 
-    it('logs in by that alone, as who has added it', async () => {
+    it('logs in with that alone, as the person who added it', async () => {
       const { account, own, authenticator, passkey } = await registered();
       for (let time = 0; time < 2; time++) {
         const session = await withPasskey(authenticator.get(await challenge()));
@@ -609,7 +609,7 @@ describe('an account', () => {
       expect(history.text).not.toMatch(/publicKey|passkeyKeys/);
     });
 
-    it('does not log in by what is replayed, forged, or of another site', async () => {
+    it('does not log in if replayed, forged or from another site', async () => {
       const { authenticator, account } = await registered();
       const other = await registered();
       const options = await challenge();
@@ -653,7 +653,7 @@ describe('an account', () => {
       expect((await send(api.url, 'DELETE', `/v1/accounts/${account}/passkeys/${passkey}`)).status).toBe(404);
     });
 
-    it('is the second factor that a role demands, and a password alone does no more', async () => {
+    it('is a second factor required by a role, for which a password alone no longer suffices', async () => {
       const { account, session, authenticator } = await registered({ roles: ['auditor'], clients: [api.client] });
       expect((await ask('GET', '/v1/tickets', session)).status).toBe(200);
       expect((await byPassword(account, PASSWORD)).json).toMatchObject({ code: 'second-factor-required', factor: 'passkey' });
@@ -661,7 +661,7 @@ describe('an account', () => {
     });
   });
 
-  it('is made and changed within the clients of who does it', async () => {
+  it("is created and changed only within the sender's clients", async () => {
     const { account } = await invited({ roles: ['agent'], allClients: true });
     const some = await loggedIn(person({ roles: ['administrator'] }));
     const as = (method: string, path: string, body?: object) => ask(method, path, { ...some.cookie, ...CSRF }, body);

@@ -57,7 +57,7 @@ const opening = () => ({
 });
 
 describe('an assistant', () => {
-  it('opens a ticket, reads it, records what it tried and what another tier is asked, under its own name', async () => {
+  it('opens a ticket, reads it, and records its attempts and a question to another tier under its own name', async () => {
     const assistant = await connected(await keyOf('assistant', 'assistant'));
     const key = { idempotencyKey: randomUUID() };
     const opened = await call(assistant, 'open_ticket', { ...opening(), ...key });
@@ -152,7 +152,7 @@ describe('an assistant', () => {
     await expect(call(assistant, 'nothing', {})).rejects.toThrow(/^MCP error -32602: There is no tool nothing/);
   });
 
-  it('is offered what its role may do, with the schemas of the API, which stand alone', async () => {
+  it('is offered what its role may do, with self-contained schemas of the API', async () => {
     const offered = async (kind: 'assistant' | 'person', role: Role) =>
       (await (await connected(await keyOf(kind, role))).listTools()).tools;
     const [assistant, agent, auditor] = await Promise.all([
@@ -176,7 +176,7 @@ describe('an assistant', () => {
     expect(JSON.stringify(agent)).not.toContain('#/components/');
   });
 
-  it('is offered the same on a transport of its own, such as standard input and output', async () => {
+  it('is offered the same on another transport, such as standard input and output', async () => {
     const [here, there] = InMemoryTransport.createLinkedPair();
     const token = await keyOf('assistant', 'assistant');
     const bridge = bridgeMcp({ url: api.url, key: token }, there, new AbortController().signal);
@@ -195,7 +195,7 @@ describe('an assistant', () => {
     await refused({ url: 'nowhere', key: token }).toThrow('nowhere is no address of an API');
   });
 
-  it('answers what was asked on standard input before that ended', async () => {
+  it('answers requests made on standard input before its end', async () => {
     const [input, output] = [new PassThrough(), new PassThrough()];
     let written = '';
     output.setEncoding('utf8').on('data', (text: string) => (written += text));
@@ -215,7 +215,7 @@ describe('an assistant', () => {
     expect(answers.map((line) => (JSON.parse(line) as { id: number }).id).sort()).toEqual([1, 2, 3, 4]);
   });
 
-  it('needs a key, and is no page of another origin', async () => {
+  it('needs a key, and must not be a page of another origin', async () => {
     const message = { jsonrpc: '2.0', id: 1, method: 'tools/list' };
     const ask = (headers: Record<string, string>, method = 'POST') =>
       send(api.url, method, '/mcp', {

@@ -15,7 +15,7 @@ const get = (path: string) => send(api.url, 'GET', path);
 const rotation = { zone: 'Europe/Rome', people: [{ id: 'ada' }, { id: 'grace' }], startsOn: '2026-11-23', handOverAt: '09:00', days: 7 };
 
 describe('/v1/on-call', () => {
-  it('knows who is on call, by turns and overrides', async () => {
+  it('shows who is on call, by turns and overrides', async () => {
     const schedule = `network ${randomUUID()}`;
     const path = `/v1/on-call/${encodeURIComponent(schedule)}`;
     expect((await get(path)).json).toMatchObject({ status: 404, code: 'on-call-not-found' });

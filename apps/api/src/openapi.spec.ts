@@ -132,7 +132,7 @@ describe('/openapi.json', () => {
     expect(tags.filter((names) => names.length !== 1)).toEqual([]);
   });
 
-  it('lists for each command the codes that it can answer, and no others', () => {
+  it('lists for each command the codes that it can return, and no others', () => {
     const everywhere = [
       'unauthenticated',
       'foreign-origin',
@@ -156,13 +156,13 @@ describe('/openapi.json', () => {
     }
   });
 
-  it('stays small enough to be read: what several operations have is said once', () => {
+  it('stays small enough to be read: shared parts occur once', () => {
     const operations = Object.values<object>(document.paths).flatMap((path) => Object.keys(path));
     expect(operations.length).toBeGreaterThan(200);
     expect(Buffer.byteLength(JSON.stringify(document)) / operations.length).toBeLessThan(3_500);
   });
 
-  it('gives examples that its own schemas allow', () => {
+  it('has examples that match its own schemas', () => {
     const ajv = new Ajv2020({ strict: false });
     ajv
       .addFormat('date-time', true)
@@ -190,7 +190,7 @@ describe('the answers', () => {
     return 'properties' in inner && !('additionalProperties' in inner) ? { ...inner, additionalProperties: false } : inner;
   }
 
-  it('are what the document says, with every field, through a ticket’s whole life', async () => {
+  it('match the document, in every field, throughout a ticket’s life', async () => {
     const ajv = new Ajv2020({ strict: false });
     for (const format of ['date-time', 'date', 'uuid', 'uri', 'uri-reference']) ajv.addFormat(format, true);
     ajv.addSchema({ $id: 'answers', components: { schemas: closed(document.components.schemas) } });
@@ -279,7 +279,7 @@ describe('the answers', () => {
 });
 
 describe('/', () => {
-  it('sends browsers to the docs, and tells others what is here', async () => {
+  it('redirects browsers to the docs, and lists entry points for others', async () => {
     const asked = (accept: string) => fetch(`${api.url}/`, { headers: { accept }, redirect: 'manual' });
     const browser = await asked('text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8');
     expect([browser.status, browser.headers.get('location'), await browser.text()]).toEqual([302, '/docs', '']);
@@ -292,7 +292,7 @@ describe('/', () => {
 });
 
 describe('/docs', () => {
-  it('is Swagger UI, from here alone', async () => {
+  it('is Swagger UI, served only from here', async () => {
     const page = await send(api.url, 'GET', '/docs');
     expect(page.headers.get('content-type')).toMatch(/^text\/html/);
     expect(page.headers.get('content-security-policy')).toContain("script-src 'self';");
@@ -328,7 +328,7 @@ describe('/schemas', () => {
 });
 
 describe('/asyncapi.json', () => {
-  it('is an AsyncAPI document that has each type of event, for everybody', async () => {
+  it('is a public AsyncAPI document with each type of event', async () => {
     const { json, status } = await send(api.url, 'GET', '/asyncapi.json', { headers: { Authorization: 'none' } });
     expect(status).toBe(200);
     expect(json.asyncapi).toBe('3.0.0');
@@ -338,7 +338,7 @@ describe('/asyncapi.json', () => {
 });
 
 describe('/health', () => {
-  it('lives', async () => {
+  it('reports that the process is alive', async () => {
     expect((await send(api.url, 'GET', '/health/live')).json).toEqual({ status: 'up' });
   });
 
@@ -357,7 +357,7 @@ describe('/health', () => {
     );
   });
 
-  it('says of what a view or a policy fails', async () => {
+  it('reports why a view or a policy fails', async () => {
     const trouble = { message: 'the event could not be read', at: '2026-11-21T10:00:00.000Z' };
     const [policy] = policies;
     const controls = api.mongo.db.collection<{ _id: string }>('views');

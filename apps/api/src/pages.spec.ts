@@ -20,7 +20,7 @@ const forged = (place: unknown, secret: Buffer) => {
 };
 
 describe('a cursor', () => {
-  it('leads back to the place that it was made for, and fits no other list', () => {
+  it('leads back to its place, and fits no other list', () => {
     const cursor = cursorTo(list, [3, 'a']);
     expect(placeAfter(list, cursor)).toEqual([3, 'a']);
     expect(cursor).toBe(forged([3, 'a'], key));
@@ -50,7 +50,7 @@ describe('the key of cursors', () => {
   const directory = mkdtempSync(join(tmpdir(), 'tierline-cursor-key-'));
   afterAll(() => rmSync(directory, { recursive: true }));
 
-  it('is made once, for all who start at the same time, and for its owner alone', async () => {
+  it('is created once, for concurrent starts, and readable only by its owner', async () => {
     const file = join(directory, 'data', 'cursor-key');
     const keys = await Promise.all(Array.from({ length: 8 }, () => cursorKeyIn(file)));
     expect(new Set(keys.map((each) => each.toString('hex')))).toEqual(new Set([readFileSync(file, 'utf8').trim()]));
@@ -59,7 +59,7 @@ describe('the key of cursors', () => {
     expect(readdirSync(join(directory, 'data'))).toEqual(['cursor-key']);
   });
 
-  it('is not made up where the file holds something else', async () => {
+  it('is not replaced if the file contains something else', async () => {
     const file = join(directory, 'other');
     writeFileSync(file, 'hunter2');
     chmodSync(file, 0o600);

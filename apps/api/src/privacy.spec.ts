@@ -104,7 +104,7 @@ const leaks = async (spoken: Spoken) =>
 
 const found = async ({ secrets: [, summary] }: Spoken) => (await get(`/v1/tickets?client=${api.client}&q=${summary}`)).json.items.length;
 
-it('forgets a person at every door, and nobody else', async () => {
+it('forgets a person in every interface, and no one else', async () => {
   const [jane, bob] = [await spokenOf('jane'), await spokenOf('bob')];
   await get(`${bob.path}?atLeast=${bob.revision}`);
   await get(`/v1/tickets?client=${api.client}&atLeast=${bob.revision}`);
@@ -181,7 +181,7 @@ it('forgets a person at every door, and nobody else', async () => {
   expect(await differences()).toEqual([]);
 });
 
-it('erases what was kept for as long as was agreed, and says before what that would be', async () => {
+it('erases data after its retention period, and shows beforehand what that would be', async () => {
   const [ended, open] = [await spokenOf('lee'), await spokenOf('lee')];
   await post(`${ended.path}/cancel`, { reason: 'Not needed any more' });
   const facts = api.mongo.db.collection(ticketFacts.name);
@@ -217,7 +217,7 @@ it('erases what was kept for as long as was agreed, and says before what that wo
   expect((await get(open.path)).text).not.toContain('[erased]');
 });
 
-it('tells of keys that were destroyed before a crash', async () => {
+it('reports keys that were destroyed before a crash', async () => {
   const kim = await spokenOf('kim');
   await worker.keys.destroy({ stream: streamName(ticket, kim.id) }, 'forgotten', new Date());
   const eraser = startEraser({ ...worker, log: console, everyMs: 50 });

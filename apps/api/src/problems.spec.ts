@@ -22,7 +22,7 @@ const problemOf = async (client: string): Promise<string> =>
   (await post('/v1/problems', { client, title: 'Printers stop' })).json.problemId;
 
 describe('problems', () => {
-  it('go from their tickets to a fix that would have prevented them, and back when it did not hold', async () => {
+  it('go from their tickets to a fix that would have prevented them, and back if it did not hold', async () => {
     const key = { 'Idempotency-Key': randomUUID() };
     const body = { client: api.client, title: 'Printers stop', category: 'hardware/printer' };
     const opened = await post('/v1/problems', body, key);
@@ -198,7 +198,7 @@ describe('problems', () => {
     expect([(await overdue(true))[0].problemId, (await overdue(false))[0].problemId]).toEqual([one, two]);
   });
 
-  it('are not there when they never were', async () => {
+  it('are not found if they never existed', async () => {
     const path = `/v1/problems/${randomUUID()}`;
     expect((await get(path)).json).toMatchObject({ status: 404, code: 'problem-not-found' });
     expect((await post(`${path}/close`, {})).json).toMatchObject({ status: 404, code: 'problem-not-found' });
@@ -278,7 +278,7 @@ describe('self-service', () => {
     }
   });
 
-  it('opens tickets by forms, once their answers are as the fields say', async () => {
+  it('opens tickets with forms once the answers match the fields', async () => {
     const form = `laptop-${randomUUID()}`;
     const fields = [{ name: 'size', label: 'Which size?', kind: 'choice', options: ['13', '15'], required: true }];
     const content = {

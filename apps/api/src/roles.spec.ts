@@ -253,7 +253,7 @@ describe('the table of who may do what', () => {
     }
   });
 
-  it.each(ROLES)('is what every query answers by: %s', async (role) => {
+  it.each(ROLES)('applies to every query: %s', async (role) => {
     const token = await tokenOf(role);
     const asked = routes.flatMap((route) => (route.row !== undefined && 'query' in route.row ? [{ route, query: route.row.query }] : []));
     const answers = await Promise.all(
@@ -274,7 +274,7 @@ describe('the table of who may do what', () => {
     expect(answers.length).toBeGreaterThan(20);
   });
 
-  it.each(ROLES)('is what every command is run by: %s', async (role) => {
+  it.each(ROLES)('applies to every command: %s', async (role) => {
     const seen: unknown[] = [];
     const expected: unknown[] = [];
     await Promise.all(
@@ -300,7 +300,7 @@ describe('the table of who may do what', () => {
     expect(seen.length).toBeGreaterThan(50);
   });
 
-  it.each(ROLES)('is what every command of a batch is run by: %s', async (role) => {
+  it.each(ROLES)('applies to every command in a batch: %s', async (role) => {
     const inBatches = routes.flatMap(({ row, example, path }) =>
       // By a form, the command has another body.
       row !== undefined &&

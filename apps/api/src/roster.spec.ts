@@ -79,7 +79,7 @@ describe('teams and agents', () => {
     ['/v1/teams', { name: 'n', tiers: ['L1'] }, 'team'],
     ['/v1/agents', { name: 'n' }, 'agent'],
     ['/v1/on-call', undefined, 'schedule'],
-  ])('are listed in pages that leave nothing out: %s', async (path, body, id) => {
+  ])('are listed in complete pages: %s', async (path, body, id) => {
     const names = Array.from({ length: 3 }, () => `paged ${randomUUID()}`).sort();
     const rotations = [{ zone: 'UTC', people: [{ id: 'ada' }], startsOn: '2026-11-23', handOverAt: '09:00', days: 7 }];
     for (const name of names) {
@@ -119,7 +119,7 @@ describe('teams and agents', () => {
     expect((await get('/v1/teams/%20')).json).toMatchObject({ status: 404, code: 'team-not-found' });
   });
 
-  it('give no work to whoever has left, as the log knows it; who comes back is given some again', async () => {
+  it('assign no work to people who have left, according to the log; those who return get work again', async () => {
     const id = randomUUID();
     const ticket = {
       client: randomUUID(),

@@ -44,7 +44,7 @@ describe('GET /v1/tickets/{id}/sla/autopsy', () => {
     await post(`${path}/resume`, { effectiveAt: hoursAgo(2) });
   });
 
-  it('says where the time of each clock went, straight from the log, with the events that prove it', async () => {
+  it('shows where the time of each clock went, directly from the log, with the events as proof', async () => {
     const { ticketId, revision, asOf, clocks } = (await get(`${path}/sla/autopsy`)).json;
     expect([`/v1/tickets/${ticketId}`, revision]).toEqual([path, 3]);
     const [response, resolution] = clocks;
@@ -79,7 +79,7 @@ describe('GET /v1/tickets/{id}/sla/autopsy', () => {
     expect((await get(`${path}/sla/autopsy?asOf=${hoursAgo(7)}`)).json).toMatchObject({ status: 404, code: 'ticket-not-found' });
   });
 
-  it('refuses the future, what is no instant, and tickets that are not there', async () => {
+  it('refuses the future, invalid instants, and missing tickets', async () => {
     for (const asOf of [hoursAgo(-1), 'yesterday', '2026-11-21T10:00:00', '']) {
       expect((await get(`${path}/sla/autopsy?asOf=${asOf}`)).json).toMatchObject({
         status: 400,
@@ -135,7 +135,7 @@ describe('GET /v1/sla-board', () => {
   });
   const idsOf = (...abouts: string[]) => abouts.map((about) => tickets[about]?.replace('/v1/tickets/', ''));
 
-  it('shows the clocks that go on, sorted by due time, with what is left of them', async () => {
+  it('shows the active clocks, sorted by due time, with their remaining time', async () => {
     const { items, evaluatedAt, next } = await board('&kind=resolution');
     expect(ids({ items })).toEqual(idsOf('breached', 'at risk', 'warned', 'on its way', 'paused'));
     expect(next).toBeUndefined();
@@ -172,7 +172,7 @@ describe('GET /v1/sla-board', () => {
     expect(ids(await board('&kind=response'))).toEqual(idsOf('breached', 'on its way'));
   });
 
-  it('warns when less is left of the resolution than the tier needs', async () => {
+  it('warns if less resolution time is left than the tier needs', async () => {
     const { items } = await board('&atRisk=true');
     expect(ids({ items })).toEqual(idsOf('at risk'));
     const { remaining, ...forecast } = items[0].forecast;
@@ -222,7 +222,7 @@ describe('GET /v1/sla-board', () => {
     },
   );
 
-  it('is read in the order of an index, without a sort and without looking at tickets that are done', async () => {
+  it('is read in index order, without a sort and without reading finished tickets', async () => {
     const now = instantFrom(Date.now());
     const collection = api.mongo.db.collection(slaBoard.name);
     const place = { due: hoursAgo(50), id: '' };

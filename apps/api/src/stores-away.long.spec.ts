@@ -61,7 +61,7 @@ class Line {
 const open = openingOf(`client-${randomUUID()}`);
 
 describe('when a store is away', () => {
-  it('says so with 503 and Retry-After, lives on, and works again when it is back', async () => {
+  it('reports it with 503 and Retry-After, keeps running, and works again when it is back', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'tierline-away-'));
     const eventNode = await startEmbeddedEventStoreDB({ directory: join(directory, 'eventstoredb'), port: 0 });
     const viewNode = await startEmbeddedMongoDB({ directory: join(directory, 'mongodb'), port: 0 });

@@ -197,7 +197,7 @@ describe('what is recorded with an event', () => {
 });
 
 describe('Idempotency-Key', () => {
-  it('makes a repeated opening answer as it did, once done', async () => {
+  it('gives a repeated opening the same response, executed once', async () => {
     const headers = { 'Idempotency-Key': randomUUID() };
     const first = await post('/v1/tickets', { ...open, client: api.client }, headers);
     const reordered = Object.fromEntries(Object.entries({ ...open, client: api.client }).reverse());
@@ -234,7 +234,7 @@ describe('Idempotency-Key', () => {
     expect(await eventsOf(json.ticketId)).toHaveLength(2);
   });
 
-  it('does it once for twenty that send it at once', async () => {
+  it('executes it once for twenty concurrent requests', async () => {
     const headers = { 'Idempotency-Key': randomUUID() };
     const answers = await Promise.all(Array.from({ length: 20 }, () => post('/v1/tickets', { ...open, client: api.client }, headers)));
     expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(201));
@@ -248,7 +248,7 @@ describe('Idempotency-Key', () => {
     expect(await eventsOf(id)).toHaveLength(2);
   });
 
-  it('tells apart two bodies that come with one key at once: one is done, the others are refused', async () => {
+  it('distinguishes two bodies sent with one key at once: one is executed, the others are refused', async () => {
     const headers = { 'Idempotency-Key': randomUUID() };
     const answers = await Promise.all(
       Array.from({ length: 6 }, (_, index) => post('/v1/tickets', { ...open, client: api.client, summary: `No ${index}` }, headers)),
@@ -260,7 +260,7 @@ describe('Idempotency-Key', () => {
     expect(event?.data).toMatchObject({ summary: done[0]?.json.events[0].data.summary });
   });
 
-  it('lets everybody through who comes without one', async () => {
+  it('lets everyone without one through', async () => {
     const id = await openTicket();
     const answers = await Promise.all(
       Array.from({ length: 5 }, () => post(`/v1/tickets/${id}/diagnostic-steps`, { action: 'looked', outcome: 'nothing' })),
@@ -280,7 +280,7 @@ describe('If-Match', () => {
     expect((await post(`/v1/tickets/${id}/diagnostic-steps`, step, { 'If-Match': '*' })).headers.get('etag')).toBe('"3"');
   });
 
-  it.each(['"7"', '"1", "7"', 'W/"0"', '"zero"'])('refuses at another revision than %s', async (tag) => {
+  it.each(['"7"', '"1", "7"', 'W/"0"', '"zero"'])('refuses at a revision other than %s', async (tag) => {
     const id = await openTicket();
     const answer = await post(`/v1/tickets/${id}/diagnostic-steps`, step, { 'If-Match': tag });
     expectProblem(answer, 412, 'revision-mismatch');
@@ -288,13 +288,13 @@ describe('If-Match', () => {
     expect(await eventsOf(id)).toHaveLength(1);
   });
 
-  it('lets one of two through that saw the same revision', async () => {
+  it('lets one of two with the same revision through', async () => {
     const id = await openTicket();
     const answers = await Promise.all([1, 2, 3].map(() => post(`/v1/tickets/${id}/diagnostic-steps`, step, { 'If-Match': '"0"' })));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 412, 412]);
   });
 
-  it('does not stand in the way of a repeat', async () => {
+  it('does not prevent a repetition', async () => {
     const id = await openTicket();
     const headers = { 'If-Match': '"0"', 'Idempotency-Key': 'k' };
     await post(`/v1/tickets/${id}/diagnostic-steps`, step, headers);
@@ -413,19 +413,19 @@ describe('what a command is refused for', () => {
     ]);
   });
 
-  it('what has not happened yet', async () => {
+  it('something that has not happened yet', async () => {
     const effectiveAt = new Date(Date.now() + 120_000).toISOString();
     expectProblem(await post('/v1/tickets', { ...open, client: api.client, effectiveAt }), 422, 'effective-in-the-future');
     const almost = new Date(Date.now() + 20_000).toISOString();
     expect((await post('/v1/tickets', { ...open, client: api.client, effectiveAt: almost })).status).toBe(201);
   });
 
-  it('a ticket that is none', async () => {
+  it('a ticket that does not exist', async () => {
     expectProblem(await post(`/v1/tickets/${randomUUID()}/work`, {}), 404, 'ticket-not-found');
     expectProblem(await post('/v1/tickets/first/work', {}), 404, 'ticket-not-found');
   });
 
-  it('more than the store can hold in one event', async () => {
+  it('more than the store can keep in one event', async () => {
     const id = await openTicket();
     const text = 'é'.repeat(2000);
     for (let step = 0; step < 40; step++) await post(`/v1/tickets/${id}/diagnostic-steps`, { action: text, outcome: text });
@@ -500,7 +500,7 @@ describe('what does not even reach a command', () => {
     expectProblem(await send(api.url, 'GET', `/v1/tickets/${'x'.repeat(1_001)}`), 414, 'uri-too-long');
   });
 
-  it('a trailing slash is none the worse, and neither is no body where nothing must be said', async () => {
+  it('a trailing slash is accepted, and so is a missing body if none is needed', async () => {
     const id = await openTicket();
     await post(`/v1/tickets/${id}/hold/`, { reason: 'customer', note: 'away' });
     expect((await post(`/v1/tickets/${id.toUpperCase()}/resume/`)).status).toBe(200);

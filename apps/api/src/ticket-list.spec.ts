@@ -149,7 +149,7 @@ describe('GET /v1/tickets', () => {
     for (const hidden of ['words', 'categories', 'closedTimes', 'ticket']) expect(item).not.toHaveProperty(hidden);
   });
 
-  it.each(Object.keys(TICKET_ORDERS) as TicketOrder[])('comes in pages that do not overlap, by %s', async (order) => {
+  it.each(Object.keys(TICKET_ORDERS) as TicketOrder[])('has pages that do not overlap, by %s', async (order) => {
     const whole = called(await list(`&sort=${order}`));
     const paged: unknown[] = [];
     for (let next: string | undefined = ''; next !== undefined;) {
@@ -161,7 +161,7 @@ describe('GET /v1/tickets', () => {
     expect(paged).toEqual(whole);
   });
 
-  it('keeps its place when tickets come and go between pages', async () => {
+  it('keeps its place when tickets appear and disappear between pages', async () => {
     const first = await list('&sort=openedAt&limit=2');
     const body = { kind: 'incident', summary: 'late', reporter: { id: 'r' }, channel: 'chat', impact: 'low', urgency: 'low' };
     const { json } = await send(api.url, 'POST', '/v1/tickets', {
@@ -200,7 +200,7 @@ describe('GET /v1/tickets', () => {
     expect(await list(`&${query}`)).toMatchObject({ status: 400, code: 'invalid-query', faults: [{ field: expect.any(String) }] });
   });
 
-  it('waits for a position, and knows one that the log never had', async () => {
+  it('waits for a position, and detects one that never existed in the log', async () => {
     // As long as there is something to project, which others may write, the position may still come.
     const answer = await send(api.url, 'GET', '/v1/tickets?atLeast=999999999999/999999999999');
     expect(answer.json).toMatchObject({ status: 400, code: 'unknown-position' });
@@ -315,7 +315,7 @@ describe('the list’s indexes', () => {
     expect(winning).not.toContain('COLLSCAN');
   });
 
-  it('lead a further page to its place', async () => {
+  it('continue a further page at its place', async () => {
     const winning = await plan({ client: 'c' }, '-openedAt', ['2020-01-03T10:00:00.000Z', 'x']);
     expect(winning).toContain('IXSCAN');
     expect(winning).not.toMatch(/COLLSCAN|"SORT"/);

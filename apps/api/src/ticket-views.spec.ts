@@ -64,7 +64,7 @@ describe('GET /v1/tickets/{id}', () => {
     expect((await get(`/v1/tickets/${id}`, { 'If-None-Match': 'x' })).json).toMatchObject({ status: 400, code: 'invalid-header' });
   });
 
-  it('knows what is not there from what is not there yet', async () => {
+  it('distinguishes what does not exist from what is not there yet', async () => {
     const id = await livelyTicket();
     const never = await get(`/v1/tickets/${randomUUID()}?atLeast=3`);
     expect(never.json).toMatchObject({ status: 404, code: 'ticket-not-found' });
@@ -96,7 +96,7 @@ describe('GET /v1/tickets/{id}', () => {
 });
 
 describe('GET /v1/tickets/{id}/history', () => {
-  it('tells a ticket’s life in pages', async () => {
+  it('shows a ticket’s life in pages', async () => {
     const id = await livelyTicket();
     expect((await get(`/v1/tickets/${id}/history?atLeast=3&limit=4`)).json.next).toBeUndefined();
     const entries = [];
@@ -126,7 +126,7 @@ describe('GET /v1/tickets/{id}/history', () => {
     expect(entries[0].recordedAt).toMatch(/Z$/);
   });
 
-  it('refuses a cursor that it did not give, or gave for another ticket', async () => {
+  it('refuses a cursor from elsewhere or for another ticket', async () => {
     const [one, other] = [await livelyTicket(), await livelyTicket()];
     const { next } = (await get(`/v1/tickets/${one}/history?limit=1&atLeast=3`)).json;
     for (const path of [
@@ -138,7 +138,7 @@ describe('GET /v1/tickets/{id}/history', () => {
     }
   });
 
-  it('is not there for a ticket that is not', async () => {
+  it('does not exist for a missing ticket', async () => {
     expect((await get(`/v1/tickets/${randomUUID()}/history`)).json).toMatchObject({ status: 404, code: 'ticket-not-found' });
   });
 });

@@ -77,7 +77,7 @@ describe('the past, as it was known then', () => {
     expect(snapshots.length).toBe(7 * all);
   });
 
-  it('is made anew from the log when it was thrown away', async () => {
+  it('is rebuilt from the log after it was deleted', async () => {
     const path = `/v1/tickets?client=${api.client}-desk&knownAt=${new Date().toISOString()}`;
     const before = await json(path);
     expect(before.items.length).toBeGreaterThan(3);

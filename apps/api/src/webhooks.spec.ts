@@ -129,7 +129,7 @@ const arrived = (path: string, count: number) =>
   );
 
 describe('webhooks', () => {
-  it('send what was subscribed to, signed, each event in its order, and tell of each attempt', async () => {
+  it('send subscribed events, signed and in order, and report each attempt', async () => {
     const client = newClient();
     const ticket = await openTicket(client);
     for (let n = 0; n < 5; n++) await step(ticket, `step ${n}`);
@@ -164,7 +164,7 @@ describe('webhooks', () => {
     expect([failures, state]).toEqual([0, 'active']);
   });
 
-  it('lose nothing to a receiver that fails, in whatever way, and hold up no other ticket', async () => {
+  it('lose nothing if a receiver fails in any way, and hold up no other ticket', async () => {
     const client = newClient();
     const [bad, good] = [await openTicket(client), await openTicket(client)];
     for (let n = 0; n < 6; n++) for (const id of [bad, good]) await step(id, `step ${n}`);
@@ -216,7 +216,7 @@ describe('webhooks', () => {
     ]);
   });
 
-  it('say what is wrong with a receiver that speaks no TLS, and keep what it is to be sent', async () => {
+  it('report a receiver without TLS, and keep its events', async () => {
     const client = newClient();
     await openTicket(client);
     deliver();
@@ -229,7 +229,7 @@ describe('webhooks', () => {
     expect(kept?.attempts[0]?.error).toBe('TLS: wrong version number');
   });
 
-  it('give an event up after a while, which can be looked at and sent again, one or all', async () => {
+  it('give up an event after a while; it can be inspected and resent, alone or with all others', async () => {
     const client = newClient();
     const ticket = await openTicket(client);
     await step(ticket, 'one');
@@ -320,7 +320,7 @@ describe('webhooks', () => {
     }
   });
 
-  it('leave a receiver alone for a while that always fails, and go on by themselves when it is back', async () => {
+  it('pause for a receiver that always fails, and resume by themselves when it is back', async () => {
     const client = newClient();
     for (let n = 0; n < 20; n++) await openTicket(client);
     let isBack = false;
@@ -351,7 +351,7 @@ describe('webhooks', () => {
     );
   });
 
-  it('do not leave whoever asks something of them waiting for a receiver that is left alone', async () => {
+  it('follow requests at once even during a pause', async () => {
     const client = newClient();
     await openTicket(client);
     receiver.does.set('/later', (response) => void response.writeHead(503, { 'Retry-After': '3600' }).end());
@@ -371,7 +371,7 @@ describe('webhooks', () => {
     ]);
   });
 
-  it('wait no longer for what was given up and is sent again than for what is sent the first time; nothing is left of those that are deleted', async () => {
+  it('retry a resent event as soon as a new one; nothing is left of deleted webhooks', async () => {
     const client = newClient();
     await openTicket(client);
     receiver.does.set('/again', (response) => void response.writeHead(500).end());
@@ -401,7 +401,7 @@ describe('webhooks', () => {
     );
   });
 
-  it('pause, go on, begin again, change their secret, are tried out and deleted', async () => {
+  it('are paused, resumed, restarted, tested and deleted, and change their secret', async () => {
     const client = newClient();
     const ticket = await openTicket(client);
     deliver();
@@ -444,7 +444,7 @@ describe('webhooks', () => {
     expect((await send(api.url, 'GET', `/v1/webhooks/${webhook}`)).json).toMatchObject({ status: 404, code: 'webhook-not-found' });
   });
 
-  it('hold up no erasure, paused or failing, and nothing that was answered before stays or comes back', async () => {
+  it('hold up no erasure, paused or failing, and keep no earlier responses', async () => {
     const client = newClient();
     const summary = `q${randomUUID()}`;
     receiver.does.set('/echo', (response, { data }) => void response.writeHead(500).end(data.summary));
@@ -497,7 +497,7 @@ describe('webhooks', () => {
     expect(receiver.at('/echo')[0]?.data).toMatchObject({ summary: '[erased]' });
   });
 
-  it('go on where another worker left off: at least once, in order', async () => {
+  it('continue where another worker stopped: at least once, in order', async () => {
     const client = newClient();
     const ticket = await openTicket(client);
     for (let n = 0; n < 30; n++) await step(ticket, `step ${n}`);
@@ -512,7 +512,7 @@ describe('webhooks', () => {
     expect(receiver.got.filter(({ path }) => path === '/shared')).toHaveLength(31);
   });
 
-  it('send nothing to private addresses that the configuration does not name', async () => {
+  it('send nothing to private addresses unless configured', async () => {
     const client = newClient();
     await openTicket(client);
     const log = { info: () => {}, warn: () => {}, error: () => {} };
@@ -535,7 +535,7 @@ describe('webhooks', () => {
     expect(receiver.at('/private')).toEqual([]);
   });
 
-  it('are of those alone who see all that they send', async () => {
+  it('belong only to those who see everything that they send', async () => {
     const [mine, theirs] = [newClient(), newClient()];
     const tokenOf = async (role: Role, clients: Principal['clients']) => {
       const principal: Principal = { kind: 'service', id: 'pager', roles: [role], clients, tiers: 'all', teams: [] };
@@ -586,7 +586,7 @@ describe('webhooks', () => {
     [{ url: 'https://hooks.example/x', allClients: true, from: '900000000000/900000000000' }, 422, 'webhook-invalid'],
     [{ url: 'https://hooks.example/x', allClients: true, from: '1/1' }, 422, 'webhook-invalid'],
     [{ url: 'https://hooks.example/x', allClients: true, from: '9999-01-01T00:00:00Z' }, 422, 'webhook-invalid'],
-  ])('are not subscribed as %j', async (body, status, code) => {
+  ])('cannot be subscribed as %j', async (body, status, code) => {
     expect((await send(api.url, 'POST', '/v1/webhooks', { body })).json).toMatchObject({ status, code });
   });
 });

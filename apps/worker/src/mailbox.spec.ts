@@ -99,7 +99,7 @@ afterAll(async () => {
 });
 
 describe('a mailbox that is polled', () => {
-  it('has its messages taken in, each once and by who may, and marked; also where the connection breaks off', async () => {
+  it('has its messages processed once each, from authorised senders, and marked; even if the connection breaks', async () => {
     const client = `client-${randomUUID()}`;
     const id = () => `<${randomUUID()}@northwind.example>`;
     const message = (from: string, subject: string, more = '') => {

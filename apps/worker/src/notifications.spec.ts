@@ -163,7 +163,7 @@ async function outcomes(ticketId: string, count: number): Promise<readonly (Pick
 }
 
 describe('messages of escalation steps', () => {
-  it('go by e-mail and to chat until each is taken, with one id, over a restart; the ticket says what became of each', async () => {
+  it('go by e-mail and to chat until each is accepted, with one id, across a restart; the ticket records each outcome', async () => {
     for (const name of ['ok', 'grey', 'slow', 'rude']) await withMail(name);
     mail.treats.set(addressOf('grey'), (nth) => (nth < 3 ? { code: 451 } : 'take'));
     mail.treats.set(addressOf('slow'), (nth) => (nth < 2 ? 'hang' : 'take'));
@@ -244,7 +244,7 @@ describe('messages of escalation steps', () => {
     ]);
   });
 
-  it('to a channel that is not configured are recorded as such and stay so, whether it was before, or is later', async () => {
+  it('to a channel that is not configured are recorded as such, permanently', async () => {
     const channel = named('later');
     await tell(team, channel, 'DefineTeam', { name: 'Later', tiers: ['L1'] });
     await tell(team, channel, 'SetTeamContact', { channel });
@@ -291,7 +291,7 @@ describe('messages of escalation steps', () => {
     for (const [index, ticketId] of [first, last].entries()) expect(texts[index]).toContain(ticketId);
   });
 
-  it('are given up in time, each of them, where the server asks to be left alone for a day', async () => {
+  it('are each given up on time if the server requests a pause of a day', async () => {
     const channel = named('stingy');
     await tell(team, channel, 'DefineTeam', { name: 'Stingy', tiers: ['L1'] });
     await tell(team, channel, 'SetTeamContact', { channel });
@@ -312,7 +312,7 @@ describe('messages of escalation steps', () => {
     }
   });
 
-  it('remind owners of preventive actions that are overdue, and the problem says what became of each', async () => {
+  it('remind owners of overdue preventive actions, and the problem records each outcome', async () => {
     await withMail('owner');
     const problemId = await tell(problem, undefined, 'OpenProblem', { client, title: 'Printers stop' });
     const owner = { id: named('owner') };
@@ -333,7 +333,7 @@ describe('messages of escalation steps', () => {
     }
   });
 
-  it('remind the owner of a review that is overdue, once, and the major incident says what became of it', async () => {
+  it('remind the owner of an overdue review once, and the major incident records the outcome', async () => {
     await withMail('reviewer');
     const parent = randomUUID();
     const id = majorIncidentId(parent);
@@ -357,7 +357,7 @@ describe('messages of escalation steps', () => {
     }
   });
 
-  it('remind the owner of an article whose review is overdue, once, and nobody who has left', async () => {
+  it('remind the owner of an article with an overdue review once, and no one who has left', async () => {
     const write = async (owner: string) => {
       await withMail(owner);
       const id = `KB-${named(owner)}`;
@@ -385,7 +385,7 @@ describe('messages of escalation steps', () => {
     }
   });
 
-  it('need channels that are written as they should be, and no complaint tells an address', async () => {
+  it('need valid channels, and no error reveals an address', async () => {
     const complaint = async (channel: object) => {
       await writeFile(channelsFile, JSON.stringify({ ok: { format: 'teams', url: 'https://chat.example/x' }, noc: channel }));
       const error = await chatChannels(channelsFile, new Networks(['10.1.0.0/16'])).catch((thrown: Error) => thrown);

@@ -169,7 +169,7 @@ describe('a report by e-mail', () => {
 });
 
 describe('a report', () => {
-  it('has a file of its own, whatever it is called', async () => {
+  it('has its own file, whatever its name', async () => {
     const names = ['Отчёт', '..', 'a b', 'a_b', 'ß'.repeat(200)];
     deliver(mail.url);
     for (const name of names) await reportTo(name, [{ by: 'folder', folder: 'named' }]);

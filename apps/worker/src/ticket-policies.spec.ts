@@ -119,7 +119,7 @@ describe('a link', () => {
     expect(types(await eventsOf(two))).toEqual(['TicketOpened', 'TicketLinked', 'TicketUnlinked']);
   });
 
-  it('to a ticket that is not there, or is another client’s, is refused; one that cannot take it takes it back with the reason', async () => {
+  it('to a missing ticket or another client’s is refused; one that the other ticket refuses is removed with the reason', async () => {
     const [one, two] = [await open(), await open()];
     const link = (ticketId: string) => tell(one, 'LinkTicket', { ticketId, relation: 'relates-to' });
     await expect(link(randomUUID())).rejects.toThrow('other-ticket-not-found');
@@ -164,7 +164,7 @@ describe('a link', () => {
     expect((await first(one, 'TicketLinked')).data).toMatchObject({ ticketId: followUp, relation: 'followed-up-by' });
   });
 
-  it('of two tickets that want to be each other’s parent at once leaves no circle', async () => {
+  it('of two tickets as each other’s parent at once leaves no circle', async () => {
     const [one, two] = [await open(), await open()];
     const said = await Promise.allSettled([
       tell(one, 'LinkTicket', { ticketId: two, relation: 'child-of' }),
@@ -290,7 +290,7 @@ describe('a merge', () => {
     await expect(tell(one, 'StartWork', {})).rejects.toThrow('ticket-merged');
   });
 
-  it('into a ticket that cannot take it is taken back with the reason, and the work goes on', async () => {
+  it('into a ticket that refuses it is reversed with the reason, and work continues', async () => {
     const [one, two] = [await open(), await open()];
     await tell(two, 'CancelTicket', { reason: 'mistake' });
     await tell(one, 'MergeTicket', { into: two, reason: 'Same printer' });
@@ -302,7 +302,7 @@ describe('a merge', () => {
     await tell(one, 'StartWork', {});
   });
 
-  it('of two tickets into each other at once merges one of them at most', async () => {
+  it('of two tickets into each other at once merges at most one of them', async () => {
     const [one, two] = [await open(), await open()];
     await Promise.all([tell(one, 'MergeTicket', { into: two, reason: 'r' }), tell(two, 'MergeTicket', { into: one, reason: 'r' })]);
     await refusedFirst(one, two);
@@ -415,7 +415,7 @@ describe('touch time', () => {
 });
 
 describe('a runbook on a ticket', () => {
-  it('has a runner do its step, whose answer ticks it off, and solves the ticket when it was followed to its end', async () => {
+  it('has a runner perform its step, whose answer ticks it off, and solves the ticket once completed', async () => {
     const id = `KB-${randomUUID()}`;
     const steps = [{ title: 'Restart', runner: { action: 'restart-service', input: { service: 'spooler' } } }, { title: 'Print a page' }];
     await sendTo(article, id, 'DraftArticle', { article: id, title: 'Queue', text: 't', visibility: 'desk', steps });
@@ -447,7 +447,7 @@ describe('a runbook on a ticket', () => {
 });
 
 describe('a task for a runner', () => {
-  it('becomes a diagnostic step of its ticket, or a note where it failed', async () => {
+  it('becomes a diagnostic step of its ticket, or a note if it failed', async () => {
     const ticketId = await open();
     const task = randomUUID();
     await sendTo(automation, task, 'AskRunner', { ticketId, action: 'restart-service' });
@@ -533,7 +533,7 @@ describe('many tickets about a service', () => {
 });
 
 describe('a rule of a contract', () => {
-  it('acts on the ticket that it is about, and on no other', async () => {
+  it('acts only on its own ticket', async () => {
     const ruled = `${client}-ruled`;
     const commandId = randomUUID();
     const rules = [

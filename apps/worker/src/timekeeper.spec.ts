@@ -90,7 +90,7 @@ const told = async (ticketId: string) =>
 const ofResponse = ['response 50', 'response 75', 'response 90', 'response breached'];
 
 describe('the timekeeper', () => {
-  it('tells each warning and breach once, in order, with when it happened, however many of them run', async () => {
+  it('records each warning and breach once, in order, with its own time, however many of them run', async () => {
     const ids = await Promise.all(Array.from({ length: 15 }, () => openAgo(20 * MINUTE)));
     const several = [timekeeper(), timekeeper(), timekeeper()];
     await eventually(async () => (await Promise.all(ids.map(told))).every((moments) => moments.length >= 4), Boolean);
@@ -141,7 +141,7 @@ describe('the timekeeper', () => {
     expect(await after(told, 'TicketResumed')).toEqual([]);
   });
 
-  it('tells what comes up while it runs, soon after it does', async () => {
+  it('records what becomes due while it runs, soon afterwards', async () => {
     const one = timekeeper();
     const id = await openAgo(15 * MINUTE - 1_500);
     await eventually(async () => (await told(id)).length === 4, Boolean);
@@ -161,7 +161,7 @@ describe('the timekeeper', () => {
     expect(await told(id)).toEqual([...ofResponse, 'resolution 50', 'resolution 75', 'resolution 90', 'resolution breached']);
   });
 
-  it('waits for a quiet time with what lies before a fact that was told late, and restates what it told too soon', async () => {
+  it('waits for a quiet time with moments before a late fact, and restates what it recorded too soon', async () => {
     const client = `client-${randomUUID()}`;
     await agree(client, { quietTime: 2_000 }, instantFrom(Date.now() - DAY));
     const one = timekeeper();
@@ -177,7 +177,7 @@ describe('the timekeeper', () => {
     expect(restated[3]?.data).toMatchObject({ clock: 'response', moment: { terms: 1 }, because: { revision: 5, type: 'WorkStarted' } });
   });
 
-  it('brings open tickets under a contract that comes into force, now or later, and leaves those of others', async () => {
+  it("moves open tickets to a contract that comes into force, now or later, and leaves other clients' alone", async () => {
     const client = `client-${randomUUID()}`;
     const [early, other] = [await openAgo(MINUTE, client), await openAgo(MINUTE, `${client}-other`)];
     const done = await openAgo(MINUTE, client);
@@ -247,7 +247,7 @@ describe('the timekeeper', () => {
     expect(Date.parse(second?.metadata.effectiveAt ?? '') - Date.parse(first?.metadata.recordedAt ?? '')).toBe(100);
   });
 
-  it('hears which views may have changed, and takes all of them for changed when events may have been missed', async () => {
+  it('learns which views may have changed, and treats all as changed if events may have been missed', async () => {
     const client = `client-${randomUUID()}`;
     const agreed = { ...(contractViews as AnyGroup), streamPrefix: streamName(contract, client) };
     const [feed, broken] = [{ opened: 0 }, new AbortController()];
@@ -276,7 +276,7 @@ describe('the timekeeper', () => {
     await news.stop();
   });
 
-  it('does nothing by views that were made from another log, and says so', async () => {
+  it('does nothing with views made from another log, and reports it', async () => {
     const controls = mongo.db.collection<{ _id: string }>('views');
     const event = { stream: `ticket-${randomUUID()}`, revision: 0, id: randomUUID() };
     await controls.insertOne({ _id: 'other/0', owner: null, checkpoint: { commit: '1', prepare: '1', event } } as never);

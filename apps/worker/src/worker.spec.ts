@@ -65,7 +65,7 @@ const ticket = (id: string): NewEvent[] =>
   }));
 
 describe('the worker', () => {
-  it('projects every view of the product; when it stops another one takes them over, and each is as a fresh fold', async () => {
+  it('projects every view; when it stops another one takes over, and each view equals a fresh fold', async () => {
     const ids = Array.from({ length: 30 }, () => randomUUID());
     await Promise.all(ids.map((id) => store.append(`ticket-${id}`, 'no-stream', ticket(id))));
     const [first, second] = [start(), start()];

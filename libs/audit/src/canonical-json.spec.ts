@@ -55,7 +55,7 @@ describe('canonical JSON', () => {
     expect(canonicalJson(Buffer.from(bits, 'hex').readDoubleBE())).toBe(text);
   });
 
-  it('is the same after the value was written and read, whatever the order of fields', () => {
+  it('is the same after writing and reading the value, whatever the order of fields', () => {
     fc.assert(
       fc.property(fc.jsonValue({ stringUnit: 'binary' }), (value) => {
         const read: unknown = JSON.parse(JSON.stringify(value));
@@ -67,7 +67,7 @@ describe('canonical JSON', () => {
     );
   });
 
-  it('takes what is no JSON as JSON.stringify does', () => {
+  it('treats values outside JSON as JSON.stringify does', () => {
     const value = { at: new Date(0), gone: undefined, list: [undefined, () => 1, NaN], 'lone \ud800': '\udfff', class: new Map() };
     expect(canonicalJson(value)).toBe(canonicalJson(JSON.parse(JSON.stringify(value))));
     expect(canonicalJson({ gone: undefined, toJSON: undefined, b: 1 })).toBe('{"b":1}');

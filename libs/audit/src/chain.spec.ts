@@ -40,11 +40,11 @@ describe('hash chain', () => {
     expect(leafText(eventAt(0))).toBe(canonicalJson({ ...eventAt(0), hash: null }));
   });
 
-  it.each([0, 1, 3, 5])('holds where it begins at revision %i', (from) => {
+  it.each([0, 1, 3, 5])('is valid if it begins at revision %i', (from) => {
     expect(verdict(chained(5, from))).toMatchObject({ revision: 4, begun: from < 5 });
   });
 
-  it.each([0, 2])('shows every event that is changed, dropped, doubled, inserted or moved (hashes from revision %i on)', (from) => {
+  it.each([0, 2])('reveals every changed, dropped, doubled, inserted or moved event (hashes from revision %i on)', (from) => {
     const events = chained(5, from);
     const broken = (changed: readonly EventRecord[]) => isBroken(verdict(changed));
     for (let at = 0; at < 5; at++) {
@@ -64,7 +64,7 @@ describe('hash chain', () => {
     }
   });
 
-  it('goes on once it has begun', () => {
+  it('must continue once it has begun', () => {
     const [first, , third] = chained(3);
     expect(verdict([first!, eventAt(1), third!])).toEqual({ revision: 1, reason: 'missing-hash' });
     expect(verdict([first!, third!])).toEqual({ revision: 2, reason: 'missing-events' });

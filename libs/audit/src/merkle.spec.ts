@@ -81,7 +81,7 @@ describe('Merkle tree', () => {
     }
   });
 
-  it('agrees with the definition at larger sizes, and refuses what is false', async () => {
+  it('agrees with the definition at larger sizes, and refuses false proofs', async () => {
     const all = leavesOf(400);
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 2, max: 400 }), fc.nat(), fc.nat(), fc.nat(), async (size, a, b, bit) => {

@@ -30,7 +30,7 @@ const verifier = parseVerifierKey(PUBLIC) as VerifierKey;
 const witness = signerKey('witness.example', new Uint8Array(32).fill(7));
 
 describe('signed note', () => {
-  it("is Go's", () => {
+  it("has the format of Go's", () => {
     expect(verifierKeyText(peter)).toBe(PUBLIC);
     expect(signerKeyText(peter)).toBe(SECRET);
     expect(verifierKeyText(verifier)).toBe(PUBLIC);
@@ -38,7 +38,7 @@ describe('signed note', () => {
     expect(signersOf(parseNote(NOTE)!, [verifier])).toEqual([verifier]);
   });
 
-  it('carries several signatures; those of unknown keys are passed over, and a false one spoils it', () => {
+  it('can have several signatures; those of unknown keys are ignored, and a false one invalidates it', () => {
     const note = parseNote(noteText(sign(sign({ text: TEXT }, peter), witness)))!;
     expect(signersOf(note, [verifier, witness])?.map(({ name }) => name)).toEqual(['PeterNeumann', 'witness.example']);
     expect(signersOf(note, [witness])?.map(({ name }) => name)).toEqual(['witness.example']);
@@ -46,7 +46,7 @@ describe('signed note', () => {
     expect(signersOf({ ...note, text: `${TEXT}more\n` }, [witness])).toBeUndefined();
   });
 
-  it('knows the cosignatures of witnesses, which sign a time along', () => {
+  it('supports cosignatures of witnesses, which include a time', () => {
     const time = new Uint8Array(8);
     new DataView(time.buffer).setBigUint64(0, 1_790_000_000n);
     const { signature } = sign({ text: `cosignature/v1\ntime 1790000000\n${TEXT}` }, witness).signatures[0]!;
@@ -71,7 +71,7 @@ describe('signed note', () => {
     );
   });
 
-  it('takes no key that is not what its hash says', () => {
+  it('refuses a key that does not match its hash', () => {
     for (const text of [
       '',
       'a',

@@ -33,7 +33,7 @@ describe('a bucket', () => {
   // On the bucket that the environment names, where it names one.
   isBlobStore(() => S3BlobStore.open(loadConfig(process.env).s3 ?? server));
 
-  it('never gives changed content as if it were whole', async () => {
+  it('never returns changed content as if it were intact', async () => {
     const store = await S3BlobStore.open(server);
     const content = randomBytes(200_000);
     await put(store, content);
@@ -43,7 +43,7 @@ describe('a bucket', () => {
     await store.close();
   });
 
-  it('keeps what somebody else was faster to bring', async () => {
+  it('keeps content that someone else stored first', async () => {
     const store = await S3BlobStore.open(server);
     const content = randomBytes(1000);
     server.beforeKept = (key) => server.objects.set(key, { content, type: 'text/csv' });
@@ -52,7 +52,7 @@ describe('a bucket', () => {
     await store.close();
   });
 
-  it('keeps content where there are no conditions', async () => {
+  it('stores content without conditional writes', async () => {
     const store = await S3BlobStore.open(server);
     const content = randomBytes(100_000);
     server.conditions = false;
@@ -62,7 +62,7 @@ describe('a bucket', () => {
     await store.close();
   });
 
-  it('says when it is away, and keeps nothing half', async () => {
+  it('reports when it is unavailable, and stores nothing partially', async () => {
     const before = await incoming();
     const store = await S3BlobStore.open(server);
     const content = randomBytes(2_000_000);

@@ -72,7 +72,7 @@ describe('instants', () => {
     for (const none of [NaN, Infinity, 8.64e15 + 1]) expect(() => instantFrom(none)).toThrow(RangeError);
   });
 
-  it('compare as texts do as they do in time, and come back from milliseconds', () => {
+  it('compare as text as they do in time, and convert to milliseconds and back', () => {
     const millis = fc.integer({ min: 0, max: Date.parse('9999-12-31T23:59:59.999Z') });
     fc.assert(
       fc.property(millis, millis, (one, other) => {
@@ -90,7 +90,7 @@ describe('ids', () => {
     expect(eventIdFor('5f0c3d2e-0000-4000-8000-000000000001', 0)).toBe('6a8f0a3f-2339-5383-88cd-548ff0d0f9ef');
   });
 
-  it('differ when parts are cut elsewhere, and by the content of the command', () => {
+  it('differ if parts are split differently, and by the content of the command', () => {
     expect(deterministicId('ab', 'c')).not.toBe(deterministicId('a', 'bc'));
     expect(eventIdFor('c', 0, 'one')).not.toBe(eventIdFor('c', 0, 'other'));
     expect(eventIdFor('c', 0)).not.toBe(eventIdFor('c', 1));
@@ -102,7 +102,7 @@ describe('ids', () => {
 });
 
 describe('refusals', () => {
-  it('are told from results', () => {
+  it('are distinguished from results', () => {
     expect(isRefusal(refuse('code', 'why'))).toBe(true);
     for (const value of [[], null, undefined, {}, 'refused']) expect(isRefusal(value)).toBe(false);
   });
@@ -124,7 +124,7 @@ describe('upcasting', () => {
   };
   const stored = (type: string, schema: number, data: unknown) => ({ type, data, metadata: { schemaVersion: schema } }) as StoredEvent;
 
-  it('brings any older version to the present one, step by step', () => {
+  it('converts any older version to the current one, step by step', () => {
     const present = { first: 'Ada', last: 'Lovelace', times: 1 };
     expect(upcast(aggregate, stored('Named', 1, { name: 'Ada Lovelace' }))).toMatchObject({
       data: present,
@@ -134,7 +134,7 @@ describe('upcasting', () => {
     expect(upcast(aggregate, stored('Named', 3, present)).data).toBe(present);
   });
 
-  it('leaves alone what is newer or has no upcasters, also a type named like a property of every object', () => {
+  it('does not change newer events or those without upcasters, even if a type is named like an object property', () => {
     expect(upcast(aggregate, stored('Named', 9, 'future')).data).toBe('future');
     expect(upcast(aggregate, stored('constructor', 1, 'x')).data).toBe('x');
     expect(schemaVersion(aggregate, 'Named')).toBe(3);
@@ -192,7 +192,7 @@ describe('an aggregate', () => {
     expect([codes, none, data, body, given]).toEqual([['too-much', 'full'], ['full'], { number: 1 }, { number: 1 }, 3]);
   });
 
-  it('cannot refuse with a code that is not among those of the command', () => {
+  it('cannot refuse with a code that the command does not declare', () => {
     const { refuses } = command({
       refuses: ['full'],
       // @ts-expect-error `too-much` is not in `refuses`

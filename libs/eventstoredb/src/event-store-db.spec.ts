@@ -186,7 +186,7 @@ describe('when the line to the server breaks', () => {
     await patient.close();
   });
 
-  it('a server that was never there is found once it is', async () => {
+  it('a server that was never available is found once it is', async () => {
     await line.cut();
     const early = over(line.port, { patienceMs: 100 });
     await expect(early.append(stream, 'no-stream', some(1))).rejects.toThrow(StoreUnavailable);
@@ -195,7 +195,7 @@ describe('when the line to the server breaks', () => {
     await early.close();
   });
 
-  it('a read goes on where it was', async () => {
+  it('a read continues where it was', async () => {
     await store.append(stream, 'no-stream', some(3_000));
     const seen: number[] = [];
     for await (const event of remote.readStream(stream)) {
@@ -204,7 +204,7 @@ describe('when the line to the server breaks', () => {
     expect(seen).toEqual(Array.from({ length: 3_000 }, (_, i) => i));
   });
 
-  it('a subscription goes on where it was: nothing twice, nothing missing', async () => {
+  it('a subscription continues where it was, without loss or repetition', async () => {
     await store.append(stream, 'no-stream', some(500));
     const filter = { streamPrefixes: [stream] };
     const stop = new AbortController();
@@ -226,7 +226,7 @@ describe('when the line to the server breaks', () => {
     expect(retried).toContain('subscribe to $all');
   });
 
-  it('a subscription from the end misses nothing that came while the line was cut before the first event', async () => {
+  it('a subscription from the end misses nothing if the connection broke before the first event', async () => {
     const stop = new AbortController();
     const seen: number[] = [];
     let begun = false;
@@ -251,7 +251,7 @@ describe('when the line to the server breaks', () => {
     expect(await ended).toEqual([]);
   });
 
-  it('closing ends subscriptions; what is asked afterwards is refused', async () => {
+  it('closing ends subscriptions; later calls are refused', async () => {
     const ended = collect(remote.subscribe({ streamPrefixes: [stream] }, 'end', new AbortController().signal));
     setTimeout(() => void remote.close(), 100);
     expect((await ended).every(({ kind }) => kind !== 'event')).toBe(true);
@@ -296,7 +296,7 @@ describe('at a node that does not lead', () => {
     follower.close();
   });
 
-  it('an append that a slow leader takes long for is waited for', async () => {
+  it('an append on a slow leader is waited for', async () => {
     const line = await cuttableLine(Number(new URL(url.replace('esdb:', 'http:')).port));
     const retried: unknown[] = [];
     const remote = EventStoreDB.connect(url.replace(/@?[^@/]+:\d+/, `127.0.0.1:${line.port}`), {
@@ -319,7 +319,7 @@ describe('at a node that does not lead', () => {
 });
 
 describe('a group of consumers', () => {
-  it('is made once, and brings the events of its types from the start of the log', async () => {
+  it('is created once, and delivers the events of its types from the start of the log', async () => {
     const group = freshCategory();
     const type = `Type${group.replaceAll(/\W/g, '')}`;
     const events = some(3).map((event) => ({ ...event, type }));

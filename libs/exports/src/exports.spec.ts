@@ -65,7 +65,7 @@ it('writes CSV that another parser reads as it was, with formulas as text', asyn
   expect(String(await written('csv', []))).toBe('game,colour,at,nodes,check,note,takes\r\n');
 });
 
-it('ends a row of CSV only where it ends, whatever is in its cells: what follows half a line break would be a formula', async () => {
+it('ends a CSV row only at its end, whatever its cells contain: text after half a line break could be a formula', async () => {
   const note = fc.string({ unit: fc.constantFrom('\r', '\n', '"', ',', '=', '-', "'", ' ', 'a', '木') });
   await fc.assert(
     fc.asyncProperty(note, async (note) => {
@@ -78,7 +78,7 @@ it('ends a row of CSV only where it ends, whatever is in its cells: what follows
 describe('Parquet', () => {
   const read = async (all?: readonly Row[]) => tableFromIPC(readParquet(await written('parquet', all)).intoIPCStream());
 
-  it('is read by another program with types, nulls and what the columns mean', async () => {
+  it('is read by another program with types, nulls and descriptions of the columns', async () => {
     const table = await read();
     expect(table.schema.fields.map(({ name, type }) => `${name} ${String(type)}`)).toEqual([
       'game Utf8',
@@ -108,7 +108,7 @@ describe('Parquet', () => {
     expect(described).toMatchObject({ nodes: 'Nodes that were looked at' });
   });
 
-  it('holds any number of rows, none among them, group by group', async () => {
+  it('contains any number of rows, including none, group by group', async () => {
     expect((await read([])).numRows).toBe(0);
     const many = Array.from({ length: 12_345 }, (_, index) => ({ game: `game ${index % 7}`, colour: 'white', nodes: index }));
     const table = await read(many);
@@ -117,7 +117,7 @@ describe('Parquet', () => {
   });
 });
 
-it('writes XES: a trace a case, with keys of the standard extensions, and nothing that XML cannot hold', async () => {
+it('writes XES: one trace per case, with keys of the standard extensions, and only characters valid in XML', async () => {
   const text = String(await written('xes'));
   const traces: Record<string, string>[][] = [];
   let trace: Record<string, string>[] = [];

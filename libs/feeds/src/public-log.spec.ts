@@ -86,7 +86,7 @@ const short = ({ event }: LoggedEvent) => [event.type.replace('com.tierline.', '
 const texts = (logged: readonly LoggedEvent[]) =>
   logged.flatMap(({ event }) => (event.type.includes('requester-replied') ? [(event.data as { text: string }).text] : []));
 
-it('brings history and then what comes, as CloudEvents, to many readers from one subscription', async () => {
+it('delivers history and then new events, as CloudEvents, to many readers from one subscription', async () => {
   const client = clientName();
   const store = new Counted();
   const log = new PublicLog(store);
@@ -135,7 +135,7 @@ it('loses nothing for a reader that falls behind the window, and holds up no oth
   expect(texts(await slow)).toEqual(told);
 });
 
-it('reads no more some time after its last reader, and begins again with the next one without a gap', async () => {
+it('stops reading some time after its last reader, and starts again with the next one without a gap', async () => {
   const client = clientName();
   const store = new Counted();
   const log = new PublicLog(store, { lingerMs: 0 });
@@ -193,7 +193,7 @@ it('knows where a ticket was at each event, wherever a reader begins', async () 
   ]);
 });
 
-it('tells which clocks an event has ended in time, before the event, and goes on between the two', async () => {
+it('reports which clocks an event ended in time, before the event, and resumes between the two', async () => {
   const client = clientName();
   const { id } = await open(client);
   await command(id, 'ResolveTicket', { category: 'c', cause: 'c', fix: 'f', article: 'a' });
@@ -249,7 +249,7 @@ it('tells which clocks an event has ended in time, before the event, and goes on
     expect(await first(window, seen.length - index - 1, { client, types }, { after })).toEqual(seen.slice(index + 1));
 });
 
-it('says where it is while nothing comes that is wanted', async () => {
+it('reports its position while there are no matching events', async () => {
   const client = clientName();
   const { position: after } = await open(client);
   const log = new PublicLog(events.store);

@@ -60,7 +60,7 @@ describe('readCommandHeaders', () => {
 });
 
 describe('correlationIdOf', () => {
-  it('takes what the sender gives, when it is well formed', () => {
+  it("accepts the sender's id if it is well formed", () => {
     expect(correlationIdOf({ 'x-correlation-id': 'order/42' })).toBe('order/42');
     expect(correlationIdOf({ traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' })).toBe(
       '0af7651916cd43dd8448eb211c80319c',

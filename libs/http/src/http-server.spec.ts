@@ -130,7 +130,7 @@ describe('TLS', () => {
       },
     );
 
-  it('is spoken by the names of its certificate, which is renewed in use', async () => {
+  it('uses its certificate, which can be renewed while in use', async () => {
     const { app, port } = await serve({ certificate: await readCertificate(files) });
     const unfollow = followCertificate(app.getHttpServer() as TlsServer, files, log, 20);
     try {
@@ -161,7 +161,7 @@ describe('TLS', () => {
     }
   });
 
-  it('is not begun with a key of another certificate', async () => {
+  it('does not start with the key of another certificate', async () => {
     await copyFile(join(fixtures[1] ?? '', 'key.pem'), files.keyFile);
     await expect(readCertificate(files)).rejects.toThrow(/key/);
   });

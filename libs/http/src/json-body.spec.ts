@@ -56,7 +56,7 @@ describe('JsonBody', () => {
     expect(body.handoff?.stepsTried?.[0]).toBeInstanceOf(Step);
   });
 
-  it('takes no body for an empty one', () => {
+  it('treats a missing body as an empty one', () => {
     expect(() => pipe.transform(undefined)).toThrow(Problem);
     class Nothing {
       @IsOptional()
@@ -66,7 +66,7 @@ describe('JsonBody', () => {
     expect(new JsonBody(Nothing).transform(undefined)).toEqual(new Nothing());
   });
 
-  it('checks each body by all the rules of its class, inherited ones too', () => {
+  it('validates each body by all the rules of its class, including inherited ones', () => {
     class Chase extends Escalate {
       @IsString()
       by!: string;
@@ -148,7 +148,7 @@ describe('JsonBody', () => {
       });
     });
 
-    it('counts what there is in all', () => {
+    it('counts everything in total', () => {
       const { faults, unsafe } = inspect({ anything: fields(MOST_ENTRIES, fields(10)) }, Escalate);
       expect({ faults, unsafe }).toEqual({
         faults: [{ field: '', message: `must not hold more than ${MOST_VALUES} fields and items` }],
@@ -177,7 +177,7 @@ describe('JsonBody', () => {
     });
   });
 
-  it('answers any JSON with an instance or a problem', () => {
+  it('gives an instance or a problem for any JSON', () => {
     fc.assert(
       fc.property(
         fc.oneof(

@@ -20,7 +20,7 @@ describe('entriesIn', () => {
     );
   });
 
-  it('takes nothing in a text for a field', () => {
+  it('finds no fields inside strings', () => {
     expect(entriesIn(bytes('{"a": "[{,,,}]\\\\\\",,,\\""}'), Infinity)).toBe(1);
   });
 

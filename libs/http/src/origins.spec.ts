@@ -28,7 +28,7 @@ describe('a request', () => {
       for (const url of ['/v1/tickets', '/openapi.json']) expect(asked(method, url, headers)).toBe(true);
   });
 
-  it('that follows a link is answered with a page, and with nothing else', () => {
+  it('that follows a link gets a page, and nothing else', () => {
     const link = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' };
     expect(['/docs', '/login', '/login/callback?code=x'].map((url) => asked('GET', url, link))).toEqual([false, false, false]);
     expect(asked('GET', '/v1/tickets', link)).toBe(true);

@@ -20,7 +20,7 @@ const waitOf = (limits: RateLimits, address: string) =>
   );
 
 describe('rate limits', () => {
-  it('say what is left, and refuse what is more', async () => {
+  it('report what is left, and refuse anything beyond', async () => {
     const limits = new RateLimits(config);
     const left: unknown[] = [];
     for (let request = 0; request < 3; request++) left.push((await taken(limits, 'a')).headers['RateLimit']);
@@ -35,7 +35,7 @@ describe('rate limits', () => {
     expect((await taken(limits, 'b')).refused).toBeUndefined();
   });
 
-  it('count what stands for many as many, and let nothing wait for ever that is more than all', async () => {
+  it('count a batch as many, and let nothing wait forever that exceeds the whole limit', async () => {
     const limits = new RateLimits(config);
     expect((await taken(limits, 'a', 100)).refused).toBeUndefined();
     expect((await taken(limits, 'a')).refused).toBeInstanceOf(Problem);

@@ -20,7 +20,7 @@ describe('connectStores', () => {
   it.each([
     ['esdb://ada:hunter2@[', 'mongodb://127.0.0.1:1/tierline'],
     ['esdb://ada:hunter2@127.0.0.1:x?tls=false', 'mongodb://127.0.0.1:1/tierline'],
-  ])('says nothing of the password in %s', async (eventStoreUrl, mongodbUrl) => {
+  ])('does not reveal the password in %s', async (eventStoreUrl, mongodbUrl) => {
     const failure = await connectStores({ eventStoreUrl, mongodbUrl, personalKeyFile: 'none' }, log).then(
       () => undefined,
       (error: unknown) => error,

@@ -12,7 +12,7 @@ describe('embedded stores', () => {
   afterAll(() => rmSync(dataDir, { recursive: true }));
   const config = loadConfig({ DATA_DIR: dataDir, EMBEDDED_EVENTSTOREDB_PORT: '0', EMBEDDED_MONGODB_PORT: '0' });
 
-  it('have users of their own: one for Tierline, and one who reads the read models', async () => {
+  it('have their own users: one for Tierline, and one who reads the read models', async () => {
     const stores = await openStores(config);
     const events = [stores.eventStoreUrl, stores.eventStoreUrl.replace(/\/\/.*@/, '//')].map((url) =>
       EventStoreDBClient.connectionString(url),

@@ -46,7 +46,7 @@ const logOf = (plan: readonly (readonly [stream: number, type: keyof TrailEvents
 };
 
 describe('projecting a batch', () => {
-  it('folds each aggregate, keeps where it is, and where the event stands that last changed its document', async () => {
+  it('folds each aggregate, and stores its position and that of the event that last changed its document', async () => {
     const log = logOf([
       [1, 'Began'],
       [1, 'Added'],
@@ -83,7 +83,7 @@ describe('projecting a batch', () => {
     expect(await docs('_now')).toEqual(stored);
   });
 
-  it('a batch that comes again, from any earlier place, changes nothing', async () => {
+  it('a repeated batch, from any earlier position, changes nothing', async () => {
     const log = logOf(Array.from({ length: 60 }, (_, i) => [i % 5, i < 5 ? 'Began' : 'Added']));
     await project(log);
     const before = await docs();
@@ -91,7 +91,7 @@ describe('projecting a batch', () => {
     expect(await docs()).toEqual(before);
   });
 
-  it('a projector that is behind does not undo the work of one that is ahead', async () => {
+  it('a projector that lags behind does not undo the work of one ahead', async () => {
     const log = logOf(Array.from({ length: 100 }, (_, i) => [i % 7, i < 7 ? 'Began' : 'Added']));
     const parts = (size: number) => Array.from({ length: Math.ceil(log.length / size) }, (_, i) => log.slice(i * size, (i + 1) * size));
     const projector = async (size: number) => {
@@ -105,7 +105,7 @@ describe('projecting a batch', () => {
     expect(raced).toEqual(await docs(alone));
   });
 
-  it('removes a document when the projection says so, unless a later event has begun it again', async () => {
+  it('removes a document when the projection says so, unless a later event has recreated it', async () => {
     const log = logOf([
       [1, 'Began'],
       [1, 'Removed'],
@@ -157,7 +157,7 @@ describe('projecting a batch', () => {
     }
   });
 
-  it('makes the same documents, with the same places, however the log is cut into batches', async () => {
+  it('creates the same documents, with the same positions, however the log is divided into batches', async () => {
     /** It comes, goes and comes back, and most events leave it as it is. */
     const document = (trail: Trail | null) => (trail === null || trail.count % 5 === 0 ? null : { half: Math.floor(trail.count / 3) % 2 });
     const group = trailGroup('t', { name, faces: [trailFace(name, { document })] });
@@ -173,7 +173,7 @@ describe('projecting a batch', () => {
     expect(await projected('_3', [60])).toEqual(one);
   });
 
-  it('refuses a position that a number cannot hold', async () => {
+  it('refuses a position too large for a number', async () => {
     const beyond = { ...storedTrailEvent('t-1', 0, 0, 'Began', 0), position: { commit: 2n ** 53n, prepare: 2n ** 53n } };
     const { count, failure } = await project([beyond]);
     expect(count).toBe(0);
@@ -183,7 +183,7 @@ describe('projecting a batch', () => {
     expect((await docs())[0]?.position).toBe(Number.MAX_SAFE_INTEGER);
   });
 
-  it('a clash on another unique index is an error, not somebody else being further', async () => {
+  it('a conflict on another unique index is an error, not a sign of another projector', async () => {
     await collection().createIndex({ count: 1 }, { unique: true });
     const log = logOf([
       [1, 'Began'],

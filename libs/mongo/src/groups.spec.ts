@@ -85,7 +85,7 @@ const diagnoses = () => diagnoseGroup({ db: database.mongo.db, store, group: vie
 const diagnose = async () => (await diagnoses())[0] ?? Promise.reject(new Error('no diagnosis'));
 
 describe('a projected view', () => {
-  it('takes in history, then what comes, and says where it is', async () => {
+  it('processes history, then new events, and reports its position', async () => {
     await open('a', 4);
     const projector = start(view, { leaseMs: LONG_LEASE });
     expect(await shown('a', 4)).toMatchObject({ _id: 'a', count: 5, trail: '0,1,2,3,4', revision: 4 });
@@ -100,7 +100,7 @@ describe('a projected view', () => {
     expect((await database.mongo.db.collection(view.name).indexes()).map(({ key }) => key)).toContainEqual({ count: 1 });
   });
 
-  it('a reader who waits for a revision that never comes is told so', async () => {
+  it('a reader who waits for a revision that never comes gets an error', async () => {
     await open('a');
     start();
     await shown('a', 0);
@@ -111,7 +111,7 @@ describe('a projected view', () => {
     expect(performance.now() - before).toBeGreaterThan(140);
   });
 
-  it('goes on after a restart from its checkpoint, and a process that died before writing it does no harm', async () => {
+  it('continues from its checkpoint after a restart, and a process that died before writing it does no harm', async () => {
     await open('a', 3);
     const first = start();
     await shown('a', 3);
@@ -187,7 +187,7 @@ describe('a projected view', () => {
     expect(log.lines).toContainEqual(expect.objectContaining({ level: 'warn' }));
   });
 
-  it('two projectors at once make the same documents', async () => {
+  it('two concurrent projectors create the same documents', async () => {
     for (let i = 0; i < 20; i++) await open(i, i % 4);
     // The lease of one is torn from it again and again, so both write.
     const projectors = [start(view, { batchSize: 3 }), start(view, { batchSize: 2 })];
@@ -202,7 +202,7 @@ describe('a projected view', () => {
     expect(await diagnose()).toMatchObject({ compared: 20, different: 0, moving: 0 });
   });
 
-  it('a view of another log is left alone, loudly, until it is rebuilt', async () => {
+  it('a view of another log is left alone, with an error, until it is rebuilt', async () => {
     await open('a');
     const first = start();
     await live(first);
@@ -258,7 +258,7 @@ describe('a projected view', () => {
     await line.close();
   });
 
-  it('a failing handler stops its view loudly, loses nothing, and leaves others alone', async () => {
+  it('a failing handler stops its view with an error, loses nothing, and leaves others alone', async () => {
     let poisonous = true;
     const tolerant: TrailGroup['fold'] = (trail, event) => (event.type === 'Poisoned' ? trail : foldTrail(trail, event));
     const [brittleName, fineName] = [`${view.name}_brittle`, `${view.name}_fine`];
@@ -376,7 +376,7 @@ describe('rebuilding', () => {
     expect(found).toMatchObject({ different: 0, compared: streams });
   });
 
-  it('a worker with a newer projection builds the view anew by itself; an older one leaves it alone', async () => {
+  it('a worker with a newer projection rebuilds the view by itself; an older one leaves it alone', async () => {
     for (let i = 0; i < 5; i++) await open(i, 1);
     const old = start();
     await live(old);
@@ -399,7 +399,7 @@ describe('rebuilding', () => {
     expect(await shown(0, 2)).toMatchObject({ trail: 'v2:0,1,9' });
   });
 
-  it('only one at a time; one that was killed is started anew', async () => {
+  it('only one at a time; a killed one is started again', async () => {
     await open('a', 2);
     await followerControls(database.mongo.db).insertOne({
       _id: nextName(view.name),
@@ -438,7 +438,7 @@ describe('rebuilding', () => {
   });
 
   it.each(['before any rename', 'between two renames', 'after the renames'])(
-    'a process that dies %s has its switch brought to its end by the next owner',
+    'if a process dies %s, the next owner completes its switch',
     async (when) => {
       await open('a', 1);
       const first = start();
@@ -501,7 +501,7 @@ describe('a group of several faces', () => {
     ]);
   });
 
-  it('builds anew only a face that is newer, beside the others, which go on', async () => {
+  it('rebuilds only a newer face, beside the others, which continue', async () => {
     for (let i = 0; i < 5; i++) await open(i, 1);
     const first = start(group());
     await live(first);
@@ -525,7 +525,7 @@ describe('a group of several faces', () => {
     );
   });
 
-  it('takes over what a version before groups has left: builds it anew, and keeps workers of that version away', async () => {
+  it('takes over from a version before groups: rebuilds, and keeps workers of that version away', async () => {
     const { db } = database.mongo;
     await open('a', 2);
     const controls = db.collection<{ _id: string }>('views');
@@ -605,7 +605,7 @@ describe('partitions', () => {
     expect(found).toMatchObject({ compared: streams, different: 0 });
   });
 
-  it('find owners also where the database takes so long that it lasts longer to begin than a lease', async () => {
+  it('find owners even if the database is so slow that starting takes longer than a lease', async () => {
     await open('a', 1);
     const { hostname, port } = new URL(database.mongodbUrl.split(',')[0] ?? '');
     const leaseMs = 400;
@@ -700,7 +700,7 @@ describe('diagnosing', () => {
 });
 
 describe('the lease', () => {
-  it('goes to one of many who ask, and to nobody but the one that it is reserved for', async () => {
+  it('goes to one of many who request it, and only to the one for whom it is reserved', async () => {
     const { db } = database.mongo;
     await ensureFollower(db, view.name, 1);
     const taken = await Promise.all(Array.from({ length: 10 }, (_, i) => acquire(db, view.name, `worker-${i}`, 60_000)));

@@ -1,7 +1,7 @@
 import { datesBy, mongoSchema } from './mongo-schema.js';
 
 describe("MongoDB's schema of a document", () => {
-  it('says what MongoDB knows, in its words', () => {
+  it('uses the keywords that MongoDB supports', () => {
     expect(
       mongoSchema({
         type: 'object',

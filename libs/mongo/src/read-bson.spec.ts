@@ -30,7 +30,7 @@ it('reads documents as the driver does, whatever came before', () => {
   );
 });
 
-it('leaves what is no document to the driver, which says so', () => {
+it('leaves invalid documents to the driver, which reports them', () => {
   const bytes = BSON.serialize({ tier: 'L1', stays: [{ tier: 'L2' }] });
   for (let length = 0; length < bytes.length; length++) {
     expect(() => new BsonReader().read(bytes.subarray(0, length))).toThrow(BSON.BSONError);

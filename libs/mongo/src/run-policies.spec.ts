@@ -155,7 +155,7 @@ function desk() {
 }
 
 describe('a policy', () => {
-  it('reacts to what was and to what comes, with commands that name the event they come from', async () => {
+  it('reacts to past and new events, with commands that name their event', async () => {
     const { category, tell, run, eventsOf, reactionTo, live } = desk();
     await tell('one', 'Switch', { on: true, follower: 'two' });
     const runner = run();
@@ -258,7 +258,7 @@ describe('a policy', () => {
     expect(log.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
   });
 
-  it('never does again what it has reacted to, also when its checkpoint is lost', async () => {
+  it('never reacts to an event twice, even if its checkpoint is lost', async () => {
     const { category, tell, run, eventsOf, live } = desk();
     await tell('one', 'Switch', { on: true, follower: 'two' });
     const first = run();
@@ -277,7 +277,7 @@ describe('a policy', () => {
     expect(statusOf(second).sent).toBe(0);
   });
 
-  it('tries again what a store refuses for now, and does what it did before only once', async () => {
+  it('retries after temporary failures, and executes each command only once', async () => {
     const { policy, tell, run, send, eventsOf, reactionTo } = desk();
     await tell('one', 'Switch', { on: true, follower: 'two' });
     let attempts = 0;
@@ -360,7 +360,7 @@ describe('a policy', () => {
     expect(statusOf(first).state).toBe('stopped');
   });
 
-  it('shares one place in the log with others of its aggregate, and one that is new begins at the start', async () => {
+  it('shares its log position with others of its aggregate, and a new one begins at the start', async () => {
     const { category, policy, tell, run, eventsOf } = desk();
     await tell('one', 'Switch', { on: true, follower: 'two' });
     const first = run();
@@ -452,7 +452,7 @@ describe('a policy', () => {
     );
   });
 
-  it('goes on from where a version with a follower of its own has left it, and keeps that version away', async () => {
+  it('continues where an older version with a separate follower stopped, and keeps that version away', async () => {
     const { category, policy, tell, run, send, live, eventsOf } = desk();
     await tell('one', 'Switch', { on: true, follower: 'two' });
     const first = run();
@@ -489,7 +489,7 @@ describe('a policy', () => {
     expect(left?.leaseUntil?.getUTCFullYear()).toBe(9999);
   });
 
-  it('is shared by several workers, also when it is divided anew', async () => {
+  it('is shared by several workers, also after repartitioning', async () => {
     const { category, policy, tell, run, eventsOf } = desk();
     const ids = Array.from({ length: 12 }, (_, index) => `lamp-${index}`);
     const lit = async (id: string) => (await eventsOf(`${id}-follower`)).length;

@@ -117,7 +117,7 @@ describe('shared feeds', () => {
     expect(counted.most).toBeGreaterThan(1);
   });
 
-  it('a reader that stands still does not hold up the others for long, and misses nothing', async () => {
+  it('a stalled reader does not hold up the others for long, and misses nothing', async () => {
     const category = freshCategory();
     const store = shareFeeds(server.store, { window: 200, stallMs: 100 });
     const count = 2_000;

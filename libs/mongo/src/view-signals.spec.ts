@@ -34,7 +34,7 @@ function thirdLook() {
 }
 
 describe('looking until something is found', () => {
-  it('looks again when the views of its group were written, and at no other signal', async () => {
+  it('looks again when the views of its group have been written, and at no other signal', async () => {
     const db = database();
     const [ofGroup, ofAnother] = [new ViewSignal(db, 'tickets'), new ViewSignal(db, 'contracts')];
     const { look, looked, looks } = thirdLook();

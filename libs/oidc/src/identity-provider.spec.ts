@@ -18,14 +18,14 @@ afterAll(() => server.close());
 const now = () => Math.floor(Date.now() / 1_000);
 
 describe('an access token', () => {
-  it('that the provider issues says who a service is', async () => {
+  it('issued by the provider identifies a service', async () => {
     expect(await provider.identify(await server.serviceToken())).toEqual({
       principal: { kind: 'service', id: 'monitoring', roles: ['service'], clients: ['northwind'], tiers: 'all', teams: [] },
       expiresAt: expect.any(String),
     });
   });
 
-  it('is valid within its time, give or take the difference of two clocks', async () => {
+  it('is valid within its time, allowing for clock differences', async () => {
     const exp = now() + 60;
     expect(await provider.identify(await server.signed({ exp }))).toMatchObject({ expiresAt: instantFrom((exp + 30) * 1_000) });
     // Far beyond what a date can be.
@@ -98,7 +98,7 @@ describe('an access token', () => {
     expect(await provider.identify(await make())).toEqual({ unknown: expect.any(String) });
   });
 
-  it('of an unknown key makes nobody ask for keys again and again', async () => {
+  it('with an unknown key does not cause repeated requests for keys', async () => {
     await provider.identify(await server.signed());
     const before = server.keysAsked;
     for (let index = 0; index < 20; index++) await provider.identify(await server.signed({}, { kid: `made-up-${index}` }));
@@ -116,7 +116,7 @@ describe('an access token', () => {
 });
 
 describe('a provider that is away', () => {
-  it('makes tokens neither valid nor invalid, and is asked again later', async () => {
+  it('leaves tokens undecided, and is asked again later', async () => {
     const away = await startProvider(() => ({}));
     await away.close();
     const patient = new IdentityProvider(away.config);
@@ -135,7 +135,7 @@ describe('logging in with a browser', () => {
     return answer;
   }
 
-  it('tells who has come back, once', async () => {
+  it('identifies the returning user, once', async () => {
     const { address, pending } = await begun();
     expect(new URL(address).searchParams.get('code_challenge_method')).toBe('S256');
     const back = await server.logIn(address, 'ada');

@@ -23,7 +23,7 @@ describe('the principal of claims', () => {
     });
   });
 
-  it('may do and see nothing by what is not said', () => {
+  it('may do and see nothing without claims', () => {
     expect(principalOfClaims({ sub: 'ada' }, names)).toEqual({
       kind: 'person',
       id: 'ada',
@@ -36,7 +36,7 @@ describe('the principal of claims', () => {
     for (const claims of [{}, { sub: '' }, { sub: 7 }, { sub: 'a\u202eb' }]) expect(principalOfClaims(claims, names)).toBeUndefined();
   });
 
-  it('is read from claims within claims, from names with dots, from one text, and from the words of a scope', () => {
+  it('is read from nested claims, from names with dots, from a single text, and from the words of a scope', () => {
     expect(principalOfClaims({ sub: 'a', realm_access: { roles: ['lead'] } }, { ...names, roles: 'realm_access.roles' })?.roles).toEqual([
       'lead',
     ]);

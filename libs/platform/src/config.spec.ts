@@ -92,7 +92,7 @@ describe('loadConfig', () => {
     ]);
   });
 
-  it('takes empty variables for unset ones', () => {
+  it('treats empty variables as unset', () => {
     expect(loadConfig({ PORT: '', TIERLINE_EVENTSTORE_URL: ' ', HOST: '' })).toEqual(loadConfig({}));
   });
 
@@ -235,7 +235,7 @@ describe('loadConfig', () => {
     ['EVENTSTORE_URL', 'http://db/?password=hunter2'],
     ['S3_URL', 's3://ada:hunter2@store'],
     ['S3_SECRET_ACCESS_KEY', 'hunter2 '.repeat(2)],
-  ])('tells nobody what is in %s', (name, value) => {
+  ])('does not reveal the content of %s', (name, value) => {
     expect(() => loadConfig({ [name]: value })).toThrow(ConfigError);
     expect(() => loadConfig({ [name]: value })).not.toThrow(/hunter2|ada/);
   });
@@ -245,7 +245,7 @@ describe('loadConfig', () => {
     [{ S3_BUCKET: 'No', S3_URL: 'localhost:9000' }, ['S3_BUCKET', 'S3_URL']],
     [{ S3_BUCKET: 'b-1', S3_ACCESS_KEY_ID: 'AKID' }, ['S3_SECRET_ACCESS_KEY']],
     [{ S3_BUCKET: 'b-1', S3_SECRET_ACCESS_KEY: 'a secret', S3_ACCESS_KEY_ID: 'AKID' }, ['S3_SECRET_ACCESS_KEY']],
-  ])('refuses a bucket that is not told in full: %j', (env, fields) => {
+  ])('refuses an incomplete bucket: %j', (env, fields) => {
     let error: unknown;
     try {
       loadConfig(env as Record<string, string>);

@@ -32,13 +32,13 @@ describe('what is spelled out', () => {
     );
   });
 
-  it('includes the end of a line where a text has to stay in one', () => {
+  it('includes line ends if a text has to stay on one line', () => {
     expect(spelledOut(escapeNewlines('a\nb\r\nc'))).toBe('a\\nb\\r\\nc');
   });
 });
 
 describe('a terminal', () => {
-  it('shows its own colours, and spells out those of a text', () => {
+  it('shows its own colours, and escapes those in a text', () => {
     const { print, colours, shown } = screen();
     print(`${colours.bold('Ticket \u001b[8mhidden\u001b[0m')} \u001b[1mnot bold\n`);
     expect(shown.text.replaceAll('\u001b', 'ESC')).toMatch(
@@ -48,13 +48,13 @@ describe('a terminal', () => {
     );
   });
 
-  it('has no colours where it is a pipe', () => {
+  it('has no colours in a pipe', () => {
     const { print, colours, shown } = screen(false);
     print(colours.red('plain'));
     expect(shown.text).toBe('plain');
   });
 
-  it('takes a prompt away', () => {
+  it('removes a prompt', () => {
     const { prompt, shown } = screen(false);
     prompt('any key\u0007')();
     expect(shown.text).toBe('any key\\u0007\r\u001b[K');

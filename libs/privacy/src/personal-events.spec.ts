@@ -81,7 +81,7 @@ async function eventsOf(store: EventStore, id: string): Promise<StoredEvent[]> {
   return events;
 }
 
-it('keeps personal data encrypted in the log, and gives it back to every process that has the keys', async () => {
+it('keeps personal data encrypted in the log, readable for every process that has the keys', async () => {
   const id = await opened(one, { actor: { ...jane, kind: 'requester' } });
   await send(other, id, 'RecordRequesterReply', { text: 'Am home', author: { id: 'bob', name: 'Bob Roe' } });
   await send(one, id, 'SendPublicReply', { text: 'Dear Jane' });
@@ -197,7 +197,7 @@ it('starts only with the master key that the keys were wrapped with', async () =
   await expect(PersonalKeys.open(stores.mongo, wrong)).rejects.toThrow(WrongMasterKey);
 });
 
-it('makes no master key in place of one that is missing', async () => {
+it('does not replace a missing master key', async () => {
   const wrapped = await PersonalKeys.wrapped(stores.mongo);
   expect(wrapped).toBeDefined();
   const [file, missing] = ['personal-key', 'missing-key'].map((name) => join(stores.directory, name)) as [string, string];

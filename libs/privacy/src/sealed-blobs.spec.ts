@@ -53,7 +53,7 @@ async function forget(person: string, key: string): Promise<void> {
 describe('attachments, encrypted in a folder', () => {
   isBlobStore(async () => blobs);
 
-  it.each([0, 1, 65_535, 65_536, 65_537, 3 * 65_536, 200_001])('are given back whole: %d bytes, in chunks of any size', async (size) => {
+  it.each([0, 1, 65_535, 65_536, 65_537, 3 * 65_536, 200_001])('are returned intact: %d bytes, in chunks of any size', async (size) => {
     const content = randomBytes(size);
     await blobs.put(pieces(content, 7_001), { mediaType: 'text/plain', limit: size });
     expect((await contentOf(content))?.equals(content)).toBe(true);
@@ -130,7 +130,7 @@ describe('attachments, encrypted in a folder', () => {
       'with segments in another order',
       (bytes: Buffer) => Buffer.concat([bytes.subarray(65_552, 131_104), bytes.subarray(0, 65_552), bytes.subarray(131_104)]),
     ],
-  ])('are not given %s, even where the folder vouches for it', async (_what, change) => {
+  ])("are not returned %s, even if the folder's hash matches", async (_what, change) => {
     const content = randomBytes(150_000);
     const { sha256 } = await put(content);
     const kept = await stores.mongo.db.collection<{ _id: string; sealedAs: string }>('attachment_keys').findOne({ _id: sha256 });

@@ -116,7 +116,7 @@ async function packOf(request: PackRequest): Promise<Buffer> {
 const sound = (verdict: PackVerdict) => ({ integrity: verdict.integrity, completeness: verdict.completeness, failures: verdict.failures });
 const SOUND = { integrity: true, completeness: true, failures: [] };
 
-it('a place that cannot be used is told before anything is sealed, all of them at once, and nothing is made', async () => {
+it('unusable places are all reported before anything is sealed, and nothing is created', async () => {
   const folder = join(stores.directory, 'places');
   const [text, broken, repository, bare] = ['text', 'broken', 'repository', 'bare.git'].map((name) => join(folder, name)) as Four;
   await mkdir(folder);
@@ -189,7 +189,7 @@ it('a log is sealed as it is, and again when it has grown', async () => {
   });
 });
 
-it('its tree can be thrown away and is built anew, by several at once too', async () => {
+it('its tree can be deleted and is rebuilt, even by several at once', async () => {
   const { state } = (await sealNow())!;
   await logTree.drop();
   const another = new LogTree(stores.store, stores.mongo.db, CATEGORIES);
@@ -203,7 +203,7 @@ it.each<[string, () => PackRequest]>([
   ['ticket from before there were hashes', () => ({ kind: 'ticket', ticket: 'old-1', stream: 'ticket-old-1' })],
   ['client', () => ({ kind: 'client', client: 'sealed-b' })],
   ['period', () => ({ kind: 'period', from: instantFrom(0), to: instantFrom(Date.now()) })],
-])('a pack of a %s holds', async (_, request) => {
+])('a pack of a %s is valid', async (_, request) => {
   const pack = await packOf(request());
   const key = (await readSealLog(stores.store)).keys[0]!.key;
   const verdict = verifyPack(pack, { trustedKeys: [key], publishedHeads: await publishedHeads(headsFile) });
@@ -301,7 +301,7 @@ it('a head that was cut off in the file while it was written is published again'
   expect((await publishedHeads(headsFile)).at(-1)).toBe(note);
 });
 
-it('tells how sealing is doing: what is overdue, what cannot be published and why, and when nobody seals', async () => {
+it('reports the state of sealing: what is overdue, what cannot be published and why, and whether no one seals', async () => {
   const { store, mongo, directory } = stores;
   const { db } = mongo;
   const log = { info: () => {}, warn: () => {}, error: () => {} };

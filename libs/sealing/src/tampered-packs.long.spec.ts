@@ -157,7 +157,7 @@ async function expectCaught(packs: ReadonlyMap<string, Buffer>): Promise<Map<str
 
 const packs = () => ({ ticket, client, period, minimal });
 
-it('packs that nobody has changed hold, before both', async () => {
+it('unchanged packs are valid for both', async () => {
   for (const lines of Object.values(packs())) {
     const pack = bytesOf(lines);
     expect(verdictOf(pack)).toMatchObject({ integrity: true, completeness: true, failures: [] });

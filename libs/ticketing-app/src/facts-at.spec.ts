@@ -38,7 +38,7 @@ async function openedTicket(): Promise<{ readonly id: string; readonly position:
   throw new Error('nothing was appended');
 }
 
-it('tells each ticket once, also those that change before the others are read or meanwhile', async () => {
+it('returns each ticket once, even those that change before or during the read', async () => {
   const [first, last, changed] = [await openedTicket(), await openedTicket(), await openedTicket()];
   const at = changed.position;
   const later = Number(at.commit) + 1;

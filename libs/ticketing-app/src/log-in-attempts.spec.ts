@@ -20,7 +20,7 @@ describe('attempts to log in', () => {
     expect(attempts.begin('ada', now)).toBe(0);
   });
 
-  it('are remembered of so many accounts and no more', () => {
+  it('are remembered for a limited number of accounts', () => {
     const attempts = new LogInAttempts();
     for (let time = 0; time < 5; time++) attempts.begin('first', 0);
     for (let index = 0; index < 10_000; index++) attempts.begin(`other ${index}`, 0);

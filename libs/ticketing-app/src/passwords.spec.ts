@@ -5,7 +5,7 @@ const usual = new PasswordHashes();
 const cheap = new PasswordHashes({ ln: 4, r: 8, p: 1 });
 
 describe('hashes of passwords', () => {
-  it('are of one password, each with a salt of its own, and never good without a hash', async () => {
+  it('belong to one password, each with its own salt, and never match without a hash', async () => {
     const [hash, other] = await Promise.all([usual.hash('four words by chance'), usual.hash('four words by chance')]);
     expect(hash).toMatch(/^\$scrypt\$ln=15,r=8,p=3\$[\w+/]{22}\$[\w+/]{43}$/);
     expect(other).not.toBe(hash);
@@ -14,13 +14,13 @@ describe('hashes of passwords', () => {
     expect(await Promise.all([...checks, cheap.isOf('x', 'nonsense')])).toEqual([false, false, false]);
   });
 
-  it('say themselves what they cost', async () => {
+  it('include their cost parameters', async () => {
     const hash = await cheap.hash('four words by chance');
     expect(hash).toMatch(/^\$scrypt\$ln=4,r=8,p=1\$/);
     expect(await Promise.all([usual.isOf('four words by chance', hash), usual.isOf('x', hash)])).toEqual([true, false]);
   });
 
-  it('are the same however a letter was composed', async () => {
+  it('are the same however a letter is composed', async () => {
     expect(await cheap.isOf('cafe\u0301 au lait, merci', await cheap.hash('caf\u00e9 au lait, merci'))).toBe(true);
   });
 

@@ -23,7 +23,7 @@ describe('periods', () => {
     expect(values).toEqual({ since: '2026-10-31T23:00:00.000Z', zone: 'north' });
   });
 
-  it('are refused where they end before they begin', () => {
+  it('are refused if they end before they begin', () => {
     expect(faulty({ from: '2026-11-02', to: '2026-11-01' })).toEqual(['from must not be after to']);
     expect(faulty({ from: '2026-11-01T00:00:01Z', to: '2026-11-01' })).toEqual(['from must not be after to']);
     expect(faulty({ from: '2026-11-01', to: '2026-11-01T00:00:00Z' })).toEqual([]);

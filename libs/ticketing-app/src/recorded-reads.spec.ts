@@ -28,7 +28,7 @@ async function recorded(): Promise<readonly (StoredEvent & { readonly data: Read
   return events as (StoredEvent & { readonly data: Read })[];
 }
 
-it('records what auditors and administrators are answered, and nobody else', async () => {
+it('records reads of auditors and administrators, and of no one else', async () => {
   const sources = { store: stores.store, models: stores.mongo };
   const signal = new AbortController().signal;
   const asked = { client: 'northwind', limit: 3, after: 7n, signal };
@@ -50,7 +50,7 @@ it('records what auditors and administrators are answered, and nobody else', asy
   expect(chain).toMatchObject({ revision: 40, begun: true });
 });
 
-it('answers them nothing that cannot be recorded', async () => {
+it('returns nothing to them that cannot be recorded', async () => {
   const away = EventStoreDB.connect('esdb://127.0.0.1:1?tls=false', { patienceMs: 100, attemptMs: 100 });
   stores.onClose(() => away.close());
   const sources = { store: away, models: stores.mongo };

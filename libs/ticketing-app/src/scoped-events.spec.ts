@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => events.close());
 
-it('shows a ticket, and the revision that this process has brought it to, to those alone who may see it', async () => {
+it('shows a ticket, and the revision from this process, only to those who may see it', async () => {
   const [id, commandId, client] = [randomUUID(), randomUUID(), `client-${randomUUID()}`];
   const now = instantFrom(Date.now());
   const context = { commandId, correlationId: commandId, causationId: commandId, effectiveAt: now, recordedAt: now };

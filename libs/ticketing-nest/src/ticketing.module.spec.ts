@@ -74,7 +74,7 @@ it('runs a command, notes what led to it, and finds it in the view', async () =>
   expect(seen).toMatchObject({ _id: done.id, summary: 'Cannot print', revision: 0 });
 });
 
-it('opens the same ticket for the same command, and another for another', async () => {
+it('opens the same ticket for the same command, and another one for another command', async () => {
   const once = sent();
   const first = await run(undefined, 'OpenTicket', open, once);
   const again = await run(undefined, 'OpenTicket', open, once);
@@ -84,7 +84,7 @@ it('opens the same ticket for the same command, and another for another', async 
   expect(await eventsOf(first.id)).toHaveLength(1);
 });
 
-it('answers a refusal as a value', async () => {
+it('returns a refusal as a value', async () => {
   const { id } = await run(undefined, 'OpenTicket', open, sent());
   const bus = context.get(CommandBus);
   expect(await bus.execute(new RunCommand(ticket, id, 'CloseTicket', {}, sent()))).toMatchObject({ refused: 'not-resolved' });

@@ -4,7 +4,7 @@ import { retryAfter } from './post.js';
 const HOUR = 3_600_000;
 
 describe('pauses after failures', () => {
-  it('grow fourfold, up to half a day, give or take a fifth', () => {
+  it('grow fourfold, up to half a day, ±20 %', () => {
     const exactly = (failures: number) => pauseAfter(patience, failures, 0.5);
     expect([1, 2, 3, 4].map(exactly)).toEqual([5_000, 20_000, 80_000, 320_000]);
     expect(exactly(40)).toBe(12 * HOUR);
@@ -17,14 +17,14 @@ describe('pauses after failures', () => {
     expect(pauseAfter(patience, 1, 0.5, 999 * HOUR)).toBe(24 * HOUR);
   });
 
-  it('are for all events of a receiver after a few failures in a row, or where it asks for it', () => {
+  it('apply to all events of a receiver after a few consecutive failures, or at its request', () => {
     const exactly = (failures: number) => breakAfter(patience, failures, 0.5);
     expect([1, 4, 5, 6, 7].map(exactly)).toEqual([0, 0, 15_000, 30_000, 60_000]);
     expect(exactly(50)).toBe(600_000);
     expect(breakAfter(patience, 1, 0.5, 120_000)).toBe(120_000);
   });
 
-  it('are asked for in seconds or by a date of HTTP; anything else asks for nothing', () => {
+  it('are requested in seconds or as an HTTP date; anything else is ignored', () => {
     const now = Date.parse('2026-11-29T08:00:00Z');
     const asked = (header: string) => retryAfter(header, now);
     expect(['120', ' 0 ', '99999999999999'].map(asked)).toEqual([120_000, 0, 99999999999999_000]);
