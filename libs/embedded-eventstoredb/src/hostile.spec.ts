@@ -9,7 +9,7 @@ import { PATIENCE_MS } from '../../../test/eventually.js';
 import { startEmbeddedEventStoreDB, type EmbeddedEventStoreDB } from './index.js';
 import { encode } from './testing/recorded-messages.js';
 
-/** Frames that no client sends. Each call gets an error of its own or none; the node and the other calls go on. */
+/** Frames that no client sends. Each call gets its own error or none; the node and other calls are unaffected. */
 
 let directory: string;
 let node: EmbeddedEventStoreDB;
@@ -48,7 +48,7 @@ const frame = (message: Buffer): Buffer => {
   return Buffer.concat([header, message]);
 };
 
-/** Sends raw bytes as the body of a call; the gRPC status, or undefined when there was none in time, as none may come. */
+/** Sends raw bytes as the body of a call; returns the gRPC status, or undefined if there was none in time, as there may be none. */
 function send(method: string, body: Buffer, milliseconds = PATIENCE_MS): Promise<number | undefined> {
   return new Promise((resolve) => {
     const request = session.request({ ':method': 'POST', ':path': method, 'content-type': 'application/grpc', te: 'trailers' });
@@ -79,7 +79,7 @@ const METHODS = [
 it('answers messages of random bytes with errors', async () => {
   for (const method of METHODS) {
     const statuses = await Promise.all(Array.from({ length: 40 }, (_, length) => send(method, frame(randomBytes(length + 1)), 1500)));
-    // By chance the bytes may be a message of unknown fields only, which a BatchAppend ignores.
+    // By chance, the bytes may be a message with only unknown fields, which a BatchAppend ignores.
     if (!method.endsWith('BatchAppend')) expect(statuses.filter((status) => status === 0)).toEqual([]);
   }
 });

@@ -6,9 +6,9 @@ import { parseRecording, play, type PlayedNode, type Recording, type Scenario } 
 import { answeredOtherwise, completed } from './testing/steps-not-shown.js';
 
 /**
- * Replays what was recorded from a genuine server, request by request. Each answer has to be the same: fields, order,
- * status, trailers, in-band errors. Where the node differs, the scenario is named below with the reason and with the difference
- * that is met first: another one, or none, fails the test.
+ * Replays recordings of a genuine server, request by request. Each response must have the same fields, order, status, trailers and in-band
+ * errors. Where the node differs, the scenario is listed below with the reason and the first expected difference: another difference, or
+ * none, fails the test.
  */
 const DIFFERS: Readonly<Record<string, readonly [reason: string, difference: RegExp]>> = {
   'append-edge/huge': [
@@ -58,7 +58,7 @@ const DIFFERS: Readonly<Record<string, readonly [reason: string, difference: Reg
     ]),
   ),
 };
-/** With the answers that this node gives instead (testing/steps-not-shown.ts) they are the same; without them they are not. */
+/** With this node's own responses (testing/steps-not-shown.ts) they are the same; without them they are not. */
 const ANSWERED_OTHERWISE = 'the genuine server forgets event ids when it stops, and writes an old append that is repeated once more';
 
 const FILES = [
@@ -79,9 +79,11 @@ const FILES = [
   'server',
   'auth',
 ];
-/** Groups that need a node with users and TLS. The first scenario makes the users of the others, the last one changes settings for all. */
+/**
+ * Groups that need a node with users and TLS. The first scenario creates the users for the others; the last one changes settings for all.
+ */
 const SECURED = ['auth'];
-/** A scenario that looks at the whole log, or that others would notice, gets a node of its own. */
+/** A scenario that reads the whole log, or that others would notice, gets a separate node. */
 const needsOwnNode = (scenario: Scenario): boolean =>
   scenario.name === 'first-events' || /"all":\s*\{|RestartSubsystem|the node is stopped/.test(JSON.stringify(scenario.steps));
 /** Scenarios of persistent subscriptions mostly wait. */

@@ -1,7 +1,7 @@
 import { Binary, Code, Decimal128, Double, Int32, Long, MaxKey, MinKey, Timestamp, UUID, type Document } from 'mongodb';
 import { contract } from './testing/contract.js';
 
-/** Answers that are easily wrong without a word: each is what a server of version 8 gives. */
+/** Results that are easily wrong without an error: each is what a server of version 8 returns. */
 
 const server = contract();
 

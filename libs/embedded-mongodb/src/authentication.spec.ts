@@ -66,7 +66,7 @@ describe('a user and a password', () => {
     expect(await stranger.command({ ping: 1 })).toMatchObject({ ok: 1 });
     expect(await stranger.command({ buildInfo: 1 })).toMatchObject({ ok: 1 });
     expect(await stranger.command({ connectionStatus: 1 })).toMatchObject({ authInfo: { authenticatedUsers: [] } });
-    // Whether a user exists is not told.
+    // Whether a user exists is not revealed.
     for (const user of [credentials.user, 'nobody'])
       expect(await stranger.command({ hello: 1, saslSupportedMechs: `admin.${user}` })).toMatchObject({
         saslSupportedMechs: ['SCRAM-SHA-256'],
@@ -177,7 +177,7 @@ describe('a user and a password', () => {
   });
 });
 
-/** SCRAM by hand (RFC 5802), without what drivers do to save ways: the other ways through the exchange. */
+/** SCRAM by hand (RFC 5802), without the drivers' shortcuts: the other paths through the exchange. */
 describe('the exchange', () => {
   const user = 'user';
   const password = 'pencil';
@@ -254,7 +254,7 @@ describe('TLS', () => {
       .collection('tls')
       .insertMany(Array.from({ length: 500 }, (_, n) => ({ n, text: 'x'.repeat(1000) })));
     expect(await secure.db('a').collection('tls').find().toArray()).toHaveLength(500);
-    // A client that does not speak it, or does not trust the certificate, is sent away; others are served.
+    // A client that does not use it, or does not trust the certificate, is rejected; others are served.
     await expect(
       client(`mongodb://127.0.0.1:${port}/?directConnection=true`, { serverSelectionTimeoutMS: 300 }).db('a').command({ ping: 1 }),
     ).rejects.toThrow();

@@ -101,7 +101,7 @@ const evaluated = (
   const whole = work();
   const go = resumable(work);
   let turns = 0;
-  // Each turn is over before it begins.
+  // Each turn is over immediately.
   const turn = (): unknown => withBudget(-1_000_000, Infinity, go);
   let interrupted = turn();
   for (; interrupted === INTERRUPTED; turns++) interrupted = turn();
@@ -151,7 +151,7 @@ test('lists and sets are correct at any length', () => {
     const list = numbers(count).map((n) => (n * 7919) % count);
     const twice = numbers(count).map((n) => new Double(n));
     expect(valueOf(of('$concatArrays', '$list', '$list'), list)).toEqual([...list, ...list]);
-    // The first of equal values is the one that stays.
+    // The first of equal values stays.
     expect(valueOf(of('$setUnion', Arr.of(twice), '$list', '$list'), list)).toEqual(twice);
     expect(valueOf(of('$setUnion', '$list', Arr.of(twice)), list)).toEqual(list.toSorted((a, b) => a - b));
     const odd = [...list, ...list].filter((n) => n % 2);

@@ -3,7 +3,7 @@ import type { Collection, CollationOptions, Document } from 'mongodb';
 import { contract } from './testing/contract.js';
 import { runs } from '../../../test/runs.js';
 
-/** Texts under a collation, as a server of version 8 has them. */
+/** Strings under a collation, as on a server of version 8. */
 
 const server = contract();
 

@@ -20,7 +20,7 @@ afterEach(async () => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-/** Connections that say nothing. */
+/** Idle connections. */
 const idle = (count: number) =>
   Promise.all(
     Array.from(

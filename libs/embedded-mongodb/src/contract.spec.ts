@@ -24,8 +24,8 @@ import { startEmbeddedMongoDB, type EmbeddedMongoDB } from './index.js';
 const { deserialize, serialize } = BSON;
 
 /**
- * What the driver sees of a MongoDB. Runs on the embedded node; with MONGODB_URL set, the same on that server, in a
- * database of its own that is dropped at the end: what is expected here is what the real server does.
+ * What the driver sees of a MongoDB. Runs on the embedded node; with MONGODB_URL set, on that server, in a separate database that is
+ * dropped at the end: what is expected here is the behaviour of a genuine server.
  */
 const url = process.env['MONGODB_URL'];
 let node: EmbeddedMongoDB | undefined;
@@ -377,7 +377,7 @@ describe('queries', () => {
     let rest = 0;
     while (await cursor.next()) rest++;
     if (url)
-      expect(rest).toBeGreaterThanOrEqual(149); // A server may show deletions that come between batches.
+      expect(rest).toBeGreaterThanOrEqual(149); // A server may show deletions that happen between batches.
     else expect(rest).toBe(299);
   });
 });
@@ -946,7 +946,7 @@ describe('collections', () => {
     await expect(collection.updateOne({ _id: 3 as never }, { $set: { a: 1 } }, { upsert: true })).rejects.toMatchObject({ code: 121 });
     await db.command({ collMod: name, validationLevel: 'strict' });
     await expect(collection.updateOne({ _id: 2 as never }, { $set: { b: 2 } })).rejects.toMatchObject({ code: 121 });
-    // Valid now, and so bound to stay so.
+    // Valid now, so it must stay valid.
     await collection.updateOne({ _id: 2 as never }, { $set: { a: 'better' } });
     expect(await collection.find().sort({ _id: 1 }).toArray()).toEqual([
       { _id: 1, a: 'good' },
@@ -1158,7 +1158,7 @@ describe('what tools and other drivers request first', () => {
     if (!alone) return;
     const session = client.startSession();
     session.startTransaction();
-    // The driver words 20 IllegalOperation in its own way.
+    // The driver has its own text for 20 IllegalOperation.
     await expect(collection.insertOne({ _id: 3 as never }, { session })).rejects.toThrow(/Transaction numbers|retryable writes/);
     await session.endSession();
     expect(await collection.countDocuments()).toBe(2);

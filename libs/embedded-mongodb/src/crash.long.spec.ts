@@ -87,7 +87,7 @@ test.each(['process', 'thread'] as const)('acknowledged writes are there after S
         acknowledged.upserts.set(id, n);
       }),
     ].map((run) => run());
-    // At another moment in each round, and not before each kind of write has been acknowledged a few times.
+    // At a different moment in each round, but only after each kind of write has been acknowledged a few times.
     const enough = (): boolean => acknowledged.singles.length > 10 * (round + 1) && acknowledged.bulks.length > round;
     await setTimeout(100 + round * 70);
     while (!enough()) await setTimeout(7);
@@ -103,7 +103,7 @@ test.each(['process', 'thread'] as const)('acknowledged writes are there after S
   const singles = new Set((await db.collection<{ _id: number }>('single').find().toArray()).map(({ _id }) => _id));
   expect(acknowledged.singles.filter((n) => !singles.has(n))).toEqual([]);
   expect(acknowledged.singles.length).toBeGreaterThan(20);
-  // A bulk that was acknowledged is there as a whole, another one as far as it came; the index agrees with the documents.
+  // An acknowledged bulk is there completely, another one as far as it got; the index agrees with the documents.
   const bulks = await db
     .collection('bulk')
     .aggregate<{ _id: number; n: number }>([{ $group: { _id: '$bulk', n: { $sum: 1 } } }])
@@ -138,7 +138,7 @@ test('SIGKILL during long work leaves complete documents and indexes', async () 
       .aggregate([{ $match: { n: { $gte: 0 } } }, { $out: 'copy' }])
       .toArray(),
   ]);
-  // As soon as some of the update can be seen, its end is not there yet.
+  // As soon as part of the update is visible, its end is not there yet.
   while (!(await db.collection('c').findOne({ round: 1 }))) await setTimeout(5);
   await kill(child);
   await work;
@@ -150,7 +150,7 @@ test('SIGKILL during long work leaves complete documents and indexes', async () 
   const changed = await after.collection('c').countDocuments({ round: 1 });
   expect(changed).toBeGreaterThan(0);
   expect(await after.collection('c').countDocuments({ copy: { $exists: true } })).toBe(changed);
-  // An index is there as a whole or not at all, and so is what `$out` makes; of what was dropped nothing is found.
+  // An index, and the result of `$out`, is there completely or not at all; nothing dropped is found.
   for (const { name } of await after.collection('c').indexes())
     expect(
       await after

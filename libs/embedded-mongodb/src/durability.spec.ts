@@ -155,7 +155,7 @@ test('a file with collations has a format that versions without them refuse', as
   expect(formats).toEqual([2, 3, 3, 2, 3, 2]);
 });
 
-/** Changes one byte wherever the file holds a text. */
+/** Changes one byte wherever the file contains a text. */
 const damage = (directory: string, text: string): void => {
   const path = join(directory, 'mongodb.mdb');
   const bytes = readFileSync(path);
@@ -217,7 +217,7 @@ describe('checksums', () => {
           .toArray(),
       ).rejects.toMatchObject({ code: 366, message: expect.stringContaining('an index entry is damaged') });
       expect(await db.collection<Row>('c').findOne({ name: 'another' })).toMatchObject({ _id: '2' });
-      // The damaged entry may be this one's.
+      // The damaged entry may be this one.
       await expect(db.collection<Row>('c').findOne({ name: 'nobody' })).rejects.toMatchObject({ code: 366 });
       await expect(db.collection<Row>('c').countDocuments({ name: { $gt: 'b' } })).rejects.toMatchObject({ code: 366 });
     });
@@ -240,7 +240,7 @@ test('a backup during writes is a consistent state of all collections', async ()
     const [tickets, log] = [db.collection<Row>('tickets'), db.collection<Row>('log')];
     await tickets.createIndex({ bulk: 1 });
     await tickets.insertMany(Array.from({ length: 3000 }, (_, n) => ({ _id: `start-${n}`, bulk: -1, text: 'x'.repeat(200) })));
-    // Larger than a page: a copy holds such values in another way.
+    // Larger than a page: a copy stores such values differently.
     await tickets.insertMany(Array.from({ length: 5 }, (_, n) => ({ _id: `large-${n}`, bulk: -2, text: 'y'.repeat(20_000) })));
     let bulk = 0;
     let copying = true;
@@ -285,7 +285,7 @@ describe('indexes are built while others write', () => {
       const collection = db.collection<Row>('c');
       await collection.insertMany(rows(6000));
       let building = true;
-      // Whoever is told that the index is there can use it.
+      // Once the index is reported, it can be used.
       const usable = async (): Promise<void> => {
         await collection.createIndex({ group: 1, n: -1 });
         expect(await collection.find().hint('group_1_n_-1').limit(1).toArray()).toHaveLength(1);
@@ -349,7 +349,7 @@ describe('indexes are built while others write', () => {
 
 const onPosix = process.platform === 'win32' ? test.skip : test;
 
-/** `ulimit -f` stands for a disk that is full: a write beyond it fails, others do not. */
+/** `ulimit -f` simulates a full disk: writes beyond it fail, others do not. */
 onPosix('a full disk refuses writes, keeps everything, and is recovered from, also by a restart', async () => {
   const directory = fresh();
   const packages = compilePackages();
@@ -384,7 +384,7 @@ onPosix('a full disk refuses writes, keeps everything, and is recovered from, al
     expect(refusal).toMatchObject({ code: 14031, codeName: 'OutOfDiskSpace' });
     await expect(insert(acknowledged)).rejects.toMatchObject({ code: 14031 });
     await expect(collection.createIndex({ text: 1, n: 1 })).rejects.toMatchObject({ code: 17280 });
-    // Reads go on; what was refused is not there.
+    // Reads continue; what was refused is not there.
     expect(await collection.countDocuments()).toBe(acknowledged);
     expect(await db.command({ validate: 'c' })).toMatchObject({ valid: true, nrecords: acknowledged });
     // A sort of four times as much does not fit either; another one does afterwards.
@@ -395,9 +395,9 @@ onPosix('a full disk refuses writes, keeps everything, and is recovered from, al
     expect(
       await collection.aggregate([{ $match: { n: { $lt: 20 } } }, { $sort: { text: 1 } }, { $project: { n: 1 } }]).toArray(),
     ).toHaveLength(20);
-    // When there is space again, writes do too.
+    // Once there is space again, writes work too.
     expect((await collection.deleteMany({ n: { $gte: acknowledged - 10 } })).deletedCount).toBe(10);
-    // The space of one transaction is free for the next but one.
+    // The space of a transaction is free for the second one after it.
     await collection.insertOne({ _id: 'small', n: -1 });
     await insert(5000);
     await client.close();

@@ -24,7 +24,7 @@ beforeAll(async () => {
     .insertMany(Array.from({ length: 300 }, (_, index) => ({ _id: index, text: 'a'.repeat(40) }) as never));
 });
 afterEach(async () => {
-  // Whatever has come, the node serves the others.
+  // Whatever was received, the node serves the others.
   expect(await client.db('h').collection('c').countDocuments()).toBe(300);
   expect(warnings.filter((message) => message.includes('embedded MongoDB'))).toEqual([]);
 });

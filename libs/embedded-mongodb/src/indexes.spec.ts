@@ -105,7 +105,7 @@ const keys = fc
   .uniqueArray(path, { minLength: 1, maxLength: 3 })
   .chain((paths) => fc.tuple(...paths.map((name) => fc.constantFrom<1 | -1>(1, -1).map((direction) => [name, direction] as const))))
   .map((pairs) => Object.fromEntries(pairs));
-/** With what the queries below are sorted by at the end. */
+/** With the sort fields of the queries below at the end. */
 const indexKeys = fc.tuple(keys, fc.boolean()).map(([key, whole]) => (whole ? { ...key, _id: 1 } : key) as Record<string, 1 | -1>);
 
 test('a query by an index finds what a full scan finds, in sort order', async () => {
@@ -249,7 +249,7 @@ test('a page for several values of the first fields reads little more than itsel
     const wanted = docs.filter(({ client, state }) => ofThese.client.$in.includes(client) && ofThese.state.$in.includes(state));
     expect(seen).toEqual(wanted.sort((a, b) => side * (a.since - b.since || a._id - b._id)).map(({ _id }) => _id));
   }
-  // Not where a field is sorted by that has several values, nor for more parts than a server merges.
+  // Not if a sort field has several values, nor for more parts than a server merges.
   const stageOf = async (query: Document, sort: Record<string, 1 | -1>) =>
     ((await listed.find(query).sort(sort).explain('queryPlanner')) as Document)['queryPlanner'].winningPlan.stage as unknown;
   expect(await stageOf(ofThese, { state: 1, since: 1 })).toBe('SORT');
@@ -329,7 +329,7 @@ test('a search with few matches sorts them; one with many reads them in order', 
     keys: 3,
     found: [1998, 1996, 1994],
   });
-  // The same where what is sought leads an index of its own, whether one client's tickets are read in their order or several clients'.
+  // The same if the search leads an index of its own, whether the tickets of one client or several are read in order.
   for (const clients of [client, { $in: [client, 'tailspin'] }]) {
     expect(await page({ client: clients, assignee: 'grace' })).toEqual({
       stage: 'SORT',
@@ -338,7 +338,7 @@ test('a search with few matches sorts them; one with many reads them in order', 
       found: [1500, 1000, 500],
     });
     expect(await page({ client: clients, assignee: 'ada' })).toMatchObject({ stage: 'FETCH', keys: 3 });
-    // Or where one asks for what changed of late.
+    // Or when searching for recent changes.
     const { index, keys } = await page({ client: clients, changed: { $gte: 1996 } }, { changed: 1 });
     expect([index, keys <= 4]).toEqual(['changed_1', true]);
   }
@@ -362,14 +362,14 @@ test('an index whose first field is an array sorts by the fields after it', asyn
   };
   expect(await page({ words: 'printer' })).toMatchObject({ stage: 'FETCH', keys: 3, found: [0, 1, 2] });
   expect(await page({ words: 'printer', openedAt: { $lte: 1000 } })).toMatchObject({ stage: 'FETCH', keys: 3, found: [1000, 1001, 1002] });
-  // Of several words the rarest is looked up, wherever it stands.
+  // Of several words the rarest is looked up, wherever it is.
   for (const query of [{ $and: [{ words: 'printer' }, { words: 'spooler' }] }, { $and: [{ words: 'spooler' }, { words: 'printer' }] }])
     expect(await page(query)).toMatchObject({
       bounds: { words: ['["spooler", "spooler"]'] },
       keys: 3,
       found: [0, 40, 80],
     });
-  // Once the other field has held an array too, its order is not to be had from the index.
+  // Once the other field has contained an array too, the index no longer gives its order.
   await tickets.insertOne({ _id: -1 as never, openedAt: [1, 5000], words: 'printer' });
   expect(await page({ words: 'printer' })).toMatchObject({ stage: 'SORT', found: [-1, 0, 1] });
 });

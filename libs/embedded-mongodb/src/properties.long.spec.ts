@@ -1,4 +1,4 @@
-/** The specs whose properties are tried a fourth of the times in the quick run (test/runs.ts), with all of them. */
+/** The specs whose properties run a quarter of their tries in the quick run (test/runs.ts), with all of them. */
 import './bson/values.spec.js';
 import './collation.spec.js';
 import './damage.spec.js';

@@ -30,8 +30,8 @@ import { eventually } from '../../../../test/eventually.js';
 import { startEmbeddedEventStoreDB, type EmbeddedEventStoreDB } from '../index.js';
 
 /**
- * What an application may rely on, through the genuine client. With EVENTSTORE_URL set the same expectations are put to
- * that server: nothing here may be true of this node only, and nothing may assume an empty log.
+ * What an application may rely on, through the genuine client. With EVENTSTORE_URL set, the same tests run against that server: nothing
+ * here may apply only to this node, or assume an empty log.
  */
 const external = process.env['EVENTSTORE_URL'];
 const GROUP = 'desk';
@@ -69,7 +69,7 @@ const write = async (stream: string, from: number, count = 1): Promise<void> => 
 async function groupOn(events: number, settings: Partial<PersistentSubscriptionToStreamSettings> = {}): Promise<string> {
   const stream = `desk-${randomUUID()}`;
   if (events > 0) await write(stream, 0, events);
-  // A checkpoint soon after each answer.
+  // A checkpoint soon after each response.
   const defaults = { startFrom: START, checkPointAfter: 100, checkPointLowerBound: 1 } as const;
   await client.createPersistentSubscriptionToStream(
     stream,
@@ -111,7 +111,7 @@ class Consumer {
     await this.subscription.nack(action, 'a reason', ...received.map(({ resolved }) => resolved));
   }
 
-  /** Acknowledges whatever comes. */
+  /** Acknowledges everything that arrives. */
   ackAll(): this {
     for (const received of this.received) void this.ack(received);
     this.subscription.on('data', (resolved) => void this.subscription.ack(resolved).catch(() => undefined));
@@ -128,7 +128,7 @@ class Consumer {
   }
 }
 
-/** Long enough for something to come that must not. */
+/** Long enough for an unwanted message to arrive. */
 const aWhile = (): Promise<void> => wait(200);
 const infoOf = (stream: string) => client.getPersistentSubscriptionToStreamInfo(stream, GROUP);
 const parked = async (stream: string): Promise<bigint> => (await infoOf(stream)).stats.parkedMessageCount;
@@ -377,7 +377,7 @@ describe('a checkpoint', () => {
     expect(next.numbers).toEqual([1, 2, 3]);
   });
 
-  // On a server that someone else runs this would drop the consumers of others.
+  // On someone else's server this would drop other consumers.
   (external ? it.skip : it).each([
     'persistent_subscriptions.PersistentSubscriptions/RestartSubsystem',
     'operations.Operations/RestartPersistentSubscriptions',
@@ -398,7 +398,7 @@ describe('a checkpoint', () => {
     expect(next.received.map(({ n, retries }) => ({ n, retries }))).toEqual([{ n: 1, retries: 0 }]);
   });
 
-  // A server that someone else runs is not ours to stop.
+  // Someone else's server is not ours to stop.
   (external ? it.skip : it)('outlives the node, and so does what is parked and not answered for', async () => {
     const stream = await groupOn(4);
     const fromEnd = await groupOn(2, { startFrom: END });

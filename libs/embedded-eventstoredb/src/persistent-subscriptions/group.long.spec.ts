@@ -16,7 +16,7 @@ import type { Consumer, Group, NackAction } from './group.js';
 import { PersistentSubscriptions } from './persistent-subscriptions.js';
 import { ALL, checkpointStreamOf, parkedStreamOf, type GroupSettings } from './settings.js';
 
-/** Groups without gRPC in front of them: consumers are plain objects, so that many lives can be tried. */
+/** Groups without gRPC: consumers are plain objects, so that many histories can be tried. */
 
 const STREAM = 'source';
 const GROUP = 'desk';
@@ -49,7 +49,7 @@ const SETTINGS: GroupSettings = {
   strategy: 'RoundRobin',
 };
 
-/** A log with its subscriptions; the node may stop, or be killed, and start again. */
+/** A log with its subscriptions; the node may stop or be killed, and start again. */
 class Life {
   private readonly directory = mkdtempSync(join(tmpdir(), 'embedded-eventstoredb-'));
   private log = EventLog.open(this.directory);
@@ -60,7 +60,7 @@ class Life {
   private open(): PersistentSubscriptions {
     const killed = (this.killed = { yet: false });
     const { log, writer } = this;
-    // A process that is gone writes nothing more.
+    // A dead process writes nothing more.
     const mortal = Object.assign(Object.create(writer) as LogWriter, {
       append: (...write: Parameters<LogWriter['append']>) => (killed.yet ? new Promise<never>(() => undefined) : writer.append(...write)),
     });
@@ -111,12 +111,12 @@ class Life {
 
 interface Delivered {
   readonly id: string;
-  /** Of the event itself, also when it comes by a link. */
+  /** The id of the event itself, even if it arrives through a link. */
   readonly revision: number;
   readonly retries: number;
 }
 
-/** A consumer that answers when it is told to. */
+/** A consumer that responds on command. */
 class FakeConsumer {
   readonly open: Delivered[] = [];
   readonly all: Delivered[] = [];
@@ -285,7 +285,7 @@ it('delivers every event until it is acknowledged, parked or skipped, whatever c
   await fc.assert(fc.asyncProperty(settings, fc.array(action, { minLength: 10, maxLength: 60, size: 'max' }), live), { numRuns: 30 });
 });
 
-/** Bytes of buffers that somebody still holds. */
+/** Bytes of buffers that are still referenced. */
 function heldBytes(): number {
   collectGarbage();
   return process.memoryUsage().arrayBuffers;

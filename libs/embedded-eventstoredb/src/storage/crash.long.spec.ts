@@ -8,8 +8,8 @@ import { compileLibrary, startNodeProcess, type NodeProcess } from '../testing/c
 import { decode, encode, type Json } from '../testing/recorded-messages.js';
 
 /**
- * Kills the node (SIGKILL) in the middle of a load of appends, starts it again on the same directory, and compares:
- * what was acknowledged is there, once, in order; what was not acknowledged is there as a whole append or not at all.
+ * Kills the node (SIGKILL) during a load of appends, starts it again on the same directory, and compares: acknowledged appends are there,
+ * once and in order; the others are there completely or not at all.
  */
 const ROUNDS = 4;
 const WRITERS = 6;
@@ -51,7 +51,7 @@ async function readAllOf(stream: string): Promise<Array<{ revision: string; data
   return events;
 }
 
-/** Appends two or three events at a time, each append after the last is acknowledged, until the node is gone. */
+/** Appends two or three events at a time, each append after the previous one is acknowledged, until the node is gone. */
 class Writer {
   readonly stream = `crash-${randomUUID()}`;
   /** Data of the events of each append, in order; the last one may not have been acknowledged. */

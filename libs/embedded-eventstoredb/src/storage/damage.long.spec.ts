@@ -12,7 +12,7 @@ import { LogWriter, type NewEvent } from './log-writer.js';
 import { idOf, NO_BYTES, positionOf, revisionOf, streamNameOf, streamNumberOf, type LogRecord } from './record.js';
 import { segmentPath } from './segments.js';
 
-/** Whatever becomes of the index: what the log answers is whole, nothing crashes, and it is said that the index was damaged. */
+/** Whatever happens to the index, reads of the log are complete, nothing crashes, and the damage is reported. */
 
 let root: string;
 let said: string[];
@@ -59,7 +59,7 @@ function pages(read: (last: LogRecord | undefined) => LogRecord[]): LogRecord[] 
   return all;
 }
 
-/** All that the log can be asked. */
+/** Every kind of read of the log. */
 function answers(log: EventLog): unknown {
   const all = pages((last) => log.readAll(last ? positionOf(last) + last.length : 0, 1000));
   return {
@@ -79,7 +79,7 @@ function answers(log: EventLog): unknown {
   };
 }
 
-/** Whether reading every entry of the index meets a damage. */
+/** Whether reading every entry of the index encounters damage. */
 function isNoticed(directory: string): boolean {
   const manifest = readFileSync(join(directory, 'index/manifest'), 'utf8');
   const { tables } = JSON.parse(manifest.slice(manifest.indexOf('\n'))) as { tables: TableInfo[] };
@@ -154,13 +154,13 @@ it.each([
       wrong.push(`${kind} of ${path}: ${String(error)}`);
     }
     await damaged.close();
-    // The next start finds a sound index.
+    // The next start finds an undamaged index.
     const lines = said.splice(0);
     const again = open(directory);
     expect(answers(again)).toEqual(expected);
     await again.close();
-    // While a file is open, its loss or what stands behind its end harms nobody, until the next start. Some entries nobody reads, since
-    // newer ones say the same: whoever did would be told.
+    // While a file is open, its deletion or bytes after its end have no effect until the next start. Some entries are never read, since
+    // newer ones replace them.
     if (changed && lines.length + said.length === 0 && !isNoticed(directory)) silent.push(`${kind} of ${path}`);
     for (const line of [...lines, ...said.splice(0)])
       expect(line).toMatch(/^The index of the event log in .* is damaged[^\n]*; it is made anew/);
@@ -179,7 +179,7 @@ it('detects a revision missing in the index', async () => {
   const whole = log.readAll(0, 100);
   const { end, nextStreamNumber } = log;
   await log.close();
-  // An index that is sound in itself, and lacks the sixth event.
+  // An undamaged index that lacks the sixth event.
   const index = LogIndex.create(directory, FIRST_POSITION);
   const indexed = whole.filter((record) => revisionOf(record) !== 5);
   const [first] = whole;

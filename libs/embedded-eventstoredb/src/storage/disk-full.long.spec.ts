@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { EventStoreDBClient, jsonEvent, NO_STREAM, UnknownError } from '@eventstore/db-client';
 import { compileLibrary, startNodeProcess } from '../testing/compiled-node.js';
 
-/** A disk without room refuses what it cannot take, loses nothing that it took, and goes on once there is room. */
+/** A full disk refuses what it cannot store, loses nothing that it has stored, and continues once there is room. */
 
 let root: string;
 let compiled: ReturnType<typeof compileLibrary>;
@@ -21,7 +21,7 @@ afterEach(() => rmSync(root, { recursive: true }));
 const NO_ROOM = /could not be written, and nothing was: .*Is the disk full\?/;
 const event = (n: number) => jsonEvent({ type: 'written', data: { n, padding: 'x'.repeat(20_000) } });
 
-/** Appends two events at a time, each to a stream of its own, until one is refused, both as a batch and alone. */
+/** Appends two events at a time, each to a new stream, until one is refused, both as a batch and alone. */
 async function fill(client: EventStoreDBClient, acknowledged: string[], prefix: string): Promise<void> {
   for (let n = 0; n < 1000; n++) {
     const stream = `${prefix}-${n}`;
@@ -29,10 +29,10 @@ async function fill(client: EventStoreDBClient, acknowledged: string[], prefix: 
       await client.appendToStream(stream, [event(n), event(n)], { expectedRevision: NO_STREAM });
       acknowledged.push(stream);
     } catch (error) {
-      // The client has no class of its own for it.
+      // The client has no class for it.
       expect(error).toBeInstanceOf(UnknownError);
       expect((error as Error).message).toMatch(NO_ROOM);
-      // With credentials of its own a call is no batch.
+      // A call with its own credentials is not a batch.
       const alone = client.appendToStream(stream, [event(n), event(n)], {
         expectedRevision: NO_STREAM,
         credentials: { username: 'any', password: 'any' },
@@ -43,7 +43,7 @@ async function fill(client: EventStoreDBClient, acknowledged: string[], prefix: 
   throw new Error('the disk never got full');
 }
 
-/** A node in a process of its own, whose files may grow to so many times 512 bytes. */
+/** A node in a separate process, whose files are limited to a number of blocks of 512 bytes. */
 async function withNode(directory: string, use: (client: EventStoreDBClient) => Promise<void>, fileBlocks?: number): Promise<void> {
   const node = await startNodeProcess(compiled.entry, { directory, port: 0, thread: true }, fileBlocks);
   const client = EventStoreDBClient.connectionString(`esdb://127.0.0.1:${node.port}?tls=false`);
@@ -85,7 +85,7 @@ it('refuses what does not fit, keeps serving, and has everything acknowledged af
 const mountSmall = (directory: string) => execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', directory], { stdio: 'ignore' });
 const unmount = (directory: string) => execFileSync('umount', ['-l', directory], { stdio: 'ignore' });
 
-/** Making file systems takes rights that tests do not have everywhere; the limit above shows the same of a single process. */
+/** Creating file systems needs rights that tests do not always have; the limit above shows the same for a single process. */
 function mayMount(): boolean {
   const directory = mkdtempSync(join(tmpdir(), 'may-mount-'));
   try {

@@ -24,7 +24,7 @@ import { dataOf, NO_BYTES, positionOf, revisionOf } from './record.js';
 import { logDirectory, segmentPath } from './segments.js';
 import { isMissing, isTombstoned, lowestVisible } from './visible-events.js';
 
-/** What the log on disk gives back: after a crash at any byte, with bytes that changed, without its index, from the format before. */
+/** What the log on disk returns: after a crash at any byte, with changed bytes, without its index, from the previous format. */
 
 let root: string;
 let directory: string;
@@ -52,7 +52,7 @@ async function written(log: EventLog, from: number, to: number): Promise<void> {
 const texts = (log: EventLog): string[] => log.readAll(0, 10_000).map((record) => dataOf(record).toString());
 const expected = (appends: number): string[] => Array.from({ length: appends }, (_, n) => [`${n} first`, `${n} second`]).flat();
 
-/** What a process that is killed now leaves behind. */
+/** What a process killed now leaves behind. */
 function crashed(name: string): string {
   const copy = join(root, name);
   cpSync(directory, copy, { recursive: true });
@@ -117,7 +117,7 @@ describe('after a crash', () => {
     expect(() => EventLog.open(copy)).toThrow(DamagedLog);
     expect(() => EventLog.open(copy)).toThrow(new RegExp(`position ${damaged + FIRST_POSITION} cannot be read`));
     await log.close();
-    // Also when the index says that there was more.
+    // Even if the index says that there was more.
     truncateSync(segmentPath(directory, { base: FIRST_POSITION, generation: 0 }), damaged);
     expect(() => EventLog.open(directory)).toThrow(DamagedLog);
   });

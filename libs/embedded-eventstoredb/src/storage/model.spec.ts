@@ -10,9 +10,9 @@ import { dataOf, idOf, kindOf, MARK, NO_BYTES, positionOf, revisionOf, streamNam
 import { isMissing, isTombstoned, lowestVisible } from './visible-events.js';
 
 /**
- * Random sequences of appends in every mode (also repeated ones), deletes, tombstones, truncation, restarts and crashes,
- * several at a time so that they share group commits, against a model of a dozen lines: after each step every stream and
- * the whole log read as the model says. Segments are so small that there are many.
+ * Random sequences of appends in every mode (including repeated ones), deletes, tombstones, truncation, restarts and crashes, several at a
+ * time so that they share group commits, against a model of a dozen lines: after each step every stream and the whole log match the model.
+ * Segments are so small that there are many.
  */
 
 interface ModelStream {
@@ -31,7 +31,7 @@ class Model {
   readonly streams = new Map(
     NAMES.map((name): [string, ModelStream] => [name, { ids: [], tombstoned: false, metadata: 0, truncateBefore: 0, maxCount: DELETED }]),
   );
-  /** Event ids of the whole log, with `?` for events that the node makes itself. */
+  /** Event ids of the whole log, with `?` for events that the node itself writes. */
   readonly log: string[] = ['?'];
 
   get(name: string): ModelStream {
@@ -104,7 +104,7 @@ type Step =
   | { kind: 'tombstone'; stream: string }
   | { kind: 'describe'; stream: string; maxCount: number; truncateBefore: number }
   | { kind: 'restart' }
-  /** Goes on with what a process that ends at once leaves on disk. */
+  /** Continues with what a killed process leaves on disk. */
   | { kind: 'crash' };
 
 const stream = fc.constantFrom(...NAMES);

@@ -164,7 +164,7 @@ it('removes what no reader sees, and keeps everything else in place, also after 
   for (const round of [0, 1, 2]) {
     expect(allOf(node.log)).toEqual(after);
     expect(readable.map((stream) => [stream, streamOf(node.log, stream)])).toEqual(streams);
-    // Where something was is still a place from which to read on.
+    // Reading can still resume at a removed record's position.
     for (const record of before) expect(node.log.isBoundary(positionOf(record))).toBe(true);
     for (const record of before.slice(0, 20)) {
       expect(node.log.readAll(positionOf(record), 1).map(positionOf)).toEqual(
@@ -176,7 +176,7 @@ it('removes what no reader sees, and keeps everything else in place, also after 
     }
     if (round === 2) break;
     await node.close();
-    // The second time the index is made from the files that are left.
+    // The second time the index is rebuilt from the remaining files.
     if (round === 1) rmSync(join(directory, 'index'), { recursive: true });
     node = opened();
   }
@@ -333,7 +333,7 @@ it('is started, reported and stopped through Operations, and leaves a record', a
     });
     expect(started.getScavengeResult()).toBe(operationsMessages.ScavengeResp.ScavengeResult.STARTED);
     const id = started.getScavengeId();
-    // Joins the one that runs, or runs after it.
+    // Joins the running one, or runs after it.
     await node.scavenge();
     expect(await all()).toBe(2);
     expect(await read('counted')).toEqual([

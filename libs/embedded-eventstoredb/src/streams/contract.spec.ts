@@ -23,8 +23,8 @@ import {
 import { startEmbeddedEventStoreDB, type EmbeddedEventStoreDB } from '../index.js';
 
 /**
- * What an application may rely on, through the genuine client. With EVENTSTORE_URL set the same expectations are put to
- * that server: nothing here may be true of this node only, and nothing may assume an empty log.
+ * What an application may rely on, through the genuine client. With EVENTSTORE_URL set, the same tests run against that server: nothing
+ * here may apply only to this node, or assume an empty log.
  */
 const external = process.env['EVENTSTORE_URL'];
 let node: EmbeddedEventStoreDB | undefined;

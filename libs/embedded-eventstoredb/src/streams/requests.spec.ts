@@ -8,7 +8,7 @@ import { eventually } from '../../../../test/eventually.js';
 import { startEmbeddedEventStoreDB, type EmbeddedEventStoreDB } from '../index.js';
 import { decode, encode, type Json } from '../testing/recorded-messages.js';
 
-/** Requests that the client does not send, or answers that it does not show, as they go over the wire. */
+/** Raw requests that the client never sends, or whose responses it does not show. */
 
 let directory: string;
 let node: EmbeddedEventStoreDB;
@@ -51,7 +51,7 @@ function open(method: Method): ClientDuplexStream<Json, Json> {
   );
 }
 
-/** Resolves with the messages that came; rejects with the status that the call ended with. */
+/** Resolves with the messages received; rejects with the status with which the call ended. */
 function messagesOf(call: ClientDuplexStream<Json, Json>): Promise<Json[]> {
   const messages: Json[] = [];
   return new Promise((resolve, reject) => {
@@ -221,7 +221,7 @@ describe('persistent subscriptions', () => {
     consumer.write(nonsense(received[0] as string) as Json);
     consumer.write({ ack: { ids: received.slice() } });
     await client.appendToStream('s', events(2));
-    // The consumer has room for one more, since nothing that it said was heard.
+    // The consumer has room for one more, since its messages were ignored.
     await eventually(() => expect(received).toHaveLength(3));
     const [info] = await ask('getInfo', { options: { stream_identifier: 's', group_name: 'g' } });
     expect(info).toMatchObject({ subscription_info: { total_in_flight_messages: 3, connections: [{ in_flight_messages: 3 }] } });
@@ -238,7 +238,7 @@ describe('when the node stops', () => {
     unread.write({ options: { stream: { stream_identifier: 's', start: {} }, count: '1', no_filter: {} } });
     unread.end();
     const calls = [unfinished, unread].map((call) => messagesOf(call));
-    // Whatever was sent before it has come when this is answered.
+    // Everything sent before has arrived when this is answered.
     await client.appendToStream('s', event(0));
     const ended = Promise.allSettled(calls);
     await node.close();

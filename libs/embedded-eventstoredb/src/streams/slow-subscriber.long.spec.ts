@@ -8,7 +8,7 @@ import { Client, credentials, type ClientReadableStream } from '@grpc/grpc-js';
 import { startEmbeddedEventStoreDB, type EmbeddedEventStoreDB } from '../index.js';
 import { decode, encode, type Json } from '../testing/recorded-messages.js';
 
-/** A live subscriber that stops reading is dropped by the genuine server. Here it gets everything, when it wants it. */
+/** A live subscriber that stops reading is dropped by the genuine server. Here it gets everything once it reads again. */
 
 let directory: string;
 let node: EmbeddedEventStoreDB;

@@ -36,7 +36,7 @@ interface Read {
   readonly target: string | undefined;
 }
 
-/** The links of a stream and where they lead; none when there is no such stream. */
+/** The links of a stream and their targets; none if there is no such stream. */
 async function linksOf(stream: string): Promise<Read[]> {
   const links: Read[] = [];
   try {
@@ -53,7 +53,7 @@ async function linksOf(stream: string): Promise<Read[]> {
   return links;
 }
 
-/** As soon as there are so many: links follow the events that they are made for. */
+/** Waits for this many: links follow their events. */
 async function links(stream: string, count: number): Promise<string[]> {
   const found = await eventually(
     () => linksOf(stream),

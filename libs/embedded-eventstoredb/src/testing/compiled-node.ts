@@ -15,8 +15,8 @@ export interface NodeProcess {
 }
 
 /**
- * Starts a node in a process of its own; rejects with what the node said when it does not start. Its files may grow to
- * `fileBlocks` times 512 bytes, beyond which a write fails as on a full disk.
+ * Starts a node in a separate process; rejects with its message if it does not start. Its files are limited to `fileBlocks` times 512
+ * bytes, beyond which a write fails as on a full disk.
  */
 export function startNodeProcess(
   entry: string,

@@ -1,6 +1,6 @@
 /**
- * Turns the messages of the recordings (field names of the proto files, see fixtures/README.md) into bytes and back.
- * It shares no code with the node, so that a mistake in the node's own encoding cannot hide behind itself.
+ * Converts the messages of the recordings (field names of the proto files, see fixtures/README.md) to bytes and back. It shares no code
+ * with the node, so that a mistake in the node's own encoding cannot hide.
  */
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
@@ -156,7 +156,7 @@ const withLength = (number: number, bytes: Buffer): Buffer =>
 const withNumber = (number: number, value: bigint): Buffer => Buffer.concat([varint(BigInt(number * 8)), varint(value)]);
 
 export function encode(message: string, json: Json): Buffer {
-  // What the node has no service for may be sent as anything.
+  // Requests to services that the node does not have may be anything.
   if (message === 'Anything') return Buffer.alloc(0);
   const known = new Map(fieldsOf(message).map((field) => [field.name, field]));
   const parts: Buffer[] = [];
@@ -276,7 +276,7 @@ MESSAGES.set('Any', [
   { name: 'value', number: 2, type: 'bytes', oneof: false, repeated: false },
 ]);
 
-/** Bytes as the recordings show them: as text where they are text. */
+/** Bytes in the format of the recordings: as text if they are text. */
 function textOf(bytes: Buffer): string {
   const text = bytes.toString('utf8');
   return Buffer.from(text, 'utf8').equals(bytes) ? text : `base64:${bytes.toString('base64')}`;
@@ -290,7 +290,7 @@ function decodeUuid(bytes: Buffer): Json {
   return { structured: { most_significant_bits: bits.get(1) ?? '0', least_significant_bits: bits.get(2) ?? '0' } };
 }
 
-/** The short form in which the recordings show events. */
+/** The short form of events in the recordings. */
 function decodeRecorded(bytes: Buffer): Json {
   const event: Fields = { revision: '0', data: '' };
   const metadata = new Map<string, string>();

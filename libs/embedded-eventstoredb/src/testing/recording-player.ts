@@ -23,7 +23,7 @@ interface Step {
   readonly written?: ReadonlyArray<{ readonly n: number; readonly match: boolean; readonly commit_position: string }>;
   readonly summary?: Json;
   readonly results?: Readonly<Record<string, string>>;
-  /** Not of the recordings: what is asked for is written some time after it was caused, in the genuine server too. */
+  /** Not in the recordings: what is requested is written some time after its cause, by the genuine server too. */
   readonly settles?: true;
 }
 
@@ -38,7 +38,7 @@ export interface Recording {
   readonly scenarios: readonly Scenario[];
 }
 
-/** JSON has no numbers as large as the revision of a tombstone. */
+/** JSON numbers cannot represent the revision of a tombstone. */
 export const parseRecording = (text: string): Recording => JSON.parse(text.replace(/: (\d{16,})([,\s}])/g, ': "$1"$2')) as Recording;
 
 type Kind = 'unary' | 'client' | 'server' | 'bidi';
@@ -97,28 +97,28 @@ const METHODS: Readonly<Record<string, readonly [path: string, kind: Kind, reque
   '/event_store.client.nope.Nope/Read': ['/event_store.client.nope.Nope/Read', 'unary', 'Empty', 'Empty'],
 };
 
-/** What was sent for credentials that are no base64 was lost when it was written down as text. */
+/** Credentials that are not base64 were lost when they were recorded as text. */
 const NOT_BASE64 = '!!!';
-/** Headers that say nothing about the answer. */
+/** Headers that do not affect the response. */
 const PLAIN_HEADERS = ['date', 'server', 'content-type', 'grpc-accept-encoding', 'grpc-encoding'];
 const NO_ANSWER = '<the deadline of the client passed: the server sent no answer>';
-/** How long a call is watched that should get no answer. */
+/** How long a call is watched that should get no response. */
 const NO_ANSWER_MS = 700;
 /** Between what a summary counts and the end of it. */
 const SILENCE_MS = 300;
 const ANSWER_MS = 20_000;
 /** How long a consumer was watched after each of its messages, which gives checkpoints time to be written. */
 const QUIET_MS = 400;
-/** A step that says so is asked for again until it is answered as recorded, at most this long. */
+/** A step marked so is repeated until it gets the recorded response, at most this long. */
 const SETTLED_MS = 10_000;
 /** Beyond the end of every log that is played here. */
 const FAR_POSITION = 9_000_000_000n;
 
-/** What a call has brought so far. */
+/** What a call has received so far. */
 class Received {
   readonly messages: Fields[] = [];
   error: ServiceError | undefined;
-  /** Whether an error was recorded, so that it has to stay the last thing that came. */
+  /** Whether an error was recorded, which then has to be the last thing received. */
   failed = false;
   ended = false;
   private wake: () => void = () => undefined;
@@ -168,10 +168,10 @@ interface OpenCall {
   resume(): void;
 }
 
-/** The node under test, as far as a scenario may treat it. */
+/** What a scenario may do with the node under test. */
 export interface PlayedNode {
   port(): number;
-  /** The certificate to trust, when the node speaks TLS. */
+  /** The certificate to trust, if the node uses TLS. */
   readonly certificate?: Buffer;
   stop(how: 'TERM' | 'KILL'): Promise<void>;
   start(): Promise<void>;
@@ -179,7 +179,7 @@ export interface PlayedNode {
 
 export class Mismatch extends Error {}
 
-/** Plays one scenario; throws a `Mismatch` that says where the node answered differently. */
+/** Plays one scenario; throws a `Mismatch` that says where the node's response differed. */
 export async function play(node: PlayedNode, scenario: Scenario): Promise<void> {
   const player = new Player(node, scenario);
   try {
@@ -194,11 +194,11 @@ export async function play(node: PlayedNode, scenario: Scenario): Promise<void> 
 class Player {
   private client: Client;
   private readonly calls = new Map<string, OpenCall>();
-  /** Symbols of the recording and the log positions that stand behind them. */
+  /** Symbols in the recording, with their log positions. */
   private readonly positions = new Map<string, bigint>();
   private readonly symbols: readonly string[];
   private readonly idBase: bigint;
-  /** Symbols of positions whose order depends on when the server got round to write there. */
+  /** Symbols of positions whose order depends on when the server happened to write there. */
   private readonly unordered = new Set<string>();
   private lastStream = '';
   private lastHeaders: Record<string, string> = {};
@@ -216,7 +216,7 @@ class Player {
     this.idBase = ids.length === 0 ? 0n : (ids.reduce((least, id) => (id < least ? id : least)) >> 12n) << 12n;
   }
 
-  /** What the recording says was there before, without showing how it came there. */
+  /** What existed before according to the recording, without showing how it was created. */
   async prepare(): Promise<void> {
     const { name, about, steps } = this.scenario;
     if (about?.startsWith('ids 0,1 were written (no_stream)'))
@@ -251,7 +251,7 @@ class Player {
     throw new Error(`cannot play ${JSON.stringify(step)}`);
   }
 
-  /** Greater symbols stand for greater positions, and nothing is left that no step expected. */
+  /** Greater symbols mean greater positions, and no message is left over. */
   async finish(): Promise<void> {
     const bound = this.symbols.filter((symbol) => this.positions.has(symbol) && !this.unordered.has(symbol));
     for (const [index, symbol] of bound.entries()) {
@@ -259,7 +259,7 @@ class Player {
       if (before && (this.positions.get(before) as bigint) >= (this.positions.get(symbol) as bigint))
         throw new Mismatch(`${before} is not before ${symbol}`);
     }
-    // What came on a call after it was last looked at was not recorded; only this group then goes on to write.
+    // What arrived on a call after it was last read was not recorded; only this group keeps writing then.
     if (this.scenario.name.startsWith('calls-as-')) return;
     if (this.calls.size > 0 && !this.readsAll) await this.fence();
     for (const [name, { received }] of this.calls)
@@ -280,8 +280,8 @@ class Player {
   }
 
   /**
-   * Waits until what was to come has come. The node hands out commits in their order: when an event that is written now has reached one
-   * subscriber, all that was committed before has been sent to the others.
+   * Waits until everything expected has arrived. The node sends commits in order: once an event written now has reached one subscriber,
+   * everything committed before has been sent to the others.
    */
   private async fence(): Promise<void> {
     if (!this.fencing) {
@@ -305,7 +305,7 @@ class Player {
     return this.node.certificate ? { authorization: 'Basic base64(admin:changeit)' } : {};
   }
 
-  /** On a call that takes appends: one that is answered next shows that none before it was. */
+  /** On a call that accepts appends: a response to a new one shows that there were none to earlier ones. */
   private async fenceBatch(opened: OpenCall): Promise<void> {
     const correlation_id = randomUUID();
     const metadata = { type: 'fence', 'content-type': 'application/json' };
@@ -386,7 +386,7 @@ class Player {
 
   private async callOnce(step: Step, method: string): Promise<void> {
     const kind = METHODS[method]?.[1];
-    // An append always gets an answer; the one recorded without was sent when its deadline was over.
+    // An append always gets a response; the one recorded without was sent after its deadline.
     const patience = step.error?.details !== NO_ANSWER ? ANSWER_MS : method === 'Streams.Append' ? -1000 : NO_ANSWER_MS;
     // A Details call is named by its note. Of a batch call the recordings show no headers: it has those of the calls before.
     const as = step.as ?? (this.scenario.steps.some(({ on }) => on === step.note) ? step.note : undefined);
@@ -436,14 +436,14 @@ class Player {
   private async watchSilence({ received, ...opened }: OpenCall, consuming: boolean): Promise<void> {
     if (consuming) await wait(QUIET_MS);
     if (opened.method === 'Streams.BatchAppend' && !opened.halfClosed) await this.fenceBatch({ received, ...opened });
-    // What reads the whole log would be sent the fence as well; it was watched for as long as when it was recorded.
+    // Readers of the whole log would get the fence as well; so it is watched for as long as when it was recorded.
     else if (!this.readsAll) await this.fence();
     if (received.messages.length > 0) throw this.mismatch(`nothing was to come, and there came ${JSON.stringify(received.messages)}`);
     this.compareError(undefined, received.error);
     if (received.ended && !received.failed) throw this.mismatch('the call ended');
   }
 
-  /** What one user may do with the stream of the scenario, in the condensed form of the recordings. */
+  /** What a user may do with the stream of the scenario, in the condensed form of the recordings. */
   private async probe(user: string, results: Readonly<Record<string, string>>): Promise<void> {
     const passwords: Record<string, string> = { ann: 'pw', bob: 'pw', admin: 'changeit', ops: 'changeit' };
     const headers: Record<string, string> = user === 'anonymous' ? {} : { authorization: `Basic base64(${user}:${passwords[user]})` };
@@ -520,7 +520,7 @@ class Player {
     if (step.position !== undefined) this.compare(step.position, success['position'] ?? null, 'position');
   }
 
-  /** Single appends, or, right after a seed, the positions of what was seeded. */
+  /** Single appends, or, right after a seed, the positions of the seeded events. */
   private async writeAll(written: NonNullable<Step['written']>, index: number): Promise<void> {
     if (this.scenario.steps[index - 1]?.seed?.events === written.length) return;
     const name = `subscribe-all-${this.scenario.name}`;
@@ -568,7 +568,7 @@ class Player {
     await opened.received.until(() => opened.received.ended, ANSWER_MS);
   }
 
-  /** Scenarios of which only the kinds of messages, or counts, were kept. */
+  /** Scenarios of which only the kinds of messages, or counts, were recorded. */
   private async summarise(summary: Json): Promise<void> {
     if (await this.summariseGroups(summary as Fields)) return;
     const { first, last, order, total, events, succeeded, error } = summary as {
@@ -630,7 +630,7 @@ class Player {
         'subscription_info'
       ] as Fields;
       const connection = (info['connections'] as Fields[])[0] as Fields;
-      // The average is left out when it is 0.
+      // The average is omitted if it is 0.
       this.compare(
         summary['connection_fields'] as Json,
         Object.keys({ username: '', average_items_per_second: 0, ...connection }),
@@ -705,7 +705,7 @@ class Player {
     }
   }
 
-  /** The same event many times at once: it is written once, and every answer names the same revision and position. */
+  /** The same event many times at once: it is written once, and every response has the same revision and position. */
   private async appendAtOnce(times: number): Promise<void> {
     const answers = await Promise.all(
       Array.from({ length: times }, () => this.append(`append-idempotency-${this.scenario.name}`, [this.event(0, 'test')])),
@@ -741,7 +741,7 @@ class Player {
     return requests;
   }
 
-  /** Puts positions and large numbers in place of their symbols. */
+  /** Replaces symbols by positions and large numbers. */
   private fill(message: Json): Json {
     if (typeof message === 'string') {
       if (message === '<uint64.max>') return String(2n ** 64n - 1n);
@@ -754,7 +754,7 @@ class Player {
     return Object.fromEntries(Object.entries(message).map(([key, value]) => [key, key === 'data' ? value : this.fill(value)]));
   }
 
-  /** A position that no answer has named: a little behind the one before it, or far beyond the end. */
+  /** A position that no response has named: slightly after the previous one, or far beyond the end. */
   private positionOf(symbol: string): bigint {
     const known = this.positions.get(symbol);
     if (known !== undefined) return known;
@@ -771,7 +771,7 @@ class Player {
     }
     if (!actual) throw this.mismatch(`no error, expected ${expected.details}`);
     this.compare(expected.code, actual.code, `code (${actual.details})`);
-    // Whose connection is gone is told so by its own library.
+    // If the connection is gone, the library itself reports it.
     if (!expected.details.startsWith('<') && expected.code !== (status.UNAVAILABLE as number))
       this.compare(expected.details, actual.details, 'details');
     if (expected.code === (status.UNAVAILABLE as number) || !expected.trailers) return;
@@ -825,7 +825,7 @@ class Player {
     else if (known !== actual) throw this.mismatch(`${path} is position ${actual} instead of ${symbol} = ${known}`);
   }
 
-  /** Text with positions or times in it. */
+  /** Text that contains positions or times. */
   private compareText(expected: string, actual: string, path: string): void {
     const symbols = [...expected.matchAll(/\bP\d+\b/g)].map(([symbol]) => symbol);
     const pattern = expected
@@ -852,8 +852,8 @@ const skippedCount = (message: Json): number | undefined => {
 const MAY_BE_ABSENT = ' <may still be absent at this moment>';
 
 /**
- * Rates, how far a group on the whole log had come right after it was made, and whether the first checkpoint has been
- * written: the genuine server gets round to them some time later.
+ * Rates, how far a group on the whole log had come right after it was created, and whether the first checkpoint has been written: the
+ * genuine server does this some time later.
  */
 const dependsOnMoment = (expected: Fields, key: string): boolean =>
   /^average_(items_)?per_second$/.test(key) ||
@@ -864,7 +864,7 @@ const dependsOnMoment = (expected: Fields, key: string): boolean =>
     expected[key] === undefined &&
     (expected['event_source'] === '$all' || expected['total_items'] !== undefined));
 
-/** A group at the end of the whole log sees the event of its own creation, or not: in the genuine server that is a race. */
+/** Whether a group at the end of the whole log sees the event of its own creation is a race on the genuine server. */
 const isOwnCreation = (message: Fields): boolean => /"stream":"(\$\$)?\$persistentSubscriptionConfig"/.test(JSON.stringify(message));
 
 const linkOf = (message: Fields): string | undefined =>
@@ -880,7 +880,7 @@ function isPlaceholderFor(expected: string, actual: string): boolean {
   if (expected.startsWith('<position ')) return true;
   if (expected.startsWith('<Live, or ')) return ['Live', 'Behind', 'Behind, OutstandingPageRequest'].includes(actual);
   if (/^<(time|ticks|address|port|most_significant_bits|least_significant_bits)>$/.test(expected)) return actual !== '';
-  // How long the settings of all groups are depends on the names of the others.
+  // The length of all groups' settings depends on the names of the others.
   if (/^<\d+ bytes: "\{\\n  \\"version"/.test(expected)) return actual.startsWith('{\n  "version"');
   const long = /^<(\d+) bytes: "(.)/.exec(expected);
   return long !== null && actual === (long[2] as string).repeat(Number(long[1]));

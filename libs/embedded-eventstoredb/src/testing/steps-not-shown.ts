@@ -21,7 +21,7 @@ const create = (stream: string | undefined, group: string, settings = SETTINGS):
   return { call: 'PersistentSubscriptions.Create', send: { options: { ...source, group_name: group, settings } }, recv: {} };
 };
 
-/** Two events in each of four streams, which the scenarios about consumer strategies link to. */
+/** Two events in each of four streams, which scenarios about consumer strategies link to. */
 const eventsOfStrategies = (name: string, firstId: number): Step[] =>
   Array.from({ length: 8 }, (_, n): Step => {
     const stream = Math.trunc(n / 2);
@@ -41,7 +41,7 @@ const eventsOfStrategies = (name: string, firstId: number): Step[] =>
     };
   });
 
-/** What a scenario did beyond the steps that it shows, before the step of that number. */
+/** What a scenario did in addition to its recorded steps, before the step with that number. */
 const NOT_SHOWN: Readonly<Record<string, ReadonlyArray<readonly [number, Step]>>> = {
   'all-read/system-events-mixed': [
     [
@@ -115,15 +115,15 @@ const NOT_SHOWN: Readonly<Record<string, ReadonlyArray<readonly [number, Step]>>
   'persistent-consume/all-system-events': Array.from({ length: 44 }, (_, n) => [0, create('earlier', `g${n}`)]),
 };
 
-/** The group that a scenario about bad settings updates; it exists with good ones. */
+/** The group that a scenario about invalid settings updates; it exists with valid ones. */
 function updatedGroup(step: Step): Step[] {
   const { stream, group_name } = (step.send as { options: { stream?: { stream_identifier: string }; group_name: string } }).options;
   return group_name.endsWith('-g2') ? [create(stream?.stream_identifier, group_name)] : [];
 }
 
 /**
- * Steps that ask for what a group writes, or does, some time after the answer that caused it, as the genuine server does: checkpoints, parked
- * events, what is left of them after a replay, what comes back after a timeout, and that a consumer has gone.
+ * Steps that request what a group does some time after the response that caused it, as on the genuine server: checkpoints, parked events,
+ * what remains of them after a replay, redelivery after a timeout, and the departure of a consumer.
  */
 const SETTLES: Readonly<Record<string, readonly number[]>> = {
   'persistent-consume/basic': [13, 17],
@@ -139,17 +139,17 @@ const SETTLES: Readonly<Record<string, readonly number[]>> = {
   'persistent-consume/all-nack-park': [6],
 };
 
-/** Statistics that show a checkpoint, which is written while the group goes on. */
+/** Statistics that show a checkpoint, which is written while the group continues. */
 const showsCheckpoint = (step: Step): boolean =>
   step.call === 'PersistentSubscriptions.GetInfo' && JSON.stringify(step.recv ?? null).includes('"last_checkpointed_event_position"');
 
-/** Steps that this node answers in another way on purpose, with the answer that it gives. The scenarios count as different. */
+/** Steps that this node answers differently on purpose, with its response. The scenarios count as different. */
 const ANSWERED_OTHERWISE: Readonly<Record<string, (step: Step) => Step | undefined>> = Object.fromEntries(
   ['restart/lasting-TERM', 'restart/lasting-KILL'].map((name) => [
     name,
     (step: Step): Step | undefined => {
       const answer = JSON.stringify(step.recv ?? null);
-      // The genuine server forgets event ids when it stops, and writes repeated events once more. This one does not.
+      // The genuine server forgets event ids when it stops, and writes repeated events again. This one does not.
       if (answer.includes('"current_revision":"4","position"'))
         return { ...step, recv: { success: { current_revision: '2', position: { commit_position: 'P2', prepare_position: 'P2' } } } };
       if (answer.includes('"current_revision_20_6_0":"4"'))
@@ -159,10 +159,10 @@ const ANSWERED_OTHERWISE: Readonly<Record<string, (step: Step) => Step | undefin
   ]),
 );
 
-/** Scenarios of which this node answers a step in another way on purpose. */
+/** Scenarios with a step that this node answers differently on purpose. */
 export const answeredOtherwise: readonly string[] = Object.keys(ANSWERED_OTHERWISE);
 
-/** The scenario with all that was done in it, as this node should answer. */
+/** The scenario with everything that was done in it, with this node's expected responses. */
 export function completed(file: string, scenario: Scenario): Scenario {
   const name = `${file}/${scenario.name}`;
   const hidden = NOT_SHOWN[name] ?? [];

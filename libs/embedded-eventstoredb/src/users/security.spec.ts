@@ -104,7 +104,7 @@ describe('a node with TLS and users', () => {
     expect(JSON.stringify(kept.map(({ event }) => event?.data))).not.toContain('first');
 
     await asAdministrator(first, 'ResetPassword', 'UsersResetPasswordReq', { login_name: 'ann', new_password: 'second' });
-    // Read, not append: a call that appends over an open BatchAppend stream has proved itself when that was opened.
+    // Read, not append: a call that appends over an open BatchAppend stream was authenticated when that was opened.
     await expect(all(client.readStream('ticket-1'))).rejects.toMatchObject({ code: 16 });
     for (const opened of open.splice(0)) await opened.dispose();
     await first.close();

@@ -85,7 +85,7 @@ test('the order of keys is the order of values', () => {
     const [left, right] = [keyOf(a), keyOf(b)];
     expect(Math.sign(Buffer.compare(left, right))).toBe(order);
     expect(Math.sign(Buffer.compare(inverted(left), inverted(right)))).toBe(0 - order);
-    // None is the prefix of another one: what follows in a compound key does not disturb the order.
+    // None is a prefix of another: what follows in a compound key does not affect the order.
     if (order !== 0) expect(left.subarray(0, right.length).equals(right)).toBe(false);
   };
   fc.assert(fc.property(value, value, agree), { numRuns: runs(3000) });
@@ -105,7 +105,7 @@ test('the order of values is total', () => {
 });
 
 test('fields are picked and omitted by their bytes as by their names', () => {
-  // Few names, so that neighbours, all and none are asked for.
+  // Few names, so that adjacent ones, all and none are requested.
   const key = fc.constantFrom('_id', 'a', 'ab', 'b', 'ß', '');
   const fields = fc.uniqueArray(fc.tuple(key, value), { selector: ([each]) => each });
   fc.assert(
@@ -125,7 +125,7 @@ test('fields are picked and omitted by their bytes as by their names', () => {
   );
 });
 
-/** The same value made anew, without the bytes that it was read from. */
+/** The same value rebuilt, without the bytes that it was read from. */
 const rebuilt = (each: Value): Value => {
   if (each instanceof Doc) return Doc.of(each.keys, each.values.map(rebuilt));
   if (each instanceof Arr) return Arr.of(each.values.map(rebuilt));

@@ -151,7 +151,7 @@ describe('$indexStats', () => {
       spec: { v: 2, key: { _id: 1 }, name: '_id_' },
     });
     expect(index).toMatchObject({ name: 'a_1_b_-1', key: { a: 1, b: -1 }, spec: { key: { a: 1, b: -1 }, name: 'a_1_b_-1', unique: true } });
-    // The clock of a server elsewhere may differ by some seconds.
+    // The clock of a remote server may differ by some seconds.
     expect(Math.abs((index['accesses'].since as Date).getTime() - before)).toBeLessThan(60_000);
   });
 

@@ -12,7 +12,7 @@ const windowed = (window: object, sortBy: object | null = { a: 1 }): object => (
   $setWindowFields: { sortBy, output: { n: { $sum: '$v', window } } },
 });
 
-/** Lookups that stand in one another. */
+/** Nested lookups. */
 const lookups = (depth: number): object => ({ $lookup: { from: 'c', as: 'd', pipeline: depth > 1 ? [lookups(depth - 1)] : [] } });
 
 test.each<readonly [stage: object, code: number]>([

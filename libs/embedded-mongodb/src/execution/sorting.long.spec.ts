@@ -19,7 +19,7 @@ let client: MongoClient;
 let db: Db;
 
 type Row = { readonly _id: number; readonly n: number; readonly text: string };
-/** 3,000 rows of some 300 bytes in no order, each number twelve times: about 20 runs where a sort may hold 64 KB. */
+/** 3,000 rows of some 300 bytes in random order, each number twelve times: about 20 runs if a sort may hold 64 KB. */
 const rows: readonly Row[] = Array.from({ length: 3000 }, (_, _id) => ({ _id, n: (_id * 7919) % 250, text: `${_id}`.padEnd(250, 'x') }));
 const inOrder = rows.toSorted((a, b) => b.n - a.n || a._id - b._id).map(({ _id }) => _id);
 
@@ -36,7 +36,7 @@ afterAll(async () => {
   rmSync(directory, { recursive: true });
 });
 
-/** Scratch files that this process holds open; only Linux tells. */
+/** Scratch files that this process has open; only Linux reports them. */
 const scratchFilesOpen = (): number | undefined => {
   if (!existsSync('/proc/self/fd')) return undefined;
   return readdirSync('/proc/self/fd').filter((fd) => {
@@ -142,7 +142,7 @@ test('memory does not grow with the size of a sort', async () => {
   for (const row of sorted(source(), parseSort(Doc.from({ n: 1 })), { memoryBytes: 20 * size, scratch })) {
     if (!(row instanceof Doc)) continue;
     expect(row.get('n')).toBe(next++);
-    // Buffers that are garbage are freed by another thread, which may be slow to come to it.
+    // Unreferenced buffers are freed by another thread, which may be slow.
     if (next % 100 === 1) for (let tries = 0; tries < 500 && held() - before >= most; tries++) await pause(10);
     if (next % 100 === 1) expect(held() - before).toBeLessThan(most);
   }

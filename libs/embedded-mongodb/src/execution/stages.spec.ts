@@ -39,7 +39,7 @@ test('pipelines of $unionWith and $lookup use an index for their initial query',
   expect(await local.aggregate([{ $lookup: { from: coll, as: 'found', let: { from: '$from' }, pipeline: by } }]).toArray()).toMatchObject([
     { found: [{ b: 3 }, { b: 4 }] },
   ]);
-  // A view stands between.
+  // With a view in between.
   const view = `${coll}-view`;
   await server.db.createCollection(view, { viewOn: coll, pipeline: [{ $match: { b: { $lt: 5 } } }] });
   expect(await local.aggregate([{ $unionWith: { coll: view, pipeline: first } }]).toArray()).toEqual([

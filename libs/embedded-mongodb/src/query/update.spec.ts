@@ -140,7 +140,7 @@ test('an update of many fields has the same result as several updates', () => {
   );
   expect(run(start, { $set: { ...numbered('z', 150, 1), a0: 9 } })).toEqual(few);
   expect(() => run(start, { $inc: { ...numbered('c', 150, 3), last: 1 } })).toThrow('non-numeric');
-  // Where nothing changes, the document is the same one.
+  // If nothing changes, the document is the same one.
   const stored = read(start);
   const same = compileUpdate(read({ $set: numbered('a', 40, 1), $unset: numbered('y', 100, '') }), {});
   expect(applyUpdate(same, stored, { inserting: false, filter: parseFilter(Doc.empty), now: 0 })).toBe(stored);

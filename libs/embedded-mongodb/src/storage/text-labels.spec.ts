@@ -11,7 +11,7 @@ import { findLabel } from './text-labels.js';
 const { compare } = new Intl.Collator('en', { sensitivity: 'accent', numeric: true });
 const prefix = Buffer.from('p');
 
-/** A list of texts, in the order of their labels. */
+/** A list of strings, in the order of their labels. */
 const list = (): { readonly add: (text: string) => string; readonly labels: () => readonly string[] } => {
   const all: Entry[] = [];
   const entries = ({ start, end, reverse }: KeyRange): Entry[] => {
@@ -59,7 +59,7 @@ test('an index sorted by another version of ICU is rebuilt at the start', async 
     const collation = Doc.from({ locale: 'en', strength: 2 });
     const index = readIndex(writer.nextNumber(), Doc.from({ v: 2, key: Doc.from({ a: 1 }), name: 'a', collation }), { outdated: true });
     writer.saveCollection({ ...newCollection(writer, 'db', 'c'), indexes: [index] });
-    // Without entries, as good as in a wrong order.
+    // Without entries, any order will do.
     const collection = writer.catalog.collections.get('db.c');
     if (!collection) throw new Error('no collection');
     for (const a of ['b', 'A', 'c']) writer.insert({ ...collection, indexes: [] }, Doc.from({ _id: a, a }));

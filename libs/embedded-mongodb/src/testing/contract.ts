@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { MongoClient, ObjectId, type Collection, type Db, type Document } from 'mongodb';
 import { startEmbeddedMongoDB } from '../index.js';
 
-/** What a contract test works on: the embedded node, or with MONGODB_URL set that server, in a database of its own. */
+/** What a contract test works on: the embedded node, or with MONGODB_URL set that server, in a separate database. */
 export interface Contract {
   readonly url: string;
   readonly client: MongoClient;
   readonly db: Db;
-  /** A collection of its own with these documents. */
+  /** A separate collection with these documents. */
   fresh(documents?: readonly Document[]): Promise<Collection<Document>>;
 }
 

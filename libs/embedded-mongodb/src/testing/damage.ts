@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { MongoClient, MongoServerError, type Db } from 'mongodb';
 import { startEmbeddedMongoDB } from '../index.js';
 
-/** What became of so many damages. `silent` and `strange` name those that should not be. */
+/** The outcome of a number of damages. `silent` and `strange` list those that should not occur. */
 export type Outcome = { atStart: number; atReads: number; harmless: number; silent: string[]; strange: string[] };
 
 type Ticket = { _id: number; tier: string; opened: number; tags: string[]; text: string };
@@ -12,7 +12,7 @@ type Ticket = { _id: number; tier: string; opened: number; tags: string[]; text:
 const PAGE = 4096;
 const SECTOR = 512;
 
-/** Numbers from 0 on, below 1, that a seed decides. */
+/** Numbers from 0 to below 1, determined by a seed. */
 const randomFrom = (seed: number): ((below: number) => number) => {
   let state = seed;
   return (below) => {
@@ -41,7 +41,7 @@ const write = async (db: Db, round: number): Promise<void> => {
     );
 };
 
-/** What clients ask, and what the right answer is. */
+/** The queries of clients, with the right results. */
 const questions = (
   db: Db,
   round: number,
@@ -181,19 +181,16 @@ const damages: Readonly<Record<string, Damage>> = {
   },
 };
 
-/** Kinds that are drawn more often: they can be anywhere. */
+/** Kinds that are chosen more often: they can be anywhere. */
 const drawn: readonly string[] = Object.keys(damages).flatMap((kind, at) => (at < 6 ? [kind, kind, kind] : [kind]));
 
-/**
- * Damages the files of a node that was closed and of one that was killed, in turn, and asks the node that is started on
- * them.
- */
+/** Damages the files of a closed node and of a killed one, in turn, and queries the node that is started on them. */
 export const surviveDamages = async (count: number, seed: number): Promise<Outcome> => {
   const root = mkdtempSync(join(tmpdir(), 'embedded-mongodb-damage-'));
   const random = randomFrom(seed);
   const outcome: Outcome = { atStart: 0, atReads: 0, harmless: 0, silent: [], strange: [] };
   const warn = process.emitWarning;
-  // Each damaged record is told of; here that is many.
+  // Each damaged record is reported; here that is many.
   process.emitWarning = () => undefined;
   const copy = (from: string, to: string): void => {
     mkdirSync(to, { recursive: true });
@@ -208,7 +205,7 @@ export const surviveDamages = async (count: number, seed: number): Promise<Outco
     await db.collection<{ _id: number }>('others').insertMany(Array.from({ length: 50 }, (_, _id) => ({ _id })));
     await write(db, 1);
     await write(db, 2);
-    // The file as SIGKILL would leave it: a commit is whole on disk before the next begins.
+    // The file as SIGKILL would leave it: a commit is completely on disk before the next begins.
     copy(live, killed);
     await client.close();
     await first.close();
@@ -243,7 +240,7 @@ const judge = async (directory: string, name: string, outcome: Outcome): Promise
     const db = client.db('desk');
     let refused = 0;
     const ask = async (round: number): Promise<void> => {
-      // One after the other: one that fails while another is waited for would be an unhandled rejection.
+      // One after the other: a query that fails while another is awaited would be an unhandled rejection.
       for (const { what, answer, right } of questions(db, round)) {
         try {
           const given = await answer();
@@ -257,7 +254,7 @@ const judge = async (directory: string, name: string, outcome: Outcome): Promise
     await ask(2);
     if (refused) outcome.atReads++;
     else {
-      // Nothing to be seen: then writes find nothing either, such as a page that is in use and listed as free.
+      // No effect: then writes find nothing either, such as a page that is in use and listed as free.
       await write(db, 3);
       await ask(3);
       outcome.harmless++;

@@ -21,7 +21,7 @@ const regex = (input: unknown, pattern: unknown, options?: unknown): object => (
   $regexMatch: { input, regex: pattern, ...(options !== undefined && { options }) },
 });
 
-/** Each with the code of a server, whose tests for it were passed by MongoDB 8. `$v` is the value. */
+/** Each with the code of a server; MongoDB 8 passes the same tests. `$v` is the value. */
 const refusals: readonly (readonly [expression: object | string, code: number, ...values: readonly unknown[]])[] = [
   [{ $log: ['$v', 10] }, 28756, 'text', true, [], {}],
   [{ $log: [10, '$v'] }, 28757, 'text', true, [], {}],
@@ -152,7 +152,7 @@ const refusals: readonly (readonly [expression: object | string, code: number, .
   [{ $dateFromString: { dateString: '2024', format: '$v' } }, 18536, '%Q', '%U', '%w'],
 ];
 
-/** Constants are computed ahead: their errors are told wherever they stand, after all that is wrong with the form. */
+/** Constants are evaluated in advance: their errors are reported wherever they occur, after all errors of form. */
 test.each<readonly [object, number]>([
   [{ $cond: [true, 1, { $divide: [1, 0] }] }, 2],
   [{ $ifNull: [1, { $toInt: 'text' }] }, 241],
