@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RunFile } from '#local';
@@ -9,23 +9,19 @@ import { PATIENCE_MS } from '../eventually.js';
 /** The top of the repository. */
 export const root = resolve(import.meta.dirname, '../..');
 
-/** Longer than any build takes: a lock that old was left by a run that was killed. */
-const STALE_MS = 180_000;
-
 /**
  * Builds what these tests run as real processes; little is done when it is up to date. Test files run side by side, so one builds and
  * the others wait.
  */
 export async function build(): Promise<void> {
-  const lock = join(root, 'node_modules', '.tierline-test-build');
+  const lock = join(root, 'node_modules', '.tierline-test-build-by');
   for (;;) {
     try {
-      mkdirSync(lock);
+      writeFileSync(lock, String(process.pid), { flag: 'wx' });
       break;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      const age = Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-      if (age > STALE_MS) rmdirSync(lock);
+      if (isLeftIn(lock)) rmSync(lock, { force: true });
       else await pause(100);
     }
   }
@@ -33,7 +29,18 @@ export async function build(): Promise<void> {
     const built = spawnSync(process.execPath, ['bin/build-newer.js'], { cwd: root, encoding: 'utf8' });
     if (built.status !== 0) throw new Error(`the build failed:\n${built.stderr}`);
   } finally {
-    rmdirSync(lock);
+    rmSync(lock);
+  }
+}
+
+/** Whether a lock was left by a run that was killed. */
+function isLeftIn(lock: string): boolean {
+  try {
+    // Just made, it names nobody yet.
+    const pid = Number(readFileSync(lock, 'utf8'));
+    return pid > 0 && !process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH';
   }
 }
 
