@@ -16,7 +16,7 @@ import { omitUndefined, same, without } from '../plain-json.js';
 import type { ClockIdentity } from '../events/sla.js';
 import { ticketEvents, type TicketEvents } from '../events/ticket-events.js';
 import { ended, type SlaClocks } from '../sla/sla-clock.js';
-import { CLOCK_VERDICTS, personSchema, type Priority } from '../vocabulary.js';
+import { CLOCK_VERDICTS, type Person, personSchema, type Priority } from '../vocabulary.js';
 import { about, count, instant, listOf, literal, oneOf, oneOfKinds, open, optional, refer, type Static, text } from '../schema.js';
 
 export const stepPlaceSchema = open({ round: about(count, 'From 0'), step: about(count, 'From 0') });
@@ -243,16 +243,16 @@ function evolveChain(
   if (event.type === 'NotificationDelivered' || event.type === 'NotificationFailed')
     return event.data.chain === chain.id ? notified(chain, event, at) : chain;
   if (event.type === 'SlaRestated' && clockKey(event.data) === chain.about) return restated(chain, event.data, at, revision);
-  if (chain.ended !== undefined && !(chain.ended.because === 'acknowledged' && event.type === 'EscalationAcknowledged')) {
+  // What is told late may have come before the end, and is an earlier one.
+  const cameBefore = chain.ended !== undefined && at < chain.ended.at;
+  const isTaken = chain.ended?.because === 'acknowledged' && event.type === 'EscalationAcknowledged';
+  const because = endOf(chain, event, at, sla, cameBefore);
+  if (chain.ended !== undefined && !isTaken && !(cameBefore && (because !== undefined || event.type === 'EscalationAcknowledged'))) {
     // Tickets from before policies ended with their priority may have later dispatched steps: these were sent all the same.
     const told = event.type === 'EscalationStepDispatched' && event.data.chain === chain.id;
     return told ? { ...chain, steps: [...chain.steps, dispatched(event.data, at, recordedAt, revision)] } : chain;
   }
-  const because = endOf(chain, event, sla);
-  if (because !== undefined) {
-    const steps = chain.steps.map((step) => (step.at > at ? { ...step, onBelief: true as const } : step));
-    return { ...chain, steps, ended: { because, at, revision } };
-  }
+  if (because !== undefined) return endedBy(chain, { because, at, revision });
   switch (event.type) {
     case 'EscalationStepDispatched': {
       if (event.data.chain !== chain.id) return chain;
@@ -277,10 +277,12 @@ function evolveChain(
         revision,
         until: acknowledgedFor === undefined || chain.next === undefined ? undefined : instantFrom(epochMillis(at) + acknowledgedFor),
       });
-      const { acknowledged: before } = chain;
-      const takenOver = before && [...(chain.takenOver ?? []), { by: before.by, at: before.at, revision: before.revision }];
-      const answered = { ...chain, acknowledged, ...(takenOver && { takenOver }) };
-      return acknowledged.until === undefined ? { ...answered, ended: chain.ended ?? { because: 'acknowledged', at, revision } } : answered;
+      const known = acknowledgements(chain);
+      const earlier = known.filter((one) => one.at <= at);
+      const all = [...earlier, acknowledged, ...known.slice(earlier.length)];
+      const answered = { ...chain, ...acknowledgedBy(all), steps: onBeliefBetween(chain.steps, at, acknowledged.until) };
+      const ends = acknowledged.until === undefined && (chain.ended === undefined || cameBefore);
+      return ends ? { ...answered, ended: { because: 'acknowledged', at, revision } } : answered;
     }
     case 'EscalationAcknowledgementLapsed': {
       if (event.data.chain !== chain.id) return chain;
@@ -290,6 +292,37 @@ function evolveChain(
     default:
       return chain;
   }
+}
+
+/** The steps, of which those within a time were due only by what was known then. */
+function onBeliefBetween(steps: readonly StepOutcome[], from: Instant, to?: Instant): readonly StepOutcome[] {
+  return steps.map((step) => (step.at > from && (to === undefined || step.at < to) ? { ...step, onBelief: true as const } : step));
+}
+
+/** The chain with an end. What came after it, of which more was known, had no effect. */
+function endedBy(chain: EscalationChain, end: EscalationChain['ended'] & object): EscalationChain {
+  const { acknowledged: _acknowledged, takenOver: _takenOver, ...rest } = chain;
+  const known = acknowledgements(chain).filter((one) => one.at <= end.at);
+  return { ...rest, ...acknowledgedBy(known), steps: onBeliefBetween(chain.steps, end.at), ended: end };
+}
+
+type Acknowledgement = NonNullable<EscalationChain['acknowledged']>;
+
+/** All acknowledgements of a chain, oldest first. */
+function acknowledgements({ acknowledged, takenOver = [] }: EscalationChain): readonly Acknowledgement[] {
+  return [...takenOver, ...(acknowledged ? [acknowledged] : [])];
+}
+
+/** The last acknowledgement is in force. */
+function acknowledgedBy(all: readonly Acknowledgement[]): Pick<EscalationChain, 'acknowledged' | 'takenOver'> {
+  const acknowledged = all.at(-1);
+  const takenOver = all.slice(0, -1).map(({ by, at, revision }) => ({ by, at, revision }));
+  return { ...(acknowledged && { acknowledged }), ...(takenOver.length > 0 && { takenOver }) };
+}
+
+/** Who had acknowledged a chain at an instant. */
+export function holderAt(chain: EscalationChain, at: Instant): Person | undefined {
+  return acknowledgements(chain).findLast((one) => one.at <= at)?.by;
 }
 
 function dispatched(
@@ -350,14 +383,20 @@ function advanced(chain: EscalationChain, { round, step }: StepPlace): Escalatio
   return round + 1 < (chain.policy.rounds ?? 1) ? { ...rest, next: { round: round + 1, step: 0 } } : rest;
 }
 
-/** Why an event ends a chain, if it does. */
-function endOf({ policy, about }: EscalationChain, event: TicketEvent, sla: SlaClocks | null): ChainEnd | undefined {
+/** Why an event ends a chain, if it does. @param cameBefore whether it came before the known end of the chain, and was told later */
+function endOf(
+  { policy, about, startedAt }: EscalationChain,
+  event: TicketEvent,
+  at: Instant,
+  sla: SlaClocks | null,
+  cameBefore: boolean,
+): ChainEnd | undefined {
   const { endsChains, firstResponse } = ticketEvents[event.type];
   if (endsChains !== null) return endsChains;
   switch (policy.trigger.on) {
     case 'opened':
       if (event.type === 'TicketTriaged' && !isOf(policy.trigger, event.data.priority)) return 'priority-changed';
-      return firstResponse ? 'responded' : undefined;
+      return firstResponse && at >= startedAt ? 'responded' : undefined;
     case 'handed-over':
       if (event.type === 'EscalationAccepted' && event.data.escalationId === about) return 'accepted';
       return event.type === 'EscalationReturned' && event.data.escalationId === about ? 'returned' : undefined;
@@ -366,7 +405,7 @@ function endOf({ policy, about }: EscalationChain, event: TicketEvent, sla: SlaC
     case 'threshold':
     case 'breach': {
       const clock = sla?.clocks.find(({ kind, tier, vendor, cycle }) => JSON.stringify([kind, tier ?? vendor ?? '', cycle]) === about);
-      return clock !== undefined && ended(clock) ? 'clock-ended' : undefined;
+      return clock !== undefined && ended(clock) && !cameBefore ? 'clock-ended' : undefined;
     }
     default:
       return undefined;

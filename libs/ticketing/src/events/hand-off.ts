@@ -2,7 +2,7 @@ import type { HandOff } from '../contract/hand-off.js';
 import { omitUndefined } from '../plain-json.js';
 import type { Person, SkipReason, Tier } from '../vocabulary.js';
 import { move, note, unchanged } from './definition.js';
-import { handedOver, moveTo, withActiveWork } from './ticket.js';
+import { handedOver, moveTo, withActiveWork, withOneMore } from './ticket.js';
 
 export const handOffEvents = {
   TicketEscalated: move<{
@@ -152,9 +152,9 @@ export const handOffEvents = {
   }>({
     says: 'another tier was asked for guidance; owner and clocks stay',
     publicData: 'all',
-    evolve: (ticket, { consultationId, to, question }) => ({
+    evolve: (ticket, { consultationId, to, question }, { effectiveAt: at }) => ({
       ...ticket,
-      consultations: [...ticket.consultations, { id: consultationId, tier: to, question }],
+      consultations: withOneMore(ticket.consultations, { id: consultationId, tier: to, question, at }),
     }),
     personal: null,
   }),

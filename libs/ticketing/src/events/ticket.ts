@@ -205,9 +205,12 @@ export const ticketFactsSchema = open({
   majorIncident: about(flag, 'Whether it is a major incident'),
   securityIncident: about(flag, 'Whether it is a security incident'),
   work: about(workSchema, 'Current status'),
-  stepsTried: about(listOf(diagnosticStepSchema), 'Diagnostic steps, oldest first'),
+  stepsTried: about(listOf(open({ ...diagnosticStepSchema.entries, at: about(instant, 'When') })), 'Diagnostic steps, oldest first'),
   runbooks: optional(about(listOf(runbookRunSchema), 'Runbooks started, oldest first, with the progress of their steps')),
-  evidence: about(listOf(evidenceSchema), 'Attached evidence, oldest first'),
+  evidence: about(
+    listOf(open({ ...evidenceSchema.entries, at: about(instant, 'When it was attached') })),
+    'Attached evidence, oldest first',
+  ),
   settledEscalation: optional(
     about(
       open({ id: about(uuid, 'Id of the hand-off'), how: about(oneOf(['accepted', 'returned']), 'What became of it') }),
@@ -228,6 +231,7 @@ export const ticketFactsSchema = open({
         id: about(uuid, 'Id of the consultation'),
         tier: about(refer(tierSchema), 'Tier asked'),
         question: about(text, 'The question'),
+        at: about(instant, 'When it was asked'),
       }),
     ),
     'Open questions to other tiers, oldest first',
@@ -363,6 +367,11 @@ export function openedTicket(
     revisions: 1,
     movedAt: at,
   };
+}
+
+/** What happened, oldest first, with one more thing, which may be told late. */
+export function withOneMore<Entry extends { readonly at: Instant }>(entries: readonly Entry[], entry: Entry): readonly Entry[] {
+  return entries.toSpliced(entries.findLastIndex(({ at }) => at <= entry.at) + 1, 0, entry);
 }
 
 /** The work as it continues when a hold ends. */

@@ -4,8 +4,9 @@ import { omitUndefined, without } from '../plain-json.js';
 import type { HoldReason, Person, Tier } from '../vocabulary.js';
 import { TIMEKEEPER } from './automatic.js';
 import { move, note, unchanged } from './definition.js';
-import { type RunbookRun, type RunbookStep, type StepRef, type StepResult, ticked } from './runbook.js';
-import { activeWork, type Evidence, moveTo } from './ticket.js';
+import { asOf } from './past.js';
+import { type RunbookRun, type RunbookStep, type StepRef, type StepResult, started, ticked } from './runbook.js';
+import { activeWork, type Evidence, moveTo, withOneMore } from './ticket.js';
 
 export const workEvents = {
   WorkStarted: move<{
@@ -42,7 +43,7 @@ export const workEvents = {
     publicData: 'all',
     evolve: (ticket, { action, outcome, runbook }, { actor: by, effectiveAt: at }) => ({
       ...ticket,
-      stepsTried: [...ticket.stepsTried, { action, outcome }],
+      stepsTried: withOneMore(ticket.stepsTried, { action, outcome, at }),
       ...(runbook && { runbooks: ticked(ticket.runbooks ?? [], runbook, { result: runbook.result, outcome, by, at }) }),
     }),
     personal: null,
@@ -53,16 +54,13 @@ export const workEvents = {
     publicData: 'all',
     evolve: (ticket, { steps, ...runbook }, { actor, effectiveAt }) => ({
       ...ticket,
-      runbooks: [
-        ...(ticket.runbooks ?? []),
-        {
-          ...runbook,
-          startedBy: actor,
-          startedAt: effectiveAt,
-          cycle: ticket.cycle,
-          steps: steps.map((step) => ({ ...step, status: 'waiting' as const })),
-        },
-      ],
+      runbooks: started(ticket.runbooks ?? [], {
+        ...runbook,
+        startedBy: actor,
+        startedAt: effectiveAt,
+        cycle: asOf(ticket, effectiveAt).cycle,
+        steps: steps.map((step) => ({ ...step, status: 'waiting' as const })),
+      }),
     }),
     personal: null,
   }),
@@ -80,7 +78,7 @@ export const workEvents = {
   EvidenceAttached: note<Evidence>({
     says: 'evidence was attached by reference, with the SHA-256 and size of its content',
     publicData: 'all',
-    evolve: (ticket, data) => ({ ...ticket, evidence: [...ticket.evidence, data] }),
+    evolve: (ticket, data, { effectiveAt: at }) => ({ ...ticket, evidence: withOneMore(ticket.evidence, { ...data, at }) }),
     personal: { fields: ['name'], content: 'sha256' },
   }),
 

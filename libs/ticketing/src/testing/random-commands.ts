@@ -358,8 +358,10 @@ export interface LateFact {
   readonly told?: 'any-time' | 'after-moves';
   /** Minutes after which a hold ends by itself. */
   readonly lasts?: number;
-  /** What begins and what ends it: those of a pair are told in the order in which they happened. */
-  readonly pair?: 'touch' | 'link';
+  /** Sent by a policy, because of something in another ticket. */
+  readonly by?: 'policy';
+  /** What begins and what ends it, or takes it over: those of a pair are told in the order in which they happened. */
+  readonly pair?: 'touch' | 'link' | 'acknowledgement';
 }
 
 const FACTS: readonly Omit<LateFact, 'gap' | 'delay'>[] = [
@@ -370,6 +372,10 @@ const FACTS: readonly Omit<LateFact, 'gap' | 'delay'>[] = [
   { name: 'PutOnHold', command: { reason: 'customer', note: 'n' }, lasts: 30 },
   { name: 'SendPublicReply', command: { text: 't' }, told: 'any-time' },
   { name: 'RecordDiagnosticStep', command: { action: 'a', outcome: 'o' }, told: 'any-time' },
+  { name: 'RecordDiagnosticStep', command: { action: 'b', outcome: 'o' }, told: 'any-time' },
+  { name: 'AcknowledgeEscalation', command: {}, told: 'after-moves', pair: 'acknowledgement' },
+  { name: 'AcknowledgeEscalation', command: { by: { id: 'bob' } }, told: 'after-moves', pair: 'acknowledgement' },
+  { name: 'ResolveWithParent', command: { parent: '00000000-0000-4000-8000-000000000003', category: 'x' }, by: 'policy' },
   { name: 'RecordTouchTime', command: { minutes: 5 }, told: 'after-moves' },
   { name: 'StartTouchTime', command: {}, told: 'after-moves', pair: 'touch' },
   { name: 'StartTouchTime', command: { agent: { id: 'bob' } }, told: 'after-moves', pair: 'touch' },

@@ -12,7 +12,8 @@ import type {
   Undelivered,
 } from '../contract/escalation-policy.js';
 import { missingFromHandOff } from '../contract/hand-off.js';
-import { type EscalationChain, evolveChains, nextOf, TOLD_ALREADY, toldAlready } from '../escalation/escalation-chains.js';
+import { type EscalationChain, evolveChains, holderAt, nextOf, TOLD_ALREADY, toldAlready } from '../escalation/escalation-chains.js';
+import { isLate } from '../events/automatic.js';
 import type { ChainStep } from '../events/escalation.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { omitUndefined } from '../plain-json.js';
@@ -136,14 +137,18 @@ export const escalationCommands = {
     decide({ chain, by, note }, ticket, context) {
       const who = namedOrActor(by, context);
       const named = (ticket.sla?.chains ?? []).filter(({ id }) => chain === undefined || id === chain);
-      const acknowledgeable = named.filter(({ ended }) => ended === undefined || ended.because === 'acknowledged');
+      // Where an acknowledgement is told late: as the chains were then.
+      const then = isLate(context) ? context.effectiveAt : undefined;
+      const isOpen = ({ ended }: EscalationChain) => ended === undefined || (then !== undefined && ended.at > then);
+      const holder = (one: EscalationChain) => (then === undefined ? one.acknowledged?.by : holderAt(one, then))?.id;
+      const acknowledgeable = named.filter(
+        (one) => (then === undefined || one.startedAt <= then) && (isOpen(one) || one.ended?.because === 'acknowledged'),
+      );
       // Another acknowledgement takes over a chain, while there is work on the ticket.
       const active = unlessActive(ticket) === undefined;
-      const open = acknowledgeable
-        .filter(({ ended, acknowledged }) => (active || ended === undefined) && acknowledged?.by.id !== who.id)
-        .map(({ id }) => id);
+      const open = acknowledgeable.filter((one) => (active || isOpen(one)) && holder(one) !== who.id).map(({ id }) => id);
       if (open.length > 0) return [event('EscalationAcknowledged', omitUndefined({ chains: open, by: who, note }))];
-      return acknowledgeable.some(({ acknowledged }) => acknowledged?.by.id === who.id)
+      return acknowledgeable.some((one) => holder(one) === who.id)
         ? []
         : refuse('no-escalation-at-work', 'The ticket has no active escalation policy to acknowledge');
     },
@@ -161,7 +166,7 @@ function runChain(
   there: WhoIsThere,
   context: DecisionContext,
 ): readonly Decided<TicketEvents>[] {
-  const { commandId, effectiveAt: now } = context;
+  const { effectiveAt: now } = context;
   const due = nextOf(chain);
   if (due === undefined || due > now || chain.next === undefined) return [];
   const { id: chainId, policy } = chain;
@@ -185,9 +190,7 @@ function runChain(
     ...leadTo.filter((target) => !targets.includes(target)).map((target): PassedOver => ({ target, because: 'not-of-client' })),
   ];
   const passedOver = nobody.length === 0 ? undefined : nobody;
-  const handOn = step.escalateToNextTier
-    ? handOffAutomatically(ticket, contract, chain, deterministicId('escalation', commandId, chainId))
-    : undefined;
+  const handOn = step.escalateToNextTier ? handOffAutomatically(ticket, contract, chain, context) : undefined;
   if (targets.length === 0 && (handOn === undefined || isRefusal(handOn))) return skip(handOn?.refused ?? 'nobody-to-tell', passedOver);
   const notHandedOn = isRefusal(handOn) ? handOn.refused : undefined;
   const notifications = targets.flatMap((target) =>
@@ -258,19 +261,23 @@ function handOffAutomatically(
   ticket: ClockedTicket,
   contract: Contract,
   { id, policy }: EscalationChain,
-  escalationId: string,
+  context: DecisionContext,
 ): Decided<TicketEvents> | Refusal {
   const barred = unlessWorkable(ticket);
   if (barred) return barred;
   const to = nextTier(contract, ticket.tier);
   if (to === undefined) return refuse('tier-not-in-contract', `The contract has no tier above ${ticket.tier}`);
-  const handOff = completeHandOff(omitUndefined({ summary: ticket.summary, vendor: to === 'L4' ? ticket.vendorCase : undefined }), ticket);
+  const handOff = completeHandOff(
+    omitUndefined({ summary: ticket.summary, vendor: to === 'L4' ? ticket.vendorCase : undefined }),
+    ticket,
+    context,
+  );
   if (to === 'L4' && handOff.vendor === undefined) return refuse('no-vendor-case', 'The vendor that would take it is not known');
   const lacks = missingFromHandOff(ticket.tier, to, handOff, contract.handOffs).map(({ field }) => field.replace('handoff.', ''));
   return event(
     'TicketEscalated',
     omitUndefined({
-      escalationId,
+      escalationId: deterministicId('escalation', context.commandId, id),
       from: ticket.tier,
       fromTeam: ticket.team,
       to,

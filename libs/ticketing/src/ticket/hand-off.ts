@@ -1,8 +1,9 @@
-import { deterministicId, type EventOf, isRefusal, type Refusal, refuse } from '#eventsourcing';
+import { type DecisionContext, deterministicId, type EventOf, type Instant, isRefusal, type Refusal, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { Name, OneOf, Part, PartList, PersonRef, Text, TextList, Uuid } from '../command-fields.js';
 import { type Contract, nextTier } from '../contract/contract.js';
 import { type HandOff, missingFromHandOff } from '../contract/hand-off.js';
+import { isLate } from '../events/automatic.js';
 import type { TicketEvents } from '../events/ticket-events.js';
 import { activeWork, handedOver, type HandedOver, isOver, type Ticket } from '../events/ticket.js';
 import { omitUndefined } from '../plain-json.js';
@@ -236,7 +237,7 @@ export const handOffCommands = {
           [{ field: 'tier', message: `must be ${next}` }],
         );
       }
-      const handOff = completeHandOff(handoff, ticket);
+      const handOff = completeHandOff(handoff, ticket, context);
       const missing = missingFromHandOff(ticket.tier, tier, handOff, contract.handOffs);
       if (missing.length > 0)
         return refuse(
@@ -427,16 +428,18 @@ function cameAfterFix(ticket: ClockedTicket): boolean {
   return openedAt !== undefined && ticket.problems?.some(({ fixedAt }) => fixedAt !== undefined && fixedAt < openedAt) === true;
 }
 
-/** A hand-off completed from the ticket: recorded steps, attached logs and diagnostic data. */
-export function completeHandOff(given: HandOffBody, ticket: Ticket): HandOff {
+/** A hand-off completed from the ticket as it was then: recorded steps, attached logs and diagnostic data. */
+export function completeHandOff(given: HandOffBody, ticket: Ticket, context: DecisionContext): HandOff {
+  const isThen = ({ at }: { readonly at: Instant }) => !isLate(context) || at <= context.effectiveAt;
   const attached = (kind: 'log' | 'diagnostic-data'): string[] =>
-    ticket.evidence.filter((evidence) => evidence.kind === kind).map((evidence) => evidence.url);
+    ticket.evidence.filter((evidence) => evidence.kind === kind && isThen(evidence)).map((evidence) => evidence.url);
+  const tried = ticket.stepsTried.filter(isThen).map(({ action, outcome }) => ({ action, outcome }));
   const steps = (given.stepsTried ?? []).map(({ action, outcome }) => ({ action, outcome }));
   return omitUndefined({
     summary: given.summary,
     errorMessages: filled(given.errorMessages ?? []),
     logs: filled([...attached('log'), ...(given.logs ?? [])]),
-    stepsTried: filled([...ticket.stepsTried, ...steps]),
+    stepsTried: filled([...tried, ...steps]),
     stepsToReproduce: filled(given.stepsToReproduce ?? []),
     notReproducibleBecause: given.notReproducibleBecause,
     diagnosticData: filled([...attached('diagnostic-data'), ...(given.diagnosticData ?? [])]),

@@ -324,6 +324,87 @@ describe('a fact that is told late', () => {
     expect(desk.tell('RecordVendorReply', { text: 't' }, 25, 30)).toMatchObject({ refused: 'no-vendor-case' });
   });
 
+  it('stands among what was tried and attached at its time, and a hand-off carries only what there was then', () => {
+    const desk = new Desk(always).open(0);
+    desk.tell('RecordDiagnosticStep', { action: 'third', outcome: 'o' }, 30);
+    desk.tell('RecordDiagnosticStep', { action: 'first', outcome: 'o' }, 10, 40);
+    desk.tell('RecordDiagnosticStep', { action: 'second', outcome: 'o' }, 20, 41);
+    expect(desk.ticket.stepsTried.map(({ action, at: when }) => [action, minuteOf(when)])).toEqual([
+      ['first', 10],
+      ['second', 20],
+      ['third', 30],
+    ]);
+    desk.tell('EscalateToTier', { tier: 'L2', reason: 'r', handoff: { ...completeHandOff, stepsTried: [] } }, 25, 50);
+    expect(desk.events.at(-1)).toMatchObject({
+      type: 'TicketEscalated',
+      data: { handOff: { stepsTried: [{ action: 'first' }, { action: 'second' }] } },
+    });
+  });
+
+  describe('about an escalation policy', () => {
+    const paging = (acknowledgedFor?: number): Partial<Contract> => ({
+      ...always,
+      escalationPolicies: [
+        {
+          name: 'untouched',
+          trigger: { on: 'opened' },
+          steps: [
+            { after: 60 * MINUTE, targets: [{ kind: 'person', person: { id: 'boss' } }] },
+            { after: 600 * MINUTE, targets: [{ kind: 'person', person: { id: 'board' } }] },
+          ],
+          ...(acknowledgedFor && { acknowledgedFor }),
+        },
+      ],
+    });
+    const paged = (acknowledgedFor?: number) => {
+      const desk = new Desk(paging(acknowledgedFor)).open(0);
+      desk.look(61);
+      return desk;
+    };
+    const chain = (desk: Desk) => desk.ticket.sla.chains[0];
+
+    it('is an acknowledgement before its end, after which its steps were done on what was believed', () => {
+      const desk = paged();
+      desk.tell('ResolveTicket', { category: 'x', article: 'KB-1' }, 100);
+      expect(desk.tell('AcknowledgeEscalation', {}, 30, 120)).toEqual(['EscalationAcknowledged']);
+      expect(chain(desk)).toMatchObject({
+        ended: { because: 'acknowledged', at: at(30) },
+        acknowledged: { by: { id: 'ada' } },
+        steps: [{ at: at(60), onBelief: true }],
+      });
+      expect(desk.tell('AcknowledgeEscalation', {}, 110, 120)).toEqual([]);
+      const over = paged();
+      over.tell('ResolveTicket', { category: 'x', article: 'KB-1' }, 100);
+      expect(over.tell('AcknowledgeEscalation', {}, 110, 120)).toMatchObject({ refused: 'no-escalation-at-work' });
+    });
+
+    it('is taken over by an acknowledgement that came after it, as if both had been told on time', () => {
+      const desk = paged();
+      desk.tell('AcknowledgeEscalation', {}, 70);
+      expect(desk.tell('AcknowledgeEscalation', { by: { id: 'bob' } }, 65, 120)).toEqual(['EscalationAcknowledged']);
+      expect(chain(desk)).toMatchObject({
+        ended: { because: 'acknowledged', at: at(65) },
+        acknowledged: { by: { id: 'ada' }, at: at(70) },
+        takenOver: [{ by: { id: 'bob' }, at: at(65) }],
+      });
+    });
+
+    it('leaves what was done after an acknowledgement had lapsed', () => {
+      const desk = new Desk(paging(20 * MINUTE)).open(0);
+      desk.look(61);
+      desk.tell('AcknowledgeEscalation', {}, 10, 120);
+      expect(chain(desk)?.steps).toMatchObject([{ at: at(60) }]);
+      expect(chain(desk)?.steps[0]).not.toHaveProperty('onBelief');
+    });
+
+    it('is a first response that ended it before the ticket was resolved', () => {
+      const desk = paged();
+      desk.tell('ResolveTicket', { category: 'x', article: 'KB-1' }, 100);
+      desk.tell('SendPublicReply', { text: 't' }, 30, 120);
+      expect(chain(desk)).toMatchObject({ ended: { because: 'responded', at: at(30) }, steps: [{ onBelief: true }] });
+    });
+  });
+
   it('answers no reply that came after it', () => {
     const desk = new Desk({ ...always, lateReplies: { within: 'flag' } }).open(0);
     desk.tell('ResolveTicket', { category: 'x', article: 'KB-1' }, 10);
@@ -689,7 +770,8 @@ function reported(fold: TicketFold | null) {
     firstResponseAt: facts.firstResponseAt,
     closedAt: facts.closedAt,
     escalations: [facts.escalations, facts.deescalations],
-    handOffs: facts.handOffs.map(({ escalationId: _, ...rest }) => JSON.stringify(rest)),
+    // A hand-off carries what was told before it, and is as good as that.
+    handOffs: facts.handOffs.map(({ escalationId: _, quality: _quality, ...rest }) => JSON.stringify(rest)),
     stays: facts.stays.map(({ tier, since }) => [tier, since].join()),
     since: [facts.since, facts.atTierSince, facts.queueState],
     touchSeconds: facts.touchSeconds,
@@ -734,9 +816,21 @@ function standing(desk: Desk, end: Instant) {
     bobHasIt: assignee?.id === 'bob',
     ratings: desk.events.flatMap(({ type, data }) => (type === 'SatisfactionRecorded' ? [data.cycle] : [])),
     touched: Object.fromEntries(Object.entries(touched).filter(([, seconds]) => seconds !== 0)),
-    steps: stepsTried.length,
+    steps: stepsTried.map(({ action, at: when }) => `${when} ${action}`),
     parts: desk.parts.map(({ tier, impact, urgency }) => [tier, impact, urgency].join()).sort(),
     links: links.map(({ relation }) => relation).sort(),
+    chains: sla.chains.map(({ policy: { name }, startedAt, ended, acknowledged, takenOver = [] }) =>
+      [
+        name,
+        startedAt,
+        ended?.because,
+        ended?.at,
+        acknowledged?.by.id,
+        acknowledged?.at,
+        ...takenOver.map(({ by, at }) => by.id + at),
+      ].join(),
+    ),
+    onBelief: sla.chains.flatMap(({ ended, steps }) => steps.filter(({ at, onBelief }) => ended && at > ended.at !== (onBelief ?? false))),
   };
 }
 
@@ -759,6 +853,16 @@ describe('lives that are told in any order, with any delay', () => {
     ),
     reopen: fc.constantFrom('new-cycle' as const, 'continue' as const),
     quietTime: fc.constantFrom(0, 2 * MINUTE, 60 * MINUTE),
+    escalationPolicies: fc.constant<Contract['escalationPolicies']>([
+      {
+        name: 'untouched',
+        trigger: { on: 'opened' },
+        steps: [
+          { after: 90 * MINUTE, targets: [{ kind: 'person', person: { id: 'boss' } }] },
+          { after: 600 * MINUTE, targets: [{ kind: 'person', person: { id: 'board' } }] },
+        ],
+      },
+    ]),
   });
 
   it('end like those recorded on time: verdicts, moments with their restatements, and counts', () => {
@@ -771,7 +875,7 @@ describe('lives that are told in any order, with any delay', () => {
         fc.array(fc.integer({ min: 0, max: 2000 }), { maxLength: 4 }),
         (terms, facts, openingDelay, looks, assignments) => {
           const prompt = new Desk({ ...terms, quietTime: 0 }).open(0);
-          const telling: (Pick<LateFact, 'name' | 'command'> & { readonly happened: number; told: number })[] = [];
+          const telling: (Pick<LateFact, 'name' | 'command'> & { readonly happened: number; told: number; readonly actor: Actor })[] = [];
           let now = 0;
           let toldSoFar = openingDelay;
           let begunSince = openingDelay;
@@ -780,12 +884,13 @@ describe('lives that are told in any order, with any delay', () => {
           // Whom a policy gives it to depends on when: only where people give it to nobody.
           const byPolicy = facts.some(({ name }) => /^(Assign|Unassign|TakeOver)/.test(name)) ? [] : assignments;
           const between = (from: number, to: number) => byPolicy.filter((when) => when > from && when <= to).sort((a, b) => a - b);
-          for (const { name, command: said, gap, delay, ends, told: order, pair, lasts } of facts) {
+          for (const { name, command: said, gap, delay, ends, told: order, pair, lasts, by } of facts) {
+            const actor = by === 'policy' ? policy : ada;
             for (const when of between(now, now + gap)) prompt.assign(when);
             now += gap;
             prompt.look(now);
             const command = lasts === undefined ? said : { ...said, until: at(now + lasts) };
-            const decided = prompt.tell(name, command as never, now);
+            const decided = prompt.tell(name, command as never, now, now, actor);
             if (isRefusal(decided) || decided.length === 0) continue;
             const told = Math.max(now + delay, order === 'any-time' ? begunSince : toldSoFar, pairs.get(pair) ?? 0);
             if (pair !== undefined) pairs.set(pair, told);
@@ -793,7 +898,7 @@ describe('lives that are told in any order, with any delay', () => {
             if (ends) for (const one of telling) one.told = Math.min(one.told, told);
             if (order === undefined) toldSoFar = told;
             if (name === 'ReopenTicket' || name === 'RecordRequesterReply') begunSince = told;
-            telling.push({ name, command, happened: now, told });
+            telling.push({ name, command, happened: now, told, actor });
           }
           const end = Math.max(now, ...telling.map(({ told }) => told), openingDelay) + 5000;
           for (const when of between(now, end)) prompt.assign(when);
@@ -805,7 +910,7 @@ describe('lives that are told in any order, with any delay', () => {
               when: one.told,
               act: () => {
                 late.tell('EndHold', {}, one.told, one.told, TIMEKEEPER);
-                expect(isRefusal(late.tell(one.name, one.command as never, one.happened, one.told))).toBe(false);
+                expect(isRefusal(late.tell(one.name, one.command as never, one.happened, one.told, one.actor))).toBe(false);
               },
             })),
             ...looks.filter((when) => when >= openingDelay && when < end).map((when) => ({ when, act: () => late.look(when) })),

@@ -1,7 +1,7 @@
 import { deterministicId, type Instant, parseInstant, refuse } from '#eventsourcing';
 import { JSONSchema } from 'class-validator-jsonschema';
 import { DateTime, Name, OneOf, Part, Pattern, PersonRef, Text, WholeNumber } from '../command-fields.js';
-import { omitUndefined, same } from '../plain-json.js';
+import { omitUndefined, same, without } from '../plain-json.js';
 import { isAutomatic } from '../events/automatic.js';
 import { EVIDENCE_KINDS, type EvidenceKind, HOLD_REASONS, type HoldReason, type Tier } from '../vocabulary.js';
 import { command, internal, TicketCommand, type TicketCommandDefinitions } from './command.js';
@@ -223,7 +223,7 @@ export const workCommands = {
       const evidence = { name, kind, url, mediaType, sha256, bytes };
       const known = ticket.evidence.find((other) => other.name === name);
       if (known === undefined) return [event('EvidenceAttached', evidence)];
-      return same(known, evidence)
+      return same(without(known, 'at'), evidence)
         ? []
         : refuse('evidence-exists', `Evidence named ${name} is already attached, with other content: evidence is not replaced`, [
             { field: 'name', message: 'must be new to this ticket' },

@@ -60,7 +60,7 @@ import { webhooks } from './webhooks.js';
 /** The read models of tickets, in the order in which a change becomes visible. */
 export const ticketViews: ProjectionGroup<TicketFold | null, TicketEvents> = {
   name: 'tickets',
-  version: 11,
+  version: 12,
   streamPrefix: 'ticket-',
   aggregate: ticketWithoutClocks,
   initial: null,
