@@ -27,6 +27,7 @@ export class Connection {
   #users = 0;
   #lastAnswer = 0;
   #reset: Promise<void> | undefined;
+  #renewals = 0;
   #asking: Promise<void> | undefined;
 
   private constructor(readonly url: string) {
@@ -53,6 +54,11 @@ export class Connection {
     return client;
   }
 
+  /** How often every call of the client was ended. To the client, a read that was under way then looks as if it had come to its end. */
+  get renewals(): number {
+    return this.#renewals;
+  }
+
   /** Notes that the server has answered an append. */
   answered(): void {
     this.#lastAnswer = Date.now();
@@ -64,9 +70,12 @@ export class Connection {
    */
   async renewIfSilentSince(since: number): Promise<void> {
     if (this.#lastAnswer >= since) return;
-    this.#reset ??= ended(this.#client).finally(() => {
-      this.#reset = undefined;
-    });
+    if (this.#reset === undefined) {
+      this.#renewals++;
+      this.#reset = ended(this.#client).finally(() => {
+        this.#reset = undefined;
+      });
+    }
     await this.#reset;
   }
 

@@ -149,14 +149,18 @@ describe('when the line to the server breaks', () => {
     expect(events.length).toBe(300);
   });
 
-  it('an append that is never answered is repeated on a new call', async () => {
+  it('an append that is never answered is repeated on a new call, and so is what is read meanwhile', async () => {
     await remote.append(stream, 'no-stream', some(1));
     line.freeze();
+    const reading = Promise.all([collect(remote.readStream(stream)), remote.end()]);
     const appending = remote.append(stream, 0, some(1));
     await retrying();
     await line.mend();
     expect((await appending).revision).toBe(1);
     expect((await collect(store.readStream(stream))).length).toBe(2);
+    const [read, end] = await reading;
+    expect([read.length > 0, end]).toEqual([true, expect.anything()]);
+    expect(end).not.toBe('start');
   });
 
   it('gives up after its patience, and works again later', async () => {

@@ -160,8 +160,8 @@ export class EventStoreDB extends EventStore {
     for (let failures = 1; ; failures++) {
       try {
         // From the leader: a follower may lack the latest appends, and no revision guards a refusal.
-        const reading = this.#connection.client.readStream(stream, { fromRevision: BigInt(next), requiresLeader: true });
-        for await (const { event } of complete(reading)) {
+        const reading = () => this.#connection.client.readStream(stream, { fromRevision: BigInt(next), requiresLeader: true });
+        for await (const { event } of this.#whole(reading)) {
           if (event === undefined) continue;
           const opened = await this.#opened(ownEvent(event) ?? foreignEvent(event));
           next = opened.revision + 1;
@@ -311,9 +311,18 @@ export class EventStoreDB extends EventStore {
     }
   }
 
+  /** Everything that a read returns. @throws Error if the connection ended it before */
+  async *#whole<Item extends object>(read: () => StreamingRead<Item>): AsyncGenerator<Item> {
+    const { renewals } = this.#connection;
+    yield* complete(read());
+    if (this.#connection.renewals !== renewals) throw new Error('the read was ended before it had everything');
+  }
+
   /** Where the log ends now; one attempt. */
   async #end(): Promise<Position | 'start'> {
-    for await (const { event } of complete(this.#connection.client.readAll({ direction: BACKWARDS, fromPosition: END, maxCount: 1 }))) {
+    for await (const { event } of this.#whole(() =>
+      this.#connection.client.readAll({ direction: BACKWARDS, fromPosition: END, maxCount: 1 }),
+    )) {
       if (event !== undefined) return { commit: event.position.commit, prepare: event.position.prepare };
     }
     return 'start';
@@ -328,7 +337,8 @@ export class EventStoreDB extends EventStore {
   /** The event at a position, by any program; one attempt. */
   async #storedAt({ commit, prepare }: Position) {
     const options = { direction: FORWARDS, fromPosition: { commit, prepare }, maxCount: 1 } as const;
-    for await (const { event } of complete(this.#connection.client.readAll(options))) if (event?.position.commit === commit) return event;
+    for await (const { event } of this.#whole(() => this.#connection.client.readAll(options)))
+      if (event?.position.commit === commit) return event;
     return undefined;
   }
 
@@ -340,7 +350,7 @@ export class EventStoreDB extends EventStore {
   /** The last event stored before a time, in milliseconds since 1970; one attempt. Reads back from the next landmark. */
   async #lastStoredBefore(millis: number): Promise<Position | 'start'> {
     const fromPosition = (await this.#landmarkFrom(millis)) ?? END;
-    for await (const { event } of complete(this.#connection.client.readAll({ direction: BACKWARDS, fromPosition }))) {
+    for await (const { event } of this.#whole(() => this.#connection.client.readAll({ direction: BACKWARDS, fromPosition }))) {
       if (event !== undefined && event.created.getTime() < millis)
         return { commit: event.position.commit, prepare: event.position.prepare };
     }
@@ -356,10 +366,11 @@ export class EventStoreDB extends EventStore {
 
   /** The first landmark in a direction. */
   async #landmarkAt(direction: Direction, fromRevision: ReadRevision): Promise<Landmark<Position> | undefined> {
-    if (this.#landmarks === undefined) return undefined;
+    const landmarks = this.#landmarks;
+    if (landmarks === undefined) return undefined;
     const options = { direction, fromRevision, maxCount: 1 };
     try {
-      for await (const { event } of complete(this.#connection.client.readStream(this.#landmarks, options))) {
+      for await (const { event } of this.#whole(() => this.#connection.client.readStream(landmarks, options))) {
         if (event?.position !== undefined) return { revision: event.revision, created: event.created.getTime(), place: event.position };
       }
     } catch (error) {
