@@ -250,4 +250,39 @@ describe('a requester', () => {
     }
     expect((await ask(jane.token, 'GET', `${path}/conversation?x=1`)).json.code).toBe('invalid-query');
   });
+
+  it('lists their own tickets without how the desk works on them, and cannot ask for it either', async () => {
+    const id = `jane-${randomUUID()}`;
+    const desk = await issue({ kind: 'person', id: 'ada', roles: ['lead'] });
+    const jane = await issue({ kind: 'person', id, roles: ['requester'] });
+    const { ticketId } = (await ask(jane.token, 'POST', '/v1/tickets', { ...opening, reporter: { id } })).json;
+    await ask(desk.token, 'POST', `/v1/tickets/${ticketId}/assignment`, { assignee: { id: 'ada' } });
+    const { revision } = (await ask(desk.token, 'POST', `/v1/tickets/${ticketId}/internal-notes`, { text: 'fraud' })).json;
+    const list = `/v1/tickets?reporter=${id}`;
+    const ofDesk = await eventually(
+      () => ask(desk.token, 'GET', list),
+      ({ json }) => json.items[0]?.revision === revision,
+    );
+    const { tier, assignee, securityIncident, proposed, ...line } = ofDesk.json.items[0];
+    expect({ tier, assignee, securityIncident, proposed }).toEqual({
+      ...{ tier: 'L1', assignee: { id: 'ada' }, securityIncident: false, proposed: false },
+    });
+    const now = new Date().toISOString();
+    for (const more of ['', `&asOf=${now}`, '&changedSince=start']) {
+      const { json, text } = await ask(jane.token, 'GET', list + more);
+      expect([more, json.items?.[0] ?? text]).toEqual([more, line]);
+    }
+    for (const asked of ['q=fraud', 'tier=L1', 'assignee=ada', 'assigned=true', 'securityIncident=true', 'proposed=false', 'team=t']) {
+      for (const more of ['', `&asOf=${now}`, '&changedSince=start']) {
+        const { status, json } = await ask(jane.token, 'GET', `${list}&${asked}${more}`);
+        const [name] = asked.split('=');
+        expect([asked, more, status, json.code, json.detail]).toEqual([
+          ...[asked, more, 403, 'forbidden', `Only the desk may ask for tickets by \`${name}\``],
+        ]);
+      }
+    }
+    const counts = (by: string) => ask(jane.token, 'GET', `/v1/ticket-counts?by=${by}`);
+    expect((await counts('status')).json.items).toEqual([{ value: 'open', count: 1 }]);
+    expect((await counts('assignee')).status).toBe(403);
+  });
 });

@@ -20,6 +20,8 @@ import { countBy, type Counted, type Page, readPage, type Sources, waitForPositi
 import { boardCriteria, type SlaBoardAsked, type SlaBoardPage } from './sla-board-query.js';
 import { TICKET_INSTANTS } from './ticket-instants.js';
 import {
+  filterRefusal,
+  hiddenFrom,
   type ListedTicket,
   type ListPlace,
   ofWords,
@@ -36,9 +38,13 @@ export async function readPastTickets(
   sources: Sources,
   { filter, order, limit, after, when }: TicketListAskedFor & { readonly when: When },
 ): Promise<Page<ListedTicket> | Refusal> {
+  const refused = filterRefusal(sources, filter);
+  if (refused !== undefined) return refused;
   const criteria = () => pastCriteria(sources, when, filter, order, after);
   const page = await readInstants(sources, when, { filter: criteria, sort: Object.fromEntries(TICKET_ORDERS[order]), limit });
-  return isRefusal(page) ? page : { ...page, items: page.items.map((item) => shown<ListedTicket>(item, ticketListLineSchema.entries)) };
+  const { entries } = ticketListLineSchema;
+  const hidden = hiddenFrom(sources);
+  return isRefusal(page) ? page : { ...page, items: page.items.map((item) => shown<ListedTicket>(item, entries, hidden)) };
 }
 
 export interface CountsAsked {
@@ -70,6 +76,8 @@ export async function readTicketCounts(
   sources: Sources,
   { by, filter, when, atLeast }: CountsAsked,
 ): Promise<readonly Counted[] | Refusal> {
+  const refused = filterRefusal(sources, filter, by);
+  if (refused !== undefined) return refused;
   const past = isPast(when);
   const behind = past ? await sources.instants.caughtUp() : await waitForPosition(sources, ticketViews, atLeast);
   if (behind !== undefined) return behind;
@@ -159,7 +167,11 @@ function byTicket<Said>(said: Said): Said {
 }
 
 /** A document as in the live view. */
-function shown<Doc extends ViewDocument<object>>(instant: TicketInstant, entries: Readonly<Record<string, unknown>>): Doc {
-  const fields = Object.entries(instant).filter(([field]) => Object.hasOwn(entries, field));
+function shown<Doc extends ViewDocument<object>>(
+  instant: TicketInstant,
+  entries: Readonly<Record<string, unknown>>,
+  hidden: readonly string[] = [],
+): Doc {
+  const fields = Object.entries(instant).filter(([field]) => Object.hasOwn(entries, field) && !hidden.includes(field));
   return { _id: instant.ticketId, ...Object.fromEntries(fields), revision: instant.revision, position: instant.position } as Doc;
 }

@@ -1,8 +1,10 @@
-import type { Instant, Position, Refusal } from '#eventsourcing';
+import { type Instant, type Position, refuse, type Refusal } from '#eventsourcing';
 import type { ViewDocument } from '#mongo';
 import {
   type Channel,
+  type Forbidden,
   type Priority,
+  SHOWN_TO_DESK,
   ticketList,
   type TicketKind,
   type TicketListEntry,
@@ -81,10 +83,26 @@ export type ListPlace = readonly (string | number)[];
 
 /** Fields used only for searching. */
 const HIDDEN = ['words', 'categories', 'resolvedTimes', 'closedTimes'] as const satisfies readonly (keyof TicketListEntry)[];
-type Hidden = (typeof HIDDEN)[number];
+type ShownToDesk = (typeof SHOWN_TO_DESK)[number];
+type Listed = Omit<TicketListEntry, (typeof HIDDEN)[number] | ShownToDesk> & Partial<Pick<TicketListEntry, ShownToDesk>>;
 
-/** A ticket in a list. */
-export type ListedTicket = Omit<ViewDocument<TicketListEntry>, Hidden>;
+/** A ticket in a list; for requesters, without what only the desk is shown. */
+export type ListedTicket = ViewDocument<Listed>;
+
+/** The fields of the list that an asker is not shown. */
+export function hiddenFrom({ scope }: Pick<Sources, 'scope'>): readonly string[] {
+  return scope.reporter === undefined ? HIDDEN : [...HIDDEN, ...SHOWN_TO_DESK];
+}
+
+/** Filters that would tell requesters what they are not shown: words are also those of notes and hand-offs. */
+const FILTERS_OF_DESK = [...SHOWN_TO_DESK, 'assigned', 'q'] as const;
+
+/** Why an asker may not filter a list like this, or count its tickets by a field. */
+export function filterRefusal({ scope }: Pick<Sources, 'scope'>, filter: TicketListFilter, by?: string): Forbidden | undefined {
+  if (scope.reporter === undefined) return undefined;
+  const name = FILTERS_OF_DESK.find((one) => filter[one] !== undefined || one === by);
+  return name && refuse('forbidden', `Only the desk may ask for tickets by \`${name}\``);
+}
 
 /** The place of a ticket in an order. */
 export function placeIn(order: TicketOrder, ticket: ListedTicket): ListPlace {
@@ -105,23 +123,23 @@ export async function readTicketList(
   sources: Sources,
   { filter, order, limit, after, atLeast }: TicketListAskedFor,
 ): Promise<Page<ListedTicket> | Refusal> {
-  const behind = await waitForPosition(sources, ticketViews, atLeast);
-  if (behind !== undefined) return behind;
-  return readTickets<Omit<TicketListEntry, Hidden>>(sources, ticketList, {
+  const refused = filterRefusal(sources, filter) ?? (await waitForPosition(sources, ticketViews, atLeast));
+  if (refused !== undefined) return refused;
+  return readTickets<Listed>(sources, ticketList, {
     filter: ticketListCriteria(filter, order, after),
     sort: Object.fromEntries(TICKET_ORDERS[order]),
     limit,
-    hidden: HIDDEN,
+    hidden: hiddenFrom(sources),
   });
 }
 
 /** The tickets that match a filter and have changed since a position. */
-export function readChangedTickets(
+export async function readChangedTickets(
   sources: Sources,
   { filter, ...asked }: ChangesAsked & { readonly filter: TicketListFilter },
 ): Promise<Changes<ListedTicket> | Refusal> {
-  const changed = { view: ticketList.name, filter: ticketListCriteria(filter, 'openedAt'), hidden: HIDDEN };
-  return readChanged<ListedTicket>(sources, changed, asked);
+  const changed = { view: ticketList.name, filter: ticketListCriteria(filter, 'openedAt'), hidden: hiddenFrom(sources) };
+  return filterRefusal(sources, filter) ?? readChanged<ListedTicket>(sources, changed, asked);
 }
 
 /** Parameter → field that must be equal. */

@@ -5,24 +5,43 @@ import { PRIORITIES } from '../vocabulary.js';
 import { ticketDetailsSchema } from './ticket-details.js';
 import type { TicketFold } from './ticket-fold.js';
 import { queueEntrySchema } from './tier-queue.js';
-import { about, flag, instant, listOf, open, parts, type Static, text } from '../schema.js';
+import { about, flag, instant, listOf, open, optional, parts, type Static, text } from '../schema.js';
 import { documentSchema } from './stored.js';
+
+/** What everybody who sees a ticket in a list is shown. */
+const shownToAll = {
+  ...parts(openingSchema, 'client', 'kind', 'summary', 'reporter', 'channel', 'impact', 'urgency', 'priority'),
+  ...parts(openingSchema, 'service', 'component', 'category'),
+  ...parts(ticketFactsSchema, 'majorIncident'),
+  ...parts(ticketDetailsSchema, 'status', 'openedAt', 'resolvedAt', 'closedAt', 'updatedAt'),
+  ...parts(queueEntrySchema, 'rank'),
+};
+
+/** What only the desk is shown: how it works on the ticket. */
+const shownToDesk = {
+  ...parts(openingSchema, 'tier', 'team'),
+  ...parts(ticketFactsSchema, 'securityIncident', 'assignee'),
+  proposed: about(flag, "Whether an assistant's proposal is awaiting approval"),
+};
+
+/** Fields of the ticket list that requesters are not shown. */
+export const SHOWN_TO_DESK = Object.keys(shownToDesk) as readonly (keyof typeof shownToDesk)[];
 
 export const ticketListLineSchema = about(
   open({
-    ...parts(openingSchema, 'client', 'kind', 'summary', 'reporter', 'channel', 'tier', 'impact', 'urgency', 'priority'),
-    ...parts(openingSchema, 'team', 'service', 'component', 'category'),
-    ...parts(ticketFactsSchema, 'majorIncident', 'securityIncident', 'assignee'),
-    ...parts(ticketDetailsSchema, 'status', 'openedAt', 'resolvedAt', 'closedAt', 'updatedAt'),
-    ...parts(queueEntrySchema, 'rank'),
-    proposed: about(flag, "Whether an assistant's proposal is awaiting approval"),
+    ...shownToAll,
+    ...shownToDesk,
+    tier: optional(shownToDesk.tier),
+    securityIncident: optional(shownToDesk.securityIncident),
+    proposed: optional(shownToDesk.proposed),
   }),
-  'A ticket in the ticket list',
+  'A ticket in the ticket list. Requesters are not shown `tier`, `team`, `assignee`, `securityIncident` and `proposed`',
 );
 
 const ticketListEntrySchema = about(
   open({
-    ...ticketListLineSchema.entries,
+    ...shownToAll,
+    ...shownToDesk,
     categories: about(listOf(text), 'The category and its parents: `hardware/printer` is also `hardware`'),
     resolvedTimes: about(listOf(instant), 'Every time it was resolved, even if reopened since'),
     closedTimes: about(listOf(instant), 'Every time it was closed, even if reopened since'),
