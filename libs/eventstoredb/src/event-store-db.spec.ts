@@ -67,19 +67,19 @@ describe('where a time is in the log', () => {
     const guided = EventStoreDB.connect(own.url, { landmarks: 'landmarks-1' });
     const other = EventStoreDB.connect(own.url, { landmarks: 'landmarks-2' });
     try {
-      for (let hour = 0; hour < 48; hour++) {
-        for (let part = 0; part < 6; part++) {
-          clock = began + hour * HOUR + part * 600_000 - (part % 2) * 20_000;
+      for (let hour = 0; hour < 20; hour++) {
+        for (let part = 0; part < 3; part++) {
+          clock = began + hour * HOUR + part * 1_200_000 - (part % 2) * 20_000;
           await plain.append(`${freshCategory()}-1`, 'no-stream', some(2));
         }
         clock -= 30_000;
         // None for a night.
-        if (hour < 20 || hour > 30) await writer.appendToStream('landmarks-1', jsonEvent({ type: 'Landmark', data: {} }));
+        if (hour < 8 || hour > 12) await writer.appendToStream('landmarks-1', jsonEvent({ type: 'Landmark', data: {} }));
       }
-      const times = Array.from({ length: 56 }, (_, index) => instantFrom(began - HOUR + index * 0.85 * HOUR));
+      const times = Array.from({ length: 24 }, (_, index) => instantFrom(began - HOUR + index * 0.85 * HOUR));
       const found = async (store: EventStoreDB) => Promise.all(times.map((time) => store.lastBefore(time)));
       const expected = await found(plain);
-      expect(new Set(expected.map((place) => (place === 'start' ? place : place.commit))).size).toBeGreaterThan(45);
+      expect(new Set(expected.map((place) => (place === 'start' ? place : place.commit))).size).toBeGreaterThan(20);
       expect(await found(guided)).toEqual(expected);
       expect(await found(other)).toEqual(expected);
       await writer.setStreamMetadata('landmarks-1', { truncateBefore: 10 });
