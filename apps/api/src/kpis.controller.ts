@@ -7,6 +7,7 @@ import {
   canonicalJson,
   CHANNELS,
   CLOCK_KINDS,
+  CURRENCY,
   DEFAULT_DAYS,
   DIMENSIONS,
   HIGHEST_RATE,
@@ -62,10 +63,10 @@ const hourlyRates: Parameter<HourlyRates> = {
 };
 
 const currency: Parameter<string> = {
-  parse: (given) => (/^[A-Z]{3}$/.test(given) ? given : undefined),
-  rule: 'must be a currency by its ISO 4217 code, such as EUR',
+  parse: (given) => (CURRENCY.pattern.test(given) ? given : undefined),
+  rule: CURRENCY.rule,
   description: 'Currency of `rates`, by its ISO 4217 code: named in the response',
-  schema: { type: 'string', pattern: '^[A-Z]{3}$' },
+  schema: { type: 'string', pattern: CURRENCY.pattern.source },
 };
 
 /** Filters of reports. */

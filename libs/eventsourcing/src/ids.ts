@@ -1,8 +1,8 @@
 import { parse, v5 } from 'uuid';
+import type { Instant } from './instant.js';
 
 /** Matches a UUID in lower case. */
 export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-import type { Instant } from './instant.js';
 
 /** Namespace of this product's deterministic ids (RFC 9562, version 5). Changing it would break idempotency. */
 const NAMESPACE = parse('6f1c2a52-5a4e-5d0e-9a53-7d1f1c9c2b11');

@@ -8,7 +8,7 @@ export * from './contract/contract.js';
 export type { Message } from './contract/escalation-message.js';
 export * from './contract/escalation-policy.js';
 export * from './contract/hand-off.js';
-export { type HourlyRates, HIGHEST_RATE, weightsOf } from './contract/rates.js';
+export { CURRENCY, type HourlyRates, HIGHEST_RATE, weightsOf } from './contract/rates.js';
 export { faultsOfPublicHolidays, type PublicHolidays } from './contract/public-holidays.js';
 export * from './events/assignment.js';
 export * from './events/escalation.js';

@@ -15,7 +15,10 @@ export function weightsOf(perHour: HourlyRates): Readonly<Record<Tier, number>> 
   return Object.fromEntries(TIERS.map((tier) => [tier, perHour[tier] ?? DEFAULT_WEIGHTS[tier] * perHour.L1])) as Record<Tier, number>;
 }
 
-export const currencySchema = matching(/^[A-Z]{3}$/, 'must be a currency by its ISO 4217 code, such as EUR');
+/** A currency, by its ISO 4217 code, and what is said of anything else. */
+export const CURRENCY = { pattern: /^[A-Z]{3}$/, rule: 'must be a currency by its ISO 4217 code, such as EUR' };
+
+export const currencySchema = matching(CURRENCY.pattern, CURRENCY.rule);
 
 export const ratesSchema = withRule(
   fields({
