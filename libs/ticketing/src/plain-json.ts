@@ -14,6 +14,15 @@ export function without<Fields extends object, Key extends keyof Fields>(fields:
   return kept as Fields;
 }
 
+/** Entries, oldest first, with one more, which may be told late. @param time the field with the time of an entry */
+export function withOneMore<Time extends string, Entry extends Readonly<Record<Time, string>>>(
+  entries: readonly Entry[],
+  entry: Entry,
+  time: Time,
+): readonly Entry[] {
+  return entries.toSpliced(entries.findLastIndex((one) => one[time] <= entry[time]) + 1, 0, entry);
+}
+
 /** JSON text that is the same for the same content, whatever the order of its fields. */
 export function canonicalJson(content: object): string {
   return JSON.stringify(content, (_key, value: unknown) =>

@@ -12,7 +12,7 @@ import {
   passedOverSchema,
   UNDELIVERED,
 } from '../contract/escalation-policy.js';
-import { omitUndefined, same, without } from '../plain-json.js';
+import { omitUndefined, same, without, withOneMore } from '../plain-json.js';
 import type { ClockIdentity } from '../events/sla.js';
 import { ticketEvents, type TicketEvents } from '../events/ticket-events.js';
 import { ended, type SlaClocks } from '../sla/sla-clock.js';
@@ -277,9 +277,7 @@ function evolveChain(
         revision,
         until: acknowledgedFor === undefined || chain.next === undefined ? undefined : instantFrom(epochMillis(at) + acknowledgedFor),
       });
-      const known = acknowledgements(chain);
-      const earlier = known.filter((one) => one.at <= at);
-      const all = [...earlier, acknowledged, ...known.slice(earlier.length)];
+      const all = withOneMore(acknowledgements(chain), acknowledged, 'at');
       const answered = { ...chain, ...acknowledgedBy(all), steps: onBeliefBetween(chain.steps, at, acknowledged.until) };
       const ends = acknowledged.until === undefined && (chain.ended === undefined || cameBefore);
       return ends ? { ...answered, ended: { because: 'acknowledged', at, revision } } : answered;

@@ -1,8 +1,8 @@
 import type { HandOff } from '../contract/hand-off.js';
-import { omitUndefined } from '../plain-json.js';
+import { omitUndefined, withOneMore } from '../plain-json.js';
 import type { Person, SkipReason, Tier } from '../vocabulary.js';
 import { move, note, unchanged } from './definition.js';
-import { handedOver, moveTo, withActiveWork, withOneMore } from './ticket.js';
+import { handedOver, moveTo, withActiveWork } from './ticket.js';
 
 export const handOffEvents = {
   TicketEscalated: move<{
@@ -154,7 +154,7 @@ export const handOffEvents = {
     publicData: 'all',
     evolve: (ticket, { consultationId, to, question }, { effectiveAt: at }) => ({
       ...ticket,
-      consultations: withOneMore(ticket.consultations, { id: consultationId, tier: to, question, at }),
+      consultations: withOneMore(ticket.consultations, { id: consultationId, tier: to, question, at }, 'at'),
     }),
     personal: null,
   }),

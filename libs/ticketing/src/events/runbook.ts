@@ -56,11 +56,6 @@ interface Tick {
   readonly at: Instant;
 }
 
-/** The runs, oldest first, with one more, which may be told late. */
-export function started(runs: readonly RunbookRun[], run: RunbookRun): readonly RunbookRun[] {
-  return runs.toSpliced(runs.findLastIndex(({ startedAt }) => startedAt <= run.startedAt) + 1, 0, run);
-}
-
 /** The runs after a step is ticked off. */
 export function ticked(runs: readonly RunbookRun[], { run, step }: StepRef, { result, ...tick }: Tick): readonly RunbookRun[] {
   return runs.map((one) =>

@@ -369,11 +369,6 @@ export function openedTicket(
   };
 }
 
-/** What happened, oldest first, with one more thing, which may be told late. */
-export function withOneMore<Entry extends { readonly at: Instant }>(entries: readonly Entry[], entry: Entry): readonly Entry[] {
-  return entries.toSpliced(entries.findLastIndex(({ at }) => at <= entry.at) + 1, 0, entry);
-}
-
 /** The work as it continues when a hold ends. */
 export function activeWork(work: Work): ActiveWork {
   switch (work.status) {

@@ -1,12 +1,12 @@
 import type { Instant } from '#eventsourcing';
 import type { DiagnosticStep } from '../contract/hand-off.js';
-import { omitUndefined, without } from '../plain-json.js';
+import { omitUndefined, without, withOneMore } from '../plain-json.js';
 import type { HoldReason, Person, Tier } from '../vocabulary.js';
 import { TIMEKEEPER } from './automatic.js';
 import { move, note, unchanged } from './definition.js';
 import { asOf } from './past.js';
-import { type RunbookRun, type RunbookStep, type StepRef, type StepResult, started, ticked } from './runbook.js';
-import { activeWork, type Evidence, moveTo, withOneMore } from './ticket.js';
+import { type RunbookRun, type RunbookStep, type StepRef, type StepResult, ticked } from './runbook.js';
+import { activeWork, type Evidence, moveTo } from './ticket.js';
 
 export const workEvents = {
   WorkStarted: move<{
@@ -43,7 +43,7 @@ export const workEvents = {
     publicData: 'all',
     evolve: (ticket, { action, outcome, runbook }, { actor: by, effectiveAt: at }) => ({
       ...ticket,
-      stepsTried: withOneMore(ticket.stepsTried, { action, outcome, at }),
+      stepsTried: withOneMore(ticket.stepsTried, { action, outcome, at }, 'at'),
       ...(runbook && { runbooks: ticked(ticket.runbooks ?? [], runbook, { result: runbook.result, outcome, by, at }) }),
     }),
     personal: null,
@@ -54,13 +54,17 @@ export const workEvents = {
     publicData: 'all',
     evolve: (ticket, { steps, ...runbook }, { actor, effectiveAt }) => ({
       ...ticket,
-      runbooks: started(ticket.runbooks ?? [], {
-        ...runbook,
-        startedBy: actor,
-        startedAt: effectiveAt,
-        cycle: asOf(ticket, effectiveAt).cycle,
-        steps: steps.map((step) => ({ ...step, status: 'waiting' as const })),
-      }),
+      runbooks: withOneMore<'startedAt', RunbookRun>(
+        ticket.runbooks ?? [],
+        {
+          ...runbook,
+          startedBy: actor,
+          startedAt: effectiveAt,
+          cycle: asOf(ticket, effectiveAt).cycle,
+          steps: steps.map((step) => ({ ...step, status: 'waiting' })),
+        },
+        'startedAt',
+      ),
     }),
     personal: null,
   }),
@@ -78,7 +82,7 @@ export const workEvents = {
   EvidenceAttached: note<Evidence>({
     says: 'evidence was attached by reference, with the SHA-256 and size of its content',
     publicData: 'all',
-    evolve: (ticket, data, { effectiveAt: at }) => ({ ...ticket, evidence: withOneMore(ticket.evidence, { ...data, at }) }),
+    evolve: (ticket, data, { effectiveAt: at }) => ({ ...ticket, evidence: withOneMore(ticket.evidence, { ...data, at }, 'at') }),
     personal: { fields: ['name'], content: 'sha256' },
   }),
 
